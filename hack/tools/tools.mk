@@ -1,0 +1,97 @@
+# The tools that the tests and `make verify` need. Each is pinned by a small module of its own beside this file and
+# built into $(BIN) on first use. The including Makefile sets ROOT and BIN.
+#
+#   make tools-test     what the tests run: a control plane, helm, cosign 2 and 3, Flux's and Argo CD's CRDs
+#   make tools-verify   what `make verify` runs
+#   make tools          both, and the real registry server
+#
+# With KUBEBUILDER_ASSETS set, the tests use that control plane, and none is built here.
+
+TOOLS := $(ROOT)/hack/tools
+
+ifndef KUBEBUILDER_ASSETS
+CONTROL_PLANE := $(BIN)/kube-apiserver $(BIN)/kubectl $(BIN)/etcd
+endif
+CRDS := $(BIN)/crds/flux $(BIN)/crds/flux-old $(BIN)/crds/argo
+
+.PHONY: tools tools-test tools-verify
+tools: tools-test tools-verify $(BIN)/registry
+tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/cosign2 $(BIN)/cosign3 $(CRDS)
+tools-verify: $(BIN)/controller-gen $(BIN)/staticcheck
+
+# For this machine, whatever the caller cross-compiles or has in a workspace.
+tool-go := GOOS= GOARCH= CGO_ENABLED=0 GOWORK=off go
+
+# $(call pins,DIRECTORY): the files that pin a tool.
+pins = $(TOOLS)/$(1)/go.mod $(TOOLS)/$(1)/go.sum
+
+# $(call build,DIRECTORY,PACKAGE,LDFLAGS): the tool module's package becomes $@, in one step, since the old one may be
+# running. LDFLAGS are where version and minor, below, may stand.
+define build
+@mkdir -p $(BIN)
+cd $(TOOLS)/$(1) && $(tool-go) build -trimpath -ldflags "-s -w $(3)" -o $@.$$$$ $(2) && mv $@.$$$$ $@
+endef
+version = $$($(tool-go) list -m -f '{{.Version}}' $(1))
+minor = $$($(tool-go) list -m -f '{{.Version}}' $(1) | cut -d. -f2)
+
+kubernetes-flags := $(foreach p,k8s.io/component-base/version k8s.io/client-go/pkg/version,\
+	-X $(p).gitVersion=$(call version,k8s.io/kubernetes) -X $(p).gitMajor=1 -X $(p).gitMinor=$(call minor,k8s.io/kubernetes))
+
+$(BIN)/kube-apiserver: $(call pins,kubernetes)
+	$(call build,kubernetes,k8s.io/kubernetes/cmd/kube-apiserver,$(kubernetes-flags))
+
+# After kube-apiserver, so that `make -j` compiles the packages of both once.
+$(BIN)/kubectl: $(call pins,kubernetes) | $(BIN)/kube-apiserver
+	$(call build,kubernetes,k8s.io/kubernetes/cmd/kubectl,$(kubernetes-flags))
+
+$(BIN)/etcd: $(call pins,etcd)
+	$(call build,etcd,go.etcd.io/etcd/server/v3)
+
+# As helm's own Makefile does: without the Kubernetes version, `helm template` believes in 1.20.
+$(BIN)/helm: $(call pins,helm)
+	$(call build,helm,helm.sh/helm/v3/cmd/helm,-X helm.sh/helm/v3/internal/version.version=$(call version,helm.sh/helm/v3) \
+		$(foreach p,lint/rules chartutil,-X helm.sh/helm/v3/pkg/$(p).k8sVersionMajor=1 \
+		-X helm.sh/helm/v3/pkg/$(p).k8sVersionMinor=$(call minor,k8s.io/client-go)))
+
+$(BIN)/cosign2 $(BIN)/cosign3: $(BIN)/cosign%: $(TOOLS)/cosign%/go.mod $(TOOLS)/cosign%/go.sum
+	$(call build,cosign$*,github.com/sigstore/cosign/v$*/cmd/cosign,\
+		-X sigs.k8s.io/release-utils/version.gitVersion=$(call version,github.com/sigstore/cosign/v$*))
+
+$(BIN)/registry: $(call pins,distribution)
+	$(call build,distribution,github.com/distribution/distribution/v3/cmd/registry,\
+		-X github.com/distribution/distribution/v3/version.version=$(call version,github.com/distribution/distribution/v3))
+
+$(BIN)/controller-gen: $(call pins,controller-gen)
+	$(call build,controller-gen,sigs.k8s.io/controller-tools/cmd/controller-gen,\
+		-X sigs.k8s.io/controller-tools/pkg/version.version=$(call version,sigs.k8s.io/controller-tools))
+
+$(BIN)/staticcheck: $(call pins,staticcheck)
+	$(call build,staticcheck,honnef.co/go/tools/cmd/staticcheck)
+
+# CRDs are directories: filled under another name first, so that a failure leaves nothing that looks complete.
+define fill
+@rm -rf $@.new && mkdir -p $@.new
+$(1)
+@rm -rf $@ && mv $@.new $@
+endef
+
+# $(call copy,MODULE/FILES): from MODULE's zip, checked against hack/tools/crds/go.sum.
+copy = cd $(TOOLS)/crds && $(tool-go) mod download $(1) && \
+	install -m 644 "$$($(tool-go) list -m -f '{{.Dir}}' $(1))"/$(2) $@.new
+
+define flux-crds
+$(call copy,github.com/fluxcd/source-controller,config/crd/bases/*.yaml)
+$(call copy,github.com/fluxcd/helm-controller,config/crd/bases/*.yaml)
+endef
+
+$(BIN)/crds/flux: $(call pins,crds)
+	$(call fill,$(flux-crds))
+
+$(BIN)/crds/argo: $(call pins,crds)
+	$(call fill,$(call copy,github.com/argoproj/argo-cd/v2,manifests/crds/*-crd.yaml))
+
+# The last Flux that served every version since v2beta1 and v1beta1 (2.6). The module proxy may lack its controllers, so
+# its CRDs are generated from the API types, as Flux itself does.
+$(BIN)/crds/flux-old: $(call pins,crds-flux-old) $(BIN)/controller-gen
+	$(call fill,cd $(TOOLS)/crds-flux-old && GOWORK=off $(BIN)/controller-gen crd output:crd:dir=$@.new \
+		paths=github.com/fluxcd/source-controller/api/... paths=github.com/fluxcd/helm-controller/api/...)

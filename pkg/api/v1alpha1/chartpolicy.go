@@ -1,0 +1,145 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ChartPolicy says what must be true of which charts before they may be deployed.
+// All policies that match a chart must accept it. A chart that no policy matches
+// is denied.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=cp,categories=chartgate
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Charts",type=string,JSONPath=`.spec.match.charts[*]`
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
+// +kubebuilder:printcolumn:name="Unverified until",type=string,JSONPath=`.spec.allowUnverified.until`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type ChartPolicy struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec says which charts, and what must be true of them.
+	// +required
+	Spec ChartPolicySpec `json:"spec"`
+	// Status says whether the policy can be evaluated. A policy that cannot be
+	// denies the charts that it matches.
+	// +optional
+	Status Status `json:"status,omitempty"`
+}
+
+// ChartPolicySpec either requires signatures or, for a limited time, allows
+// charts unverified.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.require) != has(self.allowUnverified)",message="exactly one of require and allowUnverified must be set"
+// +kubebuilder:validation:XValidation:rule="!has(self.allowUnverified) || !has(self.pinning)",message="pinning has no meaning with allowUnverified"
+type ChartPolicySpec struct {
+	// Match says which charts the policy is about.
+	// +required
+	Match Match `json:"match"`
+	// Require lists what a chart must carry. Every entry must hold.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Require []Requirement `json:"require,omitempty"`
+	// AllowUnverified lets the charts pass without any signature, for a reason and
+	// until a date: the migration window.
+	// +optional
+	AllowUnverified *AllowUnverified `json:"allowUnverified,omitempty"`
+	// Pinning is the least that a reference must be pinned by: Digest (sha256:…),
+	// Version (one complete version, no range, no latest; the default) or Floating
+	// (anything, resolved when it is admitted).
+	// +optional
+	Pinning Pinning `json:"pinning,omitempty"`
+	// Mode is Enforce, or Warn to admit what the policy does not accept with a
+	// warning, a log line and a metric.
+	// +kubebuilder:default=Enforce
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+}
+
+// Match selects charts by their location, and by nothing else: one chart gets one
+// verdict, whoever deploys it wherever.
+type Match struct {
+	// Charts are patterns of chart locations, as in oci://ghcr.io/acme/charts/**.
+	// "*" stands for any characters within one path segment, "**" for one or more
+	// whole segments. Hosts are lower case; Docker Hub is docker.io.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=512
+	// +required
+	Charts []string `json:"charts"`
+	// Exclude are patterns of charts that the policy is not about after all.
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=512
+	// +optional
+	Exclude []string `json:"exclude,omitempty"`
+}
+
+// Requirement is one thing that a chart must carry.
+type Requirement struct {
+	// AnyOf are names of TrustedIdentities: the chart must be signed by one of them.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +required
+	AnyOf []string `json:"anyOf"`
+}
+
+// AllowUnverified is the migration window: explicit, reasoned, and it ends.
+type AllowUnverified struct {
+	// Reason says why, to everybody who reads the warnings.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +required
+	Reason string `json:"reason"`
+	// Until is the last day of the window, in UTC, as in "2027-01-31".
+	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
+	// +required
+	Until string `json:"until"`
+}
+
+// Pinning is how firmly a reference must name its content.
+//
+// +kubebuilder:validation:Enum=Digest;Version;Floating
+type Pinning string
+
+// The values of Pinning.
+const (
+	PinningDigest   Pinning = "Digest"
+	PinningVersion  Pinning = "Version"
+	PinningFloating Pinning = "Floating"
+)
+
+// Mode is what happens to a chart that a policy does not accept.
+//
+// +kubebuilder:validation:Enum=Enforce;Warn
+type Mode string
+
+// The values of Mode.
+const (
+	ModeEnforce Mode = "Enforce"
+	ModeWarn    Mode = "Warn"
+)
+
+// Status is what chartgate made of a resource.
+type Status struct {
+	// Conditions hold one condition, Ready: whether the resource is in force as
+	// written, and if not, why.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ChartPolicyList is a list of ChartPolicies.
+//
+// +kubebuilder:object:root=true
+type ChartPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ChartPolicy `json:"items"`
+}

@@ -1,0 +1,40 @@
+// Package v1alpha1 holds the custom resources by which a platform team says who
+// may sign which charts.
+//
+// +kubebuilder:object:generate=true
+// +groupName=chartgate.dev
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Group is the API group of chartgate's resources.
+const Group = "chartgate.dev"
+
+// GroupVersion returns the group and version of this package's types.
+func GroupVersion() schema.GroupVersion {
+	return schema.GroupVersion{Group: Group, Version: "v1alpha1"}
+}
+
+// AddToScheme registers this package's types with a scheme.
+func AddToScheme(s *runtime.Scheme) error {
+	s.AddKnownTypes(GroupVersion(),
+		&TrustedIdentity{}, &TrustedIdentityList{},
+		&ChartPolicy{}, &ChartPolicyList{},
+	)
+	metav1.AddToGroupVersion(s, GroupVersion())
+	return nil
+}
+
+// ConditionReady is the condition type of all of chartgate's resources: whether
+// the resource is in force as written.
+const ConditionReady = "Ready"
+
+// The reasons of ConditionReady.
+const (
+	ReasonCompiled = "Compiled"
+	ReasonInvalid  = "Invalid"
+)

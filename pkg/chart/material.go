@@ -1,0 +1,37 @@
+package chart
+
+// Format is how signature material is stored beside a chart.
+type Format int
+
+const (
+	// Bundle is a sigstore bundle in an OCI referrer (cosign 3's default).
+	Bundle Format = iota + 1
+	// Legacy is a layer of the tag "sha256-<hex>.sig" (cosign 2's default).
+	Legacy
+)
+
+// String returns the format as messages spell it.
+func (f Format) String() string {
+	switch f {
+	case Bundle:
+		return "bundle"
+	case Legacy:
+		return "legacy signature"
+	default:
+		return "unknown format"
+	}
+}
+
+// Material is one piece of signature material as a registry served it: bytes
+// that anybody may have written. Nothing in it is to be believed before package
+// signature has verified it.
+type Material struct {
+	Format Format
+	// Source is the digest of the manifest that holds the material, or, for
+	// Legacy, of the payload.
+	Source Digest
+	// Content is the bundle's JSON, or the legacy simple-signing payload.
+	Content []byte
+	// Annotations of the legacy layer: signature, certificate, chain, log entry.
+	Annotations map[string]string
+}

@@ -1,0 +1,233 @@
+package chart
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+)
+
+// Dialect is the set of rules by which a consumer turns a version into a tag.
+// The consumers differ, and chartgate must pick the very tag that they pick.
+type Dialect int
+
+const (
+	// FluxHelm is source-controller's HelmChart with a HelmRepository of type oci
+	// (internal/helm/repository/oci_chart_repository.go, v1.9): three dotted
+	// parts are a literal tag, everything else is a range over strict versions.
+	FluxHelm Dialect = iota + 1
+	// FluxOCI is source-controller's OCIRepository (v1.9).
+	FluxOCI
+	// ArgoHelm is Argo CD's Helm-OCI source (reposerver, v2.14 and v3.2): whatever
+	// parses as a version, even "1", is a literal tag, everything else a range.
+	ArgoHelm
+	// ArgoNative is Argo CD 3's oci:// source: the literal tag first, then a range.
+	ArgoNative
+	// Literal takes a tag or a digest as it is written: chartgate's command line.
+	Literal
+)
+
+type selectorKind int
+
+const (
+	byTag selectorKind = iota + 1
+	byDigest
+	byRange
+	byTagThenRange
+)
+
+// Selector chooses one version of a chart. It is comparable; the zero value
+// chooses nothing and is refused by the registry.
+type Selector struct {
+	kind    selectorKind
+	dialect Dialect
+	text    string // as its author wrote it
+	tag     string
+	digest  Digest
+	filter  string // regular expression on tags, FluxOCI only
+	plus    bool   // FluxOCI: "_" in tags stands for "+"
+}
+
+// The OCI distribution specification's grammar of tags.
+var tagGrammar = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+
+// maxVersion bounds versions and ranges; real ones have some 40 characters.
+const maxVersion = 256
+
+// ParseFluxVersion reads spec.version of a HelmChart or spec.chart.spec.version
+// of a HelmRelease whose source is an OCI HelmRepository. Empty means "*".
+func ParseFluxVersion(version string) (Selector, error) {
+	if version == "" {
+		version = "*"
+	}
+	if _, err := parseFlux(version); err == nil {
+		return literalVersion(FluxHelm, version)
+	}
+	return versionRange(FluxHelm, version)
+}
+
+// FluxRef is spec.ref of an OCIRepository.
+type FluxRef struct {
+	Digest, SemVer, SemVerFilter, Tag string
+	// ChartLayer is set when spec.layerSelector.mediaType is Helm's chart layer:
+	// only then does Flux read "_" in tags as "+".
+	ChartLayer bool
+}
+
+// ParseFluxRef reads an OCIRepository's ref in Flux's order of precedence:
+// digest, semver, tag, and "latest" where all are empty.
+func ParseFluxRef(ref FluxRef) (Selector, error) {
+	switch {
+	case ref.Digest != "":
+		return digestSelector(FluxOCI, ref.Digest, ref.Digest)
+	case ref.SemVer != "":
+		s, err := versionRange(FluxOCI, ref.SemVer)
+		if err != nil {
+			return Selector{}, err
+		}
+		if _, err := regexp.Compile(ref.SemVerFilter); err != nil || len(ref.SemVerFilter) > maxVersion {
+			return Selector{}, Invalid("the semverFilter %s is not a regular expression", Quote(ref.SemVerFilter))
+		}
+		s.filter, s.plus = ref.SemVerFilter, ref.ChartLayer
+		return s, nil
+	case ref.Tag != "":
+		return tagSelector(FluxOCI, ref.Tag, ref.Tag)
+	default:
+		return tagSelector(FluxOCI, "latest", "latest")
+	}
+}
+
+// ParseArgoHelmRevision reads targetRevision of a source with a chart and a
+// repoURL without scheme. Argo CD refuses an empty one, and so does this.
+func ParseArgoHelmRevision(revision string) (Selector, error) {
+	if revision == "" {
+		return Selector{}, Invalid("targetRevision is empty").WithNext("set targetRevision to the chart's version")
+	}
+	if _, err := semver.NewVersion(revision); err == nil {
+		return literalVersion(ArgoHelm, revision)
+	}
+	if strings.Contains(revision, "sha256:") {
+		return Selector{}, Invalid("targetRevision %s is a digest, which Argo CD's Helm sources refuse", Quote(revision)).
+			WithNext("use a native source to pin a digest: repoURL: oci://…, without chart")
+	}
+	return versionRange(ArgoHelm, revision)
+}
+
+// ParseArgoNativeRevision reads targetRevision of a source whose repoURL starts
+// with oci://: a digest, "tag@digest" (the digest decides), a tag, or a range.
+func ParseArgoNativeRevision(revision string) (Selector, error) {
+	switch {
+	case revision == "":
+		return Selector{}, Invalid("targetRevision is empty").WithNext("set targetRevision to the chart's version or digest")
+	case strings.Contains(revision, ":"):
+		return parseTagAndDigest(ArgoNative, revision)
+	case !tagGrammar.MatchString(revision):
+		return versionRange(ArgoNative, revision)
+	}
+	s, err := tagSelector(ArgoNative, revision, revision)
+	if err != nil {
+		return Selector{}, err
+	}
+	if _, err := semver.NewVersion(revision); err == nil {
+		return s, nil
+	}
+	if _, err := semver.NewConstraint(revision); err == nil {
+		s.kind = byTagThenRange
+	}
+	return s, nil
+}
+
+// ParseTagOrDigest reads what follows a repository on chartgate's own command
+// line: ":tag", "@sha256:…" or both, in which case the digest decides.
+func ParseTagOrDigest(s string) (Selector, error) {
+	if digest, ok := strings.CutPrefix(s, "@"); ok {
+		return digestSelector(Literal, digest, digest)
+	}
+	return parseTagAndDigest(Literal, strings.TrimPrefix(s, ":"))
+}
+
+// Pinning returns how firmly s names its content.
+func (s Selector) Pinning() Pinning {
+	switch s.kind {
+	case byDigest:
+		return ByDigest
+	case byTag:
+		v := strings.TrimPrefix(strings.ReplaceAll(s.tag, "_", "+"), "v")
+		if _, err := semver.StrictNewVersion(v); err == nil {
+			return Version
+		}
+		return Floating
+	default:
+		return Floating
+	}
+}
+
+// Digest returns the digest that s names, and whether it names one.
+func (s Selector) Digest() (Digest, bool) { return s.digest, s.kind == byDigest }
+
+// Tag returns the tag that s names. With a range to fall back on, it is to be
+// looked up before the range.
+func (s Selector) Tag() (string, bool) { return s.tag, s.kind == byTag || s.kind == byTagThenRange }
+
+// IsRange reports whether Select may be needed to find the tag.
+func (s Selector) IsRange() bool { return s.kind == byRange || s.kind == byTagThenRange }
+
+// IsZero reports whether s chooses nothing.
+func (s Selector) IsZero() bool { return s.kind == 0 }
+
+// String returns the version as its author wrote it.
+func (s Selector) String() string { return s.text }
+
+func tagSelector(d Dialect, text, tag string) (Selector, error) {
+	if !tagGrammar.MatchString(tag) {
+		return Selector{}, Invalid("%s is not a valid version or tag", Quote(text))
+	}
+	return Selector{kind: byTag, dialect: d, text: text, tag: tag}, nil
+}
+
+// literalVersion turns a version into its tag: registries allow no "+" in tags,
+// and Helm pushes it as "_" (https://github.com/helm/helm/issues/10166).
+func literalVersion(d Dialect, version string) (Selector, error) {
+	return tagSelector(d, version, strings.ReplaceAll(version, "+", "_"))
+}
+
+func digestSelector(d Dialect, text, digest string) (Selector, error) {
+	parsed, err := ParseDigest(digest)
+	if err != nil {
+		return Selector{}, err
+	}
+	return Selector{kind: byDigest, dialect: d, text: text, digest: parsed}, nil
+}
+
+func parseTagAndDigest(d Dialect, s string) (Selector, error) {
+	tag, digest, both := strings.Cut(s, "@")
+	switch {
+	case !both && strings.HasPrefix(s, digestPrefix):
+		return digestSelector(d, s, s)
+	case !both:
+		return tagSelector(d, s, s)
+	case !tagGrammar.MatchString(tag):
+		return Selector{}, Invalid("%s is not a valid tag and digest", Quote(s))
+	default:
+		return digestSelector(d, s, digest)
+	}
+}
+
+func versionRange(d Dialect, text string) (Selector, error) {
+	if len(text) > maxVersion {
+		return Selector{}, Invalid("the version %s is longer than %d characters", Quote(text), maxVersion)
+	}
+	if _, err := semver.NewConstraint(text); err != nil {
+		return Selector{}, Invalid("%s is neither a version nor a range of versions", Quote(text))
+	}
+	return Selector{kind: byRange, dialect: d, text: text}, nil
+}
+
+// parseFlux is github.com/fluxcd/pkg/version.ParseVersion: three dotted parts at
+// least, otherwise as lenient as semver.NewVersion.
+func parseFlux(v string) (*semver.Version, error) {
+	if strings.Count(v, ".") < 2 {
+		return nil, semver.ErrInvalidSemVer
+	}
+	return semver.NewVersion(v)
+}

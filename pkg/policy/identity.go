@@ -1,0 +1,163 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+// identity is a compiled TrustedIdentity. Its zero value matches nobody.
+type identity struct {
+	name     string
+	issuer   matcher
+	subject  matcher
+	claims   map[string]string
+	key      verdict.PublicKey
+	unlogged bool // signatures by key count without a log entry
+}
+
+// matcher is an exact text or a whole-string regular expression. Its zero value
+// matches nothing.
+type matcher struct {
+	exact string
+	re    *regexp.Regexp
+}
+
+func (m matcher) matches(s string) bool {
+	switch {
+	case s == "":
+		return false
+	case m.re != nil:
+		return m.re.MatchString(s)
+	default:
+		return m.exact == s
+	}
+}
+
+func (m matcher) String() string {
+	if m.re != nil {
+		return m.re.String()
+	}
+	return m.exact
+}
+
+// claimNames are the Fulcio certificate extensions that package signature reports
+// (the JSON names of sigstore-go's certificate.Extensions). A claim by any other
+// name could never hold, so it is refused when the policy is compiled.
+func claimNames() []string {
+	return []string{
+		"issuer", "githubWorkflowTrigger", "githubWorkflowSHA", "githubWorkflowName",
+		"githubWorkflowRepository", "githubWorkflowRef", "buildSignerURI", "buildSignerDigest",
+		"runnerEnvironment", "sourceRepositoryURI", "sourceRepositoryDigest", "sourceRepositoryRef",
+		"sourceRepositoryIdentifier", "sourceRepositoryOwnerURI", "sourceRepositoryOwnerIdentifier",
+		"buildConfigURI", "buildConfigDigest", "buildTrigger", "runInvocationURI",
+		"sourceRepositoryVisibilityAtSigning",
+	}
+}
+
+// compileIdentity checks a TrustedIdentity beyond its schema: the objects may come
+// from a file that no API server has validated.
+func compileIdentity(name string, spec v1alpha1.TrustedIdentitySpec) (identity, error) {
+	switch {
+	case spec.Keyless != nil && spec.Key != nil, spec.Keyless == nil && spec.Key == nil:
+		return identity{}, errors.New("exactly one of keyless and key must be set")
+	case spec.Keyless != nil:
+		return compileKeyless(name, *spec.Keyless)
+	default:
+		return compileKey(name, *spec.Key)
+	}
+}
+
+func compileKeyless(name string, spec v1alpha1.Keyless) (identity, error) {
+	issuer, err := compileMatcher("issuer", spec.Issuer, spec.IssuerRegExp)
+	if err != nil {
+		return identity{}, err
+	}
+	subject, err := compileMatcher("subject", spec.Subject, spec.SubjectRegExp)
+	if err != nil {
+		return identity{}, err
+	}
+	known := claimNames()
+	for _, claim := range slices.Sorted(maps.Keys(spec.Claims)) {
+		switch {
+		case !slices.Contains(known, claim):
+			return identity{}, fmt.Errorf("claims.%s is not a certificate extension; known are %s", claim, strings.Join(known, ", "))
+		case spec.Claims[claim] == "":
+			return identity{}, fmt.Errorf("claims.%s is empty", claim)
+		}
+	}
+	return identity{name: name, issuer: issuer, subject: subject, claims: spec.Claims}, nil
+}
+
+func compileKey(name string, spec v1alpha1.Key) (identity, error) {
+	key, err := verdict.ParsePublicKey(spec.PEM)
+	if err != nil {
+		return identity{}, fmt.Errorf("key.pem: %w", err)
+	}
+	switch spec.TransparencyLog {
+	case "", v1alpha1.TransparencyLogRequired:
+		return identity{name: name, key: key}, nil
+	case v1alpha1.TransparencyLogNotRequired:
+		return identity{name: name, key: key, unlogged: true}, nil
+	default:
+		return identity{}, fmt.Errorf("key.transparencyLog is %q, not Required or NotRequired", spec.TransparencyLog)
+	}
+}
+
+// compileMatcher anchors expressions at both ends: cosign's own are unanchored,
+// and an unanchored "https://github.com/acme" also matches
+// https://github.com/acme-evil or https://evil.example/?https://github.com/acme.
+func compileMatcher(field, exact, expression string) (matcher, error) {
+	switch {
+	case (exact == "") == (expression == ""):
+		return matcher{}, fmt.Errorf("exactly one of keyless.%s and keyless.%sRegExp must be set", field, field)
+	case exact != "":
+		return matcher{exact: exact}, nil
+	}
+	// Checked by itself first: "a)|(b" would become valid inside the group.
+	if _, err := regexp.Compile(expression); err != nil {
+		return matcher{}, fmt.Errorf("keyless.%sRegExp: %w", field, err)
+	}
+	re, err := regexp.Compile(`\A(?:` + expression + `)\z`)
+	if err != nil {
+		return matcher{}, fmt.Errorf("keyless.%sRegExp: %w", field, err)
+	}
+	if re.MatchString("") {
+		return matcher{}, fmt.Errorf("keyless.%sRegExp matches the empty string", field)
+	}
+	return matcher{re: re}, nil
+}
+
+// matches reports whether e was made by this identity, in the way that it asks for.
+func (id identity) matches(e verdict.Evidence) bool {
+	if fingerprint := id.key.Fingerprint(); fingerprint != "" {
+		return e.Signer.Key == fingerprint && (e.Logged || id.unlogged)
+	}
+	if e.Signer.Key != "" || !e.Logged || !id.issuer.matches(e.Signer.Issuer) || !id.subject.matches(e.Signer.Subject) {
+		return false
+	}
+	for name, value := range id.claims {
+		if value == "" || e.Signer.Claims[name] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// String names the identity for messages.
+func (id identity) String() string {
+	if fingerprint := id.key.Fingerprint(); fingerprint != "" {
+		return fmt.Sprintf("%s (key %s)", id.name, fingerprint)
+	}
+	text := fmt.Sprintf("%s (subject %s, issuer %s", id.name, id.subject, id.issuer)
+	for _, claim := range slices.Sorted(maps.Keys(id.claims)) {
+		text += fmt.Sprintf(", %s %s", claim, id.claims[claim])
+	}
+	return text + ")"
+}

@@ -1,0 +1,123 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// IdentitiesKey is the key of the ConfigMap that holds the list of identities.
+const IdentitiesKey = "identities.yaml"
+
+// listName is how messages name the policy that the ConfigMap's entries form.
+const listName = "the identities ConfigMap"
+
+// list is the ConfigMap, compiled. Its entries form one policy for each chart:
+// signed by any entry whose charts match. A nil list matches nothing.
+type list struct {
+	entries []listEntry
+	broken  string // then the list denies every chart
+}
+
+type listEntry struct {
+	charts []pattern
+	identity
+}
+
+// listItem is an entry as it is written.
+type listItem struct {
+	Name    string            `json:"name"`
+	Charts  []string          `json:"charts"`
+	Keyless *v1alpha1.Keyless `json:"keyless,omitempty"`
+	Key     *v1alpha1.Key     `json:"key,omitempty"`
+}
+
+// compileList reads the ConfigMap strictly: unknown and duplicate fields are
+// errors. The list that comes back with an error denies every chart.
+func compileList(text string) (*list, error) {
+	var items []listItem
+	if err := yaml.UnmarshalStrict([]byte(text), &items); err != nil {
+		err = fmt.Errorf("%s: %w", IdentitiesKey, err)
+		return &list{broken: err.Error()}, err
+	}
+	result := &list{}
+	names := map[string]bool{}
+	var errs []error
+	for i, item := range items {
+		entry, err := compileItem(item)
+		if err == nil && names[item.Name] {
+			err = errors.New("the name is used twice")
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: entry %d (%q): %w", IdentitiesKey, i, item.Name, err))
+			continue
+		}
+		names[item.Name] = true
+		result.entries = append(result.entries, entry)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return &list{broken: strings.ReplaceAll(err.Error(), "\n", "; ")}, err
+	}
+	return result, nil
+}
+
+func compileItem(item listItem) (listEntry, error) {
+	switch {
+	case item.Name == "":
+		return listEntry{}, errors.New("name is empty")
+	case len(item.Charts) == 0:
+		return listEntry{}, errors.New("charts is empty")
+	}
+	entry := listEntry{}
+	for _, s := range item.Charts {
+		p, err := parsePattern(s)
+		if err != nil {
+			return listEntry{}, fmt.Errorf("charts: %w", err)
+		}
+		entry.charts = append(entry.charts, p)
+	}
+	var err error
+	entry.identity, err = compileIdentity(item.Name, v1alpha1.TrustedIdentitySpec{Keyless: item.Keyless, Key: item.Key})
+	return entry, err
+}
+
+func (l *list) policyFor(location chart.Location) *Policy {
+	switch {
+	case l == nil:
+		return nil
+	case l.broken != "":
+		return &Policy{name: listName, broken: l.broken}
+	}
+	var anyOf []identity
+	for _, entry := range l.entries {
+		for _, p := range entry.charts {
+			if p.matches(location) {
+				anyOf = append(anyOf, entry.identity)
+				break
+			}
+		}
+	}
+	if len(anyOf) == 0 {
+		return nil
+	}
+	return &Policy{name: listName, require: [][]identity{anyOf}, pinning: chart.Version}
+}
+
+func (l *list) covers(location chart.Location) bool {
+	if l == nil {
+		return false
+	}
+	for _, entry := range l.entries {
+		for _, p := range entry.charts {
+			if p.covers(location) {
+				return true
+			}
+		}
+	}
+	return false
+}

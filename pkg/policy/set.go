@@ -1,0 +1,203 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+// Input is everything that a platform team can write.
+type Input struct {
+	Identities []v1alpha1.TrustedIdentity
+	Policies   []v1alpha1.ChartPolicy
+	// ConfigMap is the text under IdentitiesKey of the ConfigMap, nil if there is no
+	// ConfigMap or no such key in it.
+	ConfigMap *string
+}
+
+// Set is all policies, compiled. It is immutable and safe for concurrent use; a
+// change of policy makes a new one. The zero Set matches nothing, so it denies
+// everything.
+type Set struct {
+	policies []*Policy
+	list     *list
+}
+
+// Report says for each object why it is not in force as written. Names without an
+// entry are fine.
+type Report struct {
+	Identities map[string]error
+	Policies   map[string]error
+	ConfigMap  error
+}
+
+type compiledIdentity struct {
+	identity
+	err error
+}
+
+// Compile turns in into a Set. It never fails as a whole: what is wrong is in the
+// report, and denies the charts that it matches.
+func Compile(in Input) (*Set, Report) {
+	report := Report{Identities: map[string]error{}, Policies: map[string]error{}}
+	identities := map[string]compiledIdentity{}
+	for _, obj := range in.Identities {
+		compiled, err := compileIdentity(obj.Name, obj.Spec)
+		if _, twice := identities[obj.Name]; twice {
+			err = errors.New("there are two TrustedIdentities of this name")
+		}
+		identities[obj.Name] = compiledIdentity{identity: compiled, err: err}
+		if err != nil {
+			report.Identities[obj.Name] = err
+		}
+	}
+	set := &Set{}
+	for _, obj := range in.Policies {
+		compiled, err := compilePolicy(obj, identities)
+		if err != nil {
+			report.Policies[obj.Name] = err
+		}
+		set.policies = append(set.policies, &compiled)
+	}
+	if in.ConfigMap != nil {
+		set.list, report.ConfigMap = compileList(*in.ConfigMap)
+	}
+	return set, report
+}
+
+// CheckIdentity returns what is wrong with a TrustedIdentity by itself.
+func CheckIdentity(obj v1alpha1.TrustedIdentity) error {
+	_, err := compileIdentity(obj.Name, obj.Spec)
+	return err
+}
+
+// CheckPolicy returns what is wrong with a ChartPolicy by itself. That its
+// identities exist is not asked: Flux dry-runs a whole set of objects before it
+// applies the first, so a policy must be writable before its identities are. Until
+// they exist the policy is not Ready and denies what it matches.
+func CheckPolicy(obj v1alpha1.ChartPolicy) error {
+	identities := map[string]compiledIdentity{}
+	for _, requirement := range obj.Spec.Require {
+		for _, name := range requirement.AnyOf {
+			identities[name] = compiledIdentity{identity: identity{name: name}}
+		}
+	}
+	_, err := compilePolicy(obj, identities)
+	return err
+}
+
+// MissingIdentities returns the names in a policy's anyOf that are not in known.
+func MissingIdentities(obj v1alpha1.ChartPolicy, known []string) []string {
+	var missing []string
+	for _, requirement := range obj.Spec.Require {
+		for _, name := range requirement.AnyOf {
+			if !slices.Contains(known, name) && !slices.Contains(missing, name) {
+				missing = append(missing, name)
+			}
+		}
+	}
+	return missing
+}
+
+// CheckConfigMap returns what is wrong with the text under IdentitiesKey.
+func CheckConfigMap(text string) error {
+	_, err := compileList(text)
+	return err
+}
+
+// For returns the policies that match a chart, enforcing ones first. All of them
+// must accept it. None means that the chart is denied.
+func (s *Set) For(l chart.Location) []*Policy {
+	var enforce, warn []*Policy
+	for _, p := range s.policies {
+		switch {
+		case !p.matches(l):
+		case p.warnOnly:
+			warn = append(warn, p)
+		default:
+			enforce = append(enforce, p)
+		}
+	}
+	if p := s.list.policyFor(l); p != nil {
+		enforce = append(enforce, p)
+	}
+	return append(enforce, warn...)
+}
+
+// Covering returns the name of a policy that can match charts below l, and "" if
+// there is none.
+func (s *Set) Covering(l chart.Location) string {
+	for _, p := range s.policies {
+		if slices.ContainsFunc(p.charts, func(pattern pattern) bool { return pattern.covers(l) }) {
+			return p.name
+		}
+	}
+	if s.list.covers(l) {
+		return listName
+	}
+	return ""
+}
+
+// Wanted collects the signers that any of the policies can use.
+func Wanted(policies []*Policy) verdict.Wanted {
+	var wanted verdict.Wanted
+	index := map[string]int{}
+	for _, p := range policies {
+		for _, id := range slices.Concat(p.require...) {
+			fingerprint := id.key.Fingerprint()
+			if fingerprint == "" {
+				wanted.Keyless = true
+				continue
+			}
+			at, seen := index[fingerprint]
+			if !seen {
+				at = len(wanted.Keys)
+				index[fingerprint] = at
+				wanted.Keys = append(wanted.Keys, verdict.WantedKey{PublicKey: id.key})
+			}
+			wanted.Keys[at].AllowUnlogged = wanted.Keys[at].AllowUnlogged || id.unlogged
+		}
+	}
+	return wanted
+}
+
+// Fingerprint identifies the identities that the policies ask for, in their
+// grouping: equal fingerprints accept equal evidence.
+func Fingerprint(policies []*Policy) string {
+	h := sha256.New()
+	for _, p := range policies {
+		// Encoding strings and slices of them cannot fail.
+		line, _ := json.Marshal([]any{p.name, p.fingerprints()})
+		_, _ = h.Write(line)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func (p *Policy) fingerprints() [][]string {
+	var all [][]string
+	for _, anyOf := range p.require {
+		var entry []string
+		for _, id := range anyOf {
+			entry = append(entry, fmt.Sprintf("%s|%v|%v|%v", id, id.issuer.re != nil, id.subject.re != nil, id.unlogged))
+		}
+		all = append(all, entry)
+	}
+	return all
+}
+
+// Summary counts what a set holds, for logs.
+func (s *Set) Summary() string {
+	parts := []string{fmt.Sprintf("%d policies", len(s.policies))}
+	if s.list != nil {
+		parts = append(parts, fmt.Sprintf("%d identities in the ConfigMap", len(s.list.entries)))
+	}
+	return strings.Join(parts, ", ")
+}

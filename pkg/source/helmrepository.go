@@ -1,0 +1,80 @@
+package source
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+type helmRepository struct {
+	Spec struct {
+		URL      string `json:"url"`
+		Type     string `json:"type"`
+		Insecure bool   `json:"insecure"`
+		Provider string `json:"provider"`
+		Suspend  bool   `json:"suspend"`
+	} `json:"spec"`
+}
+
+func helmRepositoryClaims(o Object) ([]claim, error) {
+	c, err := readHelmRepository(o)
+	if err != nil || c.suspended {
+		return nil, err
+	}
+	return []claim{c}, nil
+}
+
+func readHelmRepository(o Object) (repositoryClaim, error) {
+	var obj helmRepository
+	if err := decode(o, &obj); err != nil {
+		return repositoryClaim{}, err
+	}
+	return repositoryClaim{
+		url: obj.Spec.URL, kind: obj.Spec.Type, insecure: obj.Spec.Insecure,
+		provider: obj.Spec.Provider, suspended: obj.Spec.Suspend,
+	}, nil
+}
+
+// repositoryClaim is spec of a HelmRepository.
+type repositoryClaim struct {
+	url, kind, provider string
+	insecure, suspended bool
+}
+
+func (c repositoryClaim) use(_ context.Context, e *Extractor) Use {
+	location, err := c.location(e)
+	return Use{Field: "spec.url", Repository: location, Problem: err}
+}
+
+// location returns where the repository's charts live. Flux trims trailing
+// slashes (internal/helm/repository.NormalizeURL) and joins the chart's name.
+func (c repositoryClaim) location(e *Extractor) (chart.Location, error) {
+	location, err := chart.ParseLocation(strings.TrimRight(c.url, "/"))
+	if err != nil {
+		return chart.Location{}, err
+	}
+	switch {
+	case c.kind == sourcev1.HelmRepositoryTypeOCI && !location.IsOCI():
+		return chart.Location{}, chart.Invalid("spec.type is oci, but spec.url %s does not start with oci://", location)
+	case c.kind != sourcev1.HelmRepositoryTypeOCI && location.IsOCI():
+		return chart.Location{}, chart.Invalid("spec.url %s is an OCI registry, but spec.type is not oci", location).WithNext("set spec.type to oci")
+	}
+	return location, e.checkTransport(location, c.insecure, "spec.insecure")
+}
+
+// checkTransport refuses plain HTTP, on which anybody between the cluster and the
+// registry answers, except for hosts that the admin named.
+func (e *Extractor) checkTransport(l chart.Location, insecure bool, field string) error {
+	if slices.Contains(e.options.PlainHTTP, l.Host()) || (!insecure && l.Scheme() != chart.SchemeHTTP) {
+		return nil
+	}
+	if l.Scheme() == chart.SchemeHTTP {
+		field = "the URL"
+	}
+	return chart.Invalid("%s asks for plain HTTP to %s, which the cluster's admin has not allowed", field, l.Host()).
+		WithNext("use HTTPS, or ask the admin to name the host with --plain-http")
+}

@@ -1,0 +1,171 @@
+package verdict
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// maxListed bounds how many identities, signers or bad neighbours a message
+// names, so that an attacker's hundred signatures do not bury the answer.
+const maxListed = 5
+
+// List joins items for a message and says how many it left out.
+func List(items []string) string {
+	if len(items) <= maxListed {
+		return strings.Join(items, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(items[:maxListed], ", "), len(items)-maxListed)
+}
+
+// NoPolicyFor denies a chart that no policy matches.
+func NoPolicyFor(subject Subject) Denial {
+	return Denial{
+		Reason:  NoPolicy,
+		Summary: fmt.Sprintf("no policy matches %s", subject.Reference),
+		Next:    "ask the platform team for a ChartPolicy that matches this chart, or use a chart that one matches",
+	}
+}
+
+// NotFromOCI denies a chart that cannot carry a signature.
+func NotFromOCI(subject Subject, policies []string) Denial {
+	return Denial{
+		Reason:  NotOCI,
+		Summary: fmt.Sprintf("%s does not come from an OCI registry, so it cannot carry a signature", subject.Reference),
+		Policy:  policies,
+		Next:    "use the chart from an OCI registry (oci://), or ask the platform team for a ChartPolicy with allowUnverified",
+	}
+}
+
+// NotPinnedEnough denies a reference that floats more than a policy allows.
+func NotPinnedEnough(subject Subject, policy string, need chart.Pinning) Denial {
+	version := subject.Reference.Selector.String()
+	d := Denial{
+		Reason:  NotPinned,
+		Summary: fmt.Sprintf("%s is not pinned: %s", subject.Reference, floatingWhy(version, subject.Reference.Selector.Pinning())),
+		Policy:  []string{fmt.Sprintf("%s wants pinning %s", policy, need)},
+	}
+	switch need {
+	case chart.ByDigest:
+		d.Next = "name the chart's digest (sha256:…): OCIRepository spec.ref.digest, or targetRevision of an Argo CD oci:// source"
+	default:
+		d.Next = "write one complete version, as in 1.2.3"
+	}
+	return d
+}
+
+func floatingWhy(version string, pinning chart.Pinning) string {
+	switch {
+	case pinning == chart.Version:
+		return "a tag can be moved to other content"
+	case version == "latest":
+		return `"latest" names other content tomorrow`
+	default:
+		return chart.Quote(version) + " is a range or a floating tag, and names other content tomorrow"
+	}
+}
+
+// WaiverEnded denies a chart whose migration window is over.
+func WaiverEnded(subject Subject, policy, until string) Denial {
+	return Denial{
+		Reason:  NoPolicy,
+		Summary: fmt.Sprintf("policy %s allowed %s unverified until %s, which is over", policy, subject.Reference, until),
+		Next:    "use a signed chart, or ask the platform team to extend the window",
+	}
+}
+
+// BrokenPolicy denies a chart that a policy matches which does not compile.
+func BrokenPolicy(subject Subject, policy, problem string) Denial {
+	return Denial{
+		Reason:  PolicyInvalid,
+		Summary: fmt.Sprintf("policy %s, which matches %s, is invalid: %s", policy, subject.Reference, problem),
+		Policy:  []string{policy + " cannot be evaluated"},
+		Next:    "ask the platform team to mend the policy; its Ready condition says the same",
+	}
+}
+
+// Unsigned denies a chart of whose material nothing satisfied a policy. The
+// findings tell which of the reasons it is.
+func Unsigned(subject Subject, wants string, f Findings) Denial {
+	d := Denial{Policy: []string{wants}, Found: f.lines()}
+	image := subject.Reference.Location.Host() + "/" + subject.Reference.Location.Path() + "@" + subject.Digest.String()
+	switch {
+	case f.Failure != nil:
+		d = FromError(f.Failure)
+		d.Policy, d.Found = []string{wants}, f.lines()
+		return d
+	case len(f.signers(ChartSignature)) > 0:
+		d.Reason = IdentityNotAllowed
+		d.Summary = fmt.Sprintf("%s is signed, but by nobody whom the policy allows", subject.Chart())
+		d.Next = "have the chart signed by an allowed identity, or ask the platform team to allow this one"
+	case len(f.Rejections) > 0:
+		d.Reason = f.worst()
+		d.Summary = fmt.Sprintf("%s carries no signature that could be verified", subject.Chart())
+		d.Next = "sign the chart again with an allowed identity: cosign sign " + image
+	default:
+		d.Reason = SignatureMissing
+		d.Summary = fmt.Sprintf("%s has no signature", subject.Chart())
+		d.Next = "cosign sign " + image
+	}
+	return d
+}
+
+// Findings is all that was seen beside a chart.
+type Findings struct {
+	Bundles, Legacy int // pieces of material looked at
+	Evidence        []Evidence
+	Rejections      []*Rejection
+	// Failure is why not everything could be looked at. It outranks every other
+	// finding: what was not seen may have been the good signature.
+	Failure error
+}
+
+func (f Findings) signers(statement Statement) []string {
+	var names []string
+	for _, e := range f.Evidence {
+		if e.Statement == statement && !slices.Contains(names, e.Signer.String()) {
+			names = append(names, e.Signer.String())
+		}
+	}
+	return names
+}
+
+// worst returns the reason that the reader should mend first: with no trust root
+// nothing else that was found means much.
+func (f Findings) worst() Reason {
+	for _, reason := range []Reason{TrustRootUnavailable, LimitExceeded, InternalError} {
+		if slices.ContainsFunc(f.Rejections, func(r *Rejection) bool { return r.Reason == reason }) {
+			return reason
+		}
+	}
+	return SignatureInvalid
+}
+
+func (f Findings) lines() []string {
+	lines := []string{fmt.Sprintf("%s, %s", plural(f.Bundles, "bundle"), plural(f.Legacy, "legacy signature"))}
+	if signers := f.signers(ChartSignature); len(signers) > 0 {
+		lines = append(lines, "signed by "+List(signers))
+	}
+	if attested := f.signers(Attestation); len(attested) > 0 {
+		lines = append(lines, "attested, which is not signed, by "+List(attested))
+	}
+	var rejected []string
+	for _, r := range f.Rejections {
+		if !slices.Contains(rejected, r.Detail) {
+			rejected = append(rejected, r.Detail)
+		}
+	}
+	if len(rejected) > 0 {
+		lines = append(lines, "not usable: "+List(rejected))
+	}
+	return lines
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

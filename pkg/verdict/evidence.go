@@ -1,0 +1,64 @@
+package verdict
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// Signer is who a verified signature is by: either a key (Key is set) or the
+// identity in a Fulcio certificate.
+type Signer struct {
+	Key     string            // fingerprint, "sha256:…" of the public key's DER form
+	Issuer  string            // OIDC issuer in the certificate
+	Subject string            // subject alternative name of the certificate
+	Claims  map[string]string // Fulcio certificate extensions by their names
+}
+
+// String names the signer for people.
+func (s Signer) String() string {
+	if s.Key != "" {
+		return "key " + s.Key
+	}
+	return fmt.Sprintf("subject %s, issuer %s", s.Subject, s.Issuer)
+}
+
+// Statement says what a signature is over.
+type Statement int
+
+const (
+	// ChartSignature is a signature of the chart itself.
+	ChartSignature Statement = iota + 1
+	// Attestation is a signed statement about the chart. It never counts as a
+	// signature, whoever made it (CVE-2022-35929).
+	Attestation
+)
+
+// Evidence is one verified statement of a known signer about a digest. Only
+// package signature makes it, with NewEvidence; the zero value proves nothing.
+type Evidence struct {
+	digest    chart.Digest
+	Statement Statement
+	Predicate string // predicate type of an attestation
+	Signer    Signer
+	Format    chart.Format
+	// Logged is set when inclusion in a trusted transparency log was proven.
+	Logged bool
+	// SignedAt is the time that the log or a timestamp authority vouches for; zero
+	// if nobody does.
+	SignedAt time.Time
+}
+
+// NewEvidence starts evidence about a digest. Call it after verification only.
+func NewEvidence(digest chart.Digest, statement Statement, signer Signer) Evidence {
+	return Evidence{digest: digest, Statement: statement, Signer: signer}
+}
+
+// Digest returns the digest that was signed.
+func (e Evidence) Digest() chart.Digest { return e.digest }
+
+// Signs reports whether e is a signature of exactly the chart with this digest.
+func (e Evidence) Signs(digest chart.Digest) bool {
+	return !digest.IsZero() && e.digest == digest && e.Statement == ChartSignature
+}

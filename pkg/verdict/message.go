@@ -1,0 +1,98 @@
+package verdict
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxMessage bounds a whole message. Flux cuts conditions at 32 KiB and the API
+// server takes more, but nobody reads more at night.
+const maxMessage = 4 << 10
+
+// Message renders v for people. The first line is complete by itself, since
+// tables and conditions often show no more; the others say where, what was
+// wanted, what was found and what to do next.
+func (v Verdict) Message() string {
+	switch {
+	case !v.Admits():
+		return clip(v.render("denied"))
+	case v.Warned():
+		return clip(v.render("admitted in Warn mode"))
+	case v.Waived():
+		return clip(fmt.Sprintf("%s admitted unverified: %s", v.Subject, v.waivers()))
+	default:
+		return fmt.Sprintf("%s admitted", v.Subject)
+	}
+}
+
+// String names the object for people, as in "HelmRelease apps/podinfo".
+func (s Subject) String() string {
+	name := s.Name
+	if s.Namespace != "" {
+		name = s.Namespace + "/" + name
+	}
+	if name == "" {
+		return s.Kind
+	}
+	return s.Kind + " " + name
+}
+
+// Chart names the chart for people, with its digest where that is known.
+func (s Subject) Chart() string {
+	text := s.Reference.String()
+	if digest := s.Digest.String(); digest != "" && !strings.HasSuffix(text, digest) {
+		text += "@" + digest
+	}
+	return text
+}
+
+func (v Verdict) render(outcome string) string {
+	denials := v.denials
+	if len(denials) == 0 {
+		denials = []Denial{FromError(nil)}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s (%s): %s", v.Subject, outcome, denials[0].Reason, denials[0].Summary)
+	line(&b, "where", v.Subject.Field)
+	for i, d := range denials {
+		if i > 0 {
+			line(&b, "also", fmt.Sprintf("(%s) %s", d.Reason, d.Summary))
+		}
+		for _, wanted := range d.Policy {
+			line(&b, "policy", wanted)
+		}
+		for _, found := range d.Found {
+			line(&b, "found", found)
+		}
+		line(&b, "next", d.Next)
+	}
+	return b.String()
+}
+
+func (v Verdict) waivers() string {
+	var texts []string
+	for _, a := range v.acceptances {
+		if a.Waiver != "" {
+			texts = append(texts, fmt.Sprintf("policy %s allows %s (%s)", a.Policy, v.Subject.Chart(), a.Waiver))
+		}
+	}
+	return strings.Join(texts, "; ")
+}
+
+func line(b *strings.Builder, label, text string) {
+	if text != "" {
+		fmt.Fprintf(b, "\n  %-9s %s", label+":", text)
+	}
+}
+
+func clip(s string) string {
+	if len(s) <= maxMessage {
+		return s
+	}
+	s = s[:maxMessage-len("…")]
+	for !utf8.ValidString(s) {
+		s = s[:len(s)-1]
+	}
+	return s + "…"
+}

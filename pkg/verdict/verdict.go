@@ -1,0 +1,159 @@
+package verdict
+
+import (
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// Subject is what a verdict is about: one use of a chart at one place of an
+// object.
+type Subject struct {
+	Kind, Namespace, Name string
+	Field                 string // path in the object, as in "spec.chart.spec"
+	Reference             chart.Reference
+	Digest                chart.Digest // zero until resolved
+}
+
+// Denial is why something was denied, or would be if its policy enforced.
+type Denial struct {
+	Reason  Reason
+	Summary string   // completes the sentence "X denied (Reason): …"
+	Policy  []string // what each policy wanted
+	Found   []string // what was there instead
+	Next    string   // what the reader can do
+	Cause   error    // for the log alone, never rendered
+}
+
+// Acceptance is one policy's consent, with its justification: evidence, or a
+// waiver that the platform team wrote into the policy.
+type Acceptance struct {
+	Policy   string
+	Identity string // the TrustedIdentity that matched
+	Evidence Evidence
+	Waiver   string // reason of an allowUnverified policy that is in force
+}
+
+type decision int
+
+const (
+	denied decision = iota // the zero value denies
+	verified
+	waived
+	warned
+	covered
+)
+
+// Verdict is the decision on one Subject. The zero value denies.
+type Verdict struct {
+	Subject     Subject
+	decision    decision
+	denials     []Denial
+	acceptances []Acceptance
+}
+
+// Deny returns a denying verdict. The reader sees the first denial in the first
+// line; without any, it is an InternalError.
+func Deny(subject Subject, denials ...Denial) Verdict {
+	if len(denials) == 0 {
+		denials = []Denial{FromError(nil)}
+	}
+	return Verdict{Subject: subject, denials: denials}
+}
+
+// Admit returns an admitting verdict if every acceptance justifies the admission
+// of subject.Digest, and if there is one at least. Otherwise it denies: a caller
+// that comes without justification has a bug.
+func Admit(subject Subject, acceptances []Acceptance) Verdict {
+	if len(acceptances) == 0 {
+		return Deny(subject)
+	}
+	result := Verdict{Subject: subject, decision: waived, acceptances: acceptances}
+	for _, a := range acceptances {
+		switch {
+		case a.Policy == "":
+			return Deny(subject)
+		case a.Waiver != "":
+		case a.Identity != "" && a.Evidence.Signs(subject.Digest):
+			result.decision = verified
+		default:
+			return Deny(subject)
+		}
+	}
+	return result
+}
+
+// Warn returns a verdict that admits although policies in mode Warn are not
+// satisfied: admitted by those policies' mode, which the platform team chose. The
+// caller must have made sure that every enforcing policy accepted.
+func Warn(subject Subject, unsatisfied []Denial, accepted []Acceptance) Verdict {
+	if len(unsatisfied) == 0 {
+		return Admit(subject, accepted)
+	}
+	if len(accepted) > 0 && Admit(subject, accepted).decision == denied {
+		return Deny(subject)
+	}
+	for _, d := range unsatisfied {
+		if len(d.Policy) == 0 {
+			return Deny(subject, d)
+		}
+	}
+	return Verdict{Subject: subject, decision: warned, denials: unsatisfied, acceptances: accepted}
+}
+
+// Cover returns the verdict on a repository of charts, below which a policy
+// matches charts: nothing is deployable from it yet.
+func Cover(subject Subject, policy string) Verdict {
+	if policy == "" {
+		return Deny(subject)
+	}
+	return Verdict{Subject: subject, decision: covered, acceptances: []Acceptance{{Policy: policy}}}
+}
+
+// Admits reports whether the write may go on.
+func (v Verdict) Admits() bool { return v.decision != denied }
+
+// Warned reports whether v admits only because of mode Warn.
+func (v Verdict) Warned() bool { return v.decision == warned }
+
+// Waived reports whether v admits without any signature, by allowUnverified.
+func (v Verdict) Waived() bool { return v.decision == waived }
+
+// String returns the decision in one word, for logs, metrics and JSON.
+func (v Verdict) String() string {
+	switch v.decision {
+	case verified:
+		return "Verified"
+	case waived:
+		return "AllowedUnverified"
+	case warned:
+		return "Warned"
+	case covered:
+		return "Covered"
+	default:
+		return "Denied"
+	}
+}
+
+// Reason returns why v denies or warns, and "" if it does neither.
+func (v Verdict) Reason() Reason {
+	if len(v.denials) > 0 {
+		return v.denials[0].Reason
+	}
+	if v.Admits() {
+		return ""
+	}
+	return InternalError
+}
+
+// Acceptances returns what justifies an admission.
+func (v Verdict) Acceptances() []Acceptance { return v.acceptances }
+
+// Causes returns the errors behind the denials, for the log.
+func (v Verdict) Causes() []error {
+	var causes []error
+	for _, d := range v.denials {
+		if d.Cause != nil {
+			causes = append(causes, d.Cause)
+		}
+	}
+	return causes
+}

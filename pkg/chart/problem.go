@@ -8,18 +8,18 @@ type Kind int
 
 // The kinds of problems. Package verdict maps each to one stable reason code.
 const (
-	KindInternal             Kind = iota
-	KindInvalid                   // the reference is not canonical, or ambiguous
-	KindNotOCI                    // the chart does not come from an OCI registry
-	KindNotFound                  // the registry answered that there is no such chart
-	KindNotAChart                 // there is an artifact, but it is not a Helm chart
-	KindUnavailable               // the registry could not be asked
-	KindUnauthorized              // the registry refused our credentials or their absence
-	KindDigestMismatch            // the content is not what the digest promised
-	KindLimitExceeded             // a size or count above a limit of ours
-	KindTimeout                   // no answer within the admission's deadline
-	KindSourceNotFound            // an object that the reference goes through does not exist
-	KindUnsupported               // a kind, field or value that chartgate does not know
+	KindInternal       Kind = iota
+	KindInvalid             // the reference is not canonical, or ambiguous
+	KindNotOCI              // the chart does not come from an OCI registry
+	KindNotFound            // the registry answered that there is no such chart
+	KindNotAChart           // there is an artifact, but it is not a Helm chart
+	KindUnavailable         // the registry could not be asked
+	KindUnauthorized        // the registry refused our credentials or their absence
+	KindDigestMismatch      // the content is not what the digest promised
+	KindLimitExceeded       // a size or count above a limit of ours
+	KindTimeout             // no answer within the admission's deadline
+	KindSourceNotFound      // an object that the reference goes through does not exist
+	KindUnsupported         // a kind, field or value that chartgate does not know
 )
 
 // Problem is the only error that leaves the packages chart, source and

@@ -29,21 +29,25 @@ type application struct {
 }
 
 // applicationClaims reads every source of spec. Argo CD prefers sources to source;
-// chartgate does not choose, and checks all.
-func applicationClaims(o Object) ([]claim, error) {
+// chartgate does not choose, and checks all. Git sources are no charts: they claim
+// nothing unless the admin denies them.
+func (e *Extractor) applicationClaims(o Object) ([]claim, error) {
 	var app application
 	if err := decode(o, &app); err != nil {
 		return nil, err
 	}
 	var claims []claim
-	if s := app.Spec.Source; s != nil {
-		claims = append(claims, argoClaim{field: "spec.source", argoSource: *s})
+	add := func(field string, s *argoSource) {
+		if s != nil && (!s.isGit() || e.options.DenyArgoGit) {
+			claims = append(claims, argoClaim{field: field, argoSource: *s})
+		}
 	}
-	for i, s := range app.Spec.Sources {
-		claims = append(claims, argoClaim{field: fmt.Sprintf("spec.sources[%d]", i), argoSource: s})
+	add("spec.source", app.Spec.Source)
+	for i := range app.Spec.Sources {
+		add(fmt.Sprintf("spec.sources[%d]", i), &app.Spec.Sources[i])
 	}
-	if h := app.Spec.SourceHydrator; h != nil && h.DrySource != nil {
-		claims = append(claims, argoClaim{field: "spec.sourceHydrator.drySource", argoSource: *h.DrySource})
+	if hydrator := app.Spec.SourceHydrator; hydrator != nil {
+		add("spec.sourceHydrator.drySource", hydrator.DrySource)
 	}
 	return claims, nil
 }
@@ -54,10 +58,12 @@ type argoClaim struct {
 	argoSource
 }
 
-// isGit reports whether Argo CD fetches the source with git: no chart, and not
-// the exact prefix oci:// (ApplicationSource.IsHelm and IsOCI of Argo CD 3.2).
+// isGit reports whether Argo CD fetches the source with git: no chart, and no
+// oci:// (ApplicationSource.IsHelm and IsOCI of Argo CD 3.2). Argo CD takes
+// "OCI://" for Git too and fails; here it is kept, to be denied with a hint.
 func (s argoSource) isGit() bool {
-	return s.Chart == "" && !strings.HasPrefix(s.RepoURL, "oci:") && !strings.EqualFold(s.RepoURL[:min(len(s.RepoURL), 4)], "oci:")
+	scheme, _, _ := strings.Cut(s.RepoURL, ":")
+	return s.Chart == "" && !strings.EqualFold(scheme, chart.SchemeOCI)
 }
 
 func (c argoClaim) use(_ context.Context, e *Extractor) Use {

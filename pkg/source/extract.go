@@ -41,52 +41,77 @@ type claim interface {
 	use(ctx context.Context, e *Extractor) Use
 }
 
-// Extract returns the uses that replacing old by object makes newly deployable;
-// old.JSON is nil for a creation. An error means that the object could not be
-// read; it is a *chart.Problem.
-func (e *Extractor) Extract(ctx context.Context, object, old Object) ([]Use, error) {
-	claims, err := e.claims(object)
-	if err != nil {
-		return nil, err
-	}
-	var known []claim
-	if old.JSON != nil && len(claims) > 0 {
-		// An old object that cannot be read made nothing deployable.
-		known, _ = e.claims(old)
-	}
-	var uses []Use
-	for _, c := range claims {
-		if slices.Contains(known, c) {
-			continue
-		}
-		use := c.use(ctx, e)
-		use.Object = object.ID
-		uses = append(uses, use)
-	}
-	return uses, nil
+// Changes are the places where a write names a chart that its object did not name
+// there before.
+type Changes struct {
+	object ID
+	claims []claim
 }
 
-// claims is the one list of what chartgate gates. A kind that is not in it is
-// denied: the webhook's rules and this list must not drift apart in silence.
+// None reports whether the write makes nothing newly deployable.
+func (c Changes) None() bool { return len(c.claims) == 0 }
+
+// Changes compares object with the one that it replaces, without any I/O; old.JSON
+// is nil for a creation. An error means that the object could not be read; it is a
+// *chart.Problem.
+func (e *Extractor) Changes(object, old Object) (Changes, error) {
+	claims, err := e.claims(object)
+	if err != nil {
+		return Changes{}, err
+	}
+	if old.JSON != nil && len(claims) > 0 {
+		// An old object that cannot be read made nothing deployable.
+		known, _ := e.claims(old)
+		claims = slices.DeleteFunc(claims, func(c claim) bool { return slices.Contains(known, c) })
+	}
+	return Changes{object: object.ID, claims: claims}, nil
+}
+
+// Uses follows the changes to charts. What cannot be followed is a use with a
+// Problem, so there are as many uses as changes.
+func (e *Extractor) Uses(ctx context.Context, changes Changes) []Use {
+	uses := make([]Use, 0, len(changes.claims))
+	for _, c := range changes.claims {
+		use := c.use(ctx, e)
+		use.Object = changes.object
+		uses = append(uses, use)
+	}
+	return uses
+}
+
+// claims reads the claims of an object. A kind that is not gated is denied: the
+// webhook's rules and readerOf must not drift apart in silence.
 func (e *Extractor) claims(o Object) ([]claim, error) {
-	switch [2]string{o.Group, o.Kind} {
-	case [2]string{helmv2.GroupVersion.Group, helmv2.HelmReleaseKind}:
-		return helmReleaseClaims(o)
-	case [2]string{sourcev1.GroupVersion.Group, sourcev1.HelmRepositoryKind}:
-		return helmRepositoryClaims(o)
-	case [2]string{sourcev1.GroupVersion.Group, sourcev1.HelmChartKind}:
-		return helmChartClaims(o)
-	case [2]string{sourcev1.GroupVersion.Group, sourcev1.OCIRepositoryKind}:
-		return ociRepositoryClaims(o)
-	case [2]string{argo.Group, argo.ApplicationKind}:
-		return applicationClaims(o)
-	default:
+	read := e.readerOf(o.ID)
+	if read == nil {
 		return nil, &chart.Problem{
 			Kind:   chart.KindUnsupported,
 			Detail: fmt.Sprintf("chartgate does not know the kind %s of group %s", chart.Quote(o.Kind), chart.Quote(o.Group)),
 		}
 	}
+	return read(o)
 }
+
+// readerOf is the one list of the kinds that chartgate gates.
+func (e *Extractor) readerOf(id ID) func(Object) ([]claim, error) {
+	switch [2]string{id.Group, id.Kind} {
+	case [2]string{helmv2.GroupVersion.Group, helmv2.HelmReleaseKind}:
+		return helmReleaseClaims
+	case [2]string{sourcev1.GroupVersion.Group, sourcev1.HelmRepositoryKind}:
+		return helmRepositoryClaims
+	case [2]string{sourcev1.GroupVersion.Group, sourcev1.HelmChartKind}:
+		return helmChartClaims
+	case [2]string{sourcev1.GroupVersion.Group, sourcev1.OCIRepositoryKind}:
+		return ociRepositoryClaims
+	case [2]string{argo.Group, argo.ApplicationKind}:
+		return e.applicationClaims
+	default:
+		return nil
+	}
+}
+
+// Gates reports whether objects of this kind can make charts deployable.
+func (e *Extractor) Gates(id ID) bool { return e.readerOf(id) != nil }
 
 // decode reads the fields of o that into has. Names of fields are case-sensitive,
 // as for the API server: encoding/json would take "Spec" for "spec".

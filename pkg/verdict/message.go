@@ -26,6 +26,40 @@ func (v Verdict) Message() string {
 	}
 }
 
+// Messages renders several verdicts on one object, within the same limit.
+func Messages(verdicts []Verdict) string {
+	var texts []string
+	for _, v := range verdicts {
+		texts = append(texts, v.Message())
+	}
+	return clip(strings.Join(texts, "\n"))
+}
+
+// Warning renders v as one line: the API server drops warnings that hold control
+// characters. It is "" where there is nothing to warn of.
+func (v Verdict) Warning() string {
+	switch {
+	case v.Warned():
+		text := fmt.Sprintf("chartgate would deny this (%s): %s", v.denials[0].Reason, v.denials[0].Summary)
+		if next := v.denials[0].Next; next != "" {
+			text += "; next: " + next
+		}
+		return text
+	case v.Waived():
+		return "chartgate admitted this unverified: " + v.waivers()
+	default:
+		return ""
+	}
+}
+
+// Denials returns why v denies or warns; at least one denial if it denies.
+func (v Verdict) Denials() []Denial {
+	if v.Admits() || len(v.denials) > 0 {
+		return v.denials
+	}
+	return []Denial{FromError(nil)}
+}
+
 // String names the object for people, as in "HelmRelease apps/podinfo".
 func (s Subject) String() string {
 	name := s.Name
@@ -48,10 +82,7 @@ func (s Subject) Chart() string {
 }
 
 func (v Verdict) render(outcome string) string {
-	denials := v.denials
-	if len(denials) == 0 {
-		denials = []Denial{FromError(nil)}
-	}
+	denials := v.Denials()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s (%s): %s", v.Subject, outcome, denials[0].Reason, denials[0].Summary)
 	line(&b, "where", v.Subject.Field)

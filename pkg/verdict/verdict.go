@@ -40,6 +40,7 @@ const (
 	waived
 	warned
 	covered
+	outside
 )
 
 // Verdict is the decision on one Subject. The zero value denies.
@@ -108,6 +109,15 @@ func Cover(subject Subject, policy string) Verdict {
 	return Verdict{Subject: subject, decision: covered, acceptances: []Acceptance{{Policy: policy}}}
 }
 
+// Outside returns the verdict on an artifact that is no chart and that nothing
+// uses as one. Why says how that is known.
+func Outside(subject Subject, why string) Verdict {
+	if why == "" {
+		return Deny(subject)
+	}
+	return Verdict{Subject: subject, decision: outside}
+}
+
 // Admits reports whether the write may go on.
 func (v Verdict) Admits() bool { return v.decision != denied }
 
@@ -128,6 +138,8 @@ func (v Verdict) String() string {
 		return "Warned"
 	case covered:
 		return "Covered"
+	case outside:
+		return "Outside"
 	default:
 		return "Denied"
 	}
@@ -135,13 +147,10 @@ func (v Verdict) String() string {
 
 // Reason returns why v denies or warns, and "" if it does neither.
 func (v Verdict) Reason() Reason {
-	if len(v.denials) > 0 {
-		return v.denials[0].Reason
+	if denials := v.Denials(); len(denials) > 0 {
+		return denials[0].Reason
 	}
-	if v.Admits() {
-		return ""
-	}
-	return InternalError
+	return ""
 }
 
 // Acceptances returns what justifies an admission.

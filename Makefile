@@ -1,0 +1,51 @@
+# chartgate: everything that a developer or CI runs. Nothing but Go, git and make
+# is needed; tools are built from the Go module proxy into bin/ on first use.
+
+ROOT := $(CURDIR)
+BIN := $(ROOT)/bin
+
+# The control plane that integration tests start. Set it to use another one.
+ASSETS = $(or $(KUBEBUILDER_ASSETS),$(BIN))
+
+.PHONY: all
+all: build
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+include hack/tools/tools.mk
+
+.PHONY: build
+build: ## Build bin/chartgate
+	go build -trimpath -o $(BIN)/chartgate ./cmd/chartgate
+
+.PHONY: demo
+demo: build ## Show the gate at work, without a cluster or a network
+	$(BIN)/chartgate demo
+
+.PHONY: test
+test: build tools-test ## Run all tests, against real parts
+	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test ./...
+	$(MAKE) test-contract
+
+.PHONY: test-contract
+test-contract: ## Compare pkg/source with the real types of Argo CD 2 and 3
+	cd test/contract/argov2 && go test ./...
+	cd test/contract/argov3 && go test ./...
+
+.PHONY: bench
+bench: ## Measure verification: time, allocations, registry requests
+	go test -run '^$$' -bench . -benchmem ./pkg/gate ./pkg/webhook
+
+.PHONY: generate
+generate: $(BIN)/controller-gen ## Regenerate CRDs, deep copies, RBAC and the chart's copies
+	hack/generate.sh
+
+.PHONY: verify
+verify: tools-verify ## Fail on anything generated, formatted, linted or layered otherwise
+	hack/verify.sh
+
+.PHONY: clean
+clean: ## Remove bin/
+	rm -rf $(BIN)

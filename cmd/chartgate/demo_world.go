@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/signature"
+	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/webhook"
+	ociregistry "github.com/chartgate/chartgate/test/registry"
+	"github.com/chartgate/chartgate/test/sigstore"
+)
+
+// demoWorld is everything that the demo talks to, on 127.0.0.1.
+type demoWorld struct {
+	registry *ociregistry.Registry
+	hook     *httptest.Server
+}
+
+func newDemoWorld() (*demoWorld, error) {
+	trust, err := sigstore.New(time.Now)
+	if err != nil {
+		return nil, err
+	}
+	w := &demoWorld{registry: ociregistry.New(ociregistry.Options{TLS: true})}
+	if err := pushDemoCharts(w.registry, trust); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	handler, err := w.handler(trust)
+	if err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	w.hook = httptest.NewTLSServer(handler)
+	return w, nil
+}
+
+// Close stops the servers.
+func (w *demoWorld) Close() error {
+	if w.hook != nil {
+		w.hook.Close()
+	}
+	w.registry.Close()
+	return nil
+}
+
+// handler is the webhook as "chartgate serve" runs it, with the samples' policies
+// and the samples as the cluster's objects.
+func (w *demoWorld) handler(trust *sigstore.Sigstore) (http.Handler, error) {
+	policies, err := sampleDocuments("policies")
+	if err != nil {
+		return nil, err
+	}
+	set, _, err := compileDocuments(policies)
+	if err != nil {
+		return nil, err
+	}
+	documents, err := sampleDocuments("flux", "argo", "denied")
+	if err != nil {
+		return nil, err
+	}
+	objects, err := toObjects(documents)
+	if err != nil {
+		return nil, err
+	}
+	root, err := trust.TrustedRoot()
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := signature.New(root)
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := webhook.NewMetrics(prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	client := registry.New(registry.Options{Transport: w.routeToRegistry()})
+	engine := newEngine(set, objects, client, verifier, source.Options{})
+	charts := webhook.NewCharts(engine.extractor, engine.gate, 8, metrics)
+	return webhook.WithDeadline(admissionHandler(logr.Discard(), charts)), nil
+}
+
+// routeToRegistry leads every host to the demo's registry, so that the samples can
+// keep the names of real ones. TLS is real.
+func (w *demoWorld) routeToRegistry() http.RoundTripper {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(w.registry.CA())
+	host, _, _ := net.SplitHostPort(w.registry.Host())
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, w.registry.Host())
+		},
+		TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12},
+	}
+}
+
+// answer is what the webhook said, and about which chart.
+type answer struct {
+	object, chart, verdict, reason, message string
+	admitted                                bool
+}
+
+// ask sends the webhook the AdmissionReview that an API server sends when the
+// manifest is created.
+func (w *demoWorld) ask(ctx context.Context, manifest string) (answer, error) {
+	documents, err := sampleDocument(manifest)
+	if err != nil {
+		return answer{}, err
+	}
+	if len(documents) != 1 {
+		return answer{}, fmt.Errorf("want one object, found %d", len(documents))
+	}
+	object := documents[0].object
+	review, err := reviewOf(documents[0])
+	if err != nil {
+		return answer{}, err
+	}
+	response, err := w.post(ctx, review)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{
+		object:   object.GetKind() + " " + object.GetNamespace() + "/" + object.GetName(),
+		chart:    response.AuditAnnotations["chart"],
+		verdict:  response.AuditAnnotations["verdict"],
+		reason:   response.AuditAnnotations["reason"],
+		message:  response.Result.Message,
+		admitted: response.Allowed,
+	}, nil
+}
+
+func reviewOf(d document) (admissionv1.AdmissionReview, error) {
+	raw, err := json.Marshal(d.object.Object)
+	if err != nil {
+		return admissionv1.AdmissionReview{}, err
+	}
+	kind := d.object.GroupVersionKind()
+	return admissionv1.AdmissionReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"},
+		Request: &admissionv1.AdmissionRequest{
+			UID:       "demo",
+			Kind:      metav1.GroupVersionKind{Group: kind.Group, Version: kind.Version, Kind: kind.Kind},
+			Operation: admissionv1.Create,
+			Namespace: d.object.GetNamespace(),
+			Name:      d.object.GetName(),
+			Object:    runtime.RawExtension{Raw: raw},
+		},
+	}, nil
+}
+
+func (w *demoWorld) post(ctx context.Context, review admissionv1.AdmissionReview) (*admissionv1.AdmissionResponse, error) {
+	body, err := json.Marshal(review)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.hook.URL+"?timeout=10s", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := w.hook.Client().Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	var answered admissionv1.AdmissionReview
+	if err := json.NewDecoder(response.Body).Decode(&answered); err != nil {
+		return nil, fmt.Errorf("read the webhook's answer: %w", err)
+	}
+	if answered.Response == nil || answered.Response.Result == nil {
+		return nil, errors.New("the webhook gave no answer")
+	}
+	return answered.Response, nil
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/gate"
+	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/signature"
+	"github.com/chartgate/chartgate/pkg/source"
+)
+
+// engine is the decision as every subcommand makes it.
+type engine struct {
+	gate      *gate.Gate
+	extractor *source.Extractor
+}
+
+// engineFlags are the flags that decide verdicts. The admin of a cluster and
+// somebody who runs "chartgate verify" give them alike.
+type engineFlags struct {
+	trustedRoot    string
+	plainHTTP      []string
+	argoGitSources string
+	// instrument wraps the way to registries, for metrics. It may be nil.
+	instrument func(http.RoundTripper) http.RoundTripper
+}
+
+func (f *engineFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.trustedRoot, "trusted-root", "", "`file` with the Sigstore trusted root (trusted_root.json); without it only keys with transparencyLog: NotRequired can be trusted")
+	flags.StringArrayVar(&f.plainHTTP, "plain-http", nil, "registry `host[:port]` to be spoken to over plain HTTP (repeatable)")
+	flags.StringVar(&f.argoGitSources, "argo-git-sources", "Allow", "`Allow` or Deny Argo CD sources that are Git repositories, which chartgate cannot verify")
+}
+
+// build checks the flags and makes the engine.
+func (f *engineFlags) build(policies gate.Policies, siblings source.Reader) (*engine, error) {
+	plainHTTP, err := canonicalHosts(f.plainHTTP)
+	if err != nil {
+		return nil, err
+	}
+	options := source.Options{PlainHTTP: plainHTTP}
+	switch f.argoGitSources {
+	case "Allow":
+	case "Deny":
+		options.DenyArgoGit = true
+	default:
+		return nil, fmt.Errorf("--argo-git-sources is %q, not Allow or Deny", f.argoGitSources)
+	}
+	verifier, err := f.verifier()
+	if err != nil {
+		return nil, err
+	}
+	client := registry.New(registry.Options{PlainHTTP: plainHTTP, Instrument: f.instrument})
+	return newEngine(policies, siblings, client, verifier, options), nil
+}
+
+func newEngine(policies gate.Policies, siblings source.Reader, client *registry.Client, verifier *signature.Verifier, options source.Options) *engine {
+	return &engine{
+		gate:      gate.New(policies, client, verifier, time.Now),
+		extractor: source.NewExtractor(siblings, options),
+	}
+}
+
+func (f *engineFlags) verifier() (*signature.Verifier, error) {
+	if f.trustedRoot == "" {
+		return signature.New(nil)
+	}
+	content, err := os.ReadFile(f.trustedRoot)
+	if err != nil {
+		return nil, fmt.Errorf("read --trusted-root: %w", err)
+	}
+	verifier, err := signature.New(content)
+	if err != nil {
+		return nil, fmt.Errorf("--trusted-root %s: %w", f.trustedRoot, err)
+	}
+	return verifier, nil
+}
+
+// canonicalHosts refuses what could never equal the host of a chart.
+func canonicalHosts(hosts []string) ([]string, error) {
+	var canonical []string
+	for _, host := range hosts {
+		location, err := chart.ParseLocation("oci://" + host)
+		if err != nil || location.Host() != host {
+			return nil, fmt.Errorf("--plain-http %q is not a lower-case host or host:port", host)
+		}
+		canonical = append(canonical, host)
+	}
+	return canonical, nil
+}

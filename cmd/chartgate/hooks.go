@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/webhook"
+)
+
+// The webhook's paths. The ValidatingWebhookConfiguration names them.
+const (
+	chartsPath   = "/validate-charts"
+	policiesPath = "/validate-policies"
+)
+
+// hooks runs the webhook server as soon as its certificate is there.
+type hooks struct {
+	flags      *serveFlags
+	manager    manager.Manager
+	engine     *engine
+	snapshot   *controller.Snapshot
+	registerer prometheus.Registerer
+	server     atomic.Pointer[ctrlwebhook.Server]
+}
+
+func (h *hooks) start() error {
+	metrics, err := webhook.NewMetrics(h.registerer)
+	if err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	certificate, err := h.flags.setup(h.manager, h.flags.namespace)
+	if err != nil {
+		return err
+	}
+	server := ctrlwebhook.NewServer(ctrlwebhook.Options{
+		Host: h.flags.webhookHost, Port: h.flags.webhookPort, CertDir: h.flags.certDir,
+	})
+	log := h.manager.GetLogger().WithName("admission")
+	server.Register(chartsPath, webhook.WithDeadline(admissionHandler(log,
+		webhook.NewCharts(h.engine.extractor, h.engine.gate, h.flags.maxConcurrent, metrics))))
+	server.Register(policiesPath, webhook.WithDeadline(admissionHandler(log,
+		&webhook.Policies{KnownIdentities: h.snapshot.Identities})))
+	return h.manager.Add(waitFor{certificate, func(ctx context.Context) error {
+		h.server.Store(&server)
+		return server.Start(ctx)
+	}})
+}
+
+// ready is a health check: it fails until the webhook answers.
+func (h *hooks) ready(req *http.Request) error {
+	server := h.server.Load()
+	if server == nil {
+		return errors.New("the webhook waits for its certificate")
+	}
+	return (*server).StartedChecker()(req)
+}
+
+func admissionHandler(log logr.Logger, handler admission.Handler) http.Handler {
+	return &admission.Webhook{
+		Handler:        handler,
+		LogConstructor: func(logr.Logger, *admission.Request) logr.Logger { return log },
+	}
+}
+
+// waitFor runs something on every replica once a channel is closed.
+type waitFor struct {
+	ready <-chan struct{}
+	run   func(context.Context) error
+}
+
+// NeedLeaderElection lets every replica answer the API server.
+func (waitFor) NeedLeaderElection() bool { return false }
+
+// Start waits and runs.
+func (w waitFor) Start(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-w.ready:
+		return w.run(ctx)
+	}
+}

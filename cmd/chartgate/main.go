@@ -1,0 +1,54 @@
+// Command chartgate lets a Helm chart into a cluster only when its digest carries a
+// signature that the platform team trusts.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes. Scripts depend on them: docs/cli.md.
+const (
+	exitAdmitted = 0
+	exitDenied   = 1
+	exitNotAsked = 2
+)
+
+// errDenied ends a command whose answer is "denied". It has been printed already.
+var errDenied = errors.New("denied")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := newCommand().ExecuteContext(ctx)
+	stop()
+	os.Exit(exitCode(err))
+}
+
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return exitAdmitted
+	case errors.Is(err, errDenied):
+		return exitDenied
+	default:
+		fmt.Fprintln(os.Stderr, "chartgate:", err)
+		return exitNotAsked
+	}
+}
+
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "chartgate",
+		Short:         "Admit Helm charts only with a signature that the platform team trusts",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(newServeCommand(), newVerifyCommand(), newDemoCommand(), newVersionCommand())
+	return root
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/policy"
+)
+
+// fixedPolicies are policies that do not change while a command runs.
+type fixedPolicies struct{ set *policy.Set }
+
+// Current implements gate.Policies.
+func (p fixedPolicies) Current() *policy.Set { return p.set }
+
+// loadPolicies reads policies from files and directories. What does not compile
+// denies the charts that it matches, as in a cluster, and is told to w.
+func loadPolicies(stdin io.Reader, w io.Writer, paths []string) (fixedPolicies, error) {
+	if len(paths) == 0 {
+		return fixedPolicies{}, errors.New("--policy is needed: a file or directory with ChartPolicies and TrustedIdentities")
+	}
+	documents, err := readDocuments(stdin, paths)
+	if err != nil {
+		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
+	}
+	set, report, err := compileDocuments(documents)
+	if err != nil {
+		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(report.Identities)) {
+		fmt.Fprintf(w, "warning: TrustedIdentity %s is invalid: %v\n", name, report.Identities[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(report.Policies)) {
+		fmt.Fprintf(w, "warning: ChartPolicy %s is invalid and denies what it matches: %v\n", name, report.Policies[name])
+	}
+	if report.ConfigMap != nil {
+		fmt.Fprintf(w, "warning: the identities ConfigMap is invalid and denies every chart: %v\n", report.ConfigMap)
+	}
+	return set, nil
+}
+
+func compileDocuments(documents []document) (fixedPolicies, policy.Report, error) {
+	var in policy.Input
+	for _, d := range documents {
+		if err := addPolicy(&in, d); err != nil {
+			return fixedPolicies{}, policy.Report{}, fmt.Errorf("%s: %w", d.file, err)
+		}
+	}
+	set, report := policy.Compile(in)
+	return fixedPolicies{set: set}, report, nil
+}
+
+func addPolicy(in *policy.Input, d document) error {
+	kind := d.object.GroupVersionKind()
+	switch {
+	case kind.Group == v1alpha1.Group && kind.Kind == "TrustedIdentity":
+		return appendStrict(&in.Identities, d)
+	case kind.Group == v1alpha1.Group && kind.Kind == "ChartPolicy":
+		return appendStrict(&in.Policies, d)
+	case kind.Group == "" && kind.Kind == "ConfigMap":
+		return addConfigMap(in, d)
+	case kind.Group == "kustomize.config.k8s.io":
+		return nil // the file that lists the others
+	default:
+		return fmt.Errorf("kind %s is not a policy", kind.Kind)
+	}
+}
+
+func addConfigMap(in *policy.Input, d document) error {
+	var found []corev1.ConfigMap
+	if err := appendStrict(&found, d); err != nil {
+		return err
+	}
+	text, ok := found[0].Data[policy.IdentitiesKey]
+	switch {
+	case !ok:
+		return fmt.Errorf("ConfigMap %s has no key %s", found[0].Name, policy.IdentitiesKey)
+	case in.ConfigMap != nil:
+		return errors.New("there are two identities ConfigMaps")
+	}
+	in.ConfigMap = &text
+	return nil
+}
+
+// appendStrict decodes a document; a field that its type does not have is an error.
+func appendStrict[T any](to *[]T, d document) error {
+	raw, err := json.Marshal(d.object.Object)
+	if err != nil {
+		return err
+	}
+	var obj T
+	if err := yaml.UnmarshalStrict(raw, &obj); err != nil {
+		return fmt.Errorf("%s %s: %w", d.object.GetKind(), d.object.GetName(), err)
+	}
+	*to = append(*to, obj)
+	return nil
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/controller"
+)
+
+// serveFlags configure a replica. charts/chartgate sets them.
+type serveFlags struct {
+	engineFlags
+	certificateFlags
+	kubeconfig    string
+	namespace     string
+	configMap     string
+	webhookHost   string
+	webhookPort   int
+	metricsAddr   string
+	probeAddr     string
+	leaderElect   bool
+	maxConcurrent int64
+	logLevel      string
+	logFormat     string
+}
+
+// gracefulShutdown is longer than any admission may take, so that a rolling restart
+// answers what it has accepted.
+const gracefulShutdown = 32 * time.Second
+
+func newServeCommand() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the admission webhook in a cluster",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	f.register(cmd.Flags())
+	return cmd
+}
+
+func (f *serveFlags) register(flags *pflag.FlagSet) {
+	f.engineFlags.register(flags)
+	f.certificateFlags.register(flags)
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file`; the pod's service account if empty")
+	flags.StringVar(&f.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "`namespace` that chartgate runs in")
+	flags.StringVar(&f.configMap, "policy-configmap", "chartgate-identities", "`name` of the ConfigMap with trusted identities")
+	flags.StringVar(&f.webhookHost, "webhook-host", "", "`address` that the webhook listens on; all if empty")
+	flags.IntVar(&f.webhookPort, "webhook-port", 9443, "`port` that the webhook listens on")
+	flags.StringVar(&f.metricsAddr, "metrics-bind-address", ":8080", "`address` of the metrics; 0 for none")
+	flags.StringVar(&f.probeAddr, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz")
+	flags.BoolVar(&f.leaderElect, "leader-elect", false, "let one replica write status for all")
+	flags.Int64Var(&f.maxConcurrent, "max-concurrent", 64, "how many writes are decided at the same time; more wait")
+	flags.StringVar(&f.logLevel, "log-level", "info", "`level`: debug, info or error")
+	flags.StringVar(&f.logFormat, "log-format", "json", "`format`: json or text")
+}
+
+func (f *serveFlags) run(cmd *cobra.Command) error {
+	switch {
+	case f.namespace == "":
+		return errors.New("--namespace or $POD_NAMESPACE must say where chartgate runs")
+	case f.maxConcurrent < 1:
+		return errors.New("--max-concurrent must be at least 1")
+	}
+	log, err := newLogger(cmd.ErrOrStderr(), f.logLevel, f.logFormat)
+	if err != nil {
+		return err
+	}
+	ctrl.SetLogger(log)
+	mgr, err := f.manager(log)
+	if err != nil {
+		return err
+	}
+	if err := f.assemble(mgr); err != nil {
+		return err
+	}
+	log.Info("starting", "version", version(), "namespace", f.namespace)
+	return mgr.Start(cmd.Context())
+}
+
+func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", f.kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	// The API server's own priority and fairness limits us. A limit of ours would
+	// make an admission wait for a token and be denied for its slowness.
+	config.QPS = -1
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	grace := gracefulShutdown
+	return ctrl.NewManager(config, ctrl.Options{
+		Scheme:                        scheme,
+		Logger:                        log,
+		LeaderElection:                f.leaderElect,
+		LeaderElectionID:              "chartgate-leader",
+		LeaderElectionNamespace:       f.namespace,
+		LeaderElectionReleaseOnCancel: true,
+		HealthProbeBindAddress:        f.probeAddr,
+		Metrics:                       metricsserver.Options{BindAddress: f.metricsAddr},
+		GracefulShutdownTimeout:       &grace,
+		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
+			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{f.namespace: {}}},
+		}},
+	})
+}
+
+// assemble wires the parts: policies → engine → webhook.
+func (f *serveFlags) assemble(mgr manager.Manager) error {
+	snapshot := controller.NewSnapshot(mgr.GetClient(), types.NamespacedName{Namespace: f.namespace, Name: f.configMap})
+	if err := snapshot.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("watch the policies: %w", err)
+	}
+	if err := controller.NewStatus(mgr.GetClient(), snapshot).SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("write status: %w", err)
+	}
+	var err error
+	if f.instrument, err = countRequests(metrics.Registry); err != nil {
+		return err
+	}
+	engine, err := f.build(snapshot, controller.NewSiblings(mgr.GetAPIReader(), mgr.GetRESTMapper()))
+	if err != nil {
+		return err
+	}
+	hooks := &hooks{flags: f, manager: mgr, engine: engine, snapshot: snapshot, registerer: metrics.Registry}
+	if err := hooks.start(); err != nil {
+		return err
+	}
+	return errors.Join(
+		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("policies", snapshot.Ready),
+		mgr.AddReadyzCheck("webhook", hooks.ready),
+	)
+}
+
+// countRequests counts what registries are asked, for the cost of the gate.
+func countRequests(registerer prometheus.Registerer) (func(http.RoundTripper) http.RoundTripper, error) {
+	counter := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "chartgate_registry_requests_total",
+		Help: "Requests to OCI registries, by HTTP status code.",
+	}, []string{"code"})
+	if err := registerer.Register(counter); err != nil {
+		return nil, err
+	}
+	return func(next http.RoundTripper) http.RoundTripper {
+		return promhttp.InstrumentRoundTripperCounter(counter, next)
+	}, nil
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+type verifyFlags struct {
+	engineFlags
+	files    []string
+	policies []string
+	output   string
+	timeout  time.Duration
+}
+
+const verifyExample = `  # What would a cluster say to these manifests?
+  chartgate verify -f objects.yaml --policy policies/ --trusted-root trusted_root.json
+
+  # Is this chart signed as the policies want?
+  chartgate verify oci://ghcr.io/acme/charts/podinfo:6.7.1 --policy policies/ -o json`
+
+func newVerifyCommand() *cobra.Command {
+	var f verifyFlags
+	cmd := &cobra.Command{
+		Use:   "verify [-f FILE]... [REFERENCE]... --policy PATH",
+		Short: "Ask the gate about manifests or charts, without a cluster",
+		Long: `Ask the gate about manifests or charts, without a cluster.
+
+Exit code 0: everything is admitted. 1: something is denied. 2: the gate could not
+be asked (usage, unreadable files, no object that chartgate gates).`,
+		Example: verifyExample,
+		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	flags := cmd.Flags()
+	f.register(flags)
+	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with manifests, - for standard input (repeatable)")
+	flags.StringArrayVar(&f.policies, "policy", nil, "`file` or directory with ChartPolicies, TrustedIdentities or the identities ConfigMap (repeatable)")
+	flags.StringVarP(&f.output, "output", "o", "text", "`format`: text or json")
+	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "`time` for each object")
+	return cmd
+}
+
+func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
+	switch {
+	case len(f.files) == 0 && len(references) == 0:
+		return errors.New("nothing to verify: give -f FILE or a reference such as oci://ghcr.io/acme/charts/podinfo:6.7.1")
+	case f.output != "text" && f.output != "json":
+		return fmt.Errorf("--output is %q, not text or json", f.output)
+	}
+	policies, err := loadPolicies(cmd.InOrStdin(), cmd.ErrOrStderr(), f.policies)
+	if err != nil {
+		return err
+	}
+	documents, err := readDocuments(cmd.InOrStdin(), f.files)
+	if err != nil {
+		return fmt.Errorf("read -f: %w", err)
+	}
+	objects, err := toObjects(documents)
+	if err != nil {
+		return fmt.Errorf("read -f: %w", err)
+	}
+	engine, err := f.build(policies, objects)
+	if err != nil {
+		return err
+	}
+	results, err := f.verify(cmd.Context(), engine, objects, references)
+	if err != nil {
+		return err
+	}
+	return report(cmd.OutOrStdout(), f.output, results)
+}
+
+func (f *verifyFlags) verify(ctx context.Context, engine *engine, objects siblings, references []string) ([]result, error) {
+	var results []result
+	for _, object := range objects {
+		if !engine.extractor.Gates(object.ID) {
+			continue
+		}
+		results = append(results, f.verifyObject(ctx, engine, object)...)
+	}
+	if len(f.files) > 0 && len(results) == 0 {
+		return nil, errors.New("the files hold no object that chartgate gates (HelmRelease, HelmRepository, HelmChart, OCIRepository, Application)")
+	}
+	for _, text := range references {
+		ctx, cancel := context.WithTimeout(ctx, f.timeout)
+		results = append(results, toResult(engine.gate.Decide(ctx, referenceUse(text))))
+		cancel()
+	}
+	return results, nil
+}
+
+func (f *verifyFlags) verifyObject(ctx context.Context, engine *engine, object source.Object) []result {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	changes, err := engine.extractor.Changes(object, source.Object{})
+	if err != nil {
+		subject := verdict.Subject{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}
+		return []result{toResult(verdict.Deny(subject, verdict.FromError(err)))}
+	}
+	if changes.None() {
+		return []result{noChart(object.ID)}
+	}
+	var results []result
+	for _, v := range engine.gate.DecideAll(ctx, engine.extractor.Uses(ctx, changes)) {
+		results = append(results, toResult(v))
+	}
+	return results
+}
+
+// referenceUse is a use of a chart by nobody.
+func referenceUse(text string) source.Use {
+	use := source.Use{Object: source.ID{Kind: "Chart"}}
+	use.Reference, use.Problem = chart.ParseReference(text)
+	return use
+}
+
+// report prints results; errDenied if one of them denies.
+func report(w io.Writer, format string, results []result) error {
+	print := printText
+	if format == "json" {
+		print = printJSON
+	}
+	if err := print(w, results); err != nil {
+		return err
+	}
+	for _, r := range results {
+		if !r.admitted {
+			return errDenied
+		}
+	}
+	return nil
+}

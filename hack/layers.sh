@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Fails if a package imports another one of this module that is not below it in the
+# table of docs/architecture.md, or if the pure packages reach the outside world.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+module=$(go list -m)
+failed=0
+
+# package: what it may import of this module
+allowed() {
+  case $1 in
+    pkg/api/v1alpha1) ;;
+    pkg/chart) ;;
+    pkg/verdict) echo pkg/chart ;;
+    pkg/source) echo pkg/chart ;;
+    pkg/policy) echo pkg/api/v1alpha1 pkg/chart pkg/verdict ;;
+    pkg/registry) echo pkg/chart ;;
+    pkg/signature) echo pkg/chart pkg/verdict ;;
+    pkg/gate) echo pkg/chart pkg/source pkg/policy pkg/verdict ;;
+    pkg/webhook) echo pkg/api/v1alpha1 pkg/chart pkg/source pkg/policy pkg/verdict pkg/gate ;;
+    pkg/controller) echo pkg/api/v1alpha1 pkg/chart pkg/source pkg/policy pkg/verdict pkg/gate ;;
+    *) return 1 ;;
+  esac
+}
+
+for path in $(go list ./pkg/...); do
+  package=${path#"$module"/}
+  if ! may=$(allowed "$package"); then
+    echo "$package is not in the table of hack/layers.sh" >&2
+    failed=1
+    continue
+  fi
+  for import in $(go list -f '{{join .Imports "\n"}}' "$path" | grep "^$module/" || true); do
+    case " $may " in
+      *" ${import#"$module"/} "*) ;;
+      *) echo "$package imports ${import#"$module"/}" >&2; failed=1 ;;
+    esac
+  done
+done
+
+# outside PACKAGE PATTERN: no direct or indirect import of the package matches.
+outside() {
+  local found
+  found=$(go list -deps "$module/$1" | grep -E "$2" || true)
+  [ -z "$found" ] && return
+  printf '%s reaches %s\n' "$1" "$found" >&2
+  failed=1
+}
+world='^(k8s.io/client-go|sigs.k8s.io/controller-runtime/pkg/client|github.com/sigstore|github.com/google/go-containerregistry|oras.land)(/|$)'
+for package in pkg/chart pkg/verdict pkg/source pkg/policy pkg/gate; do
+  outside $package "$world"
+done
+for package in pkg/chart pkg/verdict; do
+  outside $package '^net/http$'
+done
+
+# only PACKAGE PATTERN: no other package imports directly what matches.
+only() {
+  local found
+  found=$(go list -f '{{.ImportPath}} {{join .Imports " "}}' ./pkg/... | grep -E " $2(/| |$)" | cut -d' ' -f1 | grep -v "^$module/$1$" || true)
+  [ -z "$found" ] && return
+  printf 'only %s may import %s, but %s does\n' "$1" "$2" "$found" >&2
+  failed=1
+}
+only pkg/registry 'oras.land/oras-go/v2'
+only pkg/signature 'github.com/sigstore'
+only pkg/webhook 'sigs.k8s.io/controller-runtime/pkg/webhook/admission'
+
+exit $failed

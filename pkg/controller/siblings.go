@@ -1,0 +1,92 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chartgate/chartgate/pkg/source"
+)
+
+// Siblings reads objects live from the API server, in whichever version it prefers.
+// A cache would be faster, and wrong at the moment that matters: when a source and
+// the release that uses it are changed within a second of each other.
+type Siblings struct {
+	reader client.Reader
+	mapper meta.RESTMapper
+}
+
+// NewSiblings returns a source.Reader. The reader must not be cached.
+func NewSiblings(reader client.Reader, mapper meta.RESTMapper) *Siblings {
+	return &Siblings{reader: reader, mapper: mapper}
+}
+
+// pageSize bounds what one list request holds in memory.
+const pageSize = 500
+
+// Read implements source.Reader. A kind that the cluster does not serve has no
+// objects.
+func (s *Siblings) Read(ctx context.Context, id source.ID) ([]source.Object, error) {
+	mapping, err := s.mapper.RESTMapping(schema.GroupKind{Group: id.Group, Kind: id.Kind})
+	switch {
+	case meta.IsNoMatchError(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("find the served version of %s: %w", id.Kind, err)
+	case id.Name == "":
+		return s.list(ctx, id, mapping.GroupVersionKind)
+	default:
+		return s.get(ctx, id, mapping.GroupVersionKind)
+	}
+}
+
+func (s *Siblings) get(ctx context.Context, id source.ID, gvk schema.GroupVersionKind) ([]source.Object, error) {
+	var object unstructured.Unstructured
+	object.SetGroupVersionKind(gvk)
+	switch err := s.reader.Get(ctx, client.ObjectKey{Namespace: id.Namespace, Name: id.Name}, &object); {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", id, err)
+	}
+	found, err := toObject(id, object)
+	return []source.Object{found}, err
+}
+
+func (s *Siblings) list(ctx context.Context, id source.ID, gvk schema.GroupVersionKind) ([]source.Object, error) {
+	var found []source.Object
+	var page unstructured.UnstructuredList
+	page.SetGroupVersionKind(gvk)
+	for {
+		err := s.reader.List(ctx, &page, client.InNamespace(id.Namespace), client.Limit(pageSize), client.Continue(page.GetContinue()))
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", id.Kind, err)
+		}
+		for _, item := range page.Items {
+			object, err := toObject(id, item)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, object)
+		}
+		if page.GetContinue() == "" {
+			return found, nil
+		}
+	}
+}
+
+func toObject(id source.ID, object unstructured.Unstructured) (source.Object, error) {
+	raw, err := object.MarshalJSON()
+	if err != nil {
+		return source.Object{}, fmt.Errorf("encode %s: %w", id, err)
+	}
+	id.Namespace, id.Name = object.GetNamespace(), object.GetName()
+	return source.Object{ID: id, JSON: raw}, nil
+}
+
+var _ source.Reader = (*Siblings)(nil)

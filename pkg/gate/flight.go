@@ -1,0 +1,60 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// maxFlight bounds shared work: 30 s is the longest that an API server waits for a
+// webhook, so nobody waits for anything later.
+const maxFlight = 30 * time.Second
+
+// flights share concurrent equal work.
+type flights struct{ group singleflight.Group }
+
+// share runs work once for all callers that ask for the same key at the same time.
+// The work outlives the caller that started it, since others may wait longer; each
+// caller stops waiting at its own deadline, which is KindTimeout.
+func share[K comparable, T any](ctx context.Context, f *flights, key K, work func(context.Context) (T, error)) (T, error) {
+	var zero T
+	if err := ctx.Err(); err != nil {
+		return zero, timeout(err)
+	}
+	// Go syntax spells out every field, quoted: distinct keys have distinct names.
+	result := f.group.DoChan(fmt.Sprintf("%#v", key), func() (value any, err error) {
+		// singleflight turns a panic into the death of the process.
+		defer func() {
+			if r := recover(); r != nil {
+				err = panicError(r)
+			}
+		}()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxFlight)
+		defer cancel()
+		return work(ctx)
+	})
+	select {
+	case <-ctx.Done():
+		return zero, timeout(ctx.Err())
+	case r := <-result:
+		value, ok := r.Val.(T)
+		if r.Err == nil && !ok {
+			return zero, errors.New("shared work returned another type")
+		}
+		return value, r.Err
+	}
+}
+
+func timeout(err error) error {
+	return &chart.Problem{
+		Kind:   chart.KindTimeout,
+		Detail: "the admission's deadline passed before the chart was verified",
+		Next:   "try again; if it stays so, the registry is too slow for the webhook's timeoutSeconds",
+		Err:    err,
+	}
+}

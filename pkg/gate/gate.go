@@ -1,0 +1,216 @@
+// Package gate is the decision: for each use of a chart, whether the write that
+// makes it deployable may go on. It reaches neither Kubernetes nor Sigstore nor the
+// network by itself; it declares the small interfaces by which it asks them.
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+// Policies holds the policies that are in force.
+type Policies interface {
+	// Current returns them, or nil as long as they have not been loaded.
+	Current() *policy.Set
+}
+
+// Registry is asked about charts. Its errors are *chart.Problem.
+type Registry interface {
+	// Resolve finds the digest of a reference.
+	Resolve(ctx context.Context, ref chart.Reference) (chart.Resolved, error)
+	// Signatures yields the signature material beside a chart, most promising
+	// first, fetching as it goes. An error is an item: others may follow.
+	Signatures(ctx context.Context, resolved chart.Resolved) iter.Seq2[chart.Material, error]
+}
+
+// Verifier proves who signed.
+type Verifier interface {
+	// State identifies the trust root that Verify works with.
+	State() string
+	// Verify returns what the material proves about the chart with the digest. Its
+	// errors are *verdict.Rejection, or *chart.Problem if time ran out.
+	Verify(ctx context.Context, digest chart.Digest, material chart.Material, wanted verdict.Wanted) (verdict.Evidence, error)
+}
+
+// Gate decides. Make one with New.
+type Gate struct {
+	policies Policies
+	registry Registry
+	verifier Verifier
+	now      func() time.Time
+	verified *verifiedCache
+	flights  flights
+}
+
+// New returns a gate. The clock decides about the end of waivers and the age of
+// cached evidence.
+func New(policies Policies, registry Registry, verifier Verifier, now func() time.Time) *Gate {
+	return &Gate{policies: policies, registry: registry, verifier: verifier, now: now, verified: newVerifiedCache(now)}
+}
+
+// maxUses bounds the charts of one object; real Applications have some ten sources.
+const maxUses = 64
+
+// maxParallel bounds the uses of one object that are decided at the same time, so
+// that one admission cannot take all connections to a registry.
+const maxParallel = 8
+
+// DecideAll returns the verdicts on all uses of one write, in order. Every one must
+// admit for the write to go on.
+func (g *Gate) DecideAll(ctx context.Context, uses []source.Use) []verdict.Verdict {
+	if len(uses) > maxUses {
+		subject := verdict.Subject{Kind: uses[0].Object.Kind, Namespace: uses[0].Object.Namespace, Name: uses[0].Object.Name}
+		return []verdict.Verdict{verdict.Deny(subject, verdict.FromError(&chart.Problem{
+			Kind: chart.KindLimitExceeded, Detail: fmt.Sprintf("it names %d charts; at most %d are verified at once", len(uses), maxUses),
+		}))}
+	}
+	verdicts := make([]verdict.Verdict, len(uses)) // all deny until decided
+	var group errgroup.Group
+	group.SetLimit(maxParallel)
+	for i, use := range uses {
+		group.Go(func() error {
+			verdicts[i] = g.Decide(ctx, use)
+			return nil
+		})
+	}
+	_ = group.Wait() // the functions return nil
+	return verdicts
+}
+
+// Decide returns the verdict on one use. It never fails: whatever goes wrong,
+// panics included, is a denial.
+func (g *Gate) Decide(ctx context.Context, use source.Use) (result verdict.Verdict) {
+	subject := verdict.Subject{
+		Kind: use.Object.Kind, Namespace: use.Object.Namespace, Name: use.Object.Name,
+		Field: use.Field, Reference: use.Reference,
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			result = verdict.Deny(subject, verdict.FromError(panicError(r)))
+		}
+	}()
+	set := g.policies.Current()
+	switch {
+	case set == nil:
+		return verdict.Deny(subject, verdict.FromError(errors.New("the policies have not been loaded yet")))
+	case use.Problem != nil:
+		return verdict.Deny(subject, verdict.FromError(use.Problem))
+	case !use.Repository.IsZero():
+		subject.Reference.Location = use.Repository
+		return decideRepository(set, subject)
+	case use.Reference.Location.IsZero() || use.Reference.Selector.IsZero():
+		return verdict.Deny(subject, verdict.FromError(errors.New("the use names no chart")))
+	default:
+		return g.decideChart(ctx, set.For(use.Reference.Location), use, subject)
+	}
+}
+
+// decideRepository judges a repository of charts by its place alone: policies name
+// charts, and one of them must be able to match below it.
+func decideRepository(set *policy.Set, subject verdict.Subject) verdict.Verdict {
+	location := subject.Reference.Location
+	if name := set.Covering(location); name != "" {
+		return verdict.Cover(subject, name)
+	}
+	return verdict.Deny(subject, noPolicy(subject))
+}
+
+// decideChart asks the policies in three steps, and stops at the first that
+// denies: what is known before any packet is sent, what the registry has, and who
+// signed it.
+func (g *Gate) decideChart(ctx context.Context, policies []*policy.Policy, use source.Use, subject verdict.Subject) verdict.Verdict {
+	if len(policies) == 0 {
+		if use.MaybeChart {
+			return verdict.Outside(subject, "nothing uses it as a chart, and no policy is about it")
+		}
+		return verdict.Deny(subject, noPolicy(subject))
+	}
+	if use.MaybeChart {
+		if _, err := g.resolve(ctx, use.Reference); isProblem(err, chart.KindNotAChart) {
+			return verdict.Outside(subject, "the artifact is not a chart, and nothing uses it as one")
+		}
+	}
+	tally := tally{subject: subject}
+	var undecided []*policy.Policy
+	for _, p := range policies {
+		switch acceptance, denial := p.Admissible(subject, g.now()); {
+		case denial != nil:
+			tally.deny(p, *denial)
+		case acceptance != nil:
+			tally.accept(*acceptance)
+		default:
+			undecided = append(undecided, p)
+		}
+	}
+	if len(undecided) > 0 && !tally.denied() {
+		g.verify(ctx, use, undecided, &tally)
+	}
+	return tally.verdict()
+}
+
+// verify finds out about the chart's signatures and lets the policies judge them.
+func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Policy, tally *tally) {
+	chart, findings, err := g.examine(ctx, use.Reference, policies)
+	if err == nil {
+		tally.subject.Digest = chart.Digest
+		err = checkPulled(use, chart)
+	}
+	for _, p := range policies {
+		if err != nil {
+			denial := verdict.FromError(err)
+			denial.Policy = []string{p.Wants()}
+			tally.deny(p, denial)
+			continue
+		}
+		acceptance, ok := p.Accept(chart.Digest, findings.Evidence)
+		if !ok {
+			tally.deny(p, verdict.Unsigned(tally.subject, p.Wants(), findings))
+			continue
+		}
+		tally.accept(acceptance)
+	}
+}
+
+// checkPulled compares what a consumer says it pulled with what was verified.
+func checkPulled(use source.Use, resolved chart.Resolved) error {
+	for _, pair := range []struct {
+		name         string
+		pulled, want chart.Digest
+	}{
+		{"manifest", use.Pulled.Manifest, resolved.Digest},
+		{"chart archive", use.Pulled.Layer, resolved.Layer},
+	} {
+		if !pair.pulled.IsZero() && pair.pulled != pair.want {
+			return &chart.Problem{
+				Kind:   chart.KindDigestMismatch,
+				Detail: fmt.Sprintf("the pulled %s is %s, but the verified one is %s", pair.name, pair.pulled, pair.want),
+			}
+		}
+	}
+	return nil
+}
+
+func noPolicy(subject verdict.Subject) verdict.Denial {
+	if !subject.Reference.Location.IsOCI() {
+		return verdict.NotFromOCI(subject, nil)
+	}
+	return verdict.NoPolicyFor(subject)
+}
+
+func isProblem(err error, kind chart.Kind) bool {
+	var problem *chart.Problem
+	return errors.As(err, &problem) && problem.Kind == kind
+}
+
+func panicError(r any) error { return fmt.Errorf("panic: %v\n%s", r, debug.Stack()) }

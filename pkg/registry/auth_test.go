@@ -1,0 +1,294 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/registry"
+	fixture "github.com/chartgate/chartgate/test/registry"
+)
+
+// TestLogin: credentials are asked for when a registry wants them, for the host
+// as charts name it, and what goes wrong is said without them.
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	unauthorized := func(why string) *outcome {
+		return &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: " + why, nextCredentials}
+	}
+	unavailable := func(why string) *outcome {
+		return &outcome{Kind: chart.KindUnavailable, Detail: "CHART:1.0.0 could not be read: " + why}
+	}
+	basic := fixture.Options{Auth: fixture.Basic, Username: "user", Password: "hunter2"}
+	bearer := fixture.Options{Auth: fixture.Bearer, Username: "user", Password: "hunter2"}
+	for name, tc := range map[string]struct {
+		options            fixture.Options
+		username, password string
+		err                error
+		token              fixture.Fault
+		want               *outcome
+		asked              int
+	}{
+		"nobody asks":                            {options: fixture.Options{}, username: "user", password: "hunter2", asked: 0},
+		"basic":                                  {options: basic, username: "user", password: "hunter2", asked: 1},
+		"bearer":                                 {options: bearer, username: "user", password: "hunter2", asked: 1},
+		"bearer, for anybody":                    {options: fixture.Options{Auth: fixture.Bearer}, asked: 1},
+		"basic, wrong password":                  {options: basic, username: "user", password: "hunter3", want: unauthorized("the registry answered 401 Unauthorized"), asked: 1},
+		"bearer, wrong password":                 {options: bearer, username: "user", password: "hunter3", want: unauthorized("its token service answered 401 Unauthorized"), asked: 1},
+		"basic, no credentials":                  {options: basic, want: unauthorized("it wants credentials and chartgate has none for it"), asked: 1},
+		"bearer, no credentials":                 {options: bearer, want: unauthorized("its token service answered 401 Unauthorized"), asked: 1},
+		"basic, no password":                     {options: basic, username: "user", want: unauthorized("chartgate's credentials for HOST lack the user name or the password"), asked: 1},
+		"credentials that cannot be read":        {options: basic, err: errors.New("secret hunter2"), want: unauthorized("chartgate's credentials for HOST could not be read"), asked: 1},
+		"the token service is down":              {options: bearer, username: "user", password: "hunter2", token: fixture.Status(500), want: unavailable("unexpected answer (its token service answered 500 Internal Server Error)"), asked: 1},
+		"the token service is not there":         {options: bearer, username: "user", password: "hunter2", token: fixture.Status(404), want: unavailable("unexpected answer (its token service answered 404 Not Found)"), asked: 1},
+		"the token service is busy":              {options: bearer, username: "user", password: "hunter2", token: fixture.Status(429), want: unavailable("too many requests (its token service answered 429 Too Many Requests)"), asked: 1},
+		"the token service talks without end":    {options: bearer, username: "user", password: "hunter2", token: fixture.Huge(3 << 20), want: &outcome{Kind: chart.KindLimitExceeded, Detail: "CHART:1.0.0 could not be read: it has more than the 1024 KiB that chartgate reads"}, asked: 1},
+		"the token service talks garbage":        {options: bearer, username: "user", password: "hunter2", token: serve("", "<html>"), want: unavailable("the answer is not valid JSON"), asked: 1},
+		"the token service gives an empty token": {options: bearer, username: "user", password: "hunter2", token: serve("", "{}"), want: unavailable("the request failed; chartgate's log has the cause"), asked: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, tc.options)
+			if tc.token != nil {
+				s.Fail("/token", tc.token)
+			}
+			asked := []string{}
+			options := s.options(t, "", "")
+			options.Credentials = func(_ context.Context, host string) (string, string, error) {
+				asked = append(asked, host)
+				return tc.username, tc.password, tc.err
+			}
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"))
+			if tc.want == nil {
+				if err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				got := outcomeOf(t, err)
+				equal(t, outcome{tc.want.Kind, s.text(tc.want.Detail), s.text(tc.want.Next)}, got)
+				if strings.Contains(got.Detail+got.Next, "hunter") {
+					t.Error("the password is told")
+				}
+			}
+			equal(t, fmt.Sprint(make([]string, tc.asked)), fmt.Sprint(make([]string, len(asked))))
+			for _, host := range asked {
+				equal(t, s.Host(), host)
+			}
+		})
+	}
+}
+
+// TestNewPassword: a registry that refuses the token it once gave makes chartgate
+// ask for the credentials again.
+func TestNewPassword(t *testing.T) {
+	t.Parallel()
+	for _, auth := range []fixture.Auth{fixture.Basic, fixture.Bearer} {
+		s := newShelf(t, fixture.Options{Auth: auth, Username: "user", Password: "new"})
+		password, asked := "new", 0
+		options := s.options(t, "", "")
+		options.Credentials = func(context.Context, string) (string, string, error) {
+			asked++
+			return "user", password, nil
+		}
+		c := registry.New(options)
+		for _, want := range []int{1, 1, 2} {
+			if want == 2 {
+				s.Fail("/manifests/", fixture.Times(1, answer(401, "WWW-Authenticate: "+challenge(auth, s))))
+			}
+			if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0")); err != nil {
+				t.Fatal(err)
+			}
+			equal(t, want, asked)
+		}
+	}
+}
+
+func challenge(auth fixture.Auth, s shelf) string {
+	if auth == fixture.Basic {
+		return `Basic realm="x"`
+	}
+	return fmt.Sprintf(`Bearer realm="http://%s/token",service=%q,scope="repository:%s:pull"`, s.Host(), s.Host(), repo)
+}
+
+// TestDockerHub: Docker Hub is spoken to at its registry's host, with the
+// credentials for docker.io.
+func TestDockerHub(t *testing.T) {
+	t.Parallel()
+	var asked, reached []string
+	c := registry.New(registry.Options{
+		Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+			reached = append(reached, req.URL.String())
+			w := httptest.NewRecorder()
+			w.Header().Set("WWW-Authenticate", "Basic")
+			w.WriteHeader(401)
+			return w.Result(), nil
+		}),
+		Credentials: func(_ context.Context, host string) (string, string, error) {
+			asked = append(asked, host)
+			return "user", "hunter2", nil
+		},
+	})
+	ref, err := chart.ParseReference("oci://docker.io/acme/podinfo:1.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Resolve(t.Context(), ref)
+	equal(t, "docker.io does not let chartgate read acme/podinfo: the registry answered 401 Unauthorized", outcomeOf(t, err).Detail)
+	equal(t, []string{"docker.io"}, asked)
+	const url = "https://registry-1.docker.io/v2/acme/podinfo/manifests/1.0.0"
+	equal(t, []string{url, url}, reached)
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// elsewhere is another server. It notes the credentials that reach it.
+type elsewhere struct {
+	*httptest.Server
+	mu   sync.Mutex
+	seen []string
+}
+
+func newElsewhere(t *testing.T, secure bool, answer http.HandlerFunc) *elsewhere {
+	t.Helper()
+	e := &elsewhere{}
+	e.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		e.mu.Lock()
+		e.seen = append(e.seen, req.Header.Get("Authorization"))
+		e.mu.Unlock()
+		answer(w, req)
+	}))
+	if secure {
+		e.StartTLS()
+	} else {
+		e.Start()
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+func (e *elsewhere) host() string { return e.Listener.Addr().String() }
+
+// TestRedirectWithoutCredentials: blobs may be elsewhere, credentials stay here,
+// also when the other host asks for them.
+func TestRedirectWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		auth   fixture.Auth
+		answer http.HandlerFunc
+		found  []string
+	}{
+		"a storage": {fixture.Basic, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "bundle") }, []string{"bundle: bundle"}},
+		"a storage, with a token": {fixture.Bearer, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "bundle") },
+			[]string{"bundle: bundle"}},
+		"a thief": {fixture.Basic, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", "Basic")
+			w.WriteHeader(401)
+		}, nil},
+		"a thief, of tokens": {fixture.Bearer, func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+req.Host+`/token"`)
+			w.WriteHeader(401)
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, fixture.Options{Auth: tc.auth, Username: "user", Password: "hunter2"})
+			s.bundle(t, "bundle", nil)
+			e := newElsewhere(t, false, tc.answer)
+			s.Fail("/blobs/", func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
+				if req.Header.Get("Authorization") == "" {
+					healthy.ServeHTTP(w, req)
+					return
+				}
+				answer(307, "Location: "+e.URL+"/x")(w, req, healthy)
+			})
+			options := s.options(t, "user", "hunter2")
+			options.PlainHTTP = append(options.PlainHTTP, e.host())
+			c := registry.New(options)
+			found, _ := collect(t.Context(), t, c, s.resolved(t))
+			equal(t, tc.found, contents(found))
+			equal(t, []string{""}, e.seen)
+		})
+	}
+}
+
+// TestPlainHTTPRefused: no redirect and no token service gets a packet over plain
+// HTTP unless the admin named its host.
+func TestPlainHTTPRefused(t *testing.T) {
+	t.Parallel()
+	const refused = `the registry sends chartgate to "ELSEWHERE" over plain HTTP, which is refused`
+	for name, tc := range map[string]struct {
+		secure bool
+		named  bool
+		how    func(e *elsewhere) fixture.Fault
+		want   string
+	}{
+		"a redirect":            {how: redirectTo, want: refused},
+		"a redirect from HTTPS": {secure: true, how: redirectTo, want: "the registry redirects from HTTPS to plain HTTP, which is refused"},
+		"a redirect from HTTPS to a host that may otherwise": {secure: true, named: true, how: redirectTo, want: "the registry redirects from HTTPS to plain HTTP, which is refused"},
+		"a token service":                      {how: tokenAt, want: refused},
+		"a token service of an HTTPS registry": {secure: true, named: true, how: tokenAt, want: "the request failed; chartgate's log has the cause"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, fixture.Options{TLS: tc.secure})
+			e := newElsewhere(t, false, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `{"token":"x"}`) })
+			s.Fail("/manifests/", tc.how(e))
+			options := s.options(t, "user", "hunter2")
+			if tc.named {
+				options.PlainHTTP = append(options.PlainHTTP, e.host())
+			}
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"))
+			equal(t, outcome{Kind: chart.KindUnavailable, Detail: s.text("CHART:1.0.0 could not be read: " + strings.ReplaceAll(tc.want, "ELSEWHERE", e.host()))}, outcomeOf(t, err))
+			equal(t, 0, len(e.seen))
+		})
+	}
+}
+
+func redirectTo(e *elsewhere) fixture.Fault { return answer(307, "Location: "+e.URL+"/x") }
+
+func tokenAt(e *elsewhere) fixture.Fault {
+	return answer(401, `WWW-Authenticate: Bearer realm="`+e.URL+`/token"`)
+}
+
+// TestStorageIsDown: people learn which host failed.
+func TestStorageIsDown(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := l.Addr().String()
+	_ = l.Close()
+	s.Fail("/manifests/", answer(307, "Location: http://"+host+"/x?signature=secret"))
+	options := s.options(t, "", "")
+	options.PlainHTTP = append(options.PlainHTTP, host)
+	_, err = registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"))
+	equal(t, s.text(`CHART:1.0.0 could not be read: connection refused (at "`+host+`", to which the registry refers)`), outcomeOf(t, err).Detail)
+	if strings.Contains(err.Error(), "secret") {
+		t.Errorf("the log learns the storage's secret: %v", err)
+	}
+}
+
+// TestHeader: chartgate says who it is, and wants nothing compressed.
+func TestHeader(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{})
+	s.Fail("/manifests/", func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
+		equal(t, "chartgate", req.Header.Get("User-Agent"))
+		equal(t, []string{"identity"}, req.Header.Values("Accept-Encoding"))
+		healthy.ServeHTTP(w, req)
+	})
+	if _, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+}

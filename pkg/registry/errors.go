@@ -1,0 +1,195 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"oras.land/oras-go/v2/content"
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// fault is what this package itself finds wrong. Its text is fit for people.
+type fault struct {
+	kind chart.Kind
+	text string
+}
+
+func (f fault) Error() string { return f.text }
+
+// problem is the one place where errors become problems. what names what was to
+// be read, as in "the referrers of oci://…".
+func (r *repository) problem(ctx context.Context, what string, err error) error {
+	if p, ok := errors.AsType[*chart.Problem](err); ok {
+		return p
+	}
+	kind, text := r.classify(ctx, err)
+	p := &chart.Problem{Kind: kind, Err: cause(err)}
+	host := r.location.Host()
+	switch kind {
+	case chart.KindTimeout:
+		p.Detail = host + " did not give " + what + " in time"
+	case chart.KindNotFound:
+		p.Detail = host + " has no " + what
+	case chart.KindUnauthorized:
+		p.Detail = host + " does not let chartgate read " + r.location.Path() + ": " + text
+		p.Next = "give chartgate credentials that may pull " + r.location.Path() + " from " + host +
+			"; if it should be public, check the name: registries also answer so where nothing exists"
+	default:
+		p.Detail = what + " could not be read: " + text
+	}
+	return p
+}
+
+// classify finds a kind and, for most kinds, a text for people.
+func (r *repository) classify(ctx context.Context, err error) (chart.Kind, string) {
+	var own fault
+	var status *errcode.ErrorResponse
+	switch {
+	case expired(ctx) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
+		return chart.KindTimeout, ""
+	case errors.As(err, &own):
+		return own.kind, own.text
+	case errors.Is(err, errdef.ErrNotFound):
+		return chart.KindNotFound, ""
+	case errors.Is(err, errdef.ErrTooManyPages):
+		return chart.KindLimitExceeded, "the list has more pages than chartgate reads"
+	case errors.Is(err, content.ErrMismatchedDigest):
+		return chart.KindDigestMismatch, "the content is not what its digest promises"
+	case errors.Is(err, auth.ErrBasicCredentialNotFound):
+		return chart.KindUnauthorized, "it wants credentials and chartgate has none for it"
+	case errors.As(err, &status):
+		return r.classifyStatus(status)
+	case expired(ctx):
+		return chart.KindTimeout, ""
+	case isJSON(err):
+		return chart.KindUnavailable, "the answer is not valid JSON"
+	default:
+		return chart.KindUnavailable, connection(err) + r.elsewhere(err)
+	}
+}
+
+// classifyStatus judges an answer of the registry or of its token service. What a
+// token service says about itself says nothing about the chart, except that it
+// refused us.
+func (r *repository) classifyStatus(status *errcode.ErrorResponse) (chart.Kind, string) {
+	who, code := "the registry", status.StatusCode
+	if status.URL == nil || !strings.HasPrefix(status.URL.Path, r.path("")) {
+		who = "its token service"
+	}
+	answered := who + " answered " + strings.TrimSpace(strconv.Itoa(code)+" "+http.StatusText(code))
+	switch {
+	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+		return chart.KindUnauthorized, answered
+	case code == http.StatusNotFound && who == "the registry":
+		return chart.KindNotFound, ""
+	case code == http.StatusTooManyRequests:
+		return chart.KindUnavailable, "too many requests (" + answered + ")"
+	default:
+		return chart.KindUnavailable, "unexpected answer (" + answered + ")"
+	}
+}
+
+// elsewhere names the host of a failed request if it is not the registry: a token
+// service or a storage to which it redirects.
+func (r *repository) elsewhere(err error) string {
+	failed, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return ""
+	}
+	target, err := url.Parse(failed.URL)
+	if err != nil || target.Host == r.reference().Host() {
+		return ""
+	}
+	return " (at " + chart.Quote(target.Host) + ", to which the registry refers)"
+}
+
+// connection puts a failed round trip into one of a few categories.
+func connection(err error) string {
+	var dns *net.DNSError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "the host name does not exist"
+	case errors.As(err, &dns):
+		return "the host name could not be looked up"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
+		return "connection reset"
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection closed in the middle of the answer"
+	case errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH):
+		return "no route to the host"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "no connection or answer within the time allowed for it"
+	default:
+		return secureConnection(err)
+	}
+}
+
+func secureConnection(err error) string {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var certificate x509.CertificateInvalidError
+	var verification *tls.CertificateVerificationError
+	var header tls.RecordHeaderError
+	var alert tls.AlertError
+	switch {
+	case errors.As(err, &authority):
+		return "the TLS certificate is signed by a CA that chartgate does not trust"
+	case errors.As(err, &name):
+		return "the TLS certificate is for another host name"
+	case errors.As(err, &certificate) && certificate.Reason == x509.Expired:
+		return "the TLS certificate has expired or is not yet valid"
+	case errors.As(err, &certificate) || errors.As(err, &verification):
+		return "the TLS certificate is not valid"
+	case errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch):
+		return "the port does not speak HTTPS"
+	case errors.As(err, &alert):
+		return "the TLS handshake failed"
+	default:
+		return "the request failed; chartgate's log has the cause"
+	}
+}
+
+func isJSON(err error) bool {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	return errors.As(err, &syntax) || errors.As(err, &kind)
+}
+
+// expired reports whether the caller's own time is over. Dialers give up at a
+// context's deadline before the context does, hence the clock.
+func expired(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+}
+
+// cause takes the URL off an error for the log: redirects carry signatures that
+// open a storage to whoever reads them.
+func cause(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}
+
+func isNotFound(err error) bool {
+	p, ok := errors.AsType[*chart.Problem](err)
+	return ok && p.Kind == chart.KindNotFound
+}

@@ -1,0 +1,217 @@
+package registry_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/test/charts"
+	fixture "github.com/chartgate/chartgate/test/registry"
+)
+
+const repo = "acme/charts/podinfo"
+
+// shelf is a registry that holds podinfo 1.0.0.
+type shelf struct {
+	*fixture.Registry
+	digest, layer string
+}
+
+func newShelf(t *testing.T, options fixture.Options) shelf {
+	t.Helper()
+	s := shelf{Registry: fixture.New(options)}
+	t.Cleanup(s.Close)
+	s.digest, s.layer = s.push(t, "1.0.0")
+	return s
+}
+
+func (s shelf) push(t *testing.T, version string) (digest, layer string) {
+	t.Helper()
+	archive, err := charts.Archive("podinfo", version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, layer, err = s.PushChart(repo, strings.ReplaceAll(version, "+", "_"), archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return digest, layer
+}
+
+// client speaks to s over plain HTTP, without credentials.
+func (s shelf) client() *registry.Client {
+	return registry.New(registry.Options{PlainHTTP: []string{s.Host()}})
+}
+
+// text fills in the shelf's names.
+func (s shelf) text(pattern string) string {
+	return strings.NewReplacer("HOST", s.Host(), "CHART", "oci://"+s.Host()+"/"+repo, "DIGEST", s.digest).Replace(pattern)
+}
+
+func (s shelf) location(t *testing.T) chart.Location {
+	t.Helper()
+	l, err := chart.ParseChart("oci://" + s.Host() + "/" + repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// resolved is podinfo 1.0.0 as Resolve would find it.
+func (s shelf) resolved(t *testing.T) chart.Resolved {
+	t.Helper()
+	return chart.Resolved{Location: s.location(t), Digest: parseDigest(t, s.digest), Layer: parseDigest(t, s.layer)}
+}
+
+func parseDigest(t *testing.T, text string) chart.Digest {
+	t.Helper()
+	d, err := chart.ParseDigest(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// outcome is a problem as people see it.
+type outcome struct {
+	Kind         chart.Kind
+	Detail, Next string
+}
+
+func outcomeOf(t *testing.T, err error) outcome {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no problem")
+	}
+	var p *chart.Problem
+	if !errors.As(err, &p) {
+		t.Fatalf("%T is not a problem: %v", err, err)
+	}
+	return outcome{p.Kind, p.Detail, p.Next}
+}
+
+func equal(t *testing.T, want, got any, opts ...cmp.Option) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, opts...); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}
+
+// serve answers with the content given, and with header lines "Name: value".
+func serve(mediaType, body string, header ...string) fixture.Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", mediaType)
+		for _, line := range header {
+			name, value, _ := strings.Cut(line, ": ")
+			w.Header().Set(name, value)
+		}
+		_, _ = fmt.Fprint(w, body)
+	}
+}
+
+// answer answers with a status and header lines, and no body.
+func answer(status int, header ...string) fixture.Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		for _, line := range header {
+			name, value, _ := strings.Cut(line, ": ")
+			w.Header().Set(name, value)
+		}
+		w.WriteHeader(status)
+	}
+}
+
+// with changes the header of healthy answers.
+func with(header ...string) fixture.Fault {
+	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
+		healthy.ServeHTTP(&headerWriter{w, header}, req)
+	}
+}
+
+type headerWriter struct {
+	http.ResponseWriter
+	lines []string
+}
+
+func (h *headerWriter) WriteHeader(status int) {
+	for _, line := range h.lines {
+		name, value, _ := strings.Cut(line, ": ")
+		h.Header().Set(name, value)
+	}
+	h.ResponseWriter.WriteHeader(status)
+}
+
+func (h *headerWriter) Write(b []byte) (int, error) {
+	for _, line := range h.lines {
+		name, value, _ := strings.Cut(line, ": ")
+		h.Header().Set(name, value)
+	}
+	return h.ResponseWriter.Write(b)
+}
+
+// collect takes everything that Signatures yields.
+func collect(ctx context.Context, t *testing.T, c *registry.Client, r chart.Resolved) (found []chart.Material, problems []outcome) {
+	t.Helper()
+	for m, err := range c.Signatures(ctx, r) {
+		if err != nil {
+			problems = append(problems, outcomeOf(t, err))
+			continue
+		}
+		found = append(found, m)
+	}
+	return found, problems
+}
+
+// contents shortens materials to "bundle: content".
+func contents(found []chart.Material) []string {
+	var texts []string
+	for _, m := range found {
+		texts = append(texts, m.Format.String()+": "+string(m.Content))
+	}
+	return texts
+}
+
+func sha512Hex(content string) string {
+	sum := sha512.Sum512([]byte(content))
+	return hex.EncodeToString(sum[:])
+}
+
+func sha256Hex(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return hex.EncodeToString(sum[:])
+}
+
+// count returns how many requests match a regular expression.
+func count(requests []string, pattern string) int {
+	n := 0
+	for _, request := range requests {
+		if regexp.MustCompile(pattern).MatchString(request) {
+			n++
+		}
+	}
+	return n
+}
+
+// options reach s however it is set up.
+func (s shelf) options(t *testing.T, username, password string) registry.Options {
+	t.Helper()
+	o := registry.Options{Credentials: func(context.Context, string) (string, string, error) { return username, password, nil }}
+	if s.CA() == nil {
+		o.PlainHTTP = []string{s.Host()}
+		return o
+	}
+	o.RootCAs = x509.NewCertPool()
+	o.RootCAs.AppendCertsFromPEM(s.CA())
+	return o
+}

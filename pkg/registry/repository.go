@@ -1,0 +1,182 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/errdef"
+	orasregistry "oras.land/oras-go/v2/registry"
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+const (
+	mediaTypeManifest       = ocispec.MediaTypeImageManifest
+	mediaTypeDockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
+
+	// What helm, through oras, says that it accepts, so that a registry which
+	// negotiates shows chartgate what it shows helm.
+	acceptManifests = mediaTypeDockerManifest +
+		", application/vnd.docker.distribution.manifest.list.v2+json, " +
+		mediaTypeManifest + ", " + ocispec.MediaTypeImageIndex +
+		", application/vnd.oci.artifact.manifest.v1+json"
+)
+
+// repository is one repository of one registry.
+type repository struct {
+	client   *Client
+	location chart.Location
+}
+
+// answer is content as a registry served it, under the digest that it has.
+type answer struct {
+	mediaType string
+	digest    chart.Digest
+	body      []byte
+}
+
+// manifest reads the manifest under a tag or a digest.
+func (r *repository) manifest(ctx context.Context, reference string) (answer, error) {
+	return r.get(ctx, "manifests/", reference, maxManifest)
+}
+
+// blob reads the content of a descriptor, which must promise no more than limit.
+func (r *repository) blob(ctx context.Context, d ocispec.Descriptor, limit int64) (answer, error) {
+	promised, err := chart.ParseDigest(d.Digest.String())
+	switch {
+	case err != nil:
+		return answer{}, fault{chart.KindInvalid, "its digest is not a sha256 digest"}
+	case d.Size > limit:
+		return answer{}, fault{chart.KindLimitExceeded, fmt.Sprintf("it has more than the %d KiB that chartgate reads", limit>>10)}
+	}
+	return r.get(ctx, "blobs/", promised.String(), limit)
+}
+
+// get reads content with one request. (oras's Fetch and FetchReference may need a
+// second one, and report lies about digests as errors without a type.)
+func (r *repository) get(ctx context.Context, kind, reference string, limit int64) (answer, error) {
+	ctx = auth.AppendRepositoryScope(allow(ctx, allowance{bytes: limit}), r.reference(), auth.ActionPull)
+	target := r.scheme() + "://" + r.reference().Host() + r.path(kind+reference)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	if kind == "manifests/" {
+		req.Header.Set("Accept", acceptManifests)
+	}
+	resp, err := r.client.web.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotFound:
+		return answer{}, errdef.ErrNotFound
+	default:
+		return answer{}, &errcode.ErrorResponse{Method: req.Method, URL: req.URL, StatusCode: resp.StatusCode}
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	return newAnswer(resp.Header, body, reference)
+}
+
+// newAnswer computes the digest of the body. It must be the one asked for, and the
+// one in the header: registries have shown one digest and served other content
+// (CVE-2023-47630).
+func newAnswer(header http.Header, body []byte, reference string) (answer, error) {
+	sum := sha256.Sum256(body)
+	computed, err := chart.ParseDigest("sha256:" + hex.EncodeToString(sum[:]))
+	if err != nil {
+		return answer{}, err
+	}
+	if strings.Contains(reference, ":") && reference != computed.String() {
+		return answer{}, fault{chart.KindDigestMismatch, "the registry serves content with the digest " + computed.String()}
+	}
+	if shown := header.Get("Docker-Content-Digest"); shown != "" {
+		d, err := digest.Parse(shown)
+		if err != nil || d != d.Algorithm().FromBytes(body) {
+			return answer{}, fault{chart.KindDigestMismatch, "the registry shows the digest " + chart.Quote(shown) + " for content with the digest " + computed.String()}
+		}
+	}
+	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil {
+		mediaType = ""
+	}
+	return answer{mediaType: mediaType, digest: computed, body: body}, nil
+}
+
+// tags lists all tags.
+func (r *repository) tags(ctx context.Context) ([]string, error) {
+	var all []string
+	err := r.lists().Tags(allow(ctx, allowance{bytes: maxPage, list: true}), "", func(page []string) error {
+		if all = append(all, page...); len(all) > maxTags {
+			return fault{chart.KindLimitExceeded, fmt.Sprintf("there are more than %d tags", maxTags)}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// referrers lists what refers to a manifest, through the referrers API or the
+// fallback tag. With an error, the list holds what was found before it;
+// errdef.ErrUnsupported means that the registry lacks the API.
+func (r *repository) referrers(ctx context.Context, of chart.Digest, api bool) ([]ocispec.Descriptor, error) {
+	lists := r.lists()
+	if err := lists.SetReferrersCapability(api); err != nil {
+		return nil, err
+	}
+	allowed := allowance{bytes: maxPage, list: true}
+	if api {
+		allowed.mediaType = ocispec.MediaTypeImageIndex
+	}
+	var all []ocispec.Descriptor
+	subject := ocispec.Descriptor{MediaType: mediaTypeManifest, Digest: digest.Digest(of.String())}
+	err := lists.Referrers(allow(ctx, allowed), subject, "", func(page []ocispec.Descriptor) error {
+		if all = append(all, page...); len(all) > maxReferrers {
+			all = all[:maxReferrers]
+			return fault{chart.KindLimitExceeded, fmt.Sprintf("there are more than %d", maxReferrers)}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// lists returns oras's view of the repository, for what has pages.
+func (r *repository) lists() *remote.Repository {
+	return &remote.Repository{
+		Client:               r.client.web,
+		Reference:            r.reference(),
+		PlainHTTP:            r.scheme() == "http",
+		TagListPageSize:      tagPageSize,
+		TagListMaxPages:      maxTagPages,
+		ReferrerListMaxPages: maxReferrerPages,
+		MaxMetadataBytes:     maxPage,
+	}
+}
+
+func (r *repository) reference() orasregistry.Reference {
+	return orasregistry.Reference{Registry: r.location.Host(), Repository: r.location.Path()}
+}
+
+func (r *repository) scheme() string {
+	if r.client.plainHTTP[r.location.Host()] {
+		return "http"
+	}
+	return "https"
+}
+
+func (r *repository) path(below string) string { return "/v2/" + r.location.Path() + "/" + below }

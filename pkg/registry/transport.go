@@ -1,0 +1,210 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// newTransport stacks what every request passes, redirects and requests for
+// tokens included: the refusal of plain HTTP, one retry, and the reading of whole
+// answers within limits.
+func newTransport(o Options) http.RoundTripper {
+	base := o.Transport
+	if base == nil {
+		base = defaultTransport(o.RootCAs)
+	}
+	if o.Instrument != nil {
+		base = o.Instrument(base)
+	}
+	plain := make(map[string]bool, len(o.PlainHTTP))
+	for _, host := range o.PlainHTTP {
+		plain[httpHost(host)] = true
+	}
+	whole := &wholeAnswers{next: base, slots: newSlots(maxPerHost), timeout: answerTimeout}
+	return &httpsOnly{except: plain, next: &retryOnce{next: whole}}
+}
+
+func defaultTransport(roots *x509.CertPool) http.RoundTripper {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    tlsTimeout,
+		ResponseHeaderTimeout:  headerTimeout,
+		MaxResponseHeaderBytes: maxHeader,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConnsPerHost:    maxPerHost,
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true,
+	}
+}
+
+// checkRedirect ends loops and downgrades. oras takes the credentials off a
+// request that is redirected to another origin.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects {
+		return fault{chart.KindUnavailable, fmt.Sprintf("the registry redirects more than %d times", maxRedirects)}
+	}
+	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return fault{chart.KindUnavailable, "the registry redirects from HTTPS to plain HTTP, which is refused"}
+	}
+	return nil
+}
+
+// httpsOnly refuses plain HTTP to hosts that the admin did not name.
+type httpsOnly struct {
+	except map[string]bool
+	next   http.RoundTripper
+}
+
+func (t *httpsOnly) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme == "https" || req.URL.Scheme == "http" && t.except[httpHost(req.URL.Host)] {
+		return t.next.RoundTrip(req)
+	}
+	return nil, fault{chart.KindUnavailable, "the registry sends chartgate to " + chart.Quote(req.URL.Host) + " over plain HTTP, which is refused"}
+}
+
+// httpHost gives the two spellings of a host on HTTP's default port one form.
+func httpHost(host string) string { return strings.TrimSuffix(strings.ToLower(host), ":80") }
+
+// retryOnce repeats a request that may well succeed the second time, if there is
+// time for that. More would use up the deadline that other charts need.
+type retryOnce struct{ next http.RoundTripper }
+
+func (t *retryOnce) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(req)
+	wait, worthwhile := retryAfter(resp, err)
+	hasBody := req.Body != nil && req.Body != http.NoBody
+	if !worthwhile || hasBody || !fits(req.Context(), wait) {
+		return resp, err
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	case <-timer.C:
+		return t.next.RoundTrip(req)
+	}
+}
+
+// retryAfter returns whether a retry is worthwhile, and when.
+func retryAfter(resp *http.Response, err error) (time.Duration, bool) {
+	if err != nil {
+		broken := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+			errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		return retryWait, broken
+	}
+	switch resp.StatusCode {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	default:
+		return 0, false
+	}
+	header := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(header, 10, 16); err == nil {
+		return max(time.Duration(seconds)*time.Second, retryWait), true
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(time.Until(at), retryWait), true
+	}
+	return retryWait, true
+}
+
+// fits reports whether ctx leaves time for a wait and at least as much for an
+// answer as the shortest wait.
+func fits(ctx context.Context, wait time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return wait <= maxRetryWait && (!ok || time.Until(deadline) > wait+retryWait)
+}
+
+// allowance says what the answers to a request may be.
+type allowance struct {
+	bytes int64
+	// list marks what oras decodes, so that its JSON is checked before.
+	list bool
+	// mediaType is, where set, the only one that oras decodes.
+	mediaType string
+}
+
+type allowanceKey struct{}
+
+func allow(ctx context.Context, a allowance) context.Context {
+	return context.WithValue(ctx, allowanceKey{}, a)
+}
+
+func allowed(ctx context.Context, resp *http.Response) allowance {
+	if a, ok := ctx.Value(allowanceKey{}).(allowance); ok && resp.StatusCode == http.StatusOK {
+		return a
+	}
+	return allowance{bytes: maxAnswer}
+}
+
+// wholeAnswers reads each answer to its end before anybody looks at it. So no
+// answer is longer than allowed or takes longer than the timeout, one that breaks
+// off can be repeated, its length is always known (oras would ask again for it),
+// and a host's slot is free as soon as it returns.
+type wholeAnswers struct {
+	next    http.RoundTripper
+	slots   *slots
+	timeout time.Duration
+}
+
+func (t *wholeAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
+	release, err := t.slots.acquire(req.Context(), req.URL.Host)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	slow := fault{chart.KindUnavailable, fmt.Sprintf("the answer was not complete after %s", t.timeout)}
+	ctx, cancel := context.WithTimeoutCause(req.Context(), t.timeout, slow)
+	defer cancel()
+
+	resp, err := t.next.RoundTrip(req.WithContext(ctx))
+	if err == nil {
+		err = readWhole(resp, allowed(ctx, resp))
+	}
+	switch {
+	case err != nil && context.Cause(ctx) == error(slow):
+		return nil, fmt.Errorf("%w: %w", slow, err)
+	case err != nil:
+		return nil, err
+	}
+	resp.Request = req
+	return resp, nil
+}
+
+func readWhole(resp *http.Response, a allowance) error {
+	defer func() { _ = resp.Body.Close() }()
+	// A longer error page or redirect is of no use to anybody, but no fault either.
+	fatal := resp.StatusCode == http.StatusOK
+	body, err := io.ReadAll(io.LimitReader(resp.Body, a.bytes+1))
+	switch {
+	case err != nil:
+		return err
+	case int64(len(body)) > a.bytes && fatal:
+		return fault{chart.KindLimitExceeded, fmt.Sprintf("it has more than the %d KiB that chartgate reads", a.bytes>>10)}
+	case int64(len(body)) > a.bytes:
+		body = body[:a.bytes]
+	}
+	if a.list && (a.mediaType == "" || a.mediaType == resp.Header.Get("Content-Type")) {
+		if err := checkJSON(body, chart.KindUnavailable); err != nil {
+			return err
+		}
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	resp.ContentLength = int64(len(body))
+	return nil
+}

@@ -1,0 +1,126 @@
+package signature
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+
+	rekor "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
+	"github.com/sigstore/cosign/v2/pkg/oci/static"
+	simple "github.com/sigstore/sigstore/pkg/signature/payload"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// The parts of a legacy signature, each read strictly where cosign is lax or panics. As for cosign, an empty annotation
+// is an absent one.
+
+func checkSizes(m chart.Material) error {
+	if len(m.Content) > maxPayload {
+		return tooLarge("the payload's size in bytes", maxPayload)
+	}
+	for _, key := range []string{
+		static.SignatureAnnotationKey, static.CertificateAnnotationKey, static.ChainAnnotationKey,
+		static.BundleAnnotationKey, static.RFC3161TimestampAnnotationKey,
+	} {
+		if len(m.Annotations[key]) > maxAnnotation {
+			return tooLarge("the size in bytes of annotation "+key, maxAnnotation)
+		}
+	}
+	return nil
+}
+
+// checkPayload refuses what is not a claim about the digest before any signature is looked at. cosign looks at the
+// digest too, but not at the type, without which a trusted signer's claim of another kind could be passed off as one.
+func checkPayload(digest chart.Digest, m chart.Material) error {
+	sum := sha256.Sum256(m.Content)
+	if m.Source.Hex() != hex.EncodeToString(sum[:]) {
+		return invalid("the payload is not what its digest promises", nil)
+	}
+	var claim simple.SimpleContainerImage
+	switch err := json.Unmarshal(m.Content, &claim); {
+	case err != nil:
+		return invalid("the payload is not valid JSON", err)
+	case claim.Critical.Type != simple.CosignSignatureType:
+		return invalid("the payload is not a cosign signature", fmt.Errorf("type %q", claim.Critical.Type))
+	case claim.Critical.Image.DockerManifestDigest != digest.String():
+		return invalid("made for another digest", fmt.Errorf("digest %q", claim.Critical.Image.DockerManifestDigest))
+	}
+	return nil
+}
+
+// parseSignature refuses an empty signature, with which cosign skips the comparison with the log entry.
+func parseSignature(annotations map[string]string) ([]byte, error) {
+	raw, err := base64.StdEncoding.Strict().DecodeString(annotations[static.SignatureAnnotationKey])
+	if err != nil || len(raw) == 0 {
+		return nil, invalid("holds no signature", err)
+	}
+	return raw, nil
+}
+
+// parseCertificate wants exactly one certificate: a bare public key in its place would be trusted without any authority
+// (GHSA-fx35-mq7g-6g98).
+func parseCertificate(annotations map[string]string) (*x509.Certificate, error) {
+	text := annotations[static.CertificateAnnotationKey]
+	if text == "" {
+		if annotations[static.ChainAnnotationKey] != "" {
+			return nil, invalid("holds a certificate chain without a certificate", nil)
+		}
+		return nil, nil
+	}
+	block, rest := pem.Decode([]byte(text))
+	if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, invalid("the certificate annotation is not exactly one certificate", nil)
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, invalid("the certificate annotation is not exactly one certificate", err)
+	}
+	return leaf, nil
+}
+
+// parseEntry reads the log entry. cosign asserts that its body is a string, and panics; and it decodes the body twice,
+// each time lax in another way, so only the canonical encoding is let through.
+func parseEntry(annotations map[string]string) (*rekor.RekorBundle, error) {
+	text := annotations[static.BundleAnnotationKey]
+	if text == "" {
+		return nil, nil
+	}
+	entry := new(rekor.RekorBundle)
+	if err := json.Unmarshal([]byte(text), entry); err != nil {
+		return nil, invalid("its log entry is not valid", err)
+	}
+	encoded, ok := entry.Payload.Body.(string)
+	if !ok {
+		return nil, invalid("its log entry is not valid", fmt.Errorf("body is a %T", entry.Payload.Body))
+	}
+	body, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if err == nil && base64.StdEncoding.EncodeToString(body) != encoded {
+		err = errors.New("body is not in canonical base64")
+	}
+	if err != nil {
+		return nil, invalid("its log entry is not valid", err)
+	}
+	if err := checkEntry(body, legacyEntries()); err != nil {
+		return nil, invalid("its log entry is of an unknown kind", err)
+	}
+	return entry, nil
+}
+
+func parseTimestamp(annotations map[string]string) ([]byte, error) {
+	text := annotations[static.RFC3161TimestampAnnotationKey]
+	if text == "" {
+		return nil, nil
+	}
+	var stamp rekor.RFC3161Timestamp
+	if err := json.Unmarshal([]byte(text), &stamp); err != nil {
+		return nil, invalid("its timestamp is not valid", err)
+	}
+	return stamp.SignedRFC3161Timestamp, nil
+}

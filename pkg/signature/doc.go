@@ -1,0 +1,14 @@
+// Package signature turns untrusted signature material and a trust root into evidence of who signed what. It is the
+// only importer of cosign and sigstore: cosign/v2 verifies, this package gives it material that was parsed within
+// limits and asks the questions that cosign leaves open.
+//
+// It fetches nothing: transparency log entries, certificate timestamps and signing times are proven offline, from the
+// material itself.
+//
+// The claims of a keyless signer are the extensions of its Fulcio certificate, under sigstore-go's names: issuer,
+// githubWorkflowTrigger, githubWorkflowSHA, githubWorkflowName, githubWorkflowRepository, githubWorkflowRef,
+// buildSignerURI, buildSignerDigest, runnerEnvironment, sourceRepositoryURI, sourceRepositoryDigest,
+// sourceRepositoryRef, sourceRepositoryIdentifier, sourceRepositoryOwnerURI, sourceRepositoryOwnerIdentifier,
+// buildConfigURI, buildConfigDigest, buildTrigger, runInvocationURI, sourceRepositoryVisibilityAtSigning.
+// Those that a certificate does not carry are absent.
+package signature

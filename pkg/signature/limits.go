@@ -1,0 +1,16 @@
+package signature
+
+const (
+	// maxBundle bounds a bundle's JSON. Signatures take 10 KiB; the largest honest attestations, SBOMs, a few MiB.
+	// Parsing costs several times the size in memory, and a bundle is not compressed (never decompress one: 509 KiB
+	// became 1.2 GiB).
+	maxBundle = 8 << 20
+	// maxPayload bounds a legacy payload: cosign's take 300 bytes, more only with annotations of the signer's own.
+	maxPayload = 64 << 10
+	// maxAnnotation bounds each annotation of a legacy signature. The largest, a log entry with a certificate in
+	// base64 in base64, takes 8 KiB.
+	maxAnnotation = 64 << 10
+	// maxProofs bounds the log entries and, separately, the timestamps of a bundle. Signers use one or two; each costs a
+	// signature check. sigstore-go stops at 32, but only after it has parsed however many there are.
+	maxProofs = 8
+)

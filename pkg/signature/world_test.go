@@ -1,0 +1,210 @@
+package signature_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/signature"
+	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/test/sigstore"
+)
+
+const (
+	repository = "127.0.0.1:5000/acme/charts/podinfo"
+	slsa       = "https://slsa.dev/provenance/v1"
+
+	bundleAnnotation      = "dev.sigstore.cosign/bundle"
+	certificateAnnotation = "dev.sigstore.cosign/certificate"
+	chainAnnotation       = "dev.sigstore.cosign/chain"
+	signatureAnnotation   = "dev.cosignproject.cosign/signature"
+	timestampAnnotation   = "dev.sigstore.cosign/rfc3161timestamp"
+)
+
+// world is a Sigstore that is trusted, one that is not, and the people who sign.
+type world struct {
+	*sigstore.Sigstore
+	stranger       *sigstore.Sigstore
+	now            time.Time
+	chart, other   chart.Digest
+	workflow       sigstore.Identity
+	key, strangers *sigstore.Key
+	verifier       *signature.Verifier
+	rootless       *signature.Verifier
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	now := time.Now().UTC().Truncate(time.Second)
+	clock := func() time.Time { return now }
+	w := &world{
+		Sigstore: must(sigstore.New(clock))(t),
+		stranger: must(sigstore.New(clock))(t),
+		now:      now,
+		chart:    digestOf(t, []byte("chart")),
+		other:    digestOf(t, []byte("other chart")),
+		workflow: sigstore.Identity{
+			Issuer:  "https://token.actions.githubusercontent.com",
+			Subject: "https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main",
+			Claims: map[string]string{
+				"sourceRepositoryURI":      "https://github.com/acme/charts",
+				"githubWorkflowRepository": "acme/charts",
+			},
+		},
+		key:       must(sigstore.NewKey())(t),
+		strangers: must(sigstore.NewKey())(t),
+		rootless:  must(signature.New(nil))(t),
+	}
+	w.verifier = must(signature.New(must(w.TrustedRoot())(t)))(t)
+	return w
+}
+
+func (w *world) identity() verdict.Signer {
+	claims := maps.Clone(w.workflow.Claims)
+	claims["issuer"] = w.workflow.Issuer
+	return verdict.Signer{Issuer: w.workflow.Issuer, Subject: w.workflow.Subject, Claims: claims}
+}
+
+func (w *world) keySigner(t testing.TB) verdict.Signer {
+	return verdict.Signer{Key: publicKey(t, w.key).Fingerprint()}
+}
+
+// bundle is a signature of the chart.
+func (w *world) bundle(t testing.TB, by sigstore.Signer, opts ...sigstore.Option) chart.Material {
+	t.Helper()
+	return bundleOf(must(w.Bundle(by, w.chart.String(), sigstore.SignPredicateType, nil, opts...))(t))
+}
+
+func (w *world) legacy(t testing.TB, by sigstore.Signer, opts ...sigstore.Option) chart.Material {
+	t.Helper()
+	return w.legacyIn(t, w.Sigstore, by, opts...)
+}
+
+func (w *world) legacyIn(t testing.TB, s *sigstore.Sigstore, by sigstore.Signer, opts ...sigstore.Option) chart.Material {
+	t.Helper()
+	payload, annotations, err := s.Legacy(by, repository, w.chart.String(), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return legacyOf(t, payload, annotations)
+}
+
+func (w *world) verify(m chart.Material, wanted verdict.Wanted) (verdict.Evidence, error) {
+	return w.verifier.Verify(context.Background(), w.chart, m, wanted)
+}
+
+func bundleOf(raw []byte) chart.Material {
+	return chart.Material{Format: chart.Bundle, Content: raw}
+}
+
+func legacyOf(t testing.TB, payload []byte, annotations map[string]string) chart.Material {
+	t.Helper()
+	return chart.Material{
+		Format: chart.Legacy, Source: digestOf(t, payload), Content: payload, Annotations: annotations,
+	}
+}
+
+func keyless() verdict.Wanted { return verdict.Wanted{Keyless: true} }
+
+func logged(t testing.TB, keys ...*sigstore.Key) verdict.Wanted { return keysWanted(t, false, keys...) }
+
+func unlogged(t testing.TB, keys ...*sigstore.Key) verdict.Wanted {
+	return keysWanted(t, true, keys...)
+}
+
+func keysWanted(t testing.TB, allowUnlogged bool, keys ...*sigstore.Key) (wanted verdict.Wanted) {
+	for _, key := range keys {
+		wanted.Keys = append(wanted.Keys, verdict.WantedKey{PublicKey: publicKey(t, key), AllowUnlogged: allowUnlogged})
+	}
+	return wanted
+}
+
+func publicKey(t testing.TB, key *sigstore.Key) verdict.PublicKey {
+	t.Helper()
+	return must(verdict.ParsePublicKey(string(must(key.PEM())(t))))(t)
+}
+
+func digestOf(t testing.TB, content []byte) chart.Digest {
+	t.Helper()
+	sum := sha256.Sum256(content)
+	return must(chart.ParseDigest("sha256:" + hex.EncodeToString(sum[:])))(t)
+}
+
+// edit changes JSON.
+func edit(t testing.TB, raw []byte, change func(map[string]any)) []byte {
+	t.Helper()
+	var object map[string]any
+	if err := json.Unmarshal(raw, &object); err != nil {
+		t.Fatal(err)
+	}
+	change(object)
+	return must(json.Marshal(object))(t)
+}
+
+// at walks down maps and, by "0", the first elements of lists.
+func at(object any, path ...string) map[string]any {
+	for _, step := range path {
+		if list, ok := object.([]any); ok {
+			object = list[0]
+			continue
+		}
+		object = object.(map[string]any)[step]
+	}
+	return object.(map[string]any)
+}
+
+func annotate(m chart.Material, key, value string) chart.Material {
+	m.Annotations = maps.Clone(m.Annotations)
+	m.Annotations[key] = value
+	return m
+}
+
+func without(m chart.Material, keys ...string) chart.Material {
+	m.Annotations = maps.Clone(m.Annotations)
+	for _, key := range keys {
+		delete(m.Annotations, key)
+	}
+	return m
+}
+
+func compare(t *testing.T, want, got verdict.Evidence) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(verdict.Evidence{}, chart.Digest{})); diff != "" {
+		t.Errorf("evidence (-want +got):\n%s", diff)
+	}
+}
+
+// wantRejection wants no evidence, and the rejection with this detail.
+func wantRejection(t *testing.T, got verdict.Evidence, err error, reason verdict.Reason, detail string) {
+	t.Helper()
+	compare(t, verdict.Evidence{}, got)
+	var rejection *verdict.Rejection
+	if !errors.As(err, &rejection) {
+		t.Fatalf("got error %v, want a rejection (%s: %s)", err, reason, detail)
+	}
+	if rejection.Reason != reason || !strings.Contains(rejection.Detail, detail) {
+		t.Errorf("got %s: %s\nwant %s: %s\ncause: %v", rejection.Reason, rejection.Detail, reason, detail, rejection.Err)
+	}
+	if len(rejection.Detail) > 160 || strings.Contains(rejection.Detail, "\n") {
+		t.Errorf("detail is not a short clause: %s", rejection.Detail)
+	}
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}

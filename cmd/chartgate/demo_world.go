@@ -92,7 +92,7 @@ func (w *demoWorld) handler(trust *sigstore.Sigstore) (http.Handler, error) {
 	}
 	client := registry.New(registry.Options{Transport: w.routeToRegistry()})
 	engine := newEngine(set, objects, client, verifier, source.Options{})
-	charts := webhook.NewCharts(engine.extractor, engine.gate, 8, metrics)
+	charts := webhook.NewCharts(engine.extractor, engine.gate, 8, metrics, nil)
 	return webhook.WithDeadline(admissionHandler(logr.Discard(), charts)), nil
 }
 

@@ -27,30 +27,36 @@ type engineFlags struct {
 	trustedRoot    string
 	plainHTTP      []string
 	argoGitSources string
+	missingSource  string
 	// instrument wraps the way to registries, for metrics. It may be nil.
 	instrument func(http.RoundTripper) http.RoundTripper
 }
 
-func (f *engineFlags) register(flags *pflag.FlagSet) {
+// register adds the flags. A cluster defers what has no source yet, because it will
+// be asked again; the command line is asked once.
+func (f *engineFlags) register(flags *pflag.FlagSet, missingSource string) {
 	flags.StringVar(&f.trustedRoot, "trusted-root", "", "`file` with the Sigstore trusted root (trusted_root.json); without it only keys with transparencyLog: NotRequired can be trusted")
 	flags.StringArrayVar(&f.plainHTTP, "plain-http", nil, "registry `host[:port]` to be spoken to over plain HTTP (repeatable)")
+	flags.StringVar(&f.missingSource, "missing-source", missingSource, "`Defer` (admit with a warning: what is pulled later is verified) or Deny a HelmRelease or HelmChart whose source does not exist yet")
 	flags.StringVar(&f.argoGitSources, "argo-git-sources", "Allow", "`Allow` or Deny Argo CD sources that are Git repositories, which chartgate cannot verify")
 }
 
-// build checks the flags and makes the engine.
-func (f *engineFlags) build(policies gate.Policies, siblings source.Reader) (*engine, error) {
+// build checks the flags and makes the engine. The options are those that only a
+// cluster has; the flags fill in the others.
+func (f *engineFlags) build(policies gate.Policies, siblings source.Reader, options source.Options) (*engine, error) {
 	plainHTTP, err := canonicalHosts(f.plainHTTP)
 	if err != nil {
 		return nil, err
 	}
-	options := source.Options{PlainHTTP: plainHTTP}
-	switch f.argoGitSources {
-	case "Allow":
-	case "Deny":
-		options.DenyArgoGit = true
-	default:
-		return nil, fmt.Errorf("--argo-git-sources is %q, not Allow or Deny", f.argoGitSources)
+	denyGit, err := choice("--argo-git-sources", f.argoGitSources, "Allow")
+	if err != nil {
+		return nil, err
 	}
+	denyMissing, err := choice("--missing-source", f.missingSource, "Defer")
+	if err != nil {
+		return nil, err
+	}
+	options.PlainHTTP, options.DenyArgoGit, options.DenyMissingSource = plainHTTP, denyGit, denyMissing
 	verifier, err := f.verifier()
 	if err != nil {
 		return nil, err
@@ -79,6 +85,19 @@ func (f *engineFlags) verifier() (*signature.Verifier, error) {
 		return nil, fmt.Errorf("--trusted-root %s: %w", f.trustedRoot, err)
 	}
 	return verifier, nil
+}
+
+// choice reads a flag that is either the milder value or Deny, and reports whether
+// it is Deny.
+func choice(flag, value, mild string) (bool, error) {
+	switch value {
+	case mild:
+		return false, nil
+	case "Deny":
+		return true, nil
+	default:
+		return false, fmt.Errorf("%s is %q, not %s or Deny", flag, value, mild)
+	}
 }
 
 // canonicalHosts refuses what could never equal the host of a chart.

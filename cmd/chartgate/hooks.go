@@ -47,7 +47,8 @@ func (h *hooks) start() error {
 	})
 	log := h.manager.GetLogger().WithName("admission")
 	server.Register(chartsPath, webhook.WithDeadline(admissionHandler(log,
-		webhook.NewCharts(h.engine.extractor, h.engine.gate, h.flags.maxConcurrent, metrics))))
+		webhook.NewCharts(h.engine.extractor, h.engine.gate, h.flags.maxConcurrent, metrics,
+			webhook.NewNotices(h.manager.GetEventRecorder("chartgate"))))))
 	server.Register(policiesPath, webhook.WithDeadline(admissionHandler(log,
 		&webhook.Policies{KnownIdentities: h.snapshot.Identities})))
 	return h.manager.Add(waitFor{certificate, func(ctx context.Context) error {

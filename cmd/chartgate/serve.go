@@ -27,6 +27,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/source"
 )
 
 // serveFlags configure a replica. charts/chartgate sets them.
@@ -44,6 +45,9 @@ type serveFlags struct {
 	maxConcurrent int64
 	logLevel      string
 	logFormat     string
+	// Whom to believe what only they can know; everybody else must prove it.
+	artifactWriters []string
+	argoUsers       []string
 }
 
 // gracefulShutdown is longer than any admission may take, so that a rolling restart
@@ -63,7 +67,7 @@ func newServeCommand() *cobra.Command {
 }
 
 func (f *serveFlags) register(flags *pflag.FlagSet) {
-	f.engineFlags.register(flags)
+	f.engineFlags.register(flags, "Defer")
 	f.certificateFlags.register(flags)
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file`; the pod's service account if empty")
 	flags.StringVar(&f.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "`namespace` that chartgate runs in")
@@ -74,6 +78,11 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.probeAddr, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz")
 	flags.BoolVar(&f.leaderElect, "leader-elect", false, "let one replica write status for all")
 	flags.Int64Var(&f.maxConcurrent, "max-concurrent", 64, "how many writes are decided at the same time; more wait")
+	flags.StringSliceVar(&f.artifactWriters, "artifact-writers", []string{"system:serviceaccount:flux-system:source-controller"},
+		"`users` that Flux's source controller writes as")
+	flags.StringSliceVar(&f.argoUsers, "argo-users", []string{
+		"system:serviceaccount:argocd:argocd-application-controller", "system:serviceaccount:argocd:argocd-server",
+	}, "`users` that Argo CD's own components write as")
 	flags.StringVar(&f.logLevel, "log-level", "info", "`level`: debug, info or error")
 	flags.StringVar(&f.logFormat, "log-format", "json", "`format`: json or text")
 }
@@ -143,7 +152,8 @@ func (f *serveFlags) assemble(mgr manager.Manager) error {
 	if f.instrument, err = countRequests(metrics.Registry); err != nil {
 		return err
 	}
-	engine, err := f.build(snapshot, controller.NewSiblings(mgr.GetAPIReader(), mgr.GetRESTMapper()))
+	engine, err := f.build(snapshot, controller.NewSiblings(mgr.GetAPIReader(), mgr.GetRESTMapper()),
+		source.Options{ArtifactWriters: f.artifactWriters, ArgoUsers: f.argoUsers})
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ be asked (usage, unreadable files, no object that chartgate gates).`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	flags := cmd.Flags()
-	f.register(flags)
+	f.register(flags, "Deny")
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with manifests, - for standard input (repeatable)")
 	flags.StringArrayVar(&f.policies, "policy", nil, "`file` or directory with ChartPolicies, TrustedIdentities or the identities ConfigMap (repeatable)")
 	flags.StringVarP(&f.output, "output", "o", "text", "`format`: text or json")
@@ -68,7 +68,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	if err != nil {
 		return fmt.Errorf("read -f: %w", err)
 	}
-	engine, err := f.build(policies, objects)
+	engine, err := f.build(policies, objects, source.Options{})
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (f *verifyFlags) verify(ctx context.Context, engine *engine, objects siblin
 func (f *verifyFlags) verifyObject(ctx context.Context, engine *engine, object source.Object) []result {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	changes, err := engine.extractor.Changes(object, source.Object{})
+	changes, err := engine.extractor.Changes(source.Write{Object: object})
 	if err != nil {
 		subject := verdict.Subject{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}
 		return []result{toResult(verdict.Deny(subject, verdict.FromError(err)))}

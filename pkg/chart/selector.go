@@ -46,6 +46,7 @@ type Selector struct {
 	digest  Digest
 	filter  string // regular expression on tags, FluxOCI only
 	plus    bool   // FluxOCI: "_" in tags stands for "+"
+	floats  bool   // the consumer resolves it again later
 }
 
 // The OCI distribution specification's grammar of tags.
@@ -148,10 +149,12 @@ func ParseTagOrDigest(s string) (Selector, error) {
 
 // Pinning returns how firmly s names its content.
 func (s Selector) Pinning() Pinning {
-	switch s.kind {
-	case byDigest:
+	switch {
+	case s.floats:
+		return Floating
+	case s.kind == byDigest:
 		return ByDigest
-	case byTag:
+	case s.kind == byTag:
 		v := strings.TrimPrefix(strings.ReplaceAll(s.tag, "_", "+"), "v")
 		if _, err := semver.StrictNewVersion(v); err == nil {
 			return Version
@@ -160,6 +163,18 @@ func (s Selector) Pinning() Pinning {
 	default:
 		return Floating
 	}
+}
+
+// Floating returns s as a floating reference: its consumer is going to resolve it
+// again, at a time when nobody verifies what it finds.
+func (s Selector) Floating() Selector {
+	s.floats = true
+	return s
+}
+
+// At returns the selector of a digest, in s's dialect.
+func (s Selector) At(digest Digest) Selector {
+	return Selector{kind: byDigest, dialect: s.dialect, text: digest.String(), digest: digest}
 }
 
 // Digest returns the digest that s names, and whether it names one.

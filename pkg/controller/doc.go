@@ -5,5 +5,6 @@
 // +kubebuilder:rbac:groups=chartgate.dev,resources=trustedidentities/status;chartpolicies/status,verbs=get;update;patch
 // +kubebuilder:rbac:groups=source.toolkit.fluxcd.io,resources=helmrepositories;helmcharts;ocirepositories,verbs=get;list
 // +kubebuilder:rbac:groups=helm.toolkit.fluxcd.io,resources=helmreleases,verbs=get;list
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups="",namespace=chartgate-system,resources=configmaps,verbs=get;list;watch
 package controller

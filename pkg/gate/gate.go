@@ -104,6 +104,8 @@ func (g *Gate) Decide(ctx context.Context, use source.Use) (result verdict.Verdi
 	switch {
 	case set == nil:
 		return verdict.Deny(subject, verdict.FromError(errors.New("the policies have not been loaded yet")))
+	case use.Problem != nil && use.Deferred:
+		return verdict.Defer(subject, verdict.FromError(use.Problem))
 	case use.Problem != nil:
 		return verdict.Deny(subject, verdict.FromError(use.Problem))
 	case !use.Repository.IsZero():
@@ -130,21 +132,25 @@ func decideRepository(set *policy.Set, subject verdict.Subject) verdict.Verdict 
 // denies: what is known before any packet is sent, what the registry has, and who
 // signed it.
 func (g *Gate) decideChart(ctx context.Context, policies []*policy.Policy, use source.Use, subject verdict.Subject) verdict.Verdict {
-	if len(policies) == 0 {
-		if use.MaybeChart {
-			return verdict.Outside(subject, "nothing uses it as a chart, and no policy is about it")
+	if why := g.outside(ctx, policies, use); why != "" {
+		if err := checkUnverified(use); err != nil {
+			return verdict.Deny(subject, verdict.FromError(err))
 		}
-		return verdict.Deny(subject, noPolicy(subject))
+		return verdict.Outside(subject, why)
 	}
-	if use.MaybeChart {
-		if _, err := g.resolve(ctx, use.Reference); isProblem(err, chart.KindNotAChart) {
-			return verdict.Outside(subject, "the artifact is not a chart, and nothing uses it as one")
-		}
+	if len(policies) == 0 {
+		return verdict.Deny(subject, noPolicy(subject))
 	}
 	tally := tally{subject: subject}
 	var undecided []*policy.Policy
 	for _, p := range policies {
-		switch acceptance, denial := p.Admissible(subject, g.now()); {
+		acceptance, denial := p.Admissible(subject, g.now())
+		if acceptance != nil {
+			if err := checkUnverified(use); err != nil {
+				acceptance, denial = nil, wanting(p, err)
+			}
+		}
+		switch {
 		case denial != nil:
 			tally.deny(p, *denial)
 		case acceptance != nil:
@@ -159,21 +165,43 @@ func (g *Gate) decideChart(ctx context.Context, policies []*policy.Policy, use s
 	return tally.verdict()
 }
 
+// outside returns why an artifact is not the gate's business, "" if it is.
+func (g *Gate) outside(ctx context.Context, policies []*policy.Policy, use source.Use) string {
+	switch {
+	case !use.MaybeChart:
+		return ""
+	case len(policies) == 0:
+		return "nothing uses it as a chart, and no policy is about it"
+	}
+	if _, err := g.resolve(ctx, contentOf(use)); isProblem(err, chart.KindNotAChart) {
+		return "the artifact is not a chart, and nothing uses it as one"
+	}
+	return ""
+}
+
+// contentOf returns the reference to the content that becomes deployable: the
+// digest that was pulled where that is known, and what the use names otherwise.
+func contentOf(use source.Use) chart.Reference {
+	reference := use.Reference
+	if use.Pulled != nil && !use.Pulled.Manifest.IsZero() {
+		reference.Selector = reference.Selector.At(use.Pulled.Manifest)
+	}
+	return reference
+}
+
 // verify finds out about the chart's signatures and lets the policies judge them.
 func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Policy, tally *tally) {
-	chart, findings, err := g.examine(ctx, use.Reference, policies)
+	resolved, findings, err := g.examine(ctx, contentOf(use), policies)
 	if err == nil {
-		tally.subject.Digest = chart.Digest
-		err = checkPulled(use, chart)
+		tally.subject.Digest = resolved.Digest
+		err = checkPulled(use.Pulled, resolved)
 	}
 	for _, p := range policies {
 		if err != nil {
-			denial := verdict.FromError(err)
-			denial.Policy = []string{p.Wants()}
-			tally.deny(p, denial)
+			tally.deny(p, *wanting(p, err))
 			continue
 		}
-		acceptance, ok := p.Accept(chart.Digest, findings.Evidence)
+		acceptance, ok := p.Accept(resolved.Digest, findings.Evidence)
 		if !ok {
 			tally.deny(p, verdict.Unsigned(tally.subject, p.Wants(), findings))
 			continue
@@ -182,23 +210,11 @@ func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Po
 	}
 }
 
-// checkPulled compares what a consumer says it pulled with what was verified.
-func checkPulled(use source.Use, resolved chart.Resolved) error {
-	for _, pair := range []struct {
-		name         string
-		pulled, want chart.Digest
-	}{
-		{"manifest", use.Pulled.Manifest, resolved.Digest},
-		{"chart archive", use.Pulled.Layer, resolved.Layer},
-	} {
-		if !pair.pulled.IsZero() && pair.pulled != pair.want {
-			return &chart.Problem{
-				Kind:   chart.KindDigestMismatch,
-				Detail: fmt.Sprintf("the pulled %s is %s, but the verified one is %s", pair.name, pair.pulled, pair.want),
-			}
-		}
-	}
-	return nil
+// wanting is the denial by a policy that an error kept from being satisfied.
+func wanting(p *policy.Policy, err error) *verdict.Denial {
+	denial := verdict.FromError(err)
+	denial.Policy = []string{p.Wants()}
+	return &denial
 }
 
 func noPolicy(subject verdict.Subject) verdict.Denial {

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -26,36 +27,68 @@ type application struct {
 			DrySource *argoSource `json:"drySource"`
 		} `json:"sourceHydrator"`
 	} `json:"spec"`
+	Operation *argoOperation `json:"operation"`
+	Status    struct {
+		OperationState *argoOperationState `json:"operationState"`
+	} `json:"status"`
 }
 
-// applicationClaims reads every source of spec. Argo CD prefers sources to source;
-// chartgate does not choose, and checks all. Git sources are no charts: they claim
-// nothing unless the admin denies them.
-func (e *Extractor) applicationClaims(o Object) ([]claim, error) {
+// applicationClaims reads every place from which Argo CD takes a chart: spec, the
+// operation that a write asks for, and the state of a running one, which the
+// controller resumes from. Argo CD prefers sources to source; chartgate does not
+// choose, and checks all.
+func (e *Extractor) applicationClaims(w Write) ([]claim, error) {
 	var app application
-	if err := decode(o, &app); err != nil {
+	if err := decode(w.Object, &app); err != nil {
 		return nil, err
 	}
-	var claims []claim
-	add := func(field string, s *argoSource) {
-		if s != nil && (!s.isGit() || e.options.DenyArgoGit) {
-			claims = append(claims, argoClaim{field: field, argoSource: *s})
-		}
+	claims := e.specClaims("spec", app, nil)
+	if hydrator := app.Spec.SourceHydrator; hydrator != nil && hydrator.DrySource != nil {
+		claims = append(claims, e.argoClaim("spec.sourceHydrator.drySource", *hydrator.DrySource, nil, 0)...)
 	}
-	add("spec.source", app.Spec.Source)
-	for i := range app.Spec.Sources {
-		add(fmt.Sprintf("spec.sources[%d]", i), &app.Spec.Sources[i])
+	if app.Operation != nil {
+		claims = append(claims, e.operationClaims("operation", *app.Operation, app)...)
 	}
-	if hydrator := app.Spec.SourceHydrator; hydrator != nil {
-		add("spec.sourceHydrator.drySource", hydrator.DrySource)
+	if state := app.Status.OperationState; state != nil && !slices.Contains(e.options.ArgoUsers, w.User) {
+		claims = append(claims, e.stateClaims(*state, app)...)
 	}
 	return claims, nil
+}
+
+// specClaims reads the sources of spec, with the revisions of a sync if there is
+// one.
+func (e *Extractor) specClaims(field string, app application, at *revisions) []claim {
+	return e.argoClaims(field, app.Spec.Source, app.Spec.Sources, at)
+}
+
+// argoClaims reads a source and a list of sources below field.
+func (e *Extractor) argoClaims(field string, source *argoSource, sources []argoSource, at *revisions) []claim {
+	var claims []claim
+	if source != nil {
+		claims = e.argoClaim(field+".source", *source, at, onlySource)
+	}
+	for i, s := range sources {
+		claims = append(claims, e.argoClaim(fmt.Sprintf("%s.sources[%d]", field, i), s, at, i)...)
+	}
+	return claims
+}
+
+// argoClaim reads one source. Git sources are no charts: they claim nothing unless
+// the admin denies them.
+func (e *Extractor) argoClaim(field string, s argoSource, at *revisions, position int) []claim {
+	if s.isGit() && !e.options.DenyArgoGit {
+		return nil
+	}
+	return []claim{argoClaim{field: field, argoSource: at.apply(s, position), unseen: at.unseen(position)}}
 }
 
 // argoClaim is one source of an Application.
 type argoClaim struct {
 	field string
 	argoSource
+	// unseen is set where Argo CD resolves the revision by itself later on, when
+	// nobody asks chartgate.
+	unseen bool
 }
 
 // isGit reports whether Argo CD fetches the source with git: no chart, and no
@@ -68,6 +101,9 @@ func (s argoSource) isGit() bool {
 
 func (c argoClaim) use(_ context.Context, e *Extractor) Use {
 	reference, err := c.reference(e)
+	if c.unseen {
+		reference.Selector = reference.Selector.Floating()
+	}
 	return Use{Field: c.field, Reference: reference, Problem: err}
 }
 

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,6 +18,15 @@ import (
 type Options struct {
 	// PlainHTTP are the registry hosts that may be spoken to over plain HTTP.
 	PlainHTTP []string
+	// ArtifactWriters are the users that Flux's source controller writes as. Their
+	// word on an artifact counts where its digest cannot be compared.
+	ArtifactWriters []string
+	// ArgoUsers are the users that Argo CD's own components write as. What they say
+	// about a running operation is their record; from anybody else it is examined.
+	ArgoUsers []string
+	// DenyMissingSource denies what refers to a source that does not exist yet,
+	// instead of admitting it with a warning.
+	DenyMissingSource bool
 	// DenyArgoGit denies Argo CD sources that are Git repositories. They are outside
 	// the gate otherwise: chartgate verifies charts, not Git.
 	DenyArgoGit bool
@@ -51,20 +61,21 @@ type Changes struct {
 // None reports whether the write makes nothing newly deployable.
 func (c Changes) None() bool { return len(c.claims) == 0 }
 
-// Changes compares object with the one that it replaces, without any I/O; old.JSON
-// is nil for a creation. An error means that the object could not be read; it is a
-// *chart.Problem.
-func (e *Extractor) Changes(object, old Object) (Changes, error) {
-	claims, err := e.claims(object)
+// Changes compares what w writes with what was there before, without any I/O. An
+// error means that the object could not be read; it is a *chart.Problem.
+func (e *Extractor) Changes(w Write) (Changes, error) {
+	claims, err := e.claims(w)
 	if err != nil {
 		return Changes{}, err
 	}
-	if old.JSON != nil && len(claims) > 0 {
+	if w.Old != nil && len(claims) > 0 {
+		before := w
+		before.JSON = w.Old
 		// An old object that cannot be read made nothing deployable.
-		known, _ := e.claims(old)
+		known, _ := e.claims(before)
 		claims = slices.DeleteFunc(claims, func(c claim) bool { return slices.Contains(known, c) })
 	}
-	return Changes{object: object.ID, claims: claims}, nil
+	return Changes{object: w.ID, claims: claims}, nil
 }
 
 // Uses follows the changes to charts. What cannot be followed is a use with a
@@ -79,31 +90,40 @@ func (e *Extractor) Uses(ctx context.Context, changes Changes) []Use {
 	return uses
 }
 
-// claims reads the claims of an object. A kind that is not gated is denied: the
-// webhook's rules and readerOf must not drift apart in silence.
-func (e *Extractor) claims(o Object) ([]claim, error) {
-	read := e.readerOf(o.ID)
+// claims reads the claims of an object. What is not gated is denied: the webhook's
+// rules and readerOf must not drift apart in silence.
+func (e *Extractor) claims(w Write) ([]claim, error) {
+	read := e.readerOf(w.ID, w.Subresource)
 	if read == nil {
 		return nil, &chart.Problem{
-			Kind:   chart.KindUnsupported,
-			Detail: fmt.Sprintf("chartgate does not know the kind %s of group %s", chart.Quote(o.Kind), chart.Quote(o.Group)),
+			Kind: chart.KindUnsupported,
+			Detail: fmt.Sprintf("chartgate does not know the kind %s of group %s with subresource %s",
+				chart.Quote(w.Kind), chart.Quote(w.Group), chart.Quote(w.Subresource)),
 		}
 	}
-	return read(o)
+	return read(w)
 }
 
-// readerOf is the one list of the kinds that chartgate gates.
-func (e *Extractor) readerOf(id ID) func(Object) ([]claim, error) {
-	switch [2]string{id.Group, id.Kind} {
-	case [2]string{helmv2.GroupVersion.Group, helmv2.HelmReleaseKind}:
+// readerOf is the one list of what chartgate gates.
+func (e *Extractor) readerOf(id ID, subresource string) func(Write) ([]claim, error) {
+	type door struct{ group, kind, subresource string }
+	flux, helm := sourcev1.GroupVersion.Group, helmv2.GroupVersion.Group
+	switch (door{id.Group, id.Kind, subresource}) {
+	case door{helm, helmv2.HelmReleaseKind, ""}:
 		return helmReleaseClaims
-	case [2]string{sourcev1.GroupVersion.Group, sourcev1.HelmRepositoryKind}:
+	case door{helm, helmv2.HelmReleaseKind, "status"}:
+		return helmReleaseStatusClaims
+	case door{flux, sourcev1.HelmRepositoryKind, ""}:
 		return helmRepositoryClaims
-	case [2]string{sourcev1.GroupVersion.Group, sourcev1.HelmChartKind}:
+	case door{flux, sourcev1.HelmChartKind, ""}:
 		return helmChartClaims
-	case [2]string{sourcev1.GroupVersion.Group, sourcev1.OCIRepositoryKind}:
+	case door{flux, sourcev1.HelmChartKind, "status"}:
+		return e.helmChartStatusClaims
+	case door{flux, sourcev1.OCIRepositoryKind, ""}:
 		return ociRepositoryClaims
-	case [2]string{argo.Group, argo.ApplicationKind}:
+	case door{flux, sourcev1.OCIRepositoryKind, "status"}:
+		return e.ociRepositoryStatusClaims
+	case door{argo.Group, argo.ApplicationKind, ""}:
 		return e.applicationClaims
 	default:
 		return nil
@@ -111,7 +131,7 @@ func (e *Extractor) readerOf(id ID) func(Object) ([]claim, error) {
 }
 
 // Gates reports whether objects of this kind can make charts deployable.
-func (e *Extractor) Gates(id ID) bool { return e.readerOf(id) != nil }
+func (e *Extractor) Gates(id ID) bool { return e.readerOf(id, "") != nil }
 
 // decode reads the fields of o that into has. Names of fields are case-sensitive,
 // as for the API server: encoding/json would take "Spec" for "spec".
@@ -120,6 +140,19 @@ func decode(o Object, into any) error {
 		return &chart.Problem{Kind: chart.KindInvalid, Detail: "the " + o.Kind + " cannot be read", Err: err}
 	}
 	return nil
+}
+
+// deferrable turns the absence of a source into a deferral: Flux dry-runs a whole
+// Kustomization before it applies the first object, HelmReleases before their
+// sources, so a denial would block both for ever. Nothing can be pulled from what
+// does not exist, and what is pulled later meets the gates on HelmChart,
+// OCIRepository and their status. Only absence defers; every other problem stays.
+func (e *Extractor) deferrable(use Use) Use {
+	var problem *chart.Problem
+	if errors.As(use.Problem, &problem) && problem.Kind == chart.KindSourceNotFound {
+		use.Deferred = !e.options.DenyMissingSource
+	}
+	return use
 }
 
 // one reads exactly one sibling. That it does not exist is KindSourceNotFound;

@@ -3,6 +3,8 @@ package source
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
@@ -11,43 +13,44 @@ import (
 
 type helmChart struct {
 	Spec struct {
-		Suspend   bool                                   `json:"suspend"`
-		Chart     string                                 `json:"chart"`
-		Version   string                                 `json:"version"`
-		SourceRef sourcev1.LocalHelmChartSourceReference `json:"sourceRef"`
+		Suspend     bool                                   `json:"suspend"`
+		Chart       string                                 `json:"chart"`
+		Version     string                                 `json:"version"`
+		SourceRef   sourcev1.LocalHelmChartSourceReference `json:"sourceRef"`
+		ValuesFiles []string                               `json:"valuesFiles"`
+		ValuesFile  string                                 `json:"valuesFile"` // v1beta1 and v1beta2
 	} `json:"spec"`
+	Status struct {
+		Artifact *artifact `json:"artifact"`
+	} `json:"status"`
 }
 
-func helmChartClaims(o Object) ([]claim, error) {
+func helmChartClaims(w Write) ([]claim, error) {
 	var obj helmChart
-	if err := decode(o, &obj); err != nil {
+	if err := decode(w.Object, &obj); err != nil {
 		return nil, err
 	}
 	if obj.Spec.Suspend {
 		return nil, nil
 	}
-	return []claim{obj.claim(o)}, nil
+	return []claim{obj.claim(w.Namespace)}, nil
 }
 
-// readHelmChart reads a HelmChart that something refers to. That it is suspended
-// changes nothing: it keeps serving what it pulled.
-func readHelmChart(o Object) (chartClaim, error) {
-	var obj helmChart
-	if err := decode(o, &obj); err != nil {
-		return chartClaim{}, err
-	}
-	return obj.claim(o), nil
-}
-
-func (c helmChart) claim(o Object) chartClaim {
+func (c helmChart) claim(namespace string) chartClaim {
 	return chartClaim{
 		field:      "spec",
 		sourceKind: c.Spec.SourceRef.Kind,
-		namespace:  o.Namespace,
+		namespace:  namespace,
 		name:       c.Spec.SourceRef.Name,
 		chart:      c.Spec.Chart,
 		version:    c.Spec.Version,
 	}
+}
+
+// repackages reports whether source-controller makes an archive of its own: with
+// values files, whose digest then differs at every build.
+func (c helmChart) repackages() bool {
+	return len(c.Spec.ValuesFiles) > 0 || c.Spec.ValuesFile != ""
 }
 
 // chartClaim is a chart by name and version in a source object: spec of a
@@ -60,7 +63,7 @@ type chartClaim struct {
 
 func (c chartClaim) use(ctx context.Context, e *Extractor) Use {
 	reference, err := c.reference(ctx, e)
-	return Use{Field: c.field, Reference: reference, Problem: err}
+	return e.deferrable(Use{Field: c.field, Reference: reference, Problem: err})
 }
 
 func (c chartClaim) reference(ctx context.Context, e *Extractor) (chart.Reference, error) {
@@ -102,4 +105,74 @@ func (c chartClaim) in(repository repositoryClaim, e *Extractor) (chart.Referenc
 		return chart.Reference{}, err
 	}
 	return chart.Reference{Location: location, Selector: selector}, nil
+}
+
+// helmChartStatusClaims reads the artifact that a status write sets. That the
+// HelmChart is suspended does not matter: consumers use what is there.
+func (e *Extractor) helmChartStatusClaims(w Write) ([]claim, error) {
+	var obj helmChart
+	if err := decode(w.Object, &obj); err != nil || obj.Status.Artifact == nil {
+		return nil, err
+	}
+	spec := obj.claim(w.Namespace)
+	spec.field = "status.artifact"
+	return []claim{chartArtifactClaim{
+		chartClaim: spec,
+		artifact:   *obj.Status.Artifact,
+		repackaged: obj.repackages(),
+		vouched:    slices.Contains(e.options.ArtifactWriters, w.User),
+	}}, nil
+}
+
+// chartArtifactClaim is status.artifact of a HelmChart.
+type chartArtifactClaim struct {
+	chartClaim
+	artifact
+	repackaged, vouched bool
+}
+
+// use never defers: an artifact is deployable at once, so its source must be known.
+func (c chartArtifactClaim) use(ctx context.Context, e *Extractor) Use {
+	use := Use{Field: c.field}
+	pulled, err := c.pulled()
+	if err != nil {
+		use.Problem = err
+		return use
+	}
+	use.Pulled = &pulled
+	use.Reference, use.Problem = c.reference(ctx, e)
+	return use
+}
+
+func (c chartArtifactClaim) pulled() (Pulled, error) {
+	archive, err := c.archive()
+	return Pulled{Archive: archive, Repackaged: c.repackaged, Vouched: c.vouched}, err
+}
+
+// pulledByHelmChart follows a HelmChart that a release refers to. Its artifact was
+// checked when it was written, by a vouched writer or by its digest; it is compared
+// again because the chart that the HelmChart names may have changed since.
+func (e *Extractor) pulledByHelmChart(ctx context.Context, object Object) (chart.Reference, *Pulled, error) {
+	var obj helmChart
+	if err := decode(object, &obj); err != nil {
+		return chart.Reference{}, nil, err
+	}
+	reference, err := obj.claim(object.Namespace).reference(ctx, e)
+	if err != nil || obj.Status.Artifact == nil {
+		return reference, nil, err
+	}
+	claim := chartArtifactClaim{artifact: *obj.Status.Artifact, repackaged: obj.repackages(), vouched: true}
+	pulled, err := claim.pulled()
+	return reference, &pulled, err
+}
+
+// usesHelmChart reports whether a release takes its chart from a HelmChart: by
+// reference, or because helm-controller makes the HelmChart "namespace-name" for it.
+func (r helmRelease) usesHelmChart(id, helmChart ID) bool {
+	if ref := r.Spec.ChartRef; ref != nil {
+		return ref.Kind == sourcev1.HelmChartKind && ref.Name == helmChart.Name && or(ref.Namespace, id.Namespace) == helmChart.Namespace
+	}
+	return r.Spec.Chart != nil &&
+		strings.Join([]string{id.Namespace, id.Name}, "-") == helmChart.Name &&
+		or(r.Spec.Chart.Spec.SourceRef.Namespace, id.Namespace) == helmChart.Namespace
 }

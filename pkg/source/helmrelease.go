@@ -2,7 +2,9 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -18,48 +20,77 @@ type helmRelease struct {
 		Chart    *helmv2.HelmChartTemplate             `json:"chart"`
 		ChartRef *helmv2.CrossNamespaceSourceReference `json:"chartRef"`
 	} `json:"spec"`
+	Status struct {
+		HelmChart string `json:"helmChart"`
+	} `json:"status"`
 }
 
 // helmReleaseClaims reads spec.chart and spec.chartRef, and both if both are set
 // (the schema forbids it; older ones did not). A suspended release installs
 // nothing, so it claims nothing: resuming it claims everything anew.
-func helmReleaseClaims(o Object) ([]claim, error) {
+func helmReleaseClaims(w Write) ([]claim, error) {
 	var release helmRelease
-	if err := decode(o, &release); err != nil {
+	if err := decode(w.Object, &release); err != nil {
 		return nil, err
 	}
 	if release.Spec.Suspend {
 		return nil, nil
 	}
 	var claims []claim
-	if template := release.Spec.Chart; template != nil {
-		claims = append(claims, chartClaim{
-			field:      "spec.chart.spec",
-			sourceKind: template.Spec.SourceRef.Kind,
-			namespace:  or(template.Spec.SourceRef.Namespace, o.Namespace),
-			name:       template.Spec.SourceRef.Name,
-			chart:      template.Spec.Chart,
-			version:    template.Spec.Version,
-		})
+	if release.Spec.Chart != nil {
+		claims = append(claims, release.chartClaim(w.Namespace))
 	}
 	if ref := release.Spec.ChartRef; ref != nil {
 		claims = append(claims, chartRefClaim{
+			field:     "spec.chartRef",
+			own:       w.Namespace,
 			kind:      ref.Kind,
-			namespace: or(ref.Namespace, o.Namespace),
+			namespace: or(ref.Namespace, w.Namespace),
 			name:      ref.Name,
 		})
 	}
 	return claims, nil
 }
 
-// chartRefClaim is spec.chartRef of a HelmRelease.
-type chartRefClaim struct{ kind, namespace, name string }
+// chartClaim reads spec.chart, which must be set.
+func (r helmRelease) chartClaim(namespace string) chartClaim {
+	spec := r.Spec.Chart.Spec
+	return chartClaim{
+		field:      "spec.chart.spec",
+		sourceKind: spec.SourceRef.Kind,
+		namespace:  or(spec.SourceRef.Namespace, namespace),
+		name:       spec.SourceRef.Name,
+		chart:      spec.Chart,
+		version:    spec.Version,
+	}
+}
+
+// helmReleaseStatusClaims reads status.helmChart: where chartRef is unset,
+// helm-controller takes its chart from the HelmChart that is named there
+// (internal/controller getSource, v1.6), whoever wrote it.
+func helmReleaseStatusClaims(w Write) ([]claim, error) {
+	var release helmRelease
+	if err := decode(w.Object, &release); err != nil {
+		return nil, err
+	}
+	if release.Status.HelmChart == "" {
+		return nil, nil
+	}
+	namespace, name, _ := strings.Cut(release.Status.HelmChart, "/")
+	return []claim{chartRefClaim{
+		field: "status.helmChart", own: w.Namespace, kind: sourcev1.HelmChartKind, namespace: namespace, name: name,
+	}}, nil
+}
+
+// chartRefClaim is a source object that a HelmRelease takes its chart from:
+// spec.chartRef or status.helmChart.
+type chartRefClaim struct{ field, own, kind, namespace, name string }
 
 func (c chartRefClaim) use(ctx context.Context, e *Extractor) Use {
-	use := Use{Field: "spec.chartRef"}
+	use := Use{Field: c.field}
 	switch c.kind {
 	case sourcev1.OCIRepositoryKind, sourcev1.HelmChartKind:
-		use.Reference, use.Problem = e.referenceOf(ctx, fluxSource(c.kind, c.namespace, c.name))
+		return c.follow(ctx, e, use)
 	case sourcev1.ExternalArtifactKind:
 		use.Problem = &chart.Problem{
 			Kind:   chart.KindUnsupported,
@@ -67,29 +98,53 @@ func (c chartRefClaim) use(ctx context.Context, e *Extractor) Use {
 			Next:   "refer to an OCIRepository",
 		}
 	default:
-		use.Problem = &chart.Problem{Kind: chart.KindUnsupported, Detail: fmt.Sprintf("spec.chartRef.kind %s is unknown", chart.Quote(c.kind))}
+		use.Problem = &chart.Problem{Kind: chart.KindUnsupported, Detail: fmt.Sprintf("%s.kind %s is unknown", c.field, chart.Quote(c.kind))}
 	}
 	return use
 }
 
-// referenceOf reads a source object and follows what it says to a chart.
-func (e *Extractor) referenceOf(ctx context.Context, id ID) (chart.Reference, error) {
-	object, err := e.one(ctx, id)
+// follow reads the source. What it has pulled already is deployable the moment
+// that the release refers to it, so that is verified; if it has pulled nothing
+// yet, what it is going to pull.
+func (c chartRefClaim) follow(ctx context.Context, e *Extractor, use Use) Use {
+	object, err := e.one(ctx, fluxSource(c.kind, c.namespace, c.name))
 	if err != nil {
-		return chart.Reference{}, err
-	}
-	if id.Kind == sourcev1.OCIRepositoryKind {
-		c, err := readOCIRepository(object)
-		if err != nil {
-			return chart.Reference{}, err
+		use.Problem = err
+		// In another namespace, a HelmRelease could otherwise declare somebody else's
+		// future manifests to be a chart, and have them denied.
+		if c.kind == sourcev1.OCIRepositoryKind && c.namespace != c.own {
+			return use
 		}
-		return c.reference(e)
+		return e.deferrable(use)
 	}
-	c, err := readHelmChart(object)
-	if err != nil {
-		return chart.Reference{}, err
+	if c.kind == sourcev1.OCIRepositoryKind {
+		use.Reference, use.Pulled, use.Problem = e.pulledByOCIRepository(object)
+	} else {
+		use.Reference, use.Pulled, use.Problem = e.pulledByHelmChart(ctx, object)
 	}
-	return c.reference(ctx, e)
+	return use
+}
+
+// releases reads all HelmReleases and returns those for which is holds.
+func (e *Extractor) releases(ctx context.Context, is func(ID, helmRelease) bool) ([]Object, error) {
+	objects, err := e.reader.Read(ctx, ID{Group: helmv2.GroupVersion.Group, Kind: helmv2.HelmReleaseKind})
+	switch {
+	case ctx.Err() != nil:
+		return nil, &chart.Problem{Kind: chart.KindTimeout, Detail: "reading the HelmReleases took too long", Err: errors.Join(ctx.Err(), err)}
+	case err != nil:
+		return nil, &chart.Problem{Kind: chart.KindInternal, Detail: "the HelmReleases could not be read", Err: err}
+	}
+	var found []Object
+	for _, object := range objects {
+		var release helmRelease
+		if err := decode(object, &release); err != nil {
+			return nil, err
+		}
+		if is(object.ID, release) {
+			found = append(found, object)
+		}
+	}
+	return found, nil
 }
 
 func fluxSource(kind, namespace, name string) ID {

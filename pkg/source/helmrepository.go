@@ -20,8 +20,8 @@ type helmRepository struct {
 	} `json:"spec"`
 }
 
-func helmRepositoryClaims(o Object) ([]claim, error) {
-	c, err := readHelmRepository(o)
+func helmRepositoryClaims(w Write) ([]claim, error) {
+	c, err := readHelmRepository(w.Object)
 	if err != nil || c.suspended {
 		return nil, err
 	}

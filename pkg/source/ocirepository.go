@@ -2,8 +2,8 @@ package source
 
 import (
 	"context"
+	"slices"
 
-	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -17,33 +17,45 @@ type ociRepository struct {
 		Insecure      bool                       `json:"insecure"`
 		Suspend       bool                       `json:"suspend"`
 	} `json:"spec"`
+	Status struct {
+		Artifact *artifact `json:"artifact"`
+	} `json:"status"`
 }
 
-func ociRepositoryClaims(o Object) ([]claim, error) {
-	c, err := readOCIRepository(o)
+func ociRepositoryClaims(w Write) ([]claim, error) {
+	obj, err := readOCIRepository(w.Object)
+	c := obj.claim(w.ID)
 	if err != nil || c.suspended {
 		return nil, err
 	}
 	return []claim{c}, nil
 }
 
-func readOCIRepository(o Object) (ociClaim, error) {
+func readOCIRepository(o Object) (ociRepository, error) {
 	var obj ociRepository
-	if err := decode(o, &obj); err != nil {
-		return ociClaim{}, err
-	}
-	c := ociClaim{id: o.ID, url: obj.Spec.URL, insecure: obj.Spec.Insecure, suspended: obj.Spec.Suspend}
-	if selector := obj.Spec.LayerSelector; selector != nil {
+	return obj, decode(o, &obj)
+}
+
+func (r ociRepository) claim(id ID) ociClaim {
+	c := ociClaim{field: "spec.ref", id: id, url: r.Spec.URL, insecure: r.Spec.Insecure, suspended: r.Spec.Suspend}
+	if selector := r.Spec.LayerSelector; selector != nil {
 		c.ref.ChartLayer = selector.MediaType == chart.MediaTypeLayer
 	}
-	if ref := obj.Spec.Reference; ref != nil {
+	if ref := r.Spec.Reference; ref != nil {
 		c.ref.Digest, c.ref.SemVer, c.ref.SemVerFilter, c.ref.Tag = ref.Digest, ref.SemVer, ref.SemverFilter, ref.Tag
 	}
-	return c, nil
+	return c
+}
+
+// repackages reports whether source-controller makes an archive of its own: unless
+// it is told to copy the layer, it extracts it and packs the files anew.
+func (r ociRepository) repackages() bool {
+	return r.Spec.LayerSelector == nil || r.Spec.LayerSelector.Operation != sourcev1.OCILayerCopy
 }
 
 // ociClaim is spec of an OCIRepository.
 type ociClaim struct {
+	field               string
 	id                  ID
 	url                 string
 	ref                 chart.FluxRef
@@ -55,7 +67,7 @@ type ociClaim struct {
 // for Helm's layer or a HelmRelease refers to it. Otherwise the artifact itself
 // must tell.
 func (c ociClaim) use(ctx context.Context, e *Extractor) Use {
-	use := Use{Field: "spec.ref"}
+	use := Use{Field: c.field}
 	used, err := c.usedAsChart(ctx, e)
 	if err != nil {
 		use.Problem = err
@@ -87,22 +99,71 @@ func (c ociClaim) usedAsChart(ctx context.Context, e *Extractor) (bool, error) {
 	if c.ref.ChartLayer {
 		return true, nil
 	}
-	releases, err := e.reader.Read(ctx, ID{Group: helmv2.GroupVersion.Group, Kind: helmv2.HelmReleaseKind})
-	switch {
-	case ctx.Err() != nil:
-		return false, &chart.Problem{Kind: chart.KindTimeout, Detail: "reading the HelmReleases took too long", Err: err}
-	case err != nil:
-		return false, &chart.Problem{Kind: chart.KindInternal, Detail: "the HelmReleases could not be read", Err: err}
+	users, err := e.releases(ctx, func(id ID, r helmRelease) bool { return r.usesOCIRepository(id, c.id) })
+	return len(users) > 0, err
+}
+
+// usesOCIRepository reports whether a release refers to an OCIRepository.
+func (r helmRelease) usesOCIRepository(id, repository ID) bool {
+	ref := r.Spec.ChartRef
+	return ref != nil && ref.Kind == sourcev1.OCIRepositoryKind && ref.Name == repository.Name && or(ref.Namespace, id.Namespace) == repository.Namespace
+}
+
+// ociRepositoryStatusClaims reads the artifact that a status write sets.
+func (e *Extractor) ociRepositoryStatusClaims(w Write) ([]claim, error) {
+	obj, err := readOCIRepository(w.Object)
+	if err != nil || obj.Status.Artifact == nil {
+		return nil, err
 	}
-	for _, object := range releases {
-		var release helmRelease
-		if err := decode(object, &release); err != nil {
-			return false, err
-		}
-		ref := release.Spec.ChartRef
-		if ref != nil && ref.Kind == sourcev1.OCIRepositoryKind && ref.Name == c.id.Name && or(ref.Namespace, object.Namespace) == c.id.Namespace {
-			return true, nil
-		}
+	spec := obj.claim(w.ID)
+	spec.field = "status.artifact"
+	return []claim{ociArtifactClaim{
+		ociClaim:   spec,
+		artifact:   *obj.Status.Artifact,
+		repackaged: obj.repackages(),
+		vouched:    slices.Contains(e.options.ArtifactWriters, w.User),
+	}}, nil
+}
+
+// ociArtifactClaim is status.artifact of an OCIRepository.
+type ociArtifactClaim struct {
+	ociClaim
+	artifact
+	repackaged, vouched bool
+}
+
+func (c ociArtifactClaim) use(ctx context.Context, e *Extractor) Use {
+	use := c.ociClaim.use(ctx, e)
+	if use.Problem != nil {
+		return use
 	}
-	return false, nil
+	pulled, err := c.pulled()
+	use.Pulled, use.Problem = &pulled, err
+	return use
+}
+
+func (c ociArtifactClaim) pulled() (Pulled, error) {
+	manifest, err := c.manifest()
+	if err != nil {
+		return Pulled{}, err
+	}
+	archive, err := c.archive()
+	return Pulled{Manifest: manifest, Archive: archive, Repackaged: c.repackaged, Vouched: c.vouched}, err
+}
+
+// pulledByOCIRepository follows an OCIRepository that a release refers to. Its
+// artifact may have been written when nothing used it as a chart, so the digest
+// that it was pulled by must be verified now.
+func (e *Extractor) pulledByOCIRepository(object Object) (chart.Reference, *Pulled, error) {
+	obj, err := readOCIRepository(object)
+	if err != nil {
+		return chart.Reference{}, nil, err
+	}
+	reference, err := obj.claim(object.ID).reference(e)
+	if err != nil || obj.Status.Artifact == nil {
+		return reference, nil, err
+	}
+	claim := ociArtifactClaim{artifact: *obj.Status.Artifact, repackaged: obj.repackages(), vouched: true}
+	pulled, err := claim.pulled()
+	return reference, &pulled, err
 }

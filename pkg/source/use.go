@@ -25,6 +25,17 @@ type Reader interface {
 	Read(ctx context.Context, id ID) ([]Object, error)
 }
 
+// Write is a write that the API server is about to make.
+type Write struct {
+	Object
+	// Subresource is "" or "status".
+	Subresource string
+	// Old is the object's JSON before an update; nil for a creation.
+	Old []byte
+	// User is who writes.
+	User string
+}
+
 // Use is one chart that a write makes deployable, and where in the object. Exactly
 // one of Reference, Repository and Problem is set.
 type Use struct {
@@ -36,17 +47,30 @@ type Use struct {
 	Repository chart.Location
 	// Problem is why the chart cannot be told. It is a *chart.Problem.
 	Problem error
-	// Pulled is what the consumer has already pulled. Writes of status carry it;
-	// it must be the content that was verified.
-	Pulled Pulled
+	// Deferred is set with a Problem that is no reason to deny: the source does not
+	// exist yet, and what will be pulled from it meets a gate of its own.
+	Deferred bool
+	// Pulled is what a source has already pulled, nil if nothing. The chart is then
+	// deployable at once, so this very content must be the verified one.
+	Pulled *Pulled
 	// MaybeChart is set where the artifact may be something else than a chart, and
 	// nothing known uses it as one: an OCIRepository without a HelmRelease.
 	MaybeChart bool
 }
 
-// Pulled is the content that a consumer says it pulled. A zero digest says
-// nothing.
+// Pulled is the artifact in a source's status.
 type Pulled struct {
+	// Manifest is the digest that the source resolved; zero for a HelmChart, whose
+	// status does not tell it.
 	Manifest chart.Digest
-	Layer    chart.Digest
+	// Archive is the digest of the archive that consumers download and check; zero
+	// if it is of another algorithm than sha256.
+	Archive chart.Digest
+	// Repackaged is set where the source makes an archive of its own, so that
+	// Archive cannot equal the chart's layer.
+	Repackaged bool
+	// Vouched is set where the source controller itself wrote the artifact. Status
+	// is not only the controllers' to write: Flux's flux-edit role lets editors of a
+	// namespace write it. Without this, Archive must be proven.
+	Vouched bool
 }

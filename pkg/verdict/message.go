@@ -16,11 +16,13 @@ const maxMessage = 4 << 10
 func (v Verdict) Message() string {
 	switch {
 	case !v.Admits():
-		return clip(v.render("denied"))
+		return clip(v.render("denied"), maxMessage)
 	case v.Warned():
-		return clip(v.render("admitted in Warn mode"))
+		return clip(v.render("admitted in Warn mode"), maxMessage)
+	case v.Deferred():
+		return clip(v.render("admitted for now"), maxMessage)
 	case v.Waived():
-		return clip(fmt.Sprintf("%s admitted unverified: %s", v.Subject, v.waivers()))
+		return clip(fmt.Sprintf("%s admitted unverified: %s", v.Subject, v.waivers()), maxMessage)
 	default:
 		return fmt.Sprintf("%s admitted", v.Subject)
 	}
@@ -32,7 +34,23 @@ func Messages(verdicts []Verdict) string {
 	for _, v := range verdicts {
 		texts = append(texts, v.Message())
 	}
-	return clip(strings.Join(texts, "\n"))
+	return clip(strings.Join(texts, "\n"), maxMessage)
+}
+
+// Headline renders the first line of a denial alone.
+func (v Verdict) Headline() string {
+	headline, _, _ := strings.Cut(v.Message(), "\n")
+	return headline
+}
+
+// Note renders v for an Event of at most limit bytes, with the hint that Flux
+// users need: a denied controller retries only after minutes.
+func (v Verdict) Note(limit int) string {
+	const hint = "\nOnce mended: kubectl annotate --overwrite the object reconcile.fluxcd.io/requestedAt=\"$(date +%s)\""
+	if v.Admits() {
+		return clip(v.Message(), limit)
+	}
+	return clip(v.Message(), limit-len(hint)) + hint
 }
 
 // Warning renders v as one line: the API server drops warnings that hold control
@@ -45,6 +63,8 @@ func (v Verdict) Warning() string {
 			text += "; next: " + next
 		}
 		return text
+	case v.Deferred():
+		return fmt.Sprintf("not verified yet: %s; the chart will be verified when it is pulled", v.denials[0].Summary)
 	case v.Waived():
 		return "chartgate admitted this unverified: " + v.waivers()
 	default:
@@ -117,11 +137,12 @@ func line(b *strings.Builder, label, text string) {
 	}
 }
 
-func clip(s string) string {
-	if len(s) <= maxMessage {
+// clip cuts s to limit bytes.
+func clip(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	s = s[:maxMessage-len("…")]
+	s = s[:limit-len("…")]
 	for !utf8.ValidString(s) {
 		s = s[:len(s)-1]
 	}

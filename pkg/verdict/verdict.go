@@ -41,6 +41,7 @@ const (
 	warned
 	covered
 	outside
+	deferred
 )
 
 // Verdict is the decision on one Subject. The zero value denies.
@@ -118,6 +119,16 @@ func Outside(subject Subject, why string) Verdict {
 	return Verdict{Subject: subject, decision: outside}
 }
 
+// Defer returns the verdict on a reference to a source that does not exist yet:
+// nothing can be pulled from it, and what will be pulled meets a gate of its own.
+// Only the absence of a source defers; any other denial denies.
+func Defer(subject Subject, missing Denial) Verdict {
+	if missing.Reason != SourceNotFound {
+		return Deny(subject, missing)
+	}
+	return Verdict{Subject: subject, decision: deferred, denials: []Denial{missing}}
+}
+
 // Admits reports whether the write may go on.
 func (v Verdict) Admits() bool { return v.decision != denied }
 
@@ -126,6 +137,9 @@ func (v Verdict) Warned() bool { return v.decision == warned }
 
 // Waived reports whether v admits without any signature, by allowUnverified.
 func (v Verdict) Waived() bool { return v.decision == waived }
+
+// Deferred reports whether v leaves the decision to a later gate.
+func (v Verdict) Deferred() bool { return v.decision == deferred }
 
 // String returns the decision in one word, for logs, metrics and JSON.
 func (v Verdict) String() string {
@@ -140,6 +154,8 @@ func (v Verdict) String() string {
 		return "Covered"
 	case outside:
 		return "Outside"
+	case deferred:
+		return "Deferred"
 	default:
 		return "Denied"
 	}

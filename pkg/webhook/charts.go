@@ -10,7 +10,6 @@ import (
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/semaphore"
 	admissionv1 "k8s.io/api/admission/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/json"
 
@@ -26,79 +25,121 @@ type Charts struct {
 	gate      *gate.Gate
 	slots     *semaphore.Weighted
 	metrics   *Metrics
+	notices   *Notices
 }
 
 // NewCharts returns a handler that decides at most maxConcurrent writes at a time;
 // others wait for a place within their own deadline. Writes that change no chart
 // need no place.
-func NewCharts(extractor *source.Extractor, gate *gate.Gate, maxConcurrent int64, metrics *Metrics) *Charts {
-	return &Charts{extractor: extractor, gate: gate, slots: semaphore.NewWeighted(maxConcurrent), metrics: metrics}
+func NewCharts(extractor *source.Extractor, gate *gate.Gate, maxConcurrent int64, metrics *Metrics, notices *Notices) *Charts {
+	return &Charts{extractor: extractor, gate: gate, slots: semaphore.NewWeighted(maxConcurrent), metrics: metrics, notices: notices}
 }
 
 // Handle decides on one write.
 func (c *Charts) Handle(ctx context.Context, req admission.Request) (response admission.Response) {
 	started := time.Now()
-	var verdicts []verdict.Verdict
+	var found findings
 	defer func() {
 		if r := recover(); r != nil {
-			verdicts = []verdict.Verdict{deny(req, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))}
-			response = respond(verdicts)
+			found = findings{verdicts: denied(req, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))}
+			response = respond(found)
 		}
-		c.metrics.observe(req.Kind.Kind, verdicts, time.Since(started))
-		record(logr.FromContextOrDiscard(ctx), req, verdicts, time.Since(started))
+		c.metrics.observe(req.Kind.Kind, found.verdicts, time.Since(started))
+		record(logr.FromContextOrDiscard(ctx), req, found, time.Since(started))
 	}()
-	verdicts = c.decide(ctx, req)
-	return respond(verdicts)
+	found = c.decide(ctx, req)
+	return respond(found)
 }
 
-// decide returns one verdict for each use of a chart that the write makes newly
-// deployable; none if there is no such use. Every other outcome is a denial.
-func (c *Charts) decide(ctx context.Context, req admission.Request) []verdict.Verdict {
-	object, old, err := objects(req)
+// findings are what one write leads to.
+type findings struct {
+	// verdicts on each use of a chart that the write makes newly deployable; none if
+	// there is no such use. All must admit.
+	verdicts []verdict.Verdict
+	// dependents are verdicts on other people's objects. They only warn.
+	dependents []dependent
+}
+
+type dependent struct {
+	object  source.Object
+	verdict verdict.Verdict
+}
+
+// decide returns what the gate says. Every outcome but a decision is a denial.
+func (c *Charts) decide(ctx context.Context, req admission.Request) findings {
+	write, err := writeOf(req)
 	if err != nil {
-		return []verdict.Verdict{deny(req, err)}
+		return findings{verdicts: denied(req, err)}
 	}
-	changes, err := c.extractor.Changes(object, old)
+	changes, err := c.extractor.Changes(write)
 	if err != nil {
-		return []verdict.Verdict{deny(req, err)}
+		return findings{verdicts: denied(req, err)}
 	}
 	if changes.None() {
-		return nil
+		return findings{}
 	}
 	if err := c.slots.Acquire(ctx, 1); err != nil {
-		return []verdict.Verdict{deny(req, &chart.Problem{
+		return findings{verdicts: denied(req, &chart.Problem{
 			Kind: chart.KindTimeout, Detail: "too many charts are being verified at this moment", Next: "try again", Err: err,
 		})}
 	}
 	defer c.slots.Release(1)
-	verdicts := c.gate.DecideAll(ctx, c.extractor.Uses(ctx, changes))
-	if len(verdicts) == 0 {
-		return []verdict.Verdict{deny(req, errors.New("changes without verdicts"))}
+	found := findings{verdicts: c.gate.DecideAll(ctx, c.extractor.Uses(ctx, changes))}
+	if len(found.verdicts) == 0 {
+		return findings{verdicts: denied(req, errors.New("changes without verdicts"))}
 	}
-	return verdicts
+	if admits(found.verdicts) {
+		found.dependents = c.askDependents(ctx, write)
+	}
+	if !isDryRun(req) {
+		c.notices.send(ctx, c.extractor, write, found)
+	}
+	return found
 }
 
-// objects reads the new and the old object of a write. The old one has no JSON for
-// a creation.
-func objects(req admission.Request) (object, old source.Object, err error) {
-	unsupported := func(detail string) error {
-		return &chart.Problem{Kind: chart.KindUnsupported, Detail: detail}
+// maxDependents bounds the releases that are looked at when their repository
+// changes. Those beyond meet the gate when Flux pulls their charts.
+const maxDependents = 50
+
+// askDependents verifies the releases that the write of a repository affects.
+func (c *Charts) askDependents(ctx context.Context, write source.Write) []dependent {
+	found, err := c.extractor.Dependents(ctx, write)
+	if err != nil {
+		logr.FromContextOrDiscard(ctx).Error(err, "dependents not verified", "repository", write.ID.String())
+		return nil
 	}
-	id := source.ID{Group: req.Kind.Group, Kind: req.Kind.Kind, Namespace: req.Namespace, Name: nameOf(req)}
-	object = source.Object{ID: id, JSON: req.Object.Raw}
-	old = source.Object{ID: id, JSON: req.OldObject.Raw}
+	found = found[:min(len(found), maxDependents)]
+	var uses []source.Use
+	for _, d := range found {
+		uses = append(uses, d.Use)
+	}
+	var dependents []dependent
+	for i, v := range c.gate.DecideAll(ctx, uses) {
+		dependents = append(dependents, dependent{object: found[i].Object, verdict: v})
+	}
+	return dependents
+}
+
+// writeOf reads the request.
+func writeOf(req admission.Request) (source.Write, error) {
+	w := source.Write{
+		Object: source.Object{
+			ID:   source.ID{Group: req.Kind.Group, Kind: req.Kind.Kind, Namespace: req.Namespace, Name: nameOf(req)},
+			JSON: req.Object.Raw,
+		},
+		Subresource: req.SubResource,
+		User:        req.UserInfo.Username,
+	}
 	switch {
-	case req.SubResource != "":
-		return object, old, unsupported("writes of the subresource " + chart.Quote(req.SubResource) + " are not supported")
 	case len(req.Object.Raw) == 0:
-		return object, old, unsupported("the request holds no object")
+		return w, &chart.Problem{Kind: chart.KindUnsupported, Detail: "the request holds no object"}
 	case req.Operation == admissionv1.Create:
-		old.JSON = nil
-		return object, old, nil
+		return w, nil
 	case req.Operation == admissionv1.Update && len(req.OldObject.Raw) > 0:
-		return object, old, nil
+		w.Old = req.OldObject.Raw
+		return w, nil
 	default:
-		return object, old, unsupported("the operation " + chart.Quote(string(req.Operation)) + " is not supported")
+		return w, &chart.Problem{Kind: chart.KindUnsupported, Detail: "the operation " + chart.Quote(string(req.Operation)) + " is not supported"}
 	}
 }
 
@@ -122,40 +163,22 @@ func nameOf(req admission.Request) string {
 	return object.Metadata.Name
 }
 
-// deny returns a denial of the whole write.
-func deny(req admission.Request, err error) verdict.Verdict {
+// denied returns a denial of the whole write.
+func denied(req admission.Request, err error) []verdict.Verdict {
 	subject := verdict.Subject{Kind: req.Kind.Kind, Namespace: req.Namespace, Name: nameOf(req)}
-	return verdict.Deny(subject, verdict.FromError(err))
+	return []verdict.Verdict{verdict.Deny(subject, verdict.FromError(err))}
 }
 
-// record writes the one audit line of a decision. Writes without a use are too many
-// to log at the default level.
-func record(log logr.Logger, req admission.Request, verdicts []verdict.Verdict, took time.Duration) {
-	log = log.WithValues("kind", req.Kind.Kind, "namespace", req.Namespace, "name", req.Name,
-		"operation", req.Operation, "user", req.UserInfo.Username, "dryRun", req.DryRun != nil && *req.DryRun, "took", took.String())
-	if len(verdicts) == 0 {
-		log.V(1).Info("unchanged")
-		return
-	}
+// admits reports whether there are verdicts and all of them admit.
+func admits(verdicts []verdict.Verdict) bool {
 	for _, v := range verdicts {
-		line := log.WithValues("field", v.Subject.Field, "chart", v.Subject.Reference.String(),
-			"digest", v.Subject.Digest.String(), "verdict", v.String(), "reason", v.Reason(), "signers", signers(v))
-		if causes := v.Causes(); len(causes) > 0 {
-			line = line.WithValues("causes", errors.Join(causes...).Error())
+		if !v.Admits() {
+			return false
 		}
-		line.Info("decided", "message", v.Message())
 	}
+	return len(verdicts) > 0
 }
+
+func isDryRun(req admission.Request) bool { return req.DryRun != nil && *req.DryRun }
 
 var _ admission.Handler = (*Charts)(nil)
-
-// forbidden is the HTTP status of a denial.
-func forbidden(message string, causes []metav1.StatusCause) *metav1.Status {
-	return &metav1.Status{
-		Status:  metav1.StatusFailure,
-		Code:    403,
-		Reason:  metav1.StatusReasonForbidden,
-		Message: message,
-		Details: &metav1.StatusDetails{Causes: causes},
-	}
-}

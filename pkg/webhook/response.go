@@ -12,16 +12,13 @@ import (
 )
 
 // respond turns verdicts into the API server's response: admitted if all of them
-// admit. The API server keeps details.causes (one for each denial, by field) and
-// writes the annotations to the cluster's audit log, under the webhook's name.
-func respond(verdicts []verdict.Verdict) admission.Response {
+// admit, and if the write makes nothing deployable. The API server keeps
+// details.causes (one for each denial, by field) and writes the annotations to the
+// cluster's audit log, under the webhook's name.
+func respond(found findings) admission.Response {
 	var denied []verdict.Verdict
-	var warnings []string
 	var causes []metav1.StatusCause
-	for _, v := range verdicts {
-		if warning := v.Warning(); warning != "" {
-			warnings = append(warnings, warning)
-		}
+	for _, v := range found.verdicts {
 		if v.Admits() {
 			continue
 		}
@@ -32,14 +29,40 @@ func respond(verdicts []verdict.Verdict) admission.Response {
 	}
 	response := admissionv1.AdmissionResponse{
 		Allowed:          len(denied) == 0,
-		Warnings:         warnings,
-		AuditAnnotations: annotations(verdicts),
+		Warnings:         warnings(found),
+		AuditAnnotations: annotations(found.verdicts),
 		Result:           &metav1.Status{Status: metav1.StatusSuccess, Code: http.StatusOK},
 	}
 	if !response.Allowed {
 		response.Result = forbidden(verdict.Messages(denied), causes)
 	}
 	return admission.Response{AdmissionResponse: response}
+}
+
+func warnings(found findings) []string {
+	var texts []string
+	for _, v := range found.verdicts {
+		if warning := v.Warning(); warning != "" {
+			texts = append(texts, warning)
+		}
+	}
+	for _, d := range found.dependents {
+		if !d.verdict.Admits() {
+			texts = append(texts, d.verdict.Headline())
+		}
+	}
+	return texts
+}
+
+// forbidden is the status of a denial.
+func forbidden(message string, causes []metav1.StatusCause) *metav1.Status {
+	return &metav1.Status{
+		Status:  metav1.StatusFailure,
+		Code:    http.StatusForbidden,
+		Reason:  metav1.StatusReasonForbidden,
+		Message: message,
+		Details: &metav1.StatusDetails{Causes: causes},
+	}
 }
 
 // annotations describes the verdicts for the audit log.

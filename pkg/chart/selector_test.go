@@ -1,0 +1,225 @@
+package chart_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// selected is all that a Selector shows.
+type selected struct {
+	Text, Tag, Digest string
+	Range             bool
+	Pinning           string
+}
+
+func look(s chart.Selector) selected {
+	tag, named := s.Tag()
+	if !named {
+		tag = ""
+	}
+	digest, pinned := s.Digest()
+	if !pinned {
+		digest = chart.Digest{}
+	}
+	return selected{Text: s.String(), Tag: tag, Digest: digest.String(), Range: s.IsRange(), Pinning: s.Pinning().String()}
+}
+
+type selectorCase struct {
+	name, in string
+	want     selected
+	because  string // the refusal, if it is refused
+	next     string
+}
+
+func testSelectors(t *testing.T, parse func(string) (chart.Selector, error), cases []selectorCase) {
+	t.Helper()
+	t.Parallel()
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := parse(tc.in)
+			if tc.because != "" {
+				wantInvalid(t, err, tc.because)
+				var problem *chart.Problem
+				if errors.As(err, &problem) && problem.Next != tc.next {
+					t.Errorf("hint %q, want %q", problem.Next, tc.next)
+				}
+				if !got.IsZero() {
+					t.Errorf("a selector came back with the error: %+v", look(got))
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, look(got)); diff != "" {
+				t.Errorf("selector (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func literal(text, tag, pinning string) selected {
+	return selected{Text: text, Tag: tag, Pinning: pinning}
+}
+
+func ranged(text string) selected { return selected{Text: text, Range: true, Pinning: "Floating"} }
+
+func pinned(text string) selected {
+	return selected{Text: text, Digest: digestA, Pinning: "Digest"}
+}
+
+// By github.com/fluxcd/pkg/version.ParseVersion: three dotted parts are a tag, all else is a range.
+func TestFluxHelmVersions(t *testing.T) {
+	testSelectors(t, chart.ParseFluxVersion, []selectorCase{
+		{name: "three parts are a literal tag", in: "6.7.1", want: literal("6.7.1", "6.7.1", "Version")},
+		{name: "a leading v is kept", in: "v1.0.0", want: literal("v1.0.0", "v1.0.0", "Version")},
+		{name: "a pre-release is literal", in: "1.0.0-rc.1", want: literal("1.0.0-rc.1", "1.0.0-rc.1", "Version")},
+		{name: "build metadata becomes an underscore", in: "1.0.0+build.7", want: literal("1.0.0+build.7", "1.0.0_build.7", "Version")},
+		{name: "a part with a leading zero is literal, but no semantic version", in: "2025.02.03", want: literal("2025.02.03", "2025.02.03", "Floating")},
+		{name: "one part is a range", in: "1", want: ranged("1")},
+		{name: "two parts are a range", in: "1.0", want: ranged("1.0")},
+		{name: "two parts with v are a range", in: "v1.0", want: ranged("v1.0")},
+		{name: "a wildcard", in: "1.0.x", want: ranged("1.0.x")},
+		{name: "a caret", in: "^1.2.3", want: ranged("^1.2.3")},
+		{name: "two bounds", in: ">=1.0.0 <2.0.0", want: ranged(">=1.0.0 <2.0.0")},
+		{name: "alternatives", in: "1.x || 3.x", want: ranged("1.x || 3.x")},
+		{name: "a version with an operator is a range", in: "=1.0.0", want: ranged("=1.0.0")},
+		{name: "a version with a space is a range", in: " 1.0.0", want: ranged(" 1.0.0")},
+		{name: "a star", in: "*", want: ranged("*")},
+		{name: "empty means the newest", in: "", want: ranged("*")},
+		{name: "latest is neither", in: "latest", because: `"latest" is neither a version nor a range of versions`},
+		{name: "four parts", in: "1.0.0.0", because: "is neither a version nor a range"},
+		{name: "a digest", in: digestA, because: "is neither a version nor a range"},
+		{name: "a version and a digest", in: "1.0.0@" + digestA, because: "is neither a version nor a range"},
+		{name: "a path", in: "1.0.0/../../evil", because: "is neither a version nor a range"},
+		{name: "a very long version", in: "1.0.0-" + strings.Repeat("a", 200), because: "is not a valid version or tag"},
+		{name: "a very long range", in: ">=1.0.0" + strings.Repeat(" ", 300), because: "is longer than 256 characters"},
+		{name: "33 alternatives", in: strings.Repeat("1||", 33) + "1", because: "is neither a version nor a range"},
+		{name: "control characters", in: "1.0.0\x00", because: "is neither a version nor a range"},
+	})
+}
+
+func TestFluxRefs(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		in      chart.FluxRef
+		want    selected
+		because string
+	}{
+		{name: "nothing means latest", want: literal("latest", "latest", "Floating")},
+		{name: "a tag", in: chart.FluxRef{Tag: "6.7.1"}, want: literal("6.7.1", "6.7.1", "Version")},
+		{name: "a floating tag", in: chart.FluxRef{Tag: "main"}, want: literal("main", "main", "Floating")},
+		{name: "a tag that looks like a range is a tag", in: chart.FluxRef{Tag: "1.x"}, want: literal("1.x", "1.x", "Floating")},
+		{name: "an incomplete version is a floating tag", in: chart.FluxRef{Tag: "1.0"}, want: literal("1.0", "1.0", "Floating")},
+		{name: "a tag with an underscore for a plus", in: chart.FluxRef{Tag: "1.0.0_1"}, want: literal("1.0.0_1", "1.0.0_1", "Version")},
+		{name: "a range", in: chart.FluxRef{SemVer: ">=1.0.0"}, want: ranged(">=1.0.0")},
+		{name: "a complete version as a range still floats", in: chart.FluxRef{SemVer: "1.0.0"}, want: ranged("1.0.0")},
+		{name: "a digest", in: chart.FluxRef{Digest: digestA}, want: pinned(digestA)},
+		{name: "the digest beats all", in: chart.FluxRef{Digest: digestA, SemVer: ">=1.0.0", Tag: "main"}, want: pinned(digestA)},
+		{name: "the range beats the tag", in: chart.FluxRef{SemVer: ">=1.0.0", Tag: "1.0.0"}, want: ranged(">=1.0.0")},
+		{name: "a filter without a range means nothing", in: chart.FluxRef{Tag: "1.0.0", SemVerFilter: "("}, want: literal("1.0.0", "1.0.0", "Version")},
+		{name: "a bad digest is not passed over for the tag", in: chart.FluxRef{Digest: "sha256:x", Tag: "1.0.0"}, because: "is not a digest"},
+		{name: "a sha512 digest", in: chart.FluxRef{Digest: "sha512:" + hexA + hexA}, because: "is not a digest"},
+		{name: "a bad range is not passed over for the tag", in: chart.FluxRef{SemVer: "main", Tag: "1.0.0"}, because: "is neither a version nor a range"},
+		{name: "a bad filter", in: chart.FluxRef{SemVer: "*", SemVerFilter: "("}, because: "is not a regular expression"},
+		{name: "a very long filter", in: chart.FluxRef{SemVer: "*", SemVerFilter: strings.Repeat("a", 257)}, because: "is not a regular expression"},
+		{name: "a plus in a tag", in: chart.FluxRef{Tag: "1.0.0+1"}, because: "is not a valid version or tag"},
+		{name: "a tag with a digest", in: chart.FluxRef{Tag: "1.0.0@" + digestA}, because: "is not a valid version or tag"},
+		{name: "a tag with a slash", in: chart.FluxRef{Tag: "../x"}, because: "is not a valid version or tag"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := chart.ParseFluxRef(tc.in)
+			if tc.because != "" {
+				wantInvalid(t, err, tc.because)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, look(got)); diff != "" {
+				t.Errorf("selector (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Whatever parses as a version is a tag, all else is a range; observed with Argo CD 3.2.1.
+func TestArgoHelmRevisions(t *testing.T) {
+	testSelectors(t, chart.ParseArgoHelmRevision, []selectorCase{
+		{name: "a version", in: "6.7.1", want: literal("6.7.1", "6.7.1", "Version")},
+		{name: "one part is a literal tag", in: "1", want: literal("1", "1", "Floating")},
+		{name: "two parts are a literal tag", in: "1.0", want: literal("1.0", "1.0", "Floating")},
+		{name: "v is kept", in: "v1.0.0", want: literal("v1.0.0", "v1.0.0", "Version")},
+		{name: "build metadata becomes an underscore", in: "1.0.0+1", want: literal("1.0.0+1", "1.0.0_1", "Version")},
+		{name: "a star", in: "*", want: ranged("*")},
+		{name: "a wildcard", in: "1.x", want: ranged("1.x")},
+		{name: "a bound", in: ">=1.0.0", want: ranged(">=1.0.0")},
+		{name: "empty", in: "", because: "targetRevision is empty", next: "set targetRevision to the chart's version"},
+		{
+			name: "a digest", in: digestA, because: "is a digest, which Argo CD's Helm sources refuse",
+			next: "use a native source to pin a digest: repoURL: oci://…, without chart",
+		},
+		{
+			name: "a tag and a digest", in: "1.0.0@" + digestA, because: "is a digest, which Argo CD's Helm sources refuse",
+			next: "use a native source to pin a digest: repoURL: oci://…, without chart",
+		},
+		{name: "latest", in: "latest", because: "is neither a version nor a range"},
+		{name: "a branch", in: "HEAD", because: "is neither a version nor a range"},
+		{name: "a flag for helm", in: "--insecure", because: "is neither a version nor a range"},
+		{name: "a very long version", in: "1.0.0-" + strings.Repeat("a", 200), because: "is not a valid version or tag"},
+	})
+}
+
+// The literal tag first, then a range; observed with Argo CD 3.2.1.
+func TestArgoNativeRevisions(t *testing.T) {
+	testSelectors(t, chart.ParseArgoNativeRevision, []selectorCase{
+		{name: "a version is a tag", in: "1.0.0", want: literal("1.0.0", "1.0.0", "Version")},
+		{name: "one part is a tag", in: "1", want: literal("1", "1", "Floating")},
+		{name: "any tag", in: "latest", want: literal("latest", "latest", "Floating")},
+		{name: "a digest", in: digestA, want: pinned(digestA)},
+		{name: "a tag and a digest: the digest decides", in: "1.0.0@" + digestA, want: pinned("1.0.0@" + digestA)},
+		{name: "a wildcard is a tag first", in: "1.x", want: selected{Text: "1.x", Tag: "1.x", Range: true, Pinning: "Floating"}},
+		{name: "a lone x is a tag first", in: "x", want: selected{Text: "x", Tag: "x", Range: true, Pinning: "Floating"}},
+		{name: "what cannot be a tag is a range", in: ">=1.0.0", want: ranged(">=1.0.0")},
+		{name: "a star", in: "*", want: ranged("*")},
+		{name: "empty", in: "", because: "targetRevision is empty", next: "set targetRevision to the chart's version or digest"},
+		{name: "a bad digest", in: "sha256:abc", because: "is not a digest"},
+		{name: "a bad digest after a good tag", in: "1.0.0@sha256:abc", because: "is not a digest"},
+		{name: "an empty tag before a digest", in: "@" + digestA, because: "is not a valid tag and digest"},
+		{name: "a range before a digest", in: ">=1.0.0@" + digestA, because: "is not a valid tag and digest"},
+		{name: "a sha512 digest", in: "sha512:" + hexA + hexA, because: "is not a valid version or tag"},
+		{name: "another repository", in: "ghcr.io/evil/x:1.0.0", because: "is not a valid version or tag"},
+		{name: "another repository by digest", in: "ghcr.io/evil/x@" + digestA, because: "is not a valid tag and digest"},
+		{name: "neither a tag nor a range", in: "a b", because: "is neither a version nor a range"},
+	})
+}
+
+func TestTagsAndDigestsOnTheCommandLine(t *testing.T) {
+	testSelectors(t, chart.ParseTagOrDigest, []selectorCase{
+		{name: "a tag", in: ":1.0.0", want: literal("1.0.0", "1.0.0", "Version")},
+		{name: "a tag without a colon", in: "1.0.0", want: literal("1.0.0", "1.0.0", "Version")},
+		{name: "a tag that looks like a range is a tag", in: ":1.x", want: literal("1.x", "1.x", "Floating")},
+		{name: "a digest", in: "@" + digestA, want: pinned(digestA)},
+		{name: "both", in: ":1.0.0@" + digestA, want: pinned("1.0.0@" + digestA)},
+		{name: "nothing", in: "", because: "is not a valid version or tag"},
+		{name: "a range", in: ":>=1.0.0", because: "is not a valid version or tag"},
+	})
+}
+
+func TestTheZeroSelectorChoosesNothing(t *testing.T) {
+	t.Parallel()
+	var zero chart.Selector
+	if diff := cmp.Diff(selected{Pinning: "Floating"}, look(zero)); diff != "" || !zero.IsZero() {
+		t.Errorf("zero selector (-want +got):\n%s", diff)
+	}
+	_, err := zero.Select([]string{"1.0.0"})
+	wantInvalid(t, err, "is not a range of versions")
+}

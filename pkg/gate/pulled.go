@@ -1,0 +1,61 @@
+package gate
+
+import (
+	"fmt"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/source"
+)
+
+// checkPulled compares the artifact that a source serves with the chart that was
+// verified. An artifact is accepted when its digest proves it, whoever wrote it;
+// one that cannot be proven, because the source repackages the chart, only on the
+// source controller's own word.
+func checkPulled(pulled *source.Pulled, resolved chart.Resolved) error {
+	switch {
+	case pulled == nil:
+		return nil
+	case !pulled.Manifest.IsZero() && pulled.Manifest != resolved.Digest:
+		return mismatch("the artifact was pulled as %s, but the verified chart is %s", pulled.Manifest, resolved.Digest)
+	case !pulled.Archive.IsZero() && pulled.Archive == resolved.Layer:
+		return nil
+	case pulled.Repackaged && pulled.Vouched:
+		return nil
+	case pulled.Repackaged:
+		return unproven()
+	default:
+		return mismatch("the artifact's digest is %s, but the verified chart's archive is %s", or(pulled.Archive), resolved.Layer)
+	}
+}
+
+// checkUnverified refuses an artifact that is admitted without verification unless
+// the source controller itself wrote it: there is no digest to prove it by.
+func checkUnverified(use source.Use) error {
+	if use.Pulled == nil || use.Pulled.Vouched {
+		return nil
+	}
+	return unproven()
+}
+
+func unproven() error {
+	return &chart.Problem{
+		Kind:   chart.KindDigestMismatch,
+		Detail: "the artifact cannot be proven by its digest, and it was not the source controller who wrote it",
+		Next:   "leave status to Flux; if this was Flux, the admin must name its user with --artifact-writers",
+	}
+}
+
+func mismatch(format string, got, want any) error {
+	return &chart.Problem{
+		Kind:   chart.KindDigestMismatch,
+		Detail: fmt.Sprintf(format, got, want),
+		Next:   "let Flux pull the chart again: kubectl annotate --overwrite the source reconcile.fluxcd.io/requestedAt=now",
+	}
+}
+
+func or(d chart.Digest) string {
+	if d.IsZero() {
+		return "not a sha256 digest"
+	}
+	return d.String()
+}

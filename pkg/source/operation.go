@@ -1,0 +1,122 @@
+package source
+
+import (
+	"context"
+	"strings"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// argoOperation is an Application's operation: the sync that the controller starts
+// as soon as it sees it. All fields were observed to decide what is deployed
+// (Argo CD 3.2); argo-cd/v2's types lack retry.refresh.
+type argoOperation struct {
+	Sync  *argoSync `json:"sync"`
+	Retry struct {
+		Refresh bool `json:"refresh"`
+	} `json:"retry"`
+}
+
+type argoSync struct {
+	Source    *argoSource  `json:"source"`
+	Sources   []argoSource `json:"sources"`
+	Revision  string       `json:"revision"`
+	Revisions []string     `json:"revisions"`
+	Manifests []string     `json:"manifests"`
+}
+
+// argoOperationState is status.operationState: the running operation. The
+// controller resumes from it, and whoever may edit an Application may write it.
+type argoOperationState struct {
+	Operation  argoOperation `json:"operation"`
+	SyncResult *struct {
+		Source    *argoSource  `json:"source"`
+		Sources   []argoSource `json:"sources"`
+		Revision  string       `json:"revision"`
+		Revisions []string     `json:"revisions"`
+	} `json:"syncResult"`
+}
+
+// onlySource is the position of a source that is not in a list.
+const onlySource = -1
+
+// revisions are those that a sync names, in place of its sources' own.
+type revisions struct {
+	single  string
+	list    []string
+	refresh bool // a retry resolves again, unseen
+}
+
+// of returns the revision for the source at position i; "" if the sync names none.
+func (r *revisions) of(i int) string {
+	switch {
+	case i == onlySource:
+		return r.single
+	case i < len(r.list):
+		return r.list[i]
+	default:
+		return ""
+	}
+}
+
+// apply returns the source as the sync deploys it. Without a revision, the
+// controller falls back on the source's own.
+func (r *revisions) apply(s argoSource, i int) argoSource {
+	if r != nil && r.of(i) != "" {
+		s.TargetRevision = r.of(i)
+	}
+	return s
+}
+
+// unseen reports whether the controller resolves the revision by itself.
+func (r *revisions) unseen(i int) bool {
+	return r != nil && (r.refresh || r.of(i) == "")
+}
+
+// operationClaims reads a sync. It is checked even where it repeats spec, because
+// every sync deploys anew.
+func (e *Extractor) operationClaims(field string, operation argoOperation, app application) []claim {
+	sync := operation.Sync
+	if sync == nil {
+		return nil
+	}
+	at := &revisions{single: sync.Revision, list: sync.Revisions, refresh: operation.Retry.Refresh}
+	claims := e.syncClaims(field+".sync", sync.Source, sync.Sources, at, app)
+	if len(sync.Manifests) > 0 && (len(claims) > 0 || len(e.specClaims("spec", app, nil)) > 0) {
+		claims = append(claims, manifestsClaim{field: field + ".sync.manifests", manifests: strings.Join(sync.Manifests, "\x00")})
+	}
+	return claims
+}
+
+// syncClaims reads sources with the revisions of a sync. A sync without sources
+// deploys those of spec.
+func (e *Extractor) syncClaims(field string, source *argoSource, sources []argoSource, at *revisions, app application) []claim {
+	if len(sources) == 0 && (source == nil || *source == argoSource{}) {
+		return e.specClaims(field, app, at)
+	}
+	return e.argoClaims(field, source, sources, at)
+}
+
+// stateClaims reads the state of a running operation. syncResult decides what a
+// resumed sync deploys; where it is absent, or on a retry, the recorded operation
+// does. Both are read, finished or not.
+func (e *Extractor) stateClaims(state argoOperationState, app application) []claim {
+	const field = "status.operationState"
+	claims := e.operationClaims(field+".operation", state.Operation, app)
+	if result := state.SyncResult; result != nil {
+		at := &revisions{single: result.Revision, list: result.Revisions}
+		claims = append(claims, e.syncClaims(field+".syncResult", result.Source, result.Sources, at, app)...)
+	}
+	return claims
+}
+
+// manifestsClaim is a sync of manifests that somebody sends instead of the chart's.
+type manifestsClaim struct{ field, manifests string }
+
+func (c manifestsClaim) use(context.Context, *Extractor) Use {
+	return Use{Field: c.field, Problem: &chart.Problem{
+		Kind:   chart.KindUnsupported,
+		Detail: "the sync brings its own manifests in place of the chart, and nobody has signed those",
+		Next:   "sync the chart itself, without --local",
+	}}
+}

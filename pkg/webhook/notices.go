@@ -1,0 +1,82 @@
+package webhook
+
+import (
+	"context"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/json"
+
+	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+// EventRecorder writes Kubernetes Events. client-go's recorders aggregate equal
+// ones and limit their rate, so a controller that retries makes one Event that
+// counts.
+type EventRecorder interface {
+	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
+}
+
+// Notices tells people what the objects that they look at do not: Flux shows
+// nothing of a denied status write, and of a denied HelmChart nothing on its
+// HelmRelease.
+type Notices struct{ events EventRecorder }
+
+// NewNotices returns Notices that go to events.
+func NewNotices(events EventRecorder) *Notices { return &Notices{events: events} }
+
+// maxNote is the API server's limit on the text of an Event, less what the
+// recorder's own marks may take.
+const maxNote = 1000
+
+// send writes a Warning Event for each denial on the object that is denied and on
+// the HelmReleases that install it, and for each warning on what is warned of.
+func (n *Notices) send(ctx context.Context, extractor *source.Extractor, write source.Write, found findings) {
+	if n == nil {
+		return
+	}
+	for _, d := range found.dependents {
+		if !d.verdict.Admits() {
+			n.event(d.object, d.verdict)
+		}
+	}
+	for _, v := range found.verdicts {
+		if v.Admits() && !v.Warned() {
+			continue
+		}
+		n.event(write.Object, v)
+		if v.Admits() {
+			continue
+		}
+		users, err := extractor.Users(ctx, write.ID)
+		if err != nil {
+			logr.FromContextOrDiscard(ctx).Error(err, "the releases that use a denied source were not told", "source", write.ID.String())
+		}
+		for _, user := range users {
+			n.event(user, v)
+		}
+	}
+}
+
+func (n *Notices) event(on source.Object, v verdict.Verdict) {
+	n.events.Eventf(referenceTo(on), nil, corev1.EventTypeWarning, string(v.Reason()), "Admit", "%s", v.Note(maxNote))
+}
+
+// referenceTo names an object as Events do: with its UID, by which kubectl describe
+// finds them.
+func referenceTo(o source.Object) *corev1.ObjectReference {
+	var object struct {
+		APIVersion string `json:"apiVersion"`
+		Metadata   struct {
+			UID types.UID `json:"uid"`
+		} `json:"metadata"`
+	}
+	// What cannot be read has no UID; the Event is found by name then.
+	_ = json.UnmarshalCaseSensitivePreserveInts(o.JSON, &object)
+	return &corev1.ObjectReference{
+		APIVersion: object.APIVersion, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: object.Metadata.UID,
+	}
+}

@@ -1,0 +1,179 @@
+package gate_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/gate"
+	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/signature"
+	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/test/charts"
+	ociregistry "github.com/chartgate/chartgate/test/registry"
+	"github.com/chartgate/chartgate/test/sigstore"
+)
+
+// The registry cost of a decision is a design number: at most 4 requests cold, 1
+// warm by tag, 0 warm by digest.
+const (
+	coldRequests         = 4
+	warmByTagRequests    = 1
+	warmByDigestRequests = 0
+)
+
+// world is a real registry over HTTP with charts signed by an in-memory Sigstore.
+type world struct {
+	registry *ociregistry.Registry
+	trust    *sigstore.Sigstore
+	client   *registry.Client
+	verifier *signature.Verifier
+}
+
+func newWorld(tb testing.TB, options ociregistry.Options) *world {
+	tb.Helper()
+	trust, err := sigstore.New(time.Now)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	root, err := trust.TrustedRoot()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	verifier, err := signature.New(root)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	served := ociregistry.New(options)
+	tb.Cleanup(served.Close)
+	return &world{
+		registry: served, trust: trust, verifier: verifier,
+		client: registry.New(registry.Options{PlainHTTP: []string{served.Host()}}),
+	}
+}
+
+// push makes a chart, signed in the given format, and returns its digest.
+func (w *world) push(tb testing.TB, name string, format chart.Format) string {
+	tb.Helper()
+	archive, err := charts.Archive(name, "1.0.0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	repository := "acme/" + name
+	digest, _, err := w.registry.PushChart(repository, "1.0.0", archive)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	by := sigstore.Identity{Issuer: issuer, Subject: subject}
+	if format == chart.Legacy {
+		payload, annotations, err := w.trust.Legacy(by, w.registry.Host()+"/"+repository, digest)
+		if err == nil {
+			err = w.registry.AttachLegacy(repository, digest, payload, annotations)
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return digest
+	}
+	bundle, err := w.trust.Bundle(by, digest, sigstore.SignPredicateType, nil)
+	if err == nil {
+		_, err = w.registry.AttachBundle(repository, digest, bundle, nil)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return digest
+}
+
+func (w *world) gate(tb testing.TB) *gate.Gate {
+	in := requiring("acme", subject, func(p *v1alpha1.ChartPolicy) {
+		p.Spec.Match.Charts = []string{"oci://" + w.registry.Host() + "/acme/**"}
+	})
+	in.Policies[0].ObjectMeta = metav1.ObjectMeta{Name: "acme"}
+	return gate.New(fixed{compile(tb, in)}, w.client, w.verifier, time.Now)
+}
+
+type fixed struct{ set *policy.Set }
+
+func (f fixed) Current() *policy.Set { return f.set }
+
+func (w *world) use(tb testing.TB, rest string) source.Use {
+	return use(tb, "oci://"+w.registry.Host()+"/acme/"+rest)
+}
+
+// decide admits and returns the registry requests that it took.
+func (w *world) decide(tb testing.TB, g *gate.Gate, u source.Use) int {
+	tb.Helper()
+	w.registry.Reset()
+	if v := g.Decide(tb.Context(), u); v.String() != "Verified" {
+		tb.Fatal(v.Message())
+	}
+	return len(w.registry.Requests())
+}
+
+func TestRegistryCost(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		options  ociregistry.Options
+		format   chart.Format
+	}{
+		{"a bundle", ociregistry.Options{}, chart.Bundle},
+		{"a legacy signature", ociregistry.Options{}, chart.Legacy},
+		{"a legacy signature where there is no referrers API", ociregistry.Options{NoReferrers: true}, chart.Legacy},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			w := newWorld(t, c.options)
+			w.push(t, "first", c.format)
+			digest := w.push(t, "podinfo", c.format)
+			g := w.gate(t)
+			w.decide(t, g, w.use(t, "first:1.0.0")) // the client learns about the registry
+			for _, step := range []struct {
+				name string
+				rest string
+				want int
+			}{
+				{"cold", "podinfo:1.0.0", coldRequests},
+				{"warm by tag", "podinfo:1.0.0", warmByTagRequests},
+				{"warm by digest", "podinfo@" + digest, warmByDigestRequests},
+			} {
+				if got := w.decide(t, g, w.use(t, step.rest)); got > step.want {
+					t.Errorf("%s: %d requests, want at most %d: %v", step.name, got, step.want, w.registry.Requests())
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	for _, format := range []chart.Format{chart.Bundle, chart.Legacy} {
+		w := newWorld(b, ociregistry.Options{})
+		digest := w.push(b, "podinfo", format)
+		for _, c := range []struct {
+			name string
+			rest string
+			cold bool
+		}{
+			{"cold", "podinfo:1.0.0", true},
+			{"warm-by-tag", "podinfo:1.0.0", false},
+			{"warm-by-digest", "podinfo@" + digest, false},
+		} {
+			b.Run(fmt.Sprintf("%s/%s", format, c.name), func(b *testing.B) {
+				g, u, requests := w.gate(b), w.use(b, c.rest), 0
+				w.decide(b, g, u)
+				b.ReportAllocs()
+				for b.Loop() {
+					if c.cold {
+						g = w.gate(b)
+					}
+					requests += w.decide(b, g, u)
+				}
+				b.ReportMetric(float64(requests)/float64(b.N), "requests/op")
+			})
+		}
+	}
+}

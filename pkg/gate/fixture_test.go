@@ -1,0 +1,187 @@
+package gate_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/gate"
+	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+// The steps of a decision, each a function that a test can replace.
+type steps struct {
+	current    func() *policy.Set
+	resolve    func(context.Context, chart.Reference) (chart.Resolved, error)
+	signatures func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error]
+	state      func() string
+	verify     func(context.Context, chart.Digest, chart.Material, verdict.Wanted) (verdict.Evidence, error)
+	now        func() time.Time
+}
+
+func (s steps) Current() *policy.Set { return s.current() }
+func (s steps) Resolve(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+	return s.resolve(ctx, ref)
+}
+func (s steps) Signatures(ctx context.Context, r chart.Resolved) iter.Seq2[chart.Material, error] {
+	return s.signatures(ctx, r)
+}
+func (s steps) State() string { return s.state() }
+func (s steps) Verify(ctx context.Context, d chart.Digest, m chart.Material, w verdict.Wanted) (verdict.Evidence, error) {
+	return s.verify(ctx, d, m, w)
+}
+
+func (s steps) gate() *gate.Gate { return gate.New(s, s, s, s.now) }
+
+const (
+	issuer  = "https://issuer.example"
+	subject = "release@acme.example"
+)
+
+var today = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+func digest(t testing.TB, digit string) chart.Digest {
+	t.Helper()
+	d, err := chart.ParseDigest("sha256:" + strings.Repeat(digit, 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func reference(t testing.TB, text string) chart.Reference {
+	t.Helper()
+	ref, err := chart.ParseReference(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+func use(t testing.TB, text string) source.Use {
+	return source.Use{
+		Object: source.ID{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"},
+		Field:  "spec.chart.spec", Reference: reference(t, text),
+	}
+}
+
+// signedBy is evidence of a keyless signature of the chart with this digest.
+func signedBy(d chart.Digest, who string) verdict.Evidence {
+	e := verdict.NewEvidence(d, verdict.ChartSignature, verdict.Signer{Issuer: issuer, Subject: who})
+	e.Logged = true
+	return e
+}
+
+// fine are steps by which a signed chart is admitted.
+func fine(t testing.TB) steps {
+	return steps{
+		current: func() *policy.Set { return compile(t, requiring("acme", subject)) },
+		resolve: func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+			return chart.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "b")}, nil
+		},
+		signatures: func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] {
+			return materials(chart.Material{Format: chart.Bundle})
+		},
+		state: func() string { return "root" },
+		verify: func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+			return signedBy(d, subject), nil
+		},
+		now: func() time.Time { return today },
+	}
+}
+
+func materials(list ...chart.Material) iter.Seq2[chart.Material, error] {
+	return func(yield func(chart.Material, error) bool) {
+		for _, m := range list {
+			if !yield(m, nil) {
+				return
+			}
+		}
+	}
+}
+
+func failing(errs ...error) iter.Seq2[chart.Material, error] {
+	return func(yield func(chart.Material, error) bool) {
+		for _, err := range errs {
+			if !yield(chart.Material{}, err) {
+				return
+			}
+		}
+	}
+}
+
+// requiring is a policy on oci://ghcr.io/acme/** that wants a signature by who.
+func requiring(name, who string, change ...func(*v1alpha1.ChartPolicy)) policy.Input {
+	p := v1alpha1.ChartPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1alpha1.ChartPolicySpec{
+			Match:   v1alpha1.Match{Charts: []string{"oci://ghcr.io/acme/**"}},
+			Require: []v1alpha1.Requirement{{AnyOf: []string{name + "-id"}}},
+		},
+	}
+	for _, c := range change {
+		c(&p)
+	}
+	return policy.Input{
+		Identities: []v1alpha1.TrustedIdentity{{
+			ObjectMeta: metav1.ObjectMeta{Name: name + "-id"},
+			Spec:       v1alpha1.TrustedIdentitySpec{Keyless: &v1alpha1.Keyless{Issuer: issuer, Subject: who}},
+		}},
+		Policies: []v1alpha1.ChartPolicy{p},
+	}
+}
+
+func warnOnly(p *v1alpha1.ChartPolicy) { p.Spec.Mode = v1alpha1.ModeWarn }
+
+func floating(p *v1alpha1.ChartPolicy) { p.Spec.Pinning = v1alpha1.PinningFloating }
+
+func unverified(until string) func(*v1alpha1.ChartPolicy) {
+	return func(p *v1alpha1.ChartPolicy) {
+		p.Spec.Require = nil
+		p.Spec.AllowUnverified = &v1alpha1.AllowUnverified{Reason: "migration", Until: until}
+	}
+}
+
+func compile(t testing.TB, inputs ...policy.Input) *policy.Set {
+	t.Helper()
+	var all policy.Input
+	for _, in := range inputs {
+		all.Identities = append(all.Identities, in.Identities...)
+		all.Policies = append(all.Policies, in.Policies...)
+	}
+	set, report := policy.Compile(all)
+	for _, errs := range []map[string]error{report.Identities, report.Policies} {
+		for name, err := range errs {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	return set
+}
+
+var errInjected = errors.New("injected")
+
+// gateOver returns a gate over steps that may change while it lives.
+func gateOver(s *steps) *gate.Gate {
+	live := steps{
+		current: func() *policy.Set { return s.current() },
+		resolve: func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) { return s.resolve(ctx, ref) },
+		signatures: func(ctx context.Context, r chart.Resolved) iter.Seq2[chart.Material, error] {
+			return s.signatures(ctx, r)
+		},
+		state: func() string { return s.state() },
+		verify: func(ctx context.Context, d chart.Digest, m chart.Material, w verdict.Wanted) (verdict.Evidence, error) {
+			return s.verify(ctx, d, m, w)
+		},
+		now: func() time.Time { return s.now() },
+	}
+	return live.gate()
+}

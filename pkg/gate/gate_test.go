@@ -1,0 +1,384 @@
+package gate_test
+
+import (
+	"context"
+	"iter"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+const podinfo = "oci://ghcr.io/acme/podinfo:1.0.0"
+
+// outcome is what a test compares of a verdict.
+type outcome struct {
+	Verdict string
+	Reason  verdict.Reason
+}
+
+func outcomeOf(v verdict.Verdict) outcome { return outcome{v.String(), v.Reason()} }
+
+func denied(reason verdict.Reason) outcome { return outcome{"Denied", reason} }
+
+func TestPolicies(t *testing.T) {
+	acme, ops := requiring("acme", subject), requiring("ops", "ops@acme.example")
+	for _, c := range []struct {
+		sentence string
+		policies []policy.Input
+		chart    string
+		want     outcome
+	}{
+		{"a chart that its policy accepts is verified", []policy.Input{acme}, podinfo, outcome{"Verified", ""}},
+		{"a chart that no policy matches is denied", []policy.Input{acme}, "oci://ghcr.io/other/podinfo:1.0.0", denied(verdict.NoPolicy)},
+		{"all matching policies must accept", []policy.Input{acme, ops}, podinfo, denied(verdict.IdentityNotAllowed)},
+		{"a floating tag is denied before anything is fetched", []policy.Input{acme}, "oci://ghcr.io/acme/podinfo:latest", denied(verdict.NotPinned)},
+		{"a floating tag passes where the policy says so", []policy.Input{requiring("acme", subject, floating)}, "oci://ghcr.io/acme/podinfo:latest", outcome{"Verified", ""}},
+		{"the strictest pinning of several policies counts", []policy.Input{requiring("a", subject, floating), acme}, "oci://ghcr.io/acme/podinfo:latest", denied(verdict.NotPinned)},
+		{"mode Warn admits what it would deny", []policy.Input{requiring("ops", "ops@acme.example", warnOnly)}, podinfo, outcome{"Warned", verdict.IdentityNotAllowed}},
+		{"mode Warn does not soften another policy", []policy.Input{ops, requiring("acme", subject, warnOnly)}, podinfo, denied(verdict.IdentityNotAllowed)},
+		{"mode Warn beside a satisfied policy warns", []policy.Input{acme, requiring("ops", "ops@acme.example", warnOnly)}, podinfo, outcome{"Warned", verdict.IdentityNotAllowed}},
+		{"a waiver admits until its last day", []policy.Input{requiring("acme", subject, unverified("2026-11-20"))}, podinfo, outcome{"AllowedUnverified", ""}},
+		{"a waiver ends", []policy.Input{requiring("acme", subject, unverified("2026-11-19"))}, podinfo, denied(verdict.NoPolicy)},
+		{"a waiver does not soften another policy", []policy.Input{requiring("old", subject, unverified("2026-11-20")), ops}, podinfo, denied(verdict.IdentityNotAllowed)},
+		{"a waiver beside a satisfied policy leaves the chart verified", []policy.Input{requiring("old", subject, unverified("2026-11-20")), acme}, podinfo, outcome{"Verified", ""}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			s := fine(t)
+			s.current = func() *policy.Set { return compile(t, c.policies...) }
+			if diff := cmp.Diff(c.want, outcomeOf(s.gate().Decide(t.Context(), use(t, c.chart)))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// A tenant must not be able to make the webhook contact a host that no policy names.
+func TestNoNetworkBeforePolicy(t *testing.T) {
+	for _, text := range []string{
+		"oci://attacker.example/acme/podinfo:1.0.0", "oci://ghcr.io/acme/podinfo:latest",
+	} {
+		t.Run(text, func(t *testing.T) {
+			s := fine(t)
+			s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
+				t.Error("the registry was asked")
+				return chart.Resolved{}, errInjected
+			}
+			if v := s.gate().Decide(t.Context(), use(t, text)); v.Admits() {
+				t.Error(v.Message())
+			}
+		})
+	}
+}
+
+func TestPulledArtifacts(t *testing.T) {
+	right, layer, other := digest(t, "a"), digest(t, "b"), digest(t, "c")
+	waiver := []policy.Input{requiring("acme", subject, unverified("2026-11-20"))}
+	for _, c := range []struct {
+		sentence string
+		policies []policy.Input
+		pulled   source.Pulled
+		want     outcome
+	}{
+		{"an archive that is the chart's layer is proven, whoever wrote it", nil, source.Pulled{Archive: layer}, outcome{"Verified", ""}},
+		{"an archive that is not the chart's layer is denied, whoever wrote it", nil, source.Pulled{Archive: other, Vouched: true}, denied(verdict.DigestMismatch)},
+		{"a manifest that is not the verified one is denied", nil, source.Pulled{Manifest: other, Archive: layer}, denied(verdict.DigestMismatch)},
+		{"the right manifest with a forged archive is denied", nil, source.Pulled{Manifest: right, Archive: other}, denied(verdict.DigestMismatch)},
+		{"the right manifest and archive are proven", nil, source.Pulled{Manifest: right, Archive: layer}, outcome{"Verified", ""}},
+		{"a repackaged archive is believed from the source controller", nil, source.Pulled{Archive: other, Repackaged: true, Vouched: true}, outcome{"Verified", ""}},
+		{"a repackaged archive is not believed from an editor", nil, source.Pulled{Archive: other, Repackaged: true}, denied(verdict.DigestMismatch)},
+		{"an archive without a sha256 digest is denied", nil, source.Pulled{Vouched: true}, denied(verdict.DigestMismatch)},
+		{"under a waiver, the source controller is believed", waiver, source.Pulled{Archive: other, Vouched: true}, outcome{"AllowedUnverified", ""}},
+		{"under a waiver, an editor is not believed", waiver, source.Pulled{Archive: other}, denied(verdict.DigestMismatch)},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			s := fine(t)
+			if c.policies != nil {
+				s.current = func() *policy.Set { return compile(t, c.policies...) }
+			}
+			s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+				found := right
+				if d, pinned := ref.Selector.Digest(); pinned {
+					found = d
+				}
+				return chart.Resolved{Location: ref.Location, Digest: found, Layer: layer}, nil
+			}
+			s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+				if d != right {
+					return verdict.Evidence{}, &chart.Problem{Kind: chart.KindDigestMismatch, Detail: "not signed"}
+				}
+				return signedBy(d, subject), nil
+			}
+			u := use(t, podinfo)
+			u.Pulled = &c.pulled
+			if diff := cmp.Diff(c.want, outcomeOf(s.gate().Decide(t.Context(), u))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestArtifactsThatMayBeNoCharts(t *testing.T) {
+	notAChart := &chart.Problem{Kind: chart.KindNotAChart, Detail: "not a chart"}
+	for _, c := range []struct {
+		sentence string
+		chart    string
+		resolved error
+		maybe    bool
+		pulled   *source.Pulled
+		want     outcome
+	}{
+		{"other artifacts that nothing uses as a chart are outside", podinfo, notAChart, true, nil, outcome{"Outside", ""}},
+		{"other artifacts that a release uses as a chart are denied", podinfo, notAChart, false, nil, denied(verdict.NotAChart)},
+		{"charts are verified even if nothing uses them", podinfo, nil, true, nil, outcome{"Verified", ""}},
+		{"what no policy is about and nothing uses is outside", "oci://ghcr.io/other/config:1.0.0", nil, true, nil, outcome{"Outside", ""}},
+		{"what no policy is about and a release uses is denied", "oci://ghcr.io/other/config:1.0.0", nil, false, nil, denied(verdict.NoPolicy)},
+		{"whether it is a chart must be known", podinfo, errInjected, true, nil, denied(verdict.InternalError)},
+		{"an editor cannot put an artifact where nothing is verified", podinfo, notAChart, true, &source.Pulled{}, denied(verdict.DigestMismatch)},
+		{"the source controller can", podinfo, notAChart, true, &source.Pulled{Vouched: true}, outcome{"Outside", ""}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			s := fine(t)
+			if c.resolved != nil {
+				s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { return chart.Resolved{}, c.resolved }
+			}
+			u := use(t, c.chart)
+			u.MaybeChart, u.Pulled = c.maybe, c.pulled
+			if diff := cmp.Diff(c.want, outcomeOf(s.gate().Decide(t.Context(), u))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestOnlyAnAbsentSourceDefers(t *testing.T) {
+	for kind := chart.KindInternal; kind <= chart.KindUnsupported; kind++ {
+		u := use(t, podinfo)
+		u.Problem, u.Deferred = &chart.Problem{Kind: kind, Detail: "problem"}, true
+		v := fine(t).gate().Decide(t.Context(), u)
+		if v.Admits() != (kind == chart.KindSourceNotFound) {
+			t.Errorf("kind %d: %s", kind, v.Message())
+		}
+	}
+}
+
+func TestAGoodSignatureAmongBadNeighboursAdmits(t *testing.T) {
+	s := fine(t)
+	s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] {
+		return func(yield func(chart.Material, error) bool) {
+			_ = yield(chart.Material{Format: chart.Bundle}, nil) &&
+				yield(chart.Material{}, errInjected) &&
+				yield(chart.Material{Format: chart.Legacy}, nil)
+		}
+	}
+	s.verify = func(_ context.Context, d chart.Digest, m chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+		if m.Format == chart.Legacy {
+			return signedBy(d, subject), nil
+		}
+		return verdict.Evidence{}, &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: "bad"}
+	}
+	if v := s.gate().Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+		t.Error(v.Message())
+	}
+}
+
+func TestADenialIsNotRemembered(t *testing.T) {
+	s := fine(t)
+	signed := false
+	s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] {
+		if signed {
+			return materials(chart.Material{Format: chart.Bundle})
+		}
+		return materials()
+	}
+	g := s.gate()
+	if v := g.Decide(t.Context(), use(t, podinfo)); v.Reason() != verdict.SignatureMissing {
+		t.Fatal(v.Message())
+	}
+	signed = true
+	if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+		t.Error("signed, then applied again: " + v.Message())
+	}
+}
+
+// What a tag means is asked anew every time: TOCTOU between two admissions.
+func TestATagThatMovesIsNotRemembered(t *testing.T) {
+	s := fine(t)
+	now := digest(t, "a")
+	s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+		return chart.Resolved{Location: ref.Location, Digest: now, Layer: digest(t, "b")}, nil
+	}
+	s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+		if d != digest(t, "a") {
+			return verdict.Evidence{}, &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: "bad"}
+		}
+		return signedBy(d, subject), nil
+	}
+	g := s.gate()
+	if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+		t.Fatal(v.Message())
+	}
+	now = digest(t, "c")
+	if v := g.Decide(t.Context(), use(t, podinfo)); v.Reason() != verdict.SignatureInvalid {
+		t.Error(v.Message())
+	}
+}
+
+func TestEvidenceIsForgotten(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		change   func(*testing.T, *steps)
+	}{
+		{"after an hour", func(_ *testing.T, s *steps) { s.now = func() time.Time { return today.Add(61 * time.Minute) } }},
+		{"when the clock goes back", func(_ *testing.T, s *steps) { s.now = func() time.Time { return today.Add(-time.Minute) } }},
+		{"when the trust root changes", func(_ *testing.T, s *steps) { s.state = func() string { return "another" } }},
+		{"when the policy's identities change", func(t *testing.T, s *steps) {
+			s.current = func() *policy.Set { return compile(t, requiring("acme", "new@acme.example")) }
+		}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			s := fine(t)
+			g := gateOver(&s)
+			if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+				t.Fatal(v.Message())
+			}
+			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] { return materials() }
+			c.change(t, &s)
+			if v := g.Decide(t.Context(), use(t, podinfo)); v.Reason() != verdict.SignatureMissing {
+				t.Errorf("got %s: %s", v, v.Message())
+			}
+		})
+	}
+}
+
+func TestAStampedeCostsOneVerification(t *testing.T) {
+	s := fine(t)
+	var resolved, fetched atomic.Int32
+	release, arrived := make(chan struct{}), make(chan struct{}, 500)
+	inner := s.resolve
+	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+		resolved.Add(1)
+		<-release
+		return inner(ctx, ref)
+	}
+	s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] {
+		fetched.Add(1)
+		return materials(chart.Material{Format: chart.Bundle})
+	}
+	g := s.gate()
+	var group sync.WaitGroup
+	for range 500 {
+		group.Go(func() {
+			arrived <- struct{}{}
+			if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+				t.Error(v.Message())
+			}
+		})
+	}
+	for range 500 {
+		<-arrived
+	}
+	time.Sleep(50 * time.Millisecond) // let the last ones reach the flight
+	close(release)
+	group.Wait()
+	// Those that were late share the second flight; the search is remembered.
+	if resolved.Load() > 2 || fetched.Load() != 1 {
+		t.Errorf("resolved %d times, searched %d times", resolved.Load(), fetched.Load())
+	}
+}
+
+func TestADeadlineIsADenial(t *testing.T) {
+	s := fine(t)
+	block := make(chan struct{})
+	defer close(block)
+	s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
+		<-block
+		return chart.Resolved{}, errInjected
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if v := s.gate().Decide(ctx, use(t, podinfo)); v.Reason() != verdict.Timeout {
+		t.Error(v.Message())
+	}
+}
+
+// Two consumers write the same range and mean different tags by it.
+func TestDialectsDoNotShareAFlight(t *testing.T) {
+	flux, err := chart.ParseFluxVersion("1.x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	argo, err := chart.ParseArgoHelmRevision("1.x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := fine(t)
+	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, floating)) }
+	var asked atomic.Int32
+	both := make(chan struct{})
+	inner := s.resolve
+	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+		if asked.Add(1) == 2 {
+			close(both)
+		}
+		select {
+		case <-both:
+		case <-ctx.Done():
+		}
+		return inner(ctx, ref)
+	}
+	g := s.gate()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var group sync.WaitGroup
+	for _, selector := range []chart.Selector{flux, argo} {
+		u := use(t, podinfo)
+		u.Reference.Selector = selector
+		group.Go(func() {
+			if v := g.Decide(ctx, u); !v.Admits() {
+				t.Error(v.Message())
+			}
+		})
+	}
+	group.Wait()
+	if asked.Load() != 2 {
+		t.Errorf("the registry was asked %d times", asked.Load())
+	}
+}
+
+func TestTooManyChartsInOneObject(t *testing.T) {
+	uses := make([]source.Use, 65)
+	for i := range uses {
+		uses[i] = use(t, podinfo)
+	}
+	verdicts := fine(t).gate().DecideAll(t.Context(), uses)
+	if len(verdicts) != 1 || verdicts[0].Reason() != verdict.LimitExceeded {
+		t.Errorf("got %d verdicts", len(verdicts))
+	}
+	if got := fine(t).gate().DecideAll(t.Context(), uses[:64]); len(got) != 64 || !got[63].Admits() {
+		t.Errorf("64 charts: got %d verdicts", len(got))
+	}
+}
+
+func TestASecretInAnErrorStaysInTheLog(t *testing.T) {
+	s := fine(t)
+	s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
+		return chart.Resolved{}, errCanary{}
+	}
+	v := s.gate().Decide(t.Context(), use(t, podinfo))
+	if strings.Contains(v.Message(), "canary") || len(v.Causes()) == 0 {
+		t.Errorf("message %q, causes %v", v.Message(), v.Causes())
+	}
+}
+
+type errCanary struct{}
+
+func (errCanary) Error() string { return "canary-token" }

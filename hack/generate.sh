@@ -8,6 +8,6 @@ bin/controller-gen crd paths=./pkg/api/... output:crd:dir=config/crd
 bin/controller-gen rbac:roleName=chartgate paths=./pkg/controller/... paths=./cmd/... output:rbac:dir=config/rbac
 
 # Helm reads no files outside of a chart.
-mkdir -p charts/chartgate/files/crds
+rm -f charts/chartgate/files/crds/*.yaml
 cp config/crd/*.yaml charts/chartgate/files/crds/
 cp config/rbac/role.yaml charts/chartgate/files/role.yaml

@@ -10,6 +10,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
+// The rotator's own rights. charts/chartgate leaves them out where it does not run,
+// and knows them by their resources, so each stands alone.
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations,verbs=list;watch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations,resourceNames=chartgate,verbs=get;update;patch
+// +kubebuilder:rbac:groups="",namespace=chartgate-system,resources=secrets,verbs=list;watch
+// +kubebuilder:rbac:groups="",namespace=chartgate-system,resources=secrets,resourceNames=chartgate-certificate,verbs=get;update;patch
+
 // certificateFlags say where the webhook's serving certificate comes from.
 type certificateFlags struct {
 	certificates  string
@@ -22,7 +29,7 @@ type certificateFlags struct {
 func (f *certificateFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.certificates, "certificates", "Files", "`Managed`: chartgate makes and rotates its certificate itself, in a Secret that is mounted at --cert-dir; Files: somebody else puts tls.crt and tls.key there")
 	flags.StringVar(&f.certDir, "cert-dir", "/tmp/certs", "`directory` with tls.crt and tls.key")
-	flags.StringVar(&f.certSecret, "certificate-secret", "chartgate-webhook-certificate", "`name` of the Secret of a managed certificate")
+	flags.StringVar(&f.certSecret, "certificate-secret", "chartgate-certificate", "`name` of the Secret of a managed certificate")
 	flags.StringVar(&f.webhookConfig, "webhook-configuration", "chartgate", "`name` of the ValidatingWebhookConfiguration that is told a managed certificate's CA")
 	flags.StringVar(&f.webhookSvc, "webhook-service", "chartgate", "`name` of the Service that a managed certificate is for")
 }

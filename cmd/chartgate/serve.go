@@ -30,6 +30,10 @@ import (
 	"github.com/chartgate/chartgate/pkg/source"
 )
 
+// Electing a leader, which records it as an Event.
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=chartgate-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups="",namespace=chartgate-system,resources=events,verbs=create;patch
+
 // serveFlags configure a replica. charts/chartgate sets them.
 type serveFlags struct {
 	engineFlags
@@ -77,7 +81,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.metricsAddr, "metrics-bind-address", ":8080", "`address` of the metrics; 0 for none")
 	flags.StringVar(&f.probeAddr, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz")
 	flags.BoolVar(&f.leaderElect, "leader-elect", false, "let one replica write status for all")
-	flags.Int64Var(&f.maxConcurrent, "max-concurrent", 64, "how many writes are decided at the same time; more wait")
+	flags.Int64Var(&f.maxConcurrent, "max-concurrent", 32, "how many writes are decided at the same time; more wait")
 	flags.StringSliceVar(&f.artifactWriters, "artifact-writers", []string{"system:serviceaccount:flux-system:source-controller"},
 		"`users` that Flux's source controller writes as")
 	flags.StringSliceVar(&f.argoUsers, "argo-users", []string{

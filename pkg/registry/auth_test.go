@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
@@ -83,6 +84,22 @@ func TestLogin(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLoginInTime: credentials that come too late are a matter of time, not of
+// rights.
+func TestLoginInTime(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{Auth: fixture.Basic, Username: "user", Password: "hunter2"})
+	options := s.options(t, "", "")
+	options.Credentials = func(ctx context.Context, _ string) (string, string, error) {
+		<-ctx.Done()
+		return "", "", ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := registry.New(options).Resolve(ctx, reference(t, s, "CHART:1.0.0"))
+	equal(t, chart.KindTimeout, outcomeOf(t, err).Kind)
 }
 
 // TestNewPassword: a registry that refuses the token it once gave makes chartgate
@@ -279,16 +296,23 @@ func TestStorageIsDown(t *testing.T) {
 	}
 }
 
-// TestHeader: chartgate says who it is, and wants nothing compressed.
+// TestHeader: chartgate says who it is, wants nothing compressed, asks for
+// manifests as helm does, and for long pages of tags.
 func TestHeader(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, fixture.Options{})
-	s.Fail("/manifests/", func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
+	s.Fail("", func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		equal(t, "chartgate", req.Header.Get("User-Agent"))
 		equal(t, []string{"identity"}, req.Header.Values("Accept-Encoding"))
+		if strings.Contains(req.URL.Path, "/manifests/") {
+			equal(t, "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, "+
+				"application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.oci.artifact.manifest.v1+json", req.Header.Get("Accept"))
+		} else {
+			equal(t, "n=1000", req.URL.RawQuery)
+		}
 		healthy.ServeHTTP(w, req)
 	})
-	if _, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:1.0.0")); err != nil {
+	if _, err := s.client().Resolve(t.Context(), reference(t, s, "FLUX 1.x")); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -61,6 +61,21 @@ func TestSignaturesInOrder(t *testing.T) {
 	equal(t, 1, count(s.Requests(), "/blobs/sha256:"+sha256Hex("old")))
 }
 
+// TestUnknownReferrersLast: what is listed without an artifact type may be
+// anything.
+func TestUnknownReferrersLast(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{})
+	unknown := listed(s.bundle(t, "unknown", nil), "-")
+	empty := listed(s.bundle(t, "empty", nil), "application/vnd.oci.empty.v1+json")
+	provenance := listed(s.bundle(t, "provenance", nil), bundleType)
+	provenance["annotations"] = marked("https://slsa.dev/provenance/v1")
+	s.Fail("/referrers/", serveIndex(unknown, empty, provenance))
+	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
+	equal(t, []outcome(nil), problems)
+	equal(t, []string{"bundle: provenance", "bundle: unknown", "bundle: empty"}, contents(found))
+}
+
 // TestBundleSource: the source of a bundle is its manifest.
 func TestBundleSource(t *testing.T) {
 	t.Parallel()
@@ -232,6 +247,18 @@ func TestSignaturesDespiteFaults(t *testing.T) {
 	}
 }
 
+// TestFallbackLies: the index under the fallback tag must have the digest that the
+// registry shows.
+func TestFallbackLies(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{NoReferrers: true})
+	s.bundle(t, "bundle", nil)
+	s.Fail("/manifests/sha256-[0-9a-f]*$", with("Docker-Content-Digest: "+layerDigest))
+	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
+	equal(t, []string(nil), contents(found))
+	equal(t, []outcome{{Kind: chart.KindDigestMismatch, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: the content is not what its digest promises")}}, problems)
+}
+
 // TestJunkReferrers: what is no bundle is passed over; what says that it is one
 // and is not is a problem; neither keeps the signature out.
 func TestJunkReferrers(t *testing.T) {
@@ -365,6 +392,16 @@ func TestLegacyDocker(t *testing.T) {
 	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 	equal(t, []outcome(nil), problems)
 	equal(t, []string{"legacy signature: legacy"}, contents(found))
+}
+
+// TestLegacyStrangers: other layers of the .sig manifest are no signatures.
+func TestLegacyStrangers(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{})
+	s.Fail(".sig$", serve(manifestType, `{"schemaVersion":2,"layers":[{"mediaType":"text/plain","digest":"`+layerDigest+`"}]}`))
+	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
+	equal(t, []outcome(nil), problems)
+	equal(t, []string(nil), contents(found))
 }
 
 // TestSignaturesLazy: a consumer that has enough costs no more requests.

@@ -80,6 +80,7 @@ func TestBundleAttacks(t *testing.T) {
 			return bytes.Replace(b, []byte(slsa), []byte(sigstore.SignPredicateType), 1)
 		})))(t)), wanted: keyless(), reason: invalid, detail: broken},
 		{name: "a statement without predicate type", material: bundleOf(must(w.Bundle(w.workflow, w.chart.String(), "", nil))(t)), wanted: keyless(), reason: invalid, detail: "no predicate type"},
+		{name: "a signed payload that is not in-toto", material: bundleOf(signEnvelope(t, "text/plain", w.chart)), wanted: ownKey(t), reason: invalid, detail: "holds no in-toto statement"},
 		{name: "a payload that is not in-toto", material: changed(byWorkflow, func(b map[string]any) { at(b, "dsseEnvelope")["payloadType"] = "text/plain" }), wanted: keyless(), reason: invalid, detail: "holds no in-toto statement"},
 
 		{name: "CVE-2026-22703: log entry of another signature", material: w.bundle(t, w.workflow, sigstore.UnrelatedLogEntry()), wanted: keyless(), reason: invalid, detail: broken},
@@ -124,8 +125,8 @@ func TestBundleAttacks(t *testing.T) {
 		{name: "garbage", material: bundleOf([]byte("\x00\xff")), wanted: keyless(), reason: invalid, detail: "not a sigstore bundle"},
 		{name: "null", material: bundleOf([]byte("null")), wanted: keyless(), reason: invalid, detail: "not a sigstore bundle"},
 		{name: "an empty object", material: bundleOf([]byte("{}")), wanted: keyless(), reason: invalid, detail: "not a sigstore bundle"},
-		{name: "CVE-2026-39395: a statement that does not parse", material: changed(byWorkflow, func(b map[string]any) { at(b, "dsseEnvelope")["payload"] = "bnVsbA==" }), wanted: keyless(), reason: invalid, detail: "holds no in-toto statement"},
-		{name: "an envelope without payload", material: changed(byWorkflow, func(b map[string]any) { delete(at(b, "dsseEnvelope"), "payload") }), wanted: keyless(), reason: invalid, detail: "the bundle's envelope is not valid"},
+		{name: "CVE-2026-39395: a statement that does not parse", material: changed(byWorkflow, func(b map[string]any) { at(b, "dsseEnvelope")["payload"] = "AAAA" }), wanted: keyless(), reason: invalid, detail: "holds no in-toto statement"},
+		{name: "an envelope without payload", material: changed(byWorkflow, func(b map[string]any) { delete(at(b, "dsseEnvelope"), "payload") }), wanted: keyless(), reason: invalid, detail: "holds no in-toto statement"},
 		{name: "an empty chain of certificates", material: changed(byWorkflow, func(b map[string]any) {
 			b["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.2"
 			m := at(b, "verificationMaterial")
@@ -143,6 +144,12 @@ func TestBundleAttacks(t *testing.T) {
 			at(b, "verificationMaterial", "tlogEntries", "0")["canonicalizedBody"] = base64.StdEncoding.EncodeToString([]byte(`{"kind": "rpm", "apiVersion": "0.0.1"}`))
 		}), wanted: keyless(), reason: invalid, detail: "log entry of an unknown kind"},
 		{name: "a huge bundle", material: bundleOf([]byte(strings.Repeat(" ", 8<<20) + string(byWorkflow.Content))), wanted: keyless(), reason: verdict.LimitExceeded, detail: "the bundle's size in bytes exceeds the limit of 8388608"},
+		{name: "a bundle of very many values", material: bundleOf([]byte("[" + strings.Repeat("0,", 100_000) + "0]")), wanted: keyless(), reason: verdict.LimitExceeded, detail: "the number of values in the bundle exceeds the limit of 100000"},
+		{name: "a well signed statement of very many values", material: bundleOf(must(w.Bundle(w.workflow, w.chart.String(), slsa, make([]int, 100_000)))(t)), wanted: keyless(), reason: verdict.LimitExceeded, detail: "the number of values in the bundle's statement exceeds the limit of 100000"},
+		{name: "a huge log entry", material: changed(byWorkflow, func(b map[string]any) {
+			e := at(b, "verificationMaterial", "tlogEntries", "0")
+			e["canonicalizedBody"] = append(must(base64.StdEncoding.DecodeString(e["canonicalizedBody"].(string)))(t), bytes.Repeat([]byte(" "), 64<<10)...)
+		}), wanted: keyless(), reason: verdict.LimitExceeded, detail: "the size in bytes of a log entry in the bundle exceeds the limit of 65536"},
 		{name: "nine log entries", material: changed(byWorkflow, func(b map[string]any) {
 			m := at(b, "verificationMaterial")
 			m["tlogEntries"] = slices.Repeat(m["tlogEntries"].([]any), 9)

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"fmt"
 
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore/pkg/signature"
+	loadoptions "github.com/sigstore/sigstore/pkg/signature/options"
 
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -77,21 +79,25 @@ func (v *Verifier) keyChecks(verifier signature.Verifier, log bool) *cosign.Chec
 	}
 }
 
-// verifiersOf returns what may verify signatures by the key. cosign 2 signs with SHA-256 whatever the key; cosign 3 signs
-// with SHA-384 and SHA-512 where the ECDSA curve suggests them.
+// verifiersOf returns what may verify signatures by the key. cosign 2 signs with SHA-256 whatever the ECDSA key; cosign 3
+// with SHA-384 and SHA-512 where the curve suggests them. Both sign with Ed25519ph by Ed25519 keys (and then refuse it
+// themselves in cosign verify); other signers with plain Ed25519.
 func verifiersOf(key crypto.PublicKey) ([]signature.Verifier, error) {
-	hashes := []crypto.Hash{crypto.SHA256}
-	if ec, ok := key.(*ecdsa.PublicKey); ok {
-		switch ec.Curve {
+	options := [][]signature.LoadOption{{loadoptions.WithHash(crypto.SHA256)}}
+	switch k := key.(type) {
+	case *ecdsa.PublicKey:
+		switch k.Curve {
 		case elliptic.P384():
-			hashes = append(hashes, crypto.SHA384)
+			options = append(options, []signature.LoadOption{loadoptions.WithHash(crypto.SHA384)})
 		case elliptic.P521():
-			hashes = append(hashes, crypto.SHA512)
+			options = append(options, []signature.LoadOption{loadoptions.WithHash(crypto.SHA512)})
 		}
+	case ed25519.PublicKey:
+		options = append(options, []signature.LoadOption{loadoptions.WithED25519ph()})
 	}
 	var verifiers []signature.Verifier
-	for _, hash := range hashes {
-		verifier, err := signature.LoadVerifier(key, hash)
+	for _, opts := range options {
+		verifier, err := signature.LoadVerifierWithOpts(key, opts...)
 		if err != nil {
 			return nil, err
 		}

@@ -50,22 +50,12 @@ func TestKeyTypes(t *testing.T) {
 		{"RSA with SHA-256", rsaKey, crypto.SHA256, true},
 		{"RSA with SHA-512", rsaKey, crypto.SHA512, false},
 		{"Ed25519", edKey, 0, true},
+		{"Ed25519ph", edKey, crypto.SHA512, true},
 	} {
-		statement := fmt.Appendf(nil, `{"_type": "https://in-toto.io/Statement/v1", "subject": [{"digest": {"sha256": %q}}],
-			"predicateType": "https://sigstore.dev/cosign/sign/v1", "predicate": {}}`, digest.Hex())
-		pae := fmt.Appendf(nil, "DSSEv1 28 application/vnd.in-toto+json %d %s", len(statement), statement)
-		envelope := must(json.Marshal(map[string]any{
-			"mediaType":            "application/vnd.dev.sigstore.bundle.v0.3+json",
-			"verificationMaterial": map[string]any{"publicKey": map[string]any{"hint": ""}},
-			"dsseEnvelope": map[string]any{
-				"payloadType": "application/vnd.in-toto+json", "payload": statement,
-				"signatures": []any{map[string]any{"sig": sign(t, tc.key, tc.hash, pae)}},
-			},
-		}))(t)
 		claim := fmt.Appendf(nil, `{"critical": {"type": "cosign container image signature", "image": {"docker-manifest-digest": %q}}}`, digest)
 		legacy := legacyOf(t, claim, map[string]string{signatureAnnotation: base64.StdEncoding.EncodeToString(sign(t, tc.key, tc.hash, claim))})
 
-		for _, m := range []chart.Material{bundleOf(envelope), legacy} {
+		for _, m := range []chart.Material{bundleOf(envelope(t, tc.key, tc.hash, "application/vnd.in-toto+json", digest)), legacy} {
 			t.Run(tc.name+", "+m.Format.String(), func(t *testing.T) {
 				t.Parallel()
 				key := publicKeyOf(t, tc.key)
@@ -118,4 +108,25 @@ func signPayload(t testing.TB, payload []byte) chart.Material {
 	sum := sha256.Sum256(payload)
 	sig := must(ecdsa.SignASN1(rand.Reader, fixedKey(t), sum[:]))(t)
 	return legacyOf(t, payload, map[string]string{signatureAnnotation: base64.StdEncoding.EncodeToString(sig)})
+}
+
+// signEnvelope is a bundle, signed by the fixed key, with a statement about the digest under any payload type.
+func signEnvelope(t testing.TB, payloadType string, digest chart.Digest) []byte {
+	t.Helper()
+	return envelope(t, fixedKey(t), crypto.SHA256, payloadType, digest)
+}
+
+func envelope(t testing.TB, key crypto.Signer, hash crypto.Hash, payloadType string, digest chart.Digest) []byte {
+	t.Helper()
+	statement := fmt.Appendf(nil, `{"_type": "https://in-toto.io/Statement/v1", "subject": [{"digest": {"sha256": %q}}],
+		"predicateType": "https://sigstore.dev/cosign/sign/v1", "predicate": {}}`, digest.Hex())
+	pae := fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(statement), statement)
+	return must(json.Marshal(map[string]any{
+		"mediaType":            "application/vnd.dev.sigstore.bundle.v0.3+json",
+		"verificationMaterial": map[string]any{"publicKey": map[string]any{"hint": ""}},
+		"dsseEnvelope": map[string]any{
+			"payloadType": payloadType, "payload": statement,
+			"signatures": []any{map[string]any{"sig": sign(t, key, hash, pae)}},
+		},
+	}))(t)
 }

@@ -1,5 +1,7 @@
 package signature
 
+import "bytes"
+
 const (
 	// maxBundle bounds a bundle's JSON. Signatures take 10 KiB; the largest honest attestations, SBOMs, a few MiB.
 	// Parsing costs several times the size in memory, and a bundle is not compressed (never decompress one: 509 KiB
@@ -13,4 +15,18 @@ const (
 	// maxProofs bounds the log entries and, separately, the timestamps of a bundle. Signers use one or two; each costs a
 	// signature check. sigstore-go stops at 32, but only after it has parsed however many there are.
 	maxProofs = 8
+	// maxEntry bounds the body of each log entry in a bundle. Honest ones take 3 KiB.
+	maxEntry = 64 << 10
+	// maxValues bounds the JSON values in a bundle, and in the statement within. Each becomes an object of some 1.5 KiB in
+	// all, however short it is: 2 MB of "{}," took 1 GiB and 2.7 s. An SBOM of 4 MB has about as many.
+	maxValues = 100_000
 )
+
+// values is an upper bound of the number of values in JSON, found without parsing it.
+func values(raw []byte) int {
+	n := 1
+	for _, opener := range []string{"{", "[", ","} {
+		n += bytes.Count(raw, []byte(opener))
+	}
+	return n
+}

@@ -10,13 +10,13 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 )
 
-// earlier returns the earlier of two times, of which zero is none. The earliest time that somebody vouches for proves
-// that the signature existed by then.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
-		return b
+// earlier returns the time at, if it is the first or earlier than those so far. The earliest time that somebody vouches
+// for proves that the signature existed by then.
+func earlier(sofar, at time.Time) time.Time {
+	if sofar.IsZero() || at.Before(sofar) {
+		return at
 	}
-	return a
+	return sofar
 }
 
 // timeByKey is when a verified bundle was signed with a key. cosign does not tell, because a key needs no time to be

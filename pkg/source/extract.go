@@ -123,7 +123,8 @@ func (e *Extractor) readerOf(id ID, subresource string) func(Write) ([]claim, er
 		return ociRepositoryClaims
 	case door{flux, sourcev1.OCIRepositoryKind, "status"}:
 		return e.ociRepositoryStatusClaims
-	case door{argo.Group, argo.ApplicationKind, ""}:
+	case door{argo.Group, argo.ApplicationKind, ""}, door{argo.Group, argo.ApplicationKind, "status"}:
+		// Argo CD's own CRD has no status subresource; a vendor's might.
 		return e.applicationClaims
 	default:
 		return nil

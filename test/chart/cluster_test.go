@@ -407,10 +407,17 @@ func TestReachOfTheWebhooks(t *testing.T) {
 	})
 	identities := &corev1.ConfigMap{}
 	c.get("chartgate-identities", identities)
-	c.failWebhooks(func() { c.create(release) })
-
 	oci := map[string]any{"interval": "1m", "url": "oci://r.corp/x"}
-	const charts, policies, none = "charts.chartgate.dev", "policies.chartgate.dev", ""
+	chart := object("source.toolkit.fluxcd.io/v1", "HelmChart", "apps", "existing", helmChartSpec())
+	repository := object("source.toolkit.fluxcd.io/v1", "OCIRepository", "apps", "existing", oci)
+	app := object("argoproj.io/v1alpha1", "Application", "apps", "existing", applicationSpec())
+	c.failWebhooks(func() {
+		for _, existing := range []client.Object{release, chart, repository, app} {
+			c.create(existing)
+		}
+	})
+
+	const charts, applications, policies, none = "charts.chartgate.dev", "applications.chartgate.dev", "policies.chartgate.dev", ""
 	configMap := func(namespace, name string) func(context.Context, client.Client) error {
 		return creating(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})
 	}
@@ -419,7 +426,8 @@ func TestReachOfTheWebhooks(t *testing.T) {
 		want  string
 	}{
 		"a HelmRelease":              {creating(object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "apps", "x", release.Object["spec"].(map[string]any))), charts},
-		"a change of a HelmRelease":  {annotating(release), charts},
+		"a change of a release":      {patching(release, `{"spec":{"chartRef":{"name":"y"}}}`), charts},
+		"a label of a release":       {annotating(release), none},
 		"a HelmRepository":           {creating(object("source.toolkit.fluxcd.io/v1", "HelmRepository", "apps", "x", oci)), charts},
 		"an OCIRepository":           {creating(object("source.toolkit.fluxcd.io/v1", "OCIRepository", "apps", "x", oci)), charts},
 		"an older OCIRepository":     {creating(object("source.toolkit.fluxcd.io/v1beta2", "OCIRepository", "apps", "x", oci)), charts},
@@ -427,9 +435,16 @@ func TestReachOfTheWebhooks(t *testing.T) {
 		"one in kube-system":         {creating(object("source.toolkit.fluxcd.io/v1", "OCIRepository", "kube-system", "x", oci)), charts},
 		"one in chartgate's own":     {creating(object("source.toolkit.fluxcd.io/v1", "OCIRepository", namespace, "x", oci)), charts},
 		"a HelmChart":                {creating(object("source.toolkit.fluxcd.io/v1", "HelmChart", "apps", "x", helmChartSpec())), charts},
-		"an Application":             {creating(object("argoproj.io/v1alpha1", "Application", "apps", "x", applicationSpec())), charts},
+		"an Application":             {creating(object("argoproj.io/v1alpha1", "Application", "apps", "x", applicationSpec())), applications},
 		"a GitRepository":            {creating(object("source.toolkit.fluxcd.io/v1", "GitRepository", "apps", "x", map[string]any{"interval": "1m", "url": "https://x"})), none},
-		"the status of a release":    {statusOf(release), none},
+		"the status of a release":    {patchingStatus(release, `{"status":{"failures":1}}`), none},
+		"a release's chart":          {patchingStatus(release, `{"status":{"helmChart":"apps/x"}}`), "releases.chartgate.dev"},
+		"a condition of a chart":     {patchingStatus(chart, `{"status":{"observedGeneration":2}}`), none},
+		"a chart's artifact":         {patchingStatus(chart, `{"status":{"artifact":{"url":"http://x","path":"x","revision":"1","lastUpdateTime":"2026-11-20T00:00:00Z"}}}`), "artifacts.chartgate.dev"},
+		"a repository's artifact":    {patchingStatus(repository, `{"status":{"artifact":{"url":"http://x","path":"x","revision":"1","lastUpdateTime":"2026-11-20T00:00:00Z"}}}`), "artifacts.chartgate.dev"},
+		"a sync":                     {patching(app, `{"operation":{"sync":{"revision":"1.0.0"}}}`), applications},
+		"an application's health":    {patching(app, `{"status":{"health":{"status":"Healthy"}}}`), none},
+		"an application's state":     {patching(app, `{"status":{"operationState":{"phase":"Running","startedAt":"2026-11-20T00:00:00Z","operation":{"sync":{"revision":"1.0.0"}}}}}`), applications},
 		"a ChartPolicy":              {creating(c.policy("x")), policies},
 		"a TrustedIdentity":          {creating(object("chartgate.dev/v1alpha1", "TrustedIdentity", "", "x", map[string]any{"key": map[string]any{"pem": "x"}})), policies},
 		"a change of the identities": {annotating(identities), policies},
@@ -507,9 +522,15 @@ func annotating(object client.Object) func(context.Context, client.Client) error
 	}
 }
 
-func statusOf(release *unstructured.Unstructured) func(context.Context, client.Client) error {
+func patching(o *unstructured.Unstructured, patch string) func(context.Context, client.Client) error {
 	return func(ctx context.Context, c client.Client) error {
-		return c.Status().Patch(ctx, release.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"status":{"failures":1}}`)))
+		return c.Patch(ctx, o.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch)))
+	}
+}
+
+func patchingStatus(o *unstructured.Unstructured, patch string) func(context.Context, client.Client) error {
+	return func(ctx context.Context, c client.Client) error {
+		return c.Status().Patch(ctx, o.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch)))
 	}
 }
 

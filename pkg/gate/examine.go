@@ -48,15 +48,17 @@ func (g *Gate) resolve(ctx context.Context, ref chart.Reference) (chart.Resolved
 // remembers the chart if they do; concurrent equal searches share one.
 func (g *Gate) search(ctx context.Context, key cacheKey, resolved chart.Resolved, policies []*policy.Policy) (verdict.Findings, error) {
 	return share(ctx, &g.flights, key, func(ctx context.Context) (verdict.Findings, error) {
+		// Another search may have ended since this caller looked.
+		if known, ok := g.verified.get(key); ok {
+			return verdict.Findings{Evidence: known.evidence}, nil
+		}
 		var f verdict.Findings
 		wanted := policy.Wanted(policies)
 		for material, err := range g.registry.Signatures(ctx, resolved) {
 			if err == nil {
 				err = g.look(ctx, &f, resolved.Digest, material, wanted)
 			}
-			if err != nil && f.Failure == nil {
-				f.Failure = err
-			}
+			note(&f, err)
 			if allAccept(policies, resolved.Digest, f.Evidence) {
 				g.verified.add(key, verifiedChart{resolved: resolved, evidence: f.Evidence})
 				break
@@ -66,8 +68,7 @@ func (g *Gate) search(ctx context.Context, key cacheKey, resolved chart.Resolved
 	})
 }
 
-// look verifies one piece of material. What it does not prove is a finding; an
-// error is returned only if it could not be looked at.
+// look verifies one piece of material and adds what it proves.
 func (g *Gate) look(ctx context.Context, f *verdict.Findings, digest chart.Digest, material chart.Material, wanted verdict.Wanted) error {
 	switch material.Format {
 	case chart.Bundle:
@@ -76,16 +77,26 @@ func (g *Gate) look(ctx context.Context, f *verdict.Findings, digest chart.Diges
 		f.Legacy++
 	}
 	evidence, err := g.verifier.Verify(ctx, digest, material, wanted)
+	if err == nil {
+		f.Evidence = append(f.Evidence, evidence)
+	}
+	return err
+}
+
+// note adds what went wrong with one piece of material. Material that proves
+// nothing is a bad neighbour, which anybody may have attached; only what kept us
+// from looking is a failure.
+func note(f *verdict.Findings, err error) {
 	var rejection *verdict.Rejection
+	var problem *chart.Problem
 	switch {
 	case err == nil:
-		f.Evidence = append(f.Evidence, evidence)
-		return nil
 	case errors.As(err, &rejection):
 		f.Rejections = append(f.Rejections, rejection)
-		return nil
-	default:
-		return err
+	case errors.As(err, &problem) && problem.Kind == chart.KindInvalid:
+		f.Rejections = append(f.Rejections, &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: problem.Detail, Err: err})
+	case f.Failure == nil:
+		f.Failure = err
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -260,39 +261,36 @@ func TestEvidenceIsForgotten(t *testing.T) {
 }
 
 func TestAStampedeCostsOneVerification(t *testing.T) {
-	s := fine(t)
-	var resolved, fetched atomic.Int32
-	release, arrived := make(chan struct{}), make(chan struct{}, 500)
-	inner := s.resolve
-	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
-		resolved.Add(1)
-		<-release
-		return inner(ctx, ref)
-	}
-	s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] {
-		fetched.Add(1)
-		return materials(chart.Material{Format: chart.Bundle})
-	}
-	g := s.gate()
-	var group sync.WaitGroup
-	for range 500 {
-		group.Go(func() {
-			arrived <- struct{}{}
-			if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
-				t.Error(v.Message())
-			}
-		})
-	}
-	for range 500 {
-		<-arrived
-	}
-	time.Sleep(50 * time.Millisecond) // let the last ones reach the flight
-	close(release)
-	group.Wait()
-	// Those that were late share the second flight; the search is remembered.
-	if resolved.Load() > 2 || fetched.Load() != 1 {
-		t.Errorf("resolved %d times, searched %d times", resolved.Load(), fetched.Load())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := fine(t)
+		var resolved, fetched atomic.Int32
+		release := make(chan struct{})
+		inner := s.resolve
+		s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+			resolved.Add(1)
+			<-release
+			return inner(ctx, ref)
+		}
+		s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] {
+			fetched.Add(1)
+			return materials(chart.Material{Format: chart.Bundle})
+		}
+		g := s.gate()
+		var group sync.WaitGroup
+		for range 500 {
+			group.Go(func() {
+				if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+					t.Error(v.Message())
+				}
+			})
+		}
+		synctest.Wait() // all 500 wait for the one answer
+		close(release)
+		group.Wait()
+		if resolved.Load() != 1 || fetched.Load() != 1 {
+			t.Errorf("resolved %d times, searched %d times", resolved.Load(), fetched.Load())
+		}
+	})
 }
 
 func TestADeadlineIsADenial(t *testing.T) {

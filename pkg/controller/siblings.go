@@ -81,6 +81,7 @@ func (s *Siblings) list(ctx context.Context, id source.ID, gvk schema.GroupVersi
 }
 
 func toObject(id source.ID, object unstructured.Unstructured) (source.Object, error) {
+	object.SetManagedFields(nil) // often most of an object
 	raw, err := object.MarshalJSON()
 	if err != nil {
 		return source.Object{}, fmt.Errorf("encode %s: %w", id, err)

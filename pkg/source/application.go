@@ -126,7 +126,7 @@ func (c argoClaim) reference(e *Extractor) (chart.Reference, error) {
 	case c.Chart == "":
 		return chart.Reference{}, chart.Invalid("repoURL %s: the scheme is spelled oci://, in lower case", chart.Quote(c.RepoURL))
 	case scheme:
-		return c.helm(e, c.RepoURL)
+		return c.helm(e, strings.TrimSuffix(c.RepoURL, "/"))
 	default:
 		return c.helm(e, "oci://"+c.RepoURL)
 	}
@@ -149,7 +149,7 @@ func (c argoClaim) native(e *Extractor) (chart.Reference, error) {
 // helm reads a source with a chart: Helm-OCI without a scheme, otherwise a
 // classic repository.
 func (c argoClaim) helm(e *Extractor, url string) (chart.Reference, error) {
-	base, err := chart.ParseLocation(strings.TrimSuffix(url, "/"))
+	base, err := chart.ParseLocation(url)
 	if err != nil {
 		return chart.Reference{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	argo "github.com/argoproj/argo-cd/v2/pkg/apis/application"
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
@@ -159,13 +160,19 @@ func (e *Extractor) deferrable(use Use) Use {
 // one reads exactly one sibling. That it does not exist is KindSourceNotFound;
 // that it could not be read is KindInternal and says nothing about its existence.
 func (e *Extractor) one(ctx context.Context, id ID) (Object, error) {
+	// A Reader takes an ID without a name for all objects of the kind.
+	if id.Namespace == "" || id.Name == "" || strings.Contains(id.Name, "/") {
+		return Object{}, chart.Invalid("%s is not the full name of one object", id)
+	}
 	found, err := e.reader.Read(ctx, id)
 	switch {
 	case ctx.Err() != nil:
-		return Object{}, &chart.Problem{Kind: chart.KindTimeout, Detail: fmt.Sprintf("reading %s took too long", id), Err: err}
+		return Object{}, &chart.Problem{Kind: chart.KindTimeout, Detail: fmt.Sprintf("reading %s took too long", id), Err: errors.Join(ctx.Err(), err)}
 	case err != nil:
 		return Object{}, &chart.Problem{Kind: chart.KindInternal, Detail: fmt.Sprintf("%s could not be read", id), Err: err}
-	case len(found) != 1 || found[0].JSON == nil:
+	case len(found) > 1:
+		return Object{}, &chart.Problem{Kind: chart.KindInternal, Detail: fmt.Sprintf("%s was found %d times", id, len(found))}
+	case len(found) == 0:
 		return Object{}, &chart.Problem{
 			Kind:   chart.KindSourceNotFound,
 			Detail: fmt.Sprintf("%s does not exist", id),

@@ -16,13 +16,14 @@ type helmRepository struct {
 		Type     string `json:"type"`
 		Insecure bool   `json:"insecure"`
 		Provider string `json:"provider"`
-		Suspend  bool   `json:"suspend"`
 	} `json:"spec"`
 }
 
+// helmRepositoryClaims reads spec. That the repository is suspended does not matter:
+// HelmCharts go on to use its URL.
 func helmRepositoryClaims(w Write) ([]claim, error) {
 	c, err := readHelmRepository(w.Object)
-	if err != nil || c.suspended {
+	if err != nil {
 		return nil, err
 	}
 	return []claim{c}, nil
@@ -34,15 +35,14 @@ func readHelmRepository(o Object) (repositoryClaim, error) {
 		return repositoryClaim{}, err
 	}
 	return repositoryClaim{
-		url: obj.Spec.URL, kind: obj.Spec.Type, insecure: obj.Spec.Insecure,
-		provider: obj.Spec.Provider, suspended: obj.Spec.Suspend,
+		url: obj.Spec.URL, kind: obj.Spec.Type, insecure: obj.Spec.Insecure, provider: obj.Spec.Provider,
 	}, nil
 }
 
 // repositoryClaim is spec of a HelmRepository.
 type repositoryClaim struct {
 	url, kind, provider string
-	insecure, suspended bool
+	insecure            bool
 }
 
 func (c repositoryClaim) use(_ context.Context, e *Extractor) Use {

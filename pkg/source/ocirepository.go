@@ -33,7 +33,8 @@ func ociRepositoryClaims(w Write) ([]claim, error) {
 
 func readOCIRepository(o Object) (ociRepository, error) {
 	var obj ociRepository
-	return obj, decode(o, &obj)
+	err := decode(o, &obj)
+	return obj, err
 }
 
 func (r ociRepository) claim(id ID) ociClaim {

@@ -44,11 +44,19 @@ func (c *Charts) Handle(ctx context.Context, req admission.Request) (response ad
 			found = findings{verdicts: denied(req, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))}
 			response = respond(found)
 		}
-		c.metrics.observe(req.Kind.Kind, found.verdicts, time.Since(started))
+		c.metrics.observe(c.kindOf(req), found.verdicts, time.Since(started))
 		record(logr.FromContextOrDiscard(ctx), req, found, time.Since(started))
 	}()
 	found = c.decide(ctx, req)
 	return respond(found)
+}
+
+// kindOf bounds what a metric's label can hold: anybody may talk to the webhook.
+func (c *Charts) kindOf(req admission.Request) string {
+	if c.extractor.Gates(source.ID{Group: req.Kind.Group, Kind: req.Kind.Kind}) {
+		return req.Kind.Kind
+	}
+	return "other"
 }
 
 // findings are what one write leads to.

@@ -28,11 +28,20 @@ demo: build ## Show the gate at work, without a cluster or a network
 test: build tools-test ## Run all tests, against real parts
 	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test ./...
 	$(MAKE) test-contract
+	$(MAKE) fuzz
 
 .PHONY: test-contract
 test-contract: ## Compare pkg/source with the real types of Argo CD 2 and 3
 	cd test/contract/argov2 && go test ./...
 	cd test/contract/argov3 && go test ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target; FUZZTIME=10m for a long run
+	hack/fuzz.sh
+
+.PHONY: load
+load: build ## Drive the real webhook: admissions per second, latency, memory, registry requests
+	go run ./test/load
 
 .PHONY: bench
 bench: ## Measure verification: time, allocations, registry requests

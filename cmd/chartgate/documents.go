@@ -112,18 +112,32 @@ func parseDocument(raw []byte) ([]unstructured.Unstructured, error) {
 	if len(fields) == 0 {
 		return nil, nil // a comment, or nothing between two separators
 	}
-	object := unstructured.Unstructured{Object: fields}
-	if object.GetKind() == "" || object.GetAPIVersion() == "" {
+	return takeApart(unstructured.Unstructured{Object: fields})
+}
+
+// takeApart returns an object or, of a list, the objects in it and in its lists.
+func takeApart(object unstructured.Unstructured) ([]unstructured.Unstructured, error) {
+	switch {
+	case object.GetKind() == "" || object.GetAPIVersion() == "":
 		return nil, errors.New("not a Kubernetes object: apiVersion or kind is missing")
-	}
-	if !strings.HasSuffix(object.GetKind(), "List") || !object.IsList() {
+	case object.GetKind() == "List" && !object.IsList():
+		return nil, errors.New("a List without items")
+	case !strings.HasSuffix(object.GetKind(), "List") || !object.IsList():
 		return []unstructured.Unstructured{object}, nil
 	}
 	list, err := object.ToList()
 	if err != nil {
 		return nil, err
 	}
-	return list.Items, nil
+	var objects []unstructured.Unstructured
+	for i, item := range list.Items {
+		found, err := takeApart(item)
+		if err != nil {
+			return nil, fmt.Errorf("items[%d]: %w", i, err)
+		}
+		objects = append(objects, found...)
+	}
+	return objects, nil
 }
 
 // siblings are the objects of the given documents, as if they were in a cluster.

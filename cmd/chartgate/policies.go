@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
+	kjson "sigs.k8s.io/json"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/policy"
@@ -91,13 +91,15 @@ func addConfigMap(in *policy.Input, d document) error {
 }
 
 // appendStrict decodes a document; a field that its type does not have is an error.
+// As for the API server, names of fields are case-sensitive.
 func appendStrict[T any](to *[]T, d document) error {
 	raw, err := json.Marshal(d.object.Object)
 	if err != nil {
 		return err
 	}
 	var obj T
-	if err := yaml.UnmarshalStrict(raw, &obj); err != nil {
+	strict, err := kjson.UnmarshalStrict(raw, &obj)
+	if err = errors.Join(append(strict, err)...); err != nil {
 		return fmt.Errorf("%s %s: %w", d.object.GetKind(), d.object.GetName(), err)
 	}
 	*to = append(*to, obj)

@@ -81,7 +81,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.metricsAddr, "metrics-bind-address", ":8080", "`address` of the metrics; 0 for none")
 	flags.StringVar(&f.probeAddr, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz")
 	flags.BoolVar(&f.leaderElect, "leader-elect", false, "let one replica write status for all")
-	flags.Int64Var(&f.maxConcurrent, "max-concurrent", 32, "how many writes are decided at the same time; more wait")
+	flags.Int64Var(&f.maxConcurrent, "max-concurrent", 32, "for how many writes other objects are read from the API server at the same time; more wait")
 	flags.StringSliceVar(&f.artifactWriters, "artifact-writers", []string{"system:serviceaccount:flux-system:source-controller"},
 		"`users` that Flux's source controller writes as")
 	flags.StringSliceVar(&f.argoUsers, "argo-users", []string{
@@ -129,6 +129,7 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 	grace := gracefulShutdown
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
+		MapperProvider:                controller.NewMapper,
 		Logger:                        log,
 		LeaderElection:                f.leaderElect,
 		LeaderElectionID:              "chartgate-leader",

@@ -135,7 +135,7 @@ func TestTheTagIsTheConsumersTag(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(3, 4))
 	outcomes := map[string]int{}
-	for range 400 {
+	for range 100 {
 		var tags []string
 		for range random.IntN(9) {
 			tags = append(tags, universe[random.IntN(len(universe))])
@@ -148,7 +148,7 @@ func TestTheTagIsTheConsumersTag(t *testing.T) {
 	}
 	for _, c := range consumers("*") {
 		for _, outcome := range []string{"the same tag", "neither finds one", "ambiguous"} {
-			if outcomes[c.name+", "+outcome] < 100 {
+			if outcomes[c.name+", "+outcome] < 20 {
 				t.Errorf("%s, %s: %d times, the comparison says little", c.name, outcome, outcomes[c.name+", "+outcome])
 			}
 		}

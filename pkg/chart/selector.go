@@ -86,7 +86,10 @@ func ParseFluxRef(ref FluxRef) (Selector, error) {
 		if err != nil {
 			return Selector{}, err
 		}
-		if _, err := regexp.Compile(ref.SemVerFilter); err != nil || len(ref.SemVerFilter) > maxVersion {
+		if len(ref.SemVerFilter) > maxVersion {
+			return Selector{}, Invalid("the semverFilter %s is longer than %d characters", Quote(ref.SemVerFilter), maxVersion)
+		}
+		if _, err := regexp.Compile(ref.SemVerFilter); err != nil {
 			return Selector{}, Invalid("the semverFilter %s is not a regular expression", Quote(ref.SemVerFilter))
 		}
 		s.filter, s.plus = ref.SemVerFilter, ref.ChartLayer

@@ -129,7 +129,7 @@ func TestFluxRefs(t *testing.T) {
 		{name: "a sha512 digest", in: chart.FluxRef{Digest: "sha512:" + hexA + hexA}, because: "is not a digest"},
 		{name: "a bad range is not passed over for the tag", in: chart.FluxRef{SemVer: "main", Tag: "1.0.0"}, because: "is neither a version nor a range"},
 		{name: "a bad filter", in: chart.FluxRef{SemVer: "*", SemVerFilter: "("}, because: "is not a regular expression"},
-		{name: "a very long filter", in: chart.FluxRef{SemVer: "*", SemVerFilter: strings.Repeat("a", 257)}, because: "is not a regular expression"},
+		{name: "a very long filter", in: chart.FluxRef{SemVer: "*", SemVerFilter: strings.Repeat("a", 257)}, because: "is longer than 256 characters"},
 		{name: "a plus in a tag", in: chart.FluxRef{Tag: "1.0.0+1"}, because: "is not a valid version or tag"},
 		{name: "a tag with a digest", in: chart.FluxRef{Tag: "1.0.0@" + digestA}, because: "is not a valid version or tag"},
 		{name: "a tag with a slash", in: chart.FluxRef{Tag: "../x"}, because: "is not a valid version or tag"},
@@ -222,4 +222,37 @@ func TestTheZeroSelectorChoosesNothing(t *testing.T) {
 	}
 	_, err := zero.Select([]string{"1.0.0"})
 	wantInvalid(t, err, "is not a range of versions")
+}
+
+func TestAReferenceThatIsResolvedAgainLaterFloats(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{":1.0.0", "@" + digestA} {
+		s, err := chart.ParseTagOrDigest(version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := look(s)
+		want.Pinning = "Floating"
+		if diff := cmp.Diff(want, look(s.Floating())); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", version, diff)
+		}
+		if s.Pinning() == chart.Floating || s == s.Floating() {
+			t.Errorf("%s floats already", version)
+		}
+	}
+}
+
+func TestASelectorAtADigestIsThatDigest(t *testing.T) {
+	t.Parallel()
+	digest, err := chart.ParseDigest(digestA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, err := chart.ParseFluxVersion("1.x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(pinned(digestA), look(version.Floating().At(digest))); diff != "" {
+		t.Errorf("selector (-want +got):\n%s", diff)
+	}
 }

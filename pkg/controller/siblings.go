@@ -17,13 +17,13 @@ import (
 // A cache would be faster, and wrong at the moment that matters: when a source and
 // the release that uses it are changed within a second of each other.
 type Siblings struct {
-	reader client.Reader
-	mapper meta.RESTMapper
+	reader   client.Reader
+	versions versions
 }
 
 // NewSiblings returns a source.Reader. The reader must not be cached.
 func NewSiblings(reader client.Reader, mapper meta.RESTMapper) *Siblings {
-	return &Siblings{reader: reader, mapper: mapper}
+	return &Siblings{reader: reader, versions: versions{mapper: mapper}}
 }
 
 // pageSize bounds what one list request holds in memory.
@@ -32,7 +32,7 @@ const pageSize = 500
 // Read implements source.Reader. A kind that the cluster does not serve has no
 // objects.
 func (s *Siblings) Read(ctx context.Context, id source.ID) ([]source.Object, error) {
-	mapping, err := s.mapper.RESTMapping(schema.GroupKind{Group: id.Group, Kind: id.Kind})
+	mapping, err := s.versions.of(ctx, schema.GroupKind{Group: id.Group, Kind: id.Kind})
 	switch {
 	case meta.IsNoMatchError(err):
 		return nil, nil

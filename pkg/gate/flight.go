@@ -20,14 +20,17 @@ type flights struct{ group singleflight.Group }
 
 // share runs work once for all callers that ask for the same key at the same time.
 // The work outlives the caller that started it, since others may wait longer; each
-// caller stops waiting at its own deadline, which is KindTimeout.
+// caller stops waiting at its own deadline, which is KindTimeout. Work that somebody
+// gave up on is joined by nobody any more: it may hang on a connection that is dead,
+// while a new one would be answered at once.
 func share[K comparable, T any](ctx context.Context, f *flights, key K, work func(context.Context) (T, error)) (T, error) {
 	var zero T
 	if err := ctx.Err(); err != nil {
 		return zero, timeout(err)
 	}
 	// Go syntax spells out every field, quoted: distinct keys have distinct names.
-	result := f.group.DoChan(fmt.Sprintf("%#v", key), func() (value any, err error) {
+	name := fmt.Sprintf("%#v", key)
+	result := f.group.DoChan(name, func() (value any, err error) {
 		// singleflight turns a panic into the death of the process.
 		defer func() {
 			if r := recover(); r != nil {
@@ -40,6 +43,7 @@ func share[K comparable, T any](ctx context.Context, f *flights, key K, work fun
 	})
 	select {
 	case <-ctx.Done():
+		f.group.Forget(name)
 		return zero, timeout(ctx.Err())
 	case r := <-result:
 		value, ok := r.Val.(T)

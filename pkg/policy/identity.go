@@ -25,8 +25,8 @@ type identity struct {
 // matcher is an exact text or a whole-string regular expression. Its zero value
 // matches nothing.
 type matcher struct {
-	exact string
-	re    *regexp.Regexp
+	text string // as its author wrote it
+	re   *regexp.Regexp
 }
 
 func (m matcher) matches(s string) bool {
@@ -36,16 +36,11 @@ func (m matcher) matches(s string) bool {
 	case m.re != nil:
 		return m.re.MatchString(s)
 	default:
-		return m.exact == s
+		return m.text == s
 	}
 }
 
-func (m matcher) String() string {
-	if m.re != nil {
-		return m.re.String()
-	}
-	return m.exact
-}
+func (m matcher) String() string { return m.text }
 
 // claimNames are the Fulcio certificate extensions that package signature reports
 // (the JSON names of sigstore-go's certificate.Extensions). A claim by any other
@@ -118,7 +113,7 @@ func compileMatcher(field, exact, expression string) (matcher, error) {
 	case (exact == "") == (expression == ""):
 		return matcher{}, fmt.Errorf("exactly one of keyless.%s and keyless.%sRegExp must be set", field, field)
 	case exact != "":
-		return matcher{exact: exact}, nil
+		return matcher{text: exact}, nil
 	}
 	// Checked by itself first: "a)|(b" would become valid inside the group.
 	if _, err := regexp.Compile(expression); err != nil {
@@ -131,7 +126,7 @@ func compileMatcher(field, exact, expression string) (matcher, error) {
 	if re.MatchString("") {
 		return matcher{}, fmt.Errorf("keyless.%sRegExp matches the empty string", field)
 	}
-	return matcher{re: re}, nil
+	return matcher{text: expression, re: re}, nil
 }
 
 // matches reports whether e was made by this identity, in the way that it asks for.

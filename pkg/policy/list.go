@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
@@ -40,8 +41,8 @@ type listItem struct {
 // compileList reads the ConfigMap strictly: unknown and duplicate fields are
 // errors. The list that comes back with an error denies every chart.
 func compileList(text string) (*list, error) {
-	var items []listItem
-	if err := yaml.UnmarshalStrict([]byte(text), &items); err != nil {
+	items, err := parseList(text)
+	if err != nil {
 		err = fmt.Errorf("%s: %w", IdentitiesKey, err)
 		return &list{broken: err.Error()}, err
 	}
@@ -64,6 +65,21 @@ func compileList(text string) (*list, error) {
 		return &list{broken: strings.ReplaceAll(err.Error(), "\n", "; ")}, err
 	}
 	return result, nil
+}
+
+// parseList uses the API server's JSON decoder: encoding/json takes "Charts" for
+// "charts", and the last of them wins.
+func parseList(text string) ([]listItem, error) {
+	data, err := yaml.YAMLToJSONStrict([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	var items []listItem
+	strict, err := json.UnmarshalStrict(data, &items)
+	if err != nil {
+		return nil, err
+	}
+	return items, errors.Join(strict...)
 }
 
 func compileItem(item listItem) (listEntry, error) {

@@ -33,16 +33,17 @@ func parsePattern(s string) (pattern, error) {
 			return pattern{}, fmt.Errorf(`pattern %q: "**" must stand alone between slashes`, s)
 		}
 	}
-	// With letters in the place of stars, the pattern must be a canonical location.
-	probe, err := chart.ParseLocation(strings.ReplaceAll(strings.ReplaceAll(s, anyDepth, "x"), "*", "x"))
+	if len(p.segments) < 2 && p.segments[0] != anyDepth {
+		return pattern{}, fmt.Errorf("pattern %q names a registry but no charts; append /** for all of them", s)
+	}
+	// With letters in the place of stars, the pattern must be a canonical chart.
+	fill := strings.NewReplacer(anyDepth, "x/x", "*", "x")
+	probe, err := chart.ParseChart(fill.Replace(s))
 	if err != nil {
 		return pattern{}, fmt.Errorf("pattern %q could match no chart: %w", s, err)
 	}
-	if host := p.segments[0]; !strings.Contains(host, "*") && probe.Host() != host {
+	if host, _, _ := strings.Cut(fill.Replace(p.segments[0]), "/"); probe.Host() != host {
 		return pattern{}, fmt.Errorf("pattern %q could match no chart: its host is spelled %q", s, probe.Host())
-	}
-	if len(p.segments) < 2 && p.segments[0] != anyDepth {
-		return pattern{}, fmt.Errorf("pattern %q names a registry but no charts; append /** for all of them", s)
 	}
 	return p, nil
 }
@@ -79,21 +80,26 @@ func segmentsOf(l chart.Location) []string {
 	return segments
 }
 
+// matchSegments lets each "**" take as little as it can, and more only where the
+// rest does not match: with several of them, trying all ways would take for ever.
 func matchSegments(pattern, segments []string) bool {
-	for i, p := range pattern {
-		if p == anyDepth {
-			for taken := i + 1; taken <= len(segments); taken++ {
-				if matchSegments(pattern[i+1:], segments[taken:]) {
-					return true
-				}
-			}
-			return false
-		}
-		if i >= len(segments) || !matchSegment(p, segments[i]) {
+	i, j := 0, 0
+	afterDeep, afterTaken := -1, 0 // where to go on when the last "**" takes one segment more
+	for j < len(segments) {
+		switch {
+		case i < len(pattern) && pattern[i] == anyDepth:
+			i, j = i+1, j+1
+			afterDeep, afterTaken = i, j
+		case i < len(pattern) && matchSegment(pattern[i], segments[j]):
+			i, j = i+1, j+1
+		case afterDeep >= 0:
+			afterTaken++
+			i, j = afterDeep, afterTaken
+		default:
 			return false
 		}
 	}
-	return len(pattern) == len(segments)
+	return i == len(pattern)
 }
 
 // matchSegment knows "*" only. path.Match's other characters cannot occur: they

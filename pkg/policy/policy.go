@@ -22,7 +22,7 @@ type Policy struct {
 	pinning  chart.Pinning
 	warnOnly bool
 	// broken is why the policy cannot be evaluated. It then denies what it matches,
-	// even in mode Warn if the mode itself cannot be trusted.
+	// even in mode Warn if the match or the mode itself cannot be trusted.
 	broken string
 }
 
@@ -38,8 +38,13 @@ const dateLayout = "2006-01-02"
 // what the object is about; if the error is not nil, it is broken and denies that.
 func compilePolicy(obj v1alpha1.ChartPolicy, identities map[string]compiledIdentity) (Policy, error) {
 	p := Policy{name: obj.Name, pinning: chart.ByDigest, warnOnly: obj.Spec.Mode == v1alpha1.ModeWarn}
+	unreadable := p.compileMatch(obj.Spec.Match)
+	if unreadable != nil {
+		// It matches charts that nobody chose to be only warned of.
+		p.warnOnly = false
+	}
 	err := errors.Join(
-		p.compileMatch(obj.Spec.Match),
+		unreadable,
 		p.compileMode(obj.Spec),
 		p.compileWaiver(obj.Spec),
 		p.compileRequire(obj.Spec, identities),
@@ -123,7 +128,7 @@ func (p *Policy) compileWaiver(spec v1alpha1.ChartPolicySpec) error {
 	if err != nil {
 		return fmt.Errorf("allowUnverified.until is %q, not a date such as 2027-01-31", allow.Until)
 	}
-	p.waiver = &waiver{reason: allow.Reason, until: allow.Until, ends: day.AddDate(0, 0, 1)}
+	p.waiver = &waiver{reason: strings.TrimSpace(allow.Reason), until: allow.Until, ends: day.AddDate(0, 0, 1)}
 	return nil
 }
 

@@ -174,19 +174,24 @@ func Wanted(policies []*Policy) verdict.Wanted {
 func Fingerprint(policies []*Policy) string {
 	h := sha256.New()
 	for _, p := range policies {
-		// Encoding strings and slices of them cannot fail.
+		// Encoding strings, and slices and maps of them, cannot fail.
 		line, _ := json.Marshal([]any{p.name, p.fingerprints()})
 		_, _ = h.Write(line)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func (p *Policy) fingerprints() [][]string {
-	var all [][]string
+// fingerprints keeps every part in a place of its own: run together into one text,
+// different identities could read the same.
+func (p *Policy) fingerprints() [][]any {
+	var all [][]any
 	for _, anyOf := range p.require {
-		var entry []string
+		var entry []any
 		for _, id := range anyOf {
-			entry = append(entry, fmt.Sprintf("%s|%v|%v|%v", id, id.issuer.re != nil, id.subject.re != nil, id.unlogged))
+			entry = append(entry, []any{
+				id.name, id.key.Fingerprint(), id.unlogged, id.claims,
+				id.issuer.String(), id.issuer.re != nil, id.subject.String(), id.subject.re != nil,
+			})
 		}
 		all = append(all, entry)
 	}

@@ -51,6 +51,7 @@ type Client struct {
 	plainHTTP map[string]bool
 	web       *auth.Client
 	lacking   *memory // hosts that lack the referrers API
+	charts    *slots  // of the charts that are looked at
 }
 
 // New returns a Client.
@@ -62,6 +63,7 @@ func New(o Options) *Client {
 	return &Client{
 		plainHTTP: plain,
 		lacking:   newMemory(referrersMemory, time.Now),
+		charts:    newSlots(maxCharts),
 		web: &auth.Client{
 			Client: &http.Client{Transport: newTransport(o), CheckRedirect: checkRedirect},
 			// Nothing is decompressed: 0.5 MiB of gzip can hold 512 MiB.
@@ -70,6 +72,17 @@ func New(o Options) *Client {
 			Cache:      newTokens(maxTokens),
 		},
 	}
+}
+
+// enter waits until another chart of the repository's host may be looked at.
+func (r *repository) enter(ctx context.Context) (leave func(), err error) {
+	leave, err = r.client.charts.acquire(ctx, r.location.Host())
+	if err != nil {
+		return nil, &chart.Problem{
+			Kind: chart.KindTimeout, Detail: "too many charts of " + r.location.Host() + " are being verified at this moment", Next: "try again", Err: err,
+		}
+	}
+	return leave, nil
 }
 
 // repository returns the repository at l, which may be spoken to over OCI.

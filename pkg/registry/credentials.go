@@ -52,9 +52,15 @@ func (t *tokens) GetToken(ctx context.Context, host string, scheme auth.Scheme, 
 	return t.cache(0).GetToken(ctx, host, scheme, key)
 }
 
-// Set implements auth.Cache.
+// Set implements auth.Cache. oras lets everybody who wants the same token wait for
+// the first one's request; it may hang on a connection that is dead, so here
+// everybody asks.
 func (t *tokens) Set(ctx context.Context, host string, scheme auth.Scheme, key string, fetch func(context.Context) (string, error)) (string, error) {
-	return t.cache(1).Set(ctx, host, scheme, key, fetch)
+	token, err := fetch(ctx)
+	if err != nil {
+		return "", err
+	}
+	return t.cache(1).Set(ctx, host, scheme, key, func(context.Context) (string, error) { return token, nil })
 }
 
 // cache returns the cache in use, to which more entries are about to be added.

@@ -64,6 +64,11 @@ const (
 	// neither is flooded nor holds every connection.
 	maxPerHost = 16
 
+	// maxCharts bounds the charts of one host that are looked at at the same time,
+	// since each holds what it has read. More wait. It is a bound for each host, so
+	// that the charts of a slow registry do not hold up those of others.
+	maxCharts = 32
+
 	// maxTokens bounds the tokens kept: there is one per repository, and within a
 	// policy's pattern the repository's name is anybody's choice.
 	maxTokens = 1000

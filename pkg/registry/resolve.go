@@ -19,6 +19,11 @@ func (c *Client) Resolve(ctx context.Context, ref chart.Reference) (chart.Resolv
 	if ref.Selector.IsZero() {
 		return chart.Resolved{}, chart.Invalid("%s has neither a version nor a digest", ref.Location)
 	}
+	leave, err := r.enter(ctx)
+	if err != nil {
+		return chart.Resolved{}, err
+	}
+	defer leave()
 	found, err := r.find(ctx, ref)
 	if err != nil {
 		return chart.Resolved{}, err

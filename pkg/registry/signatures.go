@@ -28,10 +28,15 @@ func (c *Client) Signatures(ctx context.Context, r chart.Resolved) iter.Seq2[cha
 		if err == nil && r.Digest.IsZero() {
 			err = chart.Invalid("%s has not been resolved to a digest", r.Location)
 		}
+		var leave func()
+		if err == nil {
+			leave, err = repo.enter(ctx)
+		}
 		if err != nil {
 			yield(chart.Material{}, err)
 			return
 		}
+		defer leave() // once the consumer has judged what it got
 		s := search{repository: repo, chart: r.Digest, name: r.Location.String() + "@" + r.Digest.String()}
 		for _, part := range s.parts(ctx) {
 			for material, err := range part {

@@ -63,8 +63,12 @@ type Changes struct {
 func (c Changes) None() bool { return len(c.claims) == 0 }
 
 // Changes compares what w writes with what was there before, without any I/O. An
-// error means that the object could not be read; it is a *chart.Problem.
+// error means that the object could not be read; it is a *chart.Problem. An object
+// that repeats byte for byte what matters is not read at all.
 func (e *Extractor) Changes(w Write) (Changes, error) {
+	if door := e.doorOf(w.ID, w.Subresource); w.Old != nil && door.claims != nil && unchanged(w.Old, w.JSON, door.fields) {
+		return Changes{object: w.ID}, nil
+	}
 	claims, err := e.claims(w)
 	if err != nil {
 		return Changes{}, err
@@ -92,9 +96,9 @@ func (e *Extractor) Uses(ctx context.Context, changes Changes) []Use {
 }
 
 // claims reads the claims of an object. What is not gated is denied: the webhook's
-// rules and readerOf must not drift apart in silence.
+// rules and doorOf must not drift apart in silence.
 func (e *Extractor) claims(w Write) ([]claim, error) {
-	read := e.readerOf(w.ID, w.Subresource)
+	read := e.doorOf(w.ID, w.Subresource).claims
 	if read == nil {
 		return nil, &chart.Problem{
 			Kind: chart.KindUnsupported,
@@ -105,35 +109,44 @@ func (e *Extractor) claims(w Write) ([]claim, error) {
 	return read(w)
 }
 
-// readerOf is the one list of what chartgate gates.
-func (e *Extractor) readerOf(id ID, subresource string) func(Write) ([]claim, error) {
-	type door struct{ group, kind, subresource string }
+// door is a kind of write that can make charts deployable. The zero value is none.
+type door struct {
+	// claims reads an object, and nothing of it but the fields.
+	claims func(Write) ([]claim, error)
+	fields fields
+}
+
+// doorOf is the one list of what chartgate gates.
+func (e *Extractor) doorOf(id ID, subresource string) door {
+	type key struct{ group, kind, subresource string }
 	flux, helm := sourcev1.GroupVersion.Group, helmv2.GroupVersion.Group
-	switch (door{id.Group, id.Kind, subresource}) {
-	case door{helm, helmv2.HelmReleaseKind, ""}:
-		return helmReleaseClaims
-	case door{helm, helmv2.HelmReleaseKind, "status"}:
-		return helmReleaseStatusClaims
-	case door{flux, sourcev1.HelmRepositoryKind, ""}:
-		return helmRepositoryClaims
-	case door{flux, sourcev1.HelmChartKind, ""}:
-		return helmChartClaims
-	case door{flux, sourcev1.HelmChartKind, "status"}:
-		return e.helmChartStatusClaims
-	case door{flux, sourcev1.OCIRepositoryKind, ""}:
-		return ociRepositoryClaims
-	case door{flux, sourcev1.OCIRepositoryKind, "status"}:
-		return e.ociRepositoryStatusClaims
-	case door{argo.Group, argo.ApplicationKind, ""}, door{argo.Group, argo.ApplicationKind, "status"}:
+	spec := fields{"spec": nil}
+	pulled := fields{"spec": nil, "status": {"artifact": nil}}
+	switch (key{id.Group, id.Kind, subresource}) {
+	case key{helm, helmv2.HelmReleaseKind, ""}:
+		return door{helmReleaseClaims, spec}
+	case key{helm, helmv2.HelmReleaseKind, "status"}:
+		return door{helmReleaseStatusClaims, fields{"status": {"helmChart": nil}}}
+	case key{flux, sourcev1.HelmRepositoryKind, ""}:
+		return door{helmRepositoryClaims, spec}
+	case key{flux, sourcev1.HelmChartKind, ""}:
+		return door{helmChartClaims, spec}
+	case key{flux, sourcev1.HelmChartKind, "status"}:
+		return door{e.helmChartStatusClaims, pulled}
+	case key{flux, sourcev1.OCIRepositoryKind, ""}:
+		return door{ociRepositoryClaims, spec}
+	case key{flux, sourcev1.OCIRepositoryKind, "status"}:
+		return door{e.ociRepositoryStatusClaims, pulled}
+	case key{argo.Group, argo.ApplicationKind, ""}, key{argo.Group, argo.ApplicationKind, "status"}:
 		// Argo CD's own CRD has no status subresource; a vendor's might.
-		return e.applicationClaims
+		return door{e.applicationClaims, fields{"spec": nil, "operation": nil, "status": {"operationState": nil}}}
 	default:
-		return nil
+		return door{}
 	}
 }
 
 // Gates reports whether objects of this kind can make charts deployable.
-func (e *Extractor) Gates(id ID) bool { return e.readerOf(id, "") != nil }
+func (e *Extractor) Gates(id ID) bool { return e.doorOf(id, "").claims != nil }
 
 // decode reads the fields of o that into has. Names of fields are case-sensitive,
 // as for the API server: encoding/json would take "Spec" for "spec".

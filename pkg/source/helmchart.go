@@ -151,18 +151,22 @@ func (c chartArtifactClaim) pulled() (Pulled, error) {
 
 // pulledByHelmChart follows a HelmChart that a release refers to. Its artifact was
 // checked when it was written, by a vouched writer or by its digest; it is compared
-// again because the chart that the HelmChart names may have changed since.
+// again because the chart that the HelmChart names may have changed since. Pulled is
+// nil only if the HelmChart has no artifact.
 func (e *Extractor) pulledByHelmChart(ctx context.Context, object Object) (chart.Reference, *Pulled, error) {
 	var obj helmChart
 	if err := decode(object, &obj); err != nil {
 		return chart.Reference{}, nil, err
 	}
 	reference, err := obj.claim(object.Namespace).reference(ctx, e)
-	if err != nil || obj.Status.Artifact == nil {
+	if obj.Status.Artifact == nil {
 		return reference, nil, err
 	}
 	claim := chartArtifactClaim{artifact: *obj.Status.Artifact, repackaged: obj.repackages(), vouched: true}
-	pulled, err := claim.pulled()
+	pulled, broken := claim.pulled()
+	if err == nil {
+		err = broken
+	}
 	return reference, &pulled, err
 }
 

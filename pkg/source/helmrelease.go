@@ -13,16 +13,31 @@ import (
 )
 
 // helmRelease holds the fields that decide which chart is installed. They have
-// the same names and meaning in v2beta1, v2beta2 and v2.
+// the same names and meaning in v2beta1, v2beta2 and v2; the API's own types would
+// read, and could fail on, many others.
 type helmRelease struct {
 	Spec struct {
-		Suspend  bool                                  `json:"suspend"`
-		Chart    *helmv2.HelmChartTemplate             `json:"chart"`
-		ChartRef *helmv2.CrossNamespaceSourceReference `json:"chartRef"`
+		Suspend  bool             `json:"suspend"`
+		Chart    *chartTemplate   `json:"chart"`
+		ChartRef *objectReference `json:"chartRef"`
 	} `json:"spec"`
 	Status struct {
 		HelmChart string `json:"helmChart"`
 	} `json:"status"`
+}
+
+type chartTemplate struct {
+	Spec struct {
+		Chart     string          `json:"chart"`
+		Version   string          `json:"version"`
+		SourceRef objectReference `json:"sourceRef"`
+	} `json:"spec"`
+}
+
+type objectReference struct {
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
 }
 
 // helmReleaseClaims reads spec.chart and spec.chartRef, and both if both are set
@@ -121,6 +136,9 @@ func (c chartRefClaim) follow(ctx context.Context, e *Extractor, use Use) Use {
 		use.Reference, use.Pulled, use.Problem = e.pulledByOCIRepository(object)
 	} else {
 		use.Reference, use.Pulled, use.Problem = e.pulledByHelmChart(ctx, object)
+		if use.Pulled == nil {
+			return e.deferrable(use) // the HelmChart's own source may not exist yet
+		}
 	}
 	return use
 }

@@ -95,12 +95,16 @@ func (c ociClaim) reference(e *Extractor) (chart.Reference, error) {
 }
 
 // usedAsChart looks for a HelmRelease, in any namespace, whose chartRef is this
-// OCIRepository.
+// OCIRepository. A suspended one in another namespace does not count: it was admitted
+// unseen, and could declare somebody else's manifests to be a chart. Resuming it
+// verifies what was pulled by then.
 func (c ociClaim) usedAsChart(ctx context.Context, e *Extractor) (bool, error) {
 	if c.ref.ChartLayer {
 		return true, nil
 	}
-	users, err := e.releases(ctx, func(id ID, r helmRelease) bool { return r.usesOCIRepository(id, c.id) })
+	users, err := e.releases(ctx, func(id ID, r helmRelease) bool {
+		return r.usesOCIRepository(id, c.id) && (!r.Spec.Suspend || id.Namespace == c.id.Namespace)
+	})
 	return len(users) > 0, err
 }
 

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -99,13 +100,27 @@ func (e *Extractor) syncClaims(field string, source *argoSource, sources []argoS
 
 // stateClaims reads the state of a running operation. syncResult decides what a
 // resumed sync deploys; where it is absent, or on a retry, the recorded operation
-// does. Both are read, finished or not.
+// does. Argo CD 2 takes the revisions from the one and the sources from the other
+// (controller/sync.go, v2.14). All are read, finished or not.
 func (e *Extractor) stateClaims(state argoOperationState, app application) []claim {
 	const field = "status.operationState"
 	claims := e.operationClaims(field+".operation", state.Operation, app)
-	if result := state.SyncResult; result != nil {
-		at := &revisions{single: result.Revision, list: result.Revisions}
-		claims = append(claims, e.syncClaims(field+".syncResult", result.Source, result.Sources, at, app)...)
+	result := state.SyncResult
+	if result == nil {
+		return claims
+	}
+	at := &revisions{single: result.Revision, list: result.Revisions}
+	claims = append(claims, e.syncClaims(field+".syncResult", result.Source, result.Sources, at, app)...)
+	if sync := state.Operation.Sync; sync != nil {
+		mixed := &revisions{single: or(result.Revision, sync.Revision), list: result.Revisions}
+		if len(mixed.list) == 0 {
+			mixed.list = sync.Revisions
+		}
+		for _, c := range e.syncClaims(field+".operation.sync", sync.Source, sync.Sources, mixed, app) {
+			if !slices.Contains(claims, c) {
+				claims = append(claims, c)
+			}
+		}
 	}
 	return claims
 }

@@ -3,6 +3,7 @@ package verdict
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -22,9 +23,9 @@ func (v Verdict) Message() string {
 	case v.Deferred():
 		return clip(v.render("admitted for now"), maxMessage)
 	case v.Waived():
-		return clip(fmt.Sprintf("%s admitted unverified: %s", v.Subject, v.waivers()), maxMessage)
+		return clip(plain(fmt.Sprintf("%s admitted unverified: %s", v.Subject, v.waivers())), maxMessage)
 	default:
-		return fmt.Sprintf("%s admitted", v.Subject)
+		return clip(plain(fmt.Sprintf("%s admitted", v.Subject)), maxMessage)
 	}
 }
 
@@ -55,7 +56,9 @@ func (v Verdict) Note(limit int) string {
 
 // Warning renders v as one line: the API server drops warnings that hold control
 // characters. It is "" where there is nothing to warn of.
-func (v Verdict) Warning() string {
+func (v Verdict) Warning() string { return clip(plain(v.warning()), maxMessage) }
+
+func (v Verdict) warning() string {
 	switch {
 	case v.Warned():
 		text := fmt.Sprintf("chartgate would deny this (%s): %s", v.denials[0].Reason, v.denials[0].Summary)
@@ -104,7 +107,7 @@ func (s Subject) Chart() string {
 func (v Verdict) render(outcome string) string {
 	denials := v.Denials()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s (%s): %s", v.Subject, outcome, denials[0].Reason, denials[0].Summary)
+	b.WriteString(plain(fmt.Sprintf("%s %s (%s): %s", v.Subject, outcome, denials[0].Reason, denials[0].Summary)))
 	line(&b, "where", v.Subject.Field)
 	for i, d := range denials {
 		if i > 0 {
@@ -133,8 +136,20 @@ func (v Verdict) waivers() string {
 
 func line(b *strings.Builder, label, text string) {
 	if text != "" {
-		fmt.Fprintf(b, "\n  %-9s %s", label+":", text)
+		fmt.Fprintf(b, "\n  %-9s %s", label+":", plain(text))
 	}
+}
+
+// plain keeps text on its line: policies, versions and certificates can hold line
+// breaks, control characters and invalid bytes, which would forge lines of a
+// message or make the API server drop a warning.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
 }
 
 // clip cuts s to limit bytes.

@@ -102,7 +102,7 @@ func FromError(err error) Denial {
 	switch {
 	case errors.As(err, &problem):
 		return Denial{Reason: reasonOf(problem.Kind), Summary: problem.Detail, Next: problem.Next, Cause: err}
-	case errors.As(err, &rejection):
+	case errors.As(err, &rejection) && rejection.Reason != "":
 		return Denial{Reason: rejection.Reason, Summary: rejection.Detail, Cause: err}
 	default:
 		return Denial{Reason: InternalError, Summary: "chartgate failed while it decided; its log has the cause", Cause: err}

@@ -23,16 +23,17 @@ import (
 type Charts struct {
 	extractor *source.Extractor
 	gate      *gate.Gate
-	slots     *semaphore.Weighted
+	reads     *semaphore.Weighted
 	metrics   *Metrics
 	notices   *Notices
 }
 
-// NewCharts returns a handler that decides at most maxConcurrent writes at a time;
-// others wait for a place within their own deadline. Writes that change no chart
-// need no place.
+// NewCharts returns a handler that reads other objects from the API server for at
+// most maxConcurrent writes at a time; others wait for a place within their own
+// deadline. Nobody holds a place while a registry is asked (package registry has
+// places for each host), so that a slow one does not hold up other writes.
 func NewCharts(extractor *source.Extractor, gate *gate.Gate, maxConcurrent int64, metrics *Metrics, notices *Notices) *Charts {
-	return &Charts{extractor: extractor, gate: gate, slots: semaphore.NewWeighted(maxConcurrent), metrics: metrics, notices: notices}
+	return &Charts{extractor: extractor, gate: gate, reads: semaphore.NewWeighted(maxConcurrent), metrics: metrics, notices: notices}
 }
 
 // Handle decides on one write.
@@ -86,13 +87,11 @@ func (c *Charts) decide(ctx context.Context, req admission.Request) findings {
 	if changes.None() {
 		return findings{}
 	}
-	if err := c.slots.Acquire(ctx, 1); err != nil {
-		return findings{verdicts: denied(req, &chart.Problem{
-			Kind: chart.KindTimeout, Detail: "too many charts are being verified at this moment", Next: "try again", Err: err,
-		})}
+	uses, err := reading(ctx, c, func() ([]source.Use, error) { return c.extractor.Uses(ctx, changes), nil })
+	if err != nil {
+		return findings{verdicts: denied(req, err)}
 	}
-	defer c.slots.Release(1)
-	found := findings{verdicts: c.gate.DecideAll(ctx, c.extractor.Uses(ctx, changes))}
+	found := findings{verdicts: c.gate.DecideAll(ctx, uses)}
 	if len(found.verdicts) == 0 {
 		return findings{verdicts: denied(req, errors.New("changes without verdicts"))}
 	}
@@ -100,9 +99,26 @@ func (c *Charts) decide(ctx context.Context, req admission.Request) findings {
 		found.dependents = c.askDependents(ctx, write)
 	}
 	if !isDryRun(req) {
-		c.notices.send(ctx, c.extractor, write, found)
+		c.notices.send(ctx, c.users, write, found)
 	}
 	return found
+}
+
+// reading calls read, which reads from the API server, when there is a place.
+func reading[T any](ctx context.Context, c *Charts, read func() (T, error)) (T, error) {
+	if err := c.reads.Acquire(ctx, 1); err != nil {
+		var none T
+		return none, &chart.Problem{
+			Kind: chart.KindTimeout, Detail: "too many writes are being examined at this moment", Next: "try again", Err: err,
+		}
+	}
+	defer c.reads.Release(1)
+	return read()
+}
+
+// users returns the objects that should be told of a denial.
+func (c *Charts) users(ctx context.Context, id source.ID) ([]source.Object, error) {
+	return reading(ctx, c, func() ([]source.Object, error) { return c.extractor.Users(ctx, id) })
 }
 
 // maxDependents bounds the releases that are looked at when their repository
@@ -111,7 +127,7 @@ const maxDependents = 50
 
 // askDependents verifies the releases that the write of a repository affects.
 func (c *Charts) askDependents(ctx context.Context, write source.Write) []dependent {
-	found, err := c.extractor.Dependents(ctx, write)
+	found, err := reading(ctx, c, func() ([]source.Dependent, error) { return c.extractor.Dependents(ctx, write) })
 	if err != nil {
 		logr.FromContextOrDiscard(ctx).Error(err, "dependents not verified", "repository", write.ID.String())
 		return nil

@@ -34,7 +34,7 @@ const maxNote = 1000
 
 // send writes a Warning Event for each denial on the object that is denied and on
 // the HelmReleases that install it, and for each warning on what is warned of.
-func (n *Notices) send(ctx context.Context, extractor *source.Extractor, write source.Write, found findings) {
+func (n *Notices) send(ctx context.Context, usersOf func(context.Context, source.ID) ([]source.Object, error), write source.Write, found findings) {
 	if n == nil {
 		return
 	}
@@ -51,7 +51,7 @@ func (n *Notices) send(ctx context.Context, extractor *source.Extractor, write s
 		if v.Admits() {
 			continue
 		}
-		users, err := extractor.Users(ctx, write.ID)
+		users, err := usersOf(ctx, write.ID)
 		if err != nil {
 			logr.FromContextOrDiscard(ctx).Error(err, "the releases that use a denied source were not told", "source", write.ID.String())
 		}

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +14,7 @@ import (
 	"github.com/chartgate/chartgate/test/sigstore"
 )
 
-// TestRealClients: helm and both cosigns accept what the fixtures make, and refuse what they should. A client that
-// is not in bin/ is skipped.
+// TestRealClients: helm and both cosigns accept what the fixtures make, and refuse what they should.
 func TestRealClients(t *testing.T) {
 	t.Parallel()
 	s := must(sigstore.New(nil))(t)
@@ -72,10 +72,7 @@ func TestRealClients(t *testing.T) {
 		for _, noReferrers := range []bool{false, true} {
 			t.Run(tc.name+api(noReferrers), func(t *testing.T) {
 				t.Parallel()
-				bin, _ := filepath.Abs("../../bin/" + tc.client)
-				if _, err := os.Stat(bin); err != nil {
-					t.Skip(err)
-				}
+				bin := tool(t, tc.client)
 				r, digest := newRegistry(t, registry.Options{NoReferrers: noReferrers})
 				args := strings.Fields(strings.ReplaceAll(strings.Join(tc.args, " "), "HOST", r.Host()))
 				if tc.attach != nil {
@@ -92,6 +89,19 @@ func TestRealClients(t *testing.T) {
 			})
 		}
 	}
+}
+
+// tool is the path of a binary that `make tools` built.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(cmp.Or(os.Getenv("CHARTGATE_BIN"), "../../bin"), name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%v: run make tools", err)
+	}
+	return path
 }
 
 func api(noReferrers bool) string {

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chartgate/chartgate/test/charts"
+	ociregistry "github.com/chartgate/chartgate/test/registry"
+	"github.com/chartgate/chartgate/test/sigstore"
+)
+
+// shop is a registry on 127.0.0.1 over plain HTTP, with the charts podinfo (signed by
+// the release workflow), stranger (signed by somebody else) and unsigned.
+type shop struct {
+	host    string
+	root    []byte            // trusted_root.json
+	digests map[string]string // by chart
+}
+
+var openShop = sync.OnceValues(func() (*shop, error) {
+	trust, err := sigstore.New(time.Now)
+	if err != nil {
+		return nil, err
+	}
+	registry := ociregistry.New(ociregistry.Options{}) // until the process ends
+	s := &shop{host: registry.Host(), digests: map[string]string{}}
+	if s.root, err = trust.TrustedRoot(); err != nil {
+		return nil, err
+	}
+	for name, subject := range map[string]string{"podinfo": "release@acme.example", "stranger": "mallory@evil.example", "unsigned": ""} {
+		archive, err := charts.Archive(name, "1.0.0")
+		if err != nil {
+			return nil, err
+		}
+		if s.digests[name], _, err = registry.PushChart("acme/"+name, "1.0.0", archive); err != nil {
+			return nil, err
+		}
+		if subject == "" {
+			continue
+		}
+		bundle, err := trust.Bundle(sigstore.Identity{Issuer: "https://issuer.example", Subject: subject}, s.digests[name], sigstore.SignPredicateType, nil)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := registry.AttachBundle("acme/"+name, s.digests[name], bundle, nil); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+})
+
+func theShop(t *testing.T) *shop {
+	t.Helper()
+	s, err := openShop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// local translates the host of the tests to the one on this machine, public back.
+func (s *shop) local(text string) string { return strings.ReplaceAll(text, "ghcr.io", s.host) }
+
+func (s *shop) public(text string) string {
+	pairs := []string{s.host, "ghcr.io"}
+	for name, digest := range s.digests {
+		pairs = append(pairs, digest, "sha256:<"+name+">")
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+const (
+	acmePolicy = `
+apiVersion: chartgate.dev/v1alpha1
+kind: ChartPolicy
+metadata: {name: acme}
+spec: {match: {charts: ["oci://ghcr.io/acme/**"]}, require: [{anyOf: [release]}]}
+`
+	releaseIdentity = `
+apiVersion: chartgate.dev/v1alpha1
+kind: TrustedIdentity
+metadata: {name: release}
+spec: {keyless: {issuer: "https://issuer.example", subject: release@acme.example}}
+`
+	identityList = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: chartgate-identities}
+data: {identities.yaml: '[{name: release, charts: ["oci://ghcr.io/acme/**"], keyless: {issuer: "https://issuer.example", subject: release@acme.example}}]'}
+`
+	acmeRepository = `
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata: {name: acme, namespace: apps}
+spec: {type: oci, url: "oci://ghcr.io/acme"}
+`
+)
+
+func release(chart, more string) string {
+	return fmt.Sprintf(`
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: %[1]s, namespace: apps}
+spec: {%[2]schart: {spec: {chart: %[1]s, version: 1.0.0, sourceRef: {kind: HelmRepository, name: acme}}}}
+`, chart, more)
+}
+
+// documentsOf joins YAML documents.
+func documentsOf(texts ...string) string { return strings.Join(texts, "---\n") }
+
+// files writes files into a new directory, and returns it.
+func (s *shop) files(t *testing.T, contents map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range contents {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(s.local(content)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// ran is what a command leaves behind.
+type ran struct {
+	Code   int
+	Stdout string
+	Stderr string // what the command says beside its answer
+	Error  string
+}
+
+// command runs chartgate in this process.
+func (s *shop) command(t *testing.T, stdin string, args ...string) ran {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := newCommand()
+	cmd.SetArgs(args)
+	cmd.SetIn(strings.NewReader(s.local(stdin)))
+	cmd.SetOut(&stdout)
+	cmd.SetErr(&stderr)
+	err := cmd.ExecuteContext(t.Context())
+	result := ran{Code: exitCode(err), Stdout: s.public(stdout.String()), Stderr: s.public(stderr.String())}
+	if err != nil {
+		result.Error = s.public(err.Error())
+	}
+	return result
+}
+
+// verify asks about manifests with the usual policies and flags.
+func (s *shop) verify(t *testing.T, manifests string, more ...string) ran {
+	t.Helper()
+	dir := s.files(t, map[string]string{"policy.yaml": documentsOf(acmePolicy, releaseIdentity), "root.json": string(s.root), "objects.yaml": manifests})
+	return s.command(t, "", append([]string{"verify", "-f", dir + "/objects.yaml", "--policy", dir + "/policy.yaml", "--trusted-root", dir + "/root.json", "--plain-http", s.host}, more...)...)
+}

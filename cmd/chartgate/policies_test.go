@@ -1,0 +1,70 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+func TestLoadPolicies(t *testing.T) {
+	const broken = "\napiVersion: chartgate.dev/v1alpha1\nkind: ChartPolicy\nmetadata: {name: broken}\nspec: {match: {charts: [\"oci://ghcr.io/broken/**\"]}, require: [{anyOf: [absent]}]}\n"
+	for _, c := range []struct {
+		sentence string
+		files    map[string]string
+		matching map[string]int // policies by repository of a chart
+		warns    string
+		fails    string
+	}{
+		{"policies and identities in two files", map[string]string{"a.yaml": acmePolicy, "b.yml": releaseIdentity}, map[string]int{"acme": 1, "other": 0}, "", ""},
+		{"policies as JSON", map[string]string{"a.json": `{"apiVersion":"chartgate.dev/v1alpha1","kind":"ChartPolicy","metadata":{"name":"acme"},"spec":{"match":{"charts":["oci://ghcr.io/acme/**"]},"require":[{"anyOf":["release"]}]}}`, "b.yaml": releaseIdentity},
+			map[string]int{"acme": 1}, "", ""},
+		{"other files of a directory and its subdirectories are left alone", map[string]string{"a.yaml": documentsOf(acmePolicy, releaseIdentity), "README.md": "x", "c.yaml.bak": "x", "sub/d.yaml": "x"}, map[string]int{"acme": 1}, "", ""},
+		{"kustomization.yaml is left alone", map[string]string{"kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n", "a.yaml": documentsOf(acmePolicy, releaseIdentity)}, map[string]int{"acme": 1}, "", ""},
+		{"a ConfigMap", map[string]string{"a.yaml": identityList}, map[string]int{"acme": 1, "other": 0}, "", ""},
+		{"a ConfigMap beside policies", map[string]string{"a.yaml": documentsOf(acmePolicy, releaseIdentity, identityList)}, map[string]int{"acme": 2}, "", ""},
+		{"an empty directory denies everything", nil, map[string]int{"acme": 0}, "", ""},
+		{"a policy that is invalid denies what it matches, and is told", map[string]string{"a.yaml": broken}, map[string]int{"broken": 1, "acme": 0}, "warning: ChartPolicy broken is invalid and denies what it matches: ", ""},
+		{"an identity that is invalid is told", map[string]string{"a.yaml": strings.Replace(releaseIdentity, "subject: release", "subjects: release", 1)}, nil, "", `unknown field`},
+		{"an identity that is nobody is told", map[string]string{"a.yaml": releaseIdentity[:strings.Index(releaseIdentity, "spec")] + "spec: {}\n"}, nil, "warning: TrustedIdentity release is invalid: ", ""},
+		{"an invalid ConfigMap denies every chart, and is told", map[string]string{"a.yaml": strings.Replace(identityList, "charts", "chart", 1)}, map[string]int{"acme": 1, "other": 1}, "warning: the identities ConfigMap is invalid and denies every chart: ", ""},
+		{"two ConfigMaps", map[string]string{"a.yaml": identityList, "b.yaml": identityList}, nil, "", "there are two identities ConfigMaps"},
+		{"a ConfigMap without the key", map[string]string{"a.yaml": strings.Replace(identityList, "identities.yaml", "identities.yml", 1)}, nil, "", "has no key identities.yaml"},
+		{"an unknown field of a policy", map[string]string{"a.yaml": strings.Replace(acmePolicy, "require", "requires", 1)}, nil, "", `unknown field`},
+		{"a field in the wrong case", map[string]string{"a.yaml": strings.Replace(acmePolicy, "require", "Require", 1)}, nil, "", `unknown field`},
+		{"a field that is given twice", map[string]string{"a.yaml": strings.Replace(acmePolicy, "spec:", "spec: {}\nspec:", 1)}, nil, "", "a.yaml: document 1: "},
+		{"a kind that is no policy", map[string]string{"a.yaml": acmeRepository}, nil, "", "kind HelmRepository is not a policy"},
+		{"a kind of another group", map[string]string{"a.yaml": strings.Replace(acmePolicy, "chartgate.dev/", "evil.example/", 1)}, nil, "", "kind ChartPolicy is not a policy"},
+		{"an unknown kind of our group", map[string]string{"a.yaml": strings.Replace(acmePolicy, "ChartPolicy", "TrustRoot", 1)}, nil, "", "kind TrustRoot is not a policy"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			dir := (&shop{host: "ghcr.io"}).files(t, c.files)
+			var warned strings.Builder
+			loaded, err := loadPolicies(strings.NewReader(""), &warned, []string{dir})
+			switch {
+			case c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)):
+				t.Fatalf("want %q, got %v", c.fails, err)
+			case c.fails != "":
+				return
+			case err != nil:
+				t.Fatal(err)
+			}
+			if (c.warns == "") != (warned.Len() == 0) || !strings.Contains(warned.String(), c.warns) {
+				t.Errorf("warned of %q", warned.String())
+			}
+			got := map[string]int{}
+			for repository := range c.matching {
+				location, err := chart.ParseLocation("oci://ghcr.io/" + repository + "/x")
+				if err != nil {
+					t.Fatal(err)
+				}
+				got[repository] = len(loaded.Current().For(location))
+			}
+			if diff := cmp.Diff(c.matching, got); len(c.matching) > 0 && diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	podinfoVerified = "HelmRelease apps/podinfo admitted: oci://ghcr.io/acme/podinfo:1.0.0, digest sha256:<podinfo>, signed by release (subject release@acme.example, issuer https://issuer.example)\n"
+	acmeCovered     = "HelmRepository apps/acme admitted\n"
+	unsignedDenied  = `HelmRelease apps/unsigned denied (SignatureMissing): oci://ghcr.io/acme/unsigned:1.0.0@sha256:<unsigned> has no signature
+  where:    spec.chart.spec
+  policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)
+  found:    0 bundles, 0 legacy signatures
+  next:     cosign sign ghcr.io/acme/unsigned@sha256:<unsigned>
+`
+	sourceNotFound = `HelmRelease apps/podinfo denied (SourceNotFound): HelmRepository apps/acme does not exist
+  where:    spec.chart.spec
+  next:     apply the source first, or correct its name and namespace
+`
+)
+
+// What "chartgate verify" says to manifests, and its exit code.
+func TestVerify(t *testing.T) {
+	const git = `
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: git, namespace: argocd}
+spec: {source: {repoURL: "https://github.com/acme/config.git", path: x}}
+`
+	indented := func(text string) string {
+		return "- " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ") + "\n"
+	}
+	for _, c := range []struct {
+		sentence, manifests string
+		flags               []string
+		want                ran
+	}{
+		{"a signed chart is admitted", documentsOf(acmeRepository, release("podinfo", "")), nil, ran{Stdout: acmeCovered + podinfoVerified}},
+		{"the order of objects does not matter", documentsOf(release("podinfo", ""), acmeRepository), nil, ran{Stdout: podinfoVerified + acmeCovered}},
+		{"an unsigned chart is denied", documentsOf(acmeRepository, release("unsigned", "")), nil, ran{Code: 1, Stdout: acmeCovered + unsignedDenied, Error: "denied"}},
+		{"one denial denies, and everything is told", documentsOf(acmeRepository, release("unsigned", ""), release("podinfo", "")), nil, ran{Code: 1, Stdout: acmeCovered + unsignedDenied + podinfoVerified, Error: "denied"}},
+		{"a source that is not given is denied: nobody will ask again", release("podinfo", ""), nil, ran{Code: 1, Stdout: sourceNotFound, Error: "denied"}},
+		{"a source that is not given is admitted for now on demand", release("podinfo", ""), []string{"--missing-source=Defer"},
+			ran{Stdout: strings.Replace(sourceNotFound, "denied", "admitted for now", 1)}},
+		{"a source of another namespace is not the one", documentsOf(strings.Replace(acmeRepository, "apps", "other", 1), release("podinfo", "")), nil,
+			ran{Code: 1, Stdout: "HelmRepository other/acme admitted\n" + sourceNotFound, Error: "denied"}},
+		{"an object without a namespace is in default, as for kubectl", documentsOf(strings.Replace(acmeRepository, "apps", "default", 1), strings.Replace(release("podinfo", ""), ", namespace: apps", "", 1)), nil,
+			ran{Stdout: strings.ReplaceAll(acmeCovered+podinfoVerified, "apps/", "default/")}},
+		{"a suspended release deploys nothing", release("podinfo", "suspend: true, "), nil, ran{Stdout: "HelmRelease apps/podinfo admitted: it makes no chart deployable\n"}},
+		{"Git is outside the gate", git, nil, ran{Stdout: "Application argocd/git admitted: it makes no chart deployable\n"}},
+		{"Git is denied on demand", git, []string{"--argo-git-sources=Deny"}, ran{Code: 1, Error: "denied", Stdout: `Application argocd/git denied (NotOCI): the source "https://github.com/acme/config.git" is a Git repository, which the cluster's admin does not allow
+  where:    spec.source
+  next:     deploy a signed chart from an OCI registry
+`}},
+		{"other objects are left alone", documentsOf("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n", acmeRepository), nil, ran{Stdout: acmeCovered}},
+		{"a list is taken apart", "apiVersion: v1\nkind: List\nitems:\n" + indented(acmeRepository) + indented(release("podinfo", "")), nil, ran{Stdout: acmeCovered + podinfoVerified}},
+		{"a list of releases is taken apart", documentsOf("apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmReleaseList\nitems:\n"+indented(release("podinfo", "")), acmeRepository), nil, ran{Stdout: podinfoVerified + acmeCovered}},
+		{"a list in a list is taken apart", "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  - " + strings.ReplaceAll(strings.TrimSpace(acmeRepository), "\n", "\n    "), nil, ran{Stdout: acmeCovered}},
+		{"an object that cannot be read is denied", "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: acme, namespace: apps}\nspec: 1\n", nil,
+			ran{Code: 1, Stdout: "HelmRepository apps/acme denied (ReferenceInvalid): the HelmRepository cannot be read\n", Error: "denied"}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, theShop(t).verify(t, c.manifests, c.flags...)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestVerifyReferences(t *testing.T) {
+	s := theShop(t)
+	for _, c := range []struct {
+		sentence, reference string
+		code                int
+		says                string
+	}{
+		{"a signed chart", "oci://ghcr.io/acme/podinfo:1.0.0", 0, "Chart admitted: oci://ghcr.io/acme/podinfo:1.0.0, digest sha256:<podinfo>, signed by release"},
+		{"a signed chart by its digest", "oci://ghcr.io/acme/podinfo@" + s.digests["podinfo"], 0, "Chart admitted: "},
+		{"an unsigned chart", "oci://ghcr.io/acme/unsigned:1.0.0", 1, "Chart denied (SignatureMissing)"},
+		{"a stranger's chart", "oci://ghcr.io/acme/stranger:1.0.0", 1, "Chart denied (IdentityNotAllowed)"},
+		{"a chart that does not exist", "oci://ghcr.io/acme/absent:1.0.0", 1, "Chart denied (ChartNotFound)"},
+		{"a chart of nobody's policy", "oci://ghcr.io/other/podinfo:1.0.0", 1, "Chart denied (NoPolicy)"},
+		{"a floating tag", "oci://ghcr.io/acme/podinfo:latest", 1, "Chart denied (NotPinned)"},
+		{"no version", "oci://ghcr.io/acme/podinfo", 1, "Chart denied (ReferenceInvalid)"},
+		{"no reference", "podinfo", 1, "Chart denied (ReferenceInvalid)"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			dir := s.files(t, map[string]string{"policy.yaml": documentsOf(acmePolicy, releaseIdentity), "root.json": string(s.root)})
+			got := s.command(t, "", "verify", s.local(c.reference), "--policy", dir+"/policy.yaml", "--trusted-root", dir+"/root.json", "--plain-http", s.host)
+			if got.Code != c.code || !strings.HasPrefix(got.Stdout, c.says) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+func TestVerifyJSON(t *testing.T) {
+	got := theShop(t).verify(t, documentsOf(acmeRepository, release("podinfo", ""), release("unsigned", ""), release("paused", "suspend: true, ")), "-o", "json")
+	want := ran{Code: 1, Error: "denied", Stdout: `{
+  "results": [
+    {
+      "object": {
+        "kind": "HelmRepository",
+        "namespace": "apps",
+        "name": "acme"
+      },
+      "field": "spec.url",
+      "reference": "oci://ghcr.io/acme",
+      "verdict": "Covered",
+      "policy": "acme",
+      "message": "HelmRepository apps/acme admitted"
+    },
+    {
+      "object": {
+        "kind": "HelmRelease",
+        "namespace": "apps",
+        "name": "podinfo"
+      },
+      "field": "spec.chart.spec",
+      "reference": "oci://ghcr.io/acme/podinfo:1.0.0",
+      "digest": "sha256:\u003cpodinfo\u003e",
+      "verdict": "Verified",
+      "signer": "release (subject release@acme.example, issuer https://issuer.example)",
+      "policy": "acme",
+      "message": "HelmRelease apps/podinfo admitted"
+    },
+    {
+      "object": {
+        "kind": "HelmRelease",
+        "namespace": "apps",
+        "name": "unsigned"
+      },
+      "field": "spec.chart.spec",
+      "reference": "oci://ghcr.io/acme/unsigned:1.0.0",
+      "digest": "sha256:\u003cunsigned\u003e",
+      "verdict": "Denied",
+      "reason": "SignatureMissing",
+      "message": "HelmRelease apps/unsigned denied (SignatureMissing): oci://ghcr.io/acme/unsigned:1.0.0@sha256:\u003cunsigned\u003e has no signature\n  where:    spec.chart.spec\n  policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)\n  found:    0 bundles, 0 legacy signatures\n  next:     cosign sign ghcr.io/acme/unsigned@sha256:\u003cunsigned\u003e"
+    },
+    {
+      "object": {
+        "kind": "HelmRelease",
+        "namespace": "apps",
+        "name": "paused"
+      },
+      "verdict": "Outside",
+      "message": "HelmRelease apps/paused admitted: it makes no chart deployable"
+    }
+  ]
+}
+`}
+	want.Stdout = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(want.Stdout)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestVerifyStandardInput(t *testing.T) {
+	s := theShop(t)
+	dir := s.files(t, map[string]string{"policy.yaml": documentsOf(acmePolicy, releaseIdentity), "root.json": string(s.root), "objects.yaml": documentsOf(acmeRepository, release("podinfo", ""))})
+	flags := []string{"--trusted-root", dir + "/root.json", "--plain-http", s.host}
+	for _, c := range []struct {
+		sentence, stdin string
+		args            []string
+	}{
+		{"manifests", documentsOf(acmeRepository, release("podinfo", "")), []string{"-f", "-", "--policy", dir + "/policy.yaml"}},
+		{"policies", documentsOf(acmePolicy, releaseIdentity), []string{"-f", dir + "/objects.yaml", "--policy", "-"}},
+		{"a ConfigMap of identities", identityList, []string{"-f", dir + "/objects.yaml", "--policy", "-"}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			got := s.command(t, c.stdin, append(append([]string{"verify"}, c.args...), flags...)...)
+			if got.Code != exitAdmitted || !strings.Contains(got.Stdout, podinfoVerified) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// Registries get HTTPS unless their host was named.
+func TestVerifyWithoutPlainHTTP(t *testing.T) {
+	s := theShop(t)
+	dir := s.files(t, map[string]string{"policy.yaml": documentsOf(acmePolicy, releaseIdentity), "root.json": string(s.root)})
+	got := s.command(t, "", "verify", s.local("oci://ghcr.io/acme/podinfo:1.0.0"), "--policy", dir+"/policy.yaml", "--trusted-root", dir+"/root.json")
+	if got.Code != exitDenied || !strings.HasPrefix(got.Stdout, "Chart denied (RegistryUnavailable)") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestVerifyTimeout(t *testing.T) {
+	got := theShop(t).verify(t, documentsOf(acmeRepository, release("podinfo", "")), "--timeout", "1ns")
+	if got.Code != exitDenied || !strings.Contains(got.Stdout, "HelmRelease apps/podinfo denied (Timeout)") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Exit code 2: the gate could not be asked, which a script must not take for an answer.
+func TestVerifyNotAsked(t *testing.T) {
+	s := theShop(t)
+	dir := s.files(t, map[string]string{
+		"policy.yaml": documentsOf(acmePolicy, releaseIdentity), "good.yaml": acmeRepository, "nothing.yaml": "# nothing\n---\n",
+		"other.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n", "broken.yaml": "a: [", "scalar.yaml": "x", "list.yaml": "- a", "noobject.yaml": "a: b", "nokind.yaml": "apiVersion: v1",
+		"twice.yaml": documentsOf(acmeRepository, acmeRepository), "field.yaml": strings.Replace(acmeRepository, "spec:", "spec: {}\nspec:", 1),
+		"root.json": "{}", "empty/readme.md": "x", "lists/none.yaml": "apiVersion: v1\nkind: List\nitems: {}\n",
+		"lists/nokind.yaml": "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmReleaseList\nitems: [{metadata: {name: x}, spec: {}}]\n", "lists/scalar.yaml": "apiVersion: v1\nkind: List\nitems: [x]\n",
+	})
+	objects := func(name string) []string { return []string{"-f", dir + "/" + name, "--policy", dir + "/policy.yaml"} }
+	good := objects("good.yaml")
+	for _, c := range []struct {
+		sentence string
+		args     []string
+		says     string
+	}{
+		{"nothing to verify", []string{"--policy", dir + "/policy.yaml"}, "nothing to verify"},
+		{"no policies", []string{"-f", dir + "/good.yaml"}, "--policy is needed"},
+		{"policies that do not exist", []string{"-f", dir + "/good.yaml", "--policy", dir + "/absent"}, "read --policy: "},
+		{"a file that does not exist", objects("absent.yaml"), "read -f: "},
+		{"a file without objects", objects("nothing.yaml"), "the files hold no object that chartgate gates"},
+		{"a file without gated objects", objects("other.yaml"), "the files hold no object that chartgate gates"},
+		{"a directory without manifests", objects("empty"), "the files hold no object that chartgate gates"},
+		{"a file without gated objects, beside a reference", append(objects("other.yaml"), "oci://ghcr.io/acme/podinfo:1.0.0"), "the files hold no object that chartgate gates"},
+		{"broken YAML", objects("broken.yaml"), "broken.yaml: document 1: "},
+		{"a scalar", objects("scalar.yaml"), "scalar.yaml: document 1: "},
+		{"a list of YAML", objects("list.yaml"), "list.yaml: document 1: "},
+		{"a document that is no object", objects("noobject.yaml"), "apiVersion or kind is missing"},
+		{"a document without a kind", objects("nokind.yaml"), "apiVersion or kind is missing"},
+		{"a list without items, beside a good object", append(objects("lists/none.yaml"), "-f", dir+"/good.yaml"), "none.yaml: document 1: a List without items"},
+		{"a list with items of no kind, which would go unseen", append(objects("lists/nokind.yaml"), "-f", dir+"/good.yaml"), "nokind.yaml: document 1: items[0]: not a Kubernetes object: apiVersion or kind is missing"},
+		{"a list with items that are no objects", append(objects("lists/scalar.yaml"), "-f", dir+"/good.yaml"), "scalar.yaml: document 1: "},
+		{"an object that is given twice", objects("twice.yaml"), "HelmRepository apps/acme is given twice"},
+		{"an object that is given by two flags", append(objects("good.yaml"), "-f", dir+"/good.yaml"), "HelmRepository apps/acme is given twice"},
+		{"a field that is given twice", objects("field.yaml"), "field.yaml: document 1: "},
+		{"an unknown output", append(good, "-o", "yaml"), `--output is "yaml", not text or json`},
+		{"an unknown flag", append(good, "--yes"), "unknown flag"},
+		{"an unknown choice for missing sources", append(good, "--missing-source=deny"), `--missing-source is "deny", not Defer or Deny`},
+		{"an unknown choice for Git", append(good, "--argo-git-sources=No"), `--argo-git-sources is "No", not Allow or Deny`},
+		{"a trusted root that does not exist", append(good, "--trusted-root", dir+"/absent"), "read --trusted-root: "},
+		{"a trusted root that is none", append(good, "--trusted-root", dir+"/policy.yaml"), "--trusted-root "},
+		{"a plain-http host in upper case", append(good, "--plain-http", "GHCR.io"), `--plain-http "GHCR.io" is not a lower-case host or host:port`},
+		{"a plain-http host with a path", append(good, "--plain-http", "ghcr.io/acme"), "is not a lower-case host or host:port"},
+		{"a plain-http host with the default port, which no chart has", append(good, "--plain-http", "ghcr.io:443"), "is not a lower-case host or host:port"},
+		{"an empty plain-http host", append(good, "--plain-http", ""), "is not a lower-case host or host:port"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			got := s.command(t, "", append([]string{"verify"}, c.args...)...)
+			if got.Code != exitNotAsked || got.Stdout != "" || !strings.Contains(got.Error, c.says) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}

@@ -1,0 +1,155 @@
+package chart_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+func FuzzParseLocation(f *testing.F) {
+	for _, seed := range []string{
+		"", "oci://ghcr.io/acme/charts/podinfo", "oci://ghcr.io", "oci://ghcr.io/", "oci://ghcr.io:443/x", "http://a:80", "https://a.example/B_c~+x",
+		"oci://index.docker.io/acme/x", "oci://docker.io/x", "oci://registry-1.docker.io:443/library/x", "OCI://x/y", "oci://127.1/x", "oci://0x7f.1/x", "oci://2130706433/x",
+		"oci://[::1]:5000/x", "oci://a/../b", "oci://a/./b", "oci://a//b", "oci://a/%2e%2e/b", "oci://u:p@a/b", "oci://a/b?c#d", "oci://a/b:1@sha256:0", `oci://a\b/c`,
+		"oci://a.b./c", "oci://bücher.example/x", "oci://a/b\x00", "oci://a/b\n", "oci://a:0/b", "oci://a:65536/b", "oci://a:00443/b", "https://a/...", "oci://oci://a/b",
+	} {
+		f.Add(seed, "podinfo")
+		f.Add(seed, "../evil")
+	}
+	f.Add("oci://ghcr.io/acme", "a/b")
+	f.Add("oci://docker.io", "a/b")
+	f.Fuzz(func(t *testing.T, text, name string) {
+		l, err := chart.ParseLocation(text)
+		if err != nil {
+			wantInvalid(t, err, "")
+			if !l.IsZero() {
+				t.Fatalf("%q: %v with an error", text, l)
+			}
+			return
+		}
+		wantCanonical(t, l)
+		if c, err := chart.ParseChart(text); err != nil {
+			wantInvalid(t, err, "")
+		} else if c != l {
+			t.Fatalf("%q is the location %v and the chart %v", text, l, c)
+		}
+		child, err := l.Join(name)
+		if err != nil {
+			wantInvalid(t, err, "")
+			return
+		}
+		wantCanonical(t, child)
+		if child.String() != strings.TrimSuffix(l.String(), "/")+"/"+name {
+			t.Fatalf("%v joined with %q is %v", l, name, child)
+		}
+	})
+}
+
+func FuzzParseReference(f *testing.F) {
+	for _, seed := range []string{
+		"", "oci://ghcr.io/acme/x:1.0.0", "oci://ghcr.io/acme/x@" + digestA, "oci://ghcr.io/acme/x:1.0.0@" + digestA, "oci://localhost:5000/x", "oci://localhost:5000/x:latest",
+		"oci://localhost:5000", "oci://a/b:", "oci://a/b@", "oci://a/b:@" + digestA, "oci://a/b:" + digestA, "oci://a/b::1", "oci://a/b:1/c", "oci://u@a/b:1", "https://a/B:1",
+		"oci://docker.io/x:1", "oci://registry-1.docker.io/a/x:1", "oci://a/b:1.0.0+2", "oci://a/b:1.0.0_2", "oci://a/../b:1", "oci://a:443/b:1",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := chart.ParseReference(text)
+		if err != nil {
+			wantInvalid(t, err, "")
+			if !r.IsZero() {
+				t.Fatalf("%q: %v with an error", text, r)
+			}
+			return
+		}
+		wantCanonical(t, r.Location)
+		if r.Location.Path() == "" || r.Selector.IsZero() || r.Selector.IsRange() {
+			t.Fatalf("%q is %v, which names no single chart", text, r)
+		}
+		if again, err := chart.ParseReference(r.String()); err != nil || again != r {
+			t.Fatalf("%q is %v, which parses to %v, %v", text, r, again, err)
+		}
+		// Only the location is spelled anew.
+		if !strings.HasSuffix(text, strings.TrimPrefix(r.String(), r.Location.String())) {
+			t.Fatalf("%q is %v", text, r)
+		}
+	})
+}
+
+// FuzzSelectors: the tag of every selector can exist, and is the one that its consumer takes.
+func FuzzSelectors(f *testing.F) {
+	for _, version := range []string{
+		"", "*", "1", "1.0", "1.x", "6.7.1", "v1.0.0", "1.0.0+1", ">=1.0.0-0", "^1 || ~2.1", "latest", digestA, "1.0.0@" + digestA, "sha256:", "@", "1.0.0\n", "x", "||",
+		"1.0.0-rc.1", "2025.02.03", "<2, >1", "1 - 2", "!=1", "../x", "\x00",
+	} {
+		f.Add(version, "1.0.0,v1.0.0,1.1.0_b,2.0.0-rc.1,latest,1,1.x")
+	}
+	f.Add("*", "1.0.0_a,1.0.0_b")
+	f.Add("*", "99999999999999999999.0.0,1.0.0")
+	f.Add("1.x", "1.0.0+1,1.0.0")
+	f.Add(">=1.0.0-0", "1.0.0-01,,1.0.0")
+	tagGrammar := regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	f.Fuzz(func(t *testing.T, version, list string) {
+		tags := strings.Split(list, ",")
+		tags = tags[:min(len(tags), 11)] // sort.Sort is stable up to 11, which makes the consumers' own order predictable
+		for _, c := range append(consumers(version), consumer{parse: func() (chart.Selector, error) { return chart.ParseTagOrDigest(version) }}) {
+			s, err := c.parse()
+			if err != nil {
+				wantInvalid(t, err, "")
+				if !s.IsZero() {
+					t.Fatalf("%s %q: %+v with an error", c.name, version, look(s))
+				}
+				continue
+			}
+			tag, byTag := s.Tag()
+			digest, byDigest := s.Digest()
+			switch {
+			case byDigest == (byTag || s.IsRange()):
+				t.Fatalf("%s %q is %+v", c.name, version, look(s))
+			case byTag && !tagGrammar.MatchString(tag):
+				t.Fatalf("%s %q asks for the tag %q", c.name, version, tag)
+			case byDigest != (s.Pinning() == chart.ByDigest), byDigest && !strings.HasSuffix(version, digest.String()):
+				t.Fatalf("%s %q is pinned by %v to %v", c.name, version, s.Pinning(), digest)
+			case s.IsRange() && s.Pinning() != chart.Floating:
+				t.Fatalf("%s %q is a range pinned by %v", c.name, version, s.Pinning())
+			case version != "" && s.String() != version && c.name != "":
+				t.Fatalf("%s %q says %q", c.name, version, s)
+			}
+			if byDigest || c.name == "" {
+				continue
+			}
+			valid := slices.DeleteFunc(slices.Clone(tags), func(tag string) bool { return !tagGrammar.MatchString(tag) })
+			compare(t, c, valid)
+			if got, err := s.Select(tags); err == nil && (!slices.Contains(tags, got) || !tagGrammar.MatchString(got)) {
+				t.Fatalf("%s %q of %q: %q", c.name, version, tags, got)
+			}
+		}
+	})
+}
+
+// wantCanonical: l says nothing that a consumer could read otherwise, and parses to itself.
+func wantCanonical(t *testing.T, l chart.Location) {
+	t.Helper()
+	text := l.String()
+	if want := strings.TrimSuffix(l.Scheme()+"://"+l.Host()+"/"+l.Path(), "/"); text != want {
+		t.Fatalf("%q is not its scheme, host and path %q", text, want)
+	}
+	if l.Host() == "" || strings.ToLower(l.Host()) != l.Host() || strings.ContainsAny(text, `%?#@\ *`) {
+		t.Fatalf("%q is not canonical", text)
+	}
+	wantPlain(t, text)
+	for segment := range strings.SplitSeq(l.Path(), "/") {
+		if segment == "." || segment == ".." || segment == "" && l.Path() != "" || strings.Contains(segment, ":") {
+			t.Fatalf("%q has the segment %q", text, segment)
+		}
+	}
+	if l.IsOCI() && strings.Contains(l.Path(), "..") {
+		t.Fatalf("%q has two dots", text)
+	}
+	if again, err := chart.ParseLocation(text); err != nil || again != l {
+		t.Fatalf("%q parses to %q, %v", text, again, err)
+	}
+}

@@ -1,0 +1,85 @@
+package controller_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/chartgate/chartgate/pkg/controller"
+)
+
+// slowMapper answers when it is let go.
+type slowMapper struct {
+	meta.RESTMapper
+	free  chan struct{}
+	asked atomic.Int64
+	fail  func() error
+}
+
+func (m *slowMapper) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
+	m.asked.Add(1)
+	if m.free != nil {
+		<-m.free
+	}
+	if m.fail != nil {
+		if err := m.fail(); err != nil {
+			return nil, err
+		}
+	}
+	return m.RESTMapper.RESTMapping(kind, versions...)
+}
+
+// An API server that does not say what it serves must not hold an admission beyond
+// its deadline.
+func TestSlowDiscovery(t *testing.T) {
+	mapper := &slowMapper{RESTMapper: served(), free: make(chan struct{})}
+	s := controller.NewSiblings(clusterWith(t, interceptor.Funcs{}, repository("apps", "a")), mapper)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if found, err := s.Read(ctx, repositoryID("apps", "a")); !errors.Is(err, context.DeadlineExceeded) || len(found) > 0 {
+		t.Errorf("%d objects, error %v", len(found), err)
+	}
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if found, err := s.Read(t.Context(), repositoryID("apps", "a")); err != nil || len(found) != 1 {
+				t.Errorf("%d objects, error %v", len(found), err)
+			}
+		})
+	}
+	close(mapper.free)
+	group.Wait()
+	if asked := mapper.asked.Load(); asked > 9 {
+		t.Errorf("asked %d times", asked)
+	}
+}
+
+// What went wrong once is asked again, and a panic is an error.
+func TestBrokenDiscovery(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		fail     func() error
+	}{
+		{"an error", func() error { return errInjected }},
+		{"a panic", func() error { panic("injected") }},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			mapper := &slowMapper{RESTMapper: served(), fail: c.fail}
+			s := controller.NewSiblings(clusterWith(t, interceptor.Funcs{}, repository("apps", "a")), mapper)
+			if found, err := s.Read(t.Context(), repositoryID("apps", "a")); err == nil || len(found) > 0 {
+				t.Errorf("%d objects, no error", len(found))
+			}
+			mapper.fail = nil
+			if found, err := s.Read(t.Context(), repositoryID("apps", "a")); err != nil || len(found) != 1 {
+				t.Errorf("%d objects, error %v", len(found), err)
+			}
+		})
+	}
+}

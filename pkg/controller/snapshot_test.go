@@ -1,0 +1,180 @@
+package controller_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/policy"
+)
+
+// wants renders what a set asks of the charts below oci://ghcr.io/NAME.
+func wants(t *testing.T, set *policy.Set, names ...string) []string {
+	t.Helper()
+	var all []string
+	for _, name := range names {
+		location, err := chart.ParseLocation("oci://ghcr.io/" + name + "/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range set.For(location) {
+			all = append(all, name+": "+p.Wants())
+		}
+	}
+	return all
+}
+
+func TestSnapshot(t *testing.T) {
+	const acme = "acme: acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)"
+	list := func(text string) client.Object { return configMap(map[string]string{policy.IdentitiesKey: text}) }
+	for _, c := range []struct {
+		sentence   string
+		objects    []client.Object
+		want       []string
+		identities []string
+	}{
+		{"a cluster without policies has a set that matches nothing", nil, nil, []string{}},
+		{"a policy is in force", []client.Object{identity("release", "release@acme.example"), chartPolicy("acme", "release")}, []string{acme}, []string{"release"}},
+		{"a ConfigMap is in force", []client.Object{list(goodList)}, []string{"listed: the identities ConfigMap wants a signature by listed (subject s, issuer https://issuer.example)"}, []string{}},
+		{"a ConfigMap without the key is none", []client.Object{configMap(map[string]string{"other": "x"})}, nil, []string{}},
+		{"a ConfigMap of another name is none", func() []client.Object {
+			other := configMap(map[string]string{policy.IdentitiesKey: goodList})
+			other.Name = "other"
+			return []client.Object{other}
+		}(), nil, []string{}},
+		{"an empty ConfigMap key is an empty list", []client.Object{list("")}, nil, []string{}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			s := controller.NewSnapshot(clusterWith(t, interceptor.Funcs{}, c.objects...), identities)
+			if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, wants(t, s.Current(), "acme", "listed")); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(c.identities, s.Identities()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// An invalid ConfigMap denies every chart until it is mended.
+func TestInvalidConfigMap(t *testing.T) {
+	s := controller.NewSnapshot(clusterWith(t, interceptor.Funcs{}, configMap(map[string]string{policy.IdentitiesKey: "- {nam: x}"})), identities)
+	if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	location, _ := chart.ParseLocation("oci://anywhere.example/x")
+	if matching := s.Current().For(location); len(matching) != 1 {
+		t.Errorf("%d policies match a chart that nothing should admit", len(matching))
+	}
+}
+
+func TestNothingIsInForceBeforeTheFirstLoad(t *testing.T) {
+	s := controller.NewSnapshot(clusterWith(t, interceptor.Funcs{}), identities)
+	if s.Current() != nil || s.Identities() != nil {
+		t.Error("there are policies that nobody has loaded")
+	}
+	if s.Ready(nil) == nil {
+		t.Error("ready without policies")
+	}
+	if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ready(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestChangesReplaceTheSet(t *testing.T) {
+	c := clusterWith(t, interceptor.Funcs{}, identity("release", "release@acme.example"), chartPolicy("acme", "release"))
+	s := controller.NewSnapshot(c, identities)
+	if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	before := s.Current()
+	for _, o := range []client.Object{identity("ops", "ops@acme.example"), chartPolicy("ops", "ops")} {
+		if err := c.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Delete(t.Context(), chartPolicy("acme")); err != nil {
+		t.Fatal(err)
+	}
+	if s.Current() != before {
+		t.Error("the set changed before anybody reconciled")
+	}
+	if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"ops: ops wants a signature by ops (subject ops@acme.example, issuer https://issuer.example)"}
+	if diff := cmp.Diff(want, wants(t, s.Current(), "acme", "ops")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"ops", "release"}, slices.Sorted(slices.Values(s.Identities()))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// An API server that fails must not leave a cluster without policies, or with some
+// of them only.
+func TestErrorsKeepThePreviousSet(t *testing.T) {
+	fail := func(what string) interceptor.Funcs {
+		return interceptor.Funcs{
+			List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+				_, isIdentity := list.(*v1alpha1.TrustedIdentityList)
+				if isIdentity == (what == "identities") && what != "ConfigMap" {
+					return errInjected
+				}
+				return c.List(ctx, list, opts...)
+			},
+			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+				if what == "ConfigMap" {
+					return errInjected
+				}
+				return c.Get(ctx, key, o, opts...)
+			},
+		}
+	}
+	for _, what := range []string{"identities", "policies", "ConfigMap"} {
+		t.Run(what, func(t *testing.T) {
+			broken := false
+			funcs := fail(what)
+			c := clusterWith(t, interceptor.Funcs{
+				List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+					if broken {
+						return funcs.List(ctx, c, list, opts...)
+					}
+					return c.List(ctx, list, opts...)
+				},
+				Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+					if broken {
+						return funcs.Get(ctx, c, key, o, opts...)
+					}
+					return c.Get(ctx, key, o, opts...)
+				},
+			}, identity("release", "release@acme.example"), chartPolicy("acme", "release"))
+			s := controller.NewSnapshot(c, identities)
+			if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
+				t.Fatal(err)
+			}
+			before := s.Current()
+			broken = true
+			if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err == nil {
+				t.Error("no error, so nobody would try again")
+			}
+			if s.Current() != before || len(s.Identities()) != 1 || s.Ready(nil) != nil {
+				t.Error("the previous set is gone")
+			}
+		})
+	}
+}

@@ -1,0 +1,265 @@
+package policy_test
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+func TestWhoAnIdentityIs(t *testing.T) {
+	t.Parallel()
+	const (
+		workflow = "https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main"
+		repo     = "https://github.com/acme/charts"
+	)
+	exact := v1alpha1.Keyless{Issuer: issuer, Subject: workflow}
+	subjects := func(expression string) v1alpha1.Keyless {
+		return v1alpha1.Keyless{Issuer: issuer, SubjectRegExp: expression}
+	}
+	by := func(subject string) verdict.Signer { return verdict.Signer{Issuer: issuer, Subject: subject} }
+	claiming := func(claims map[string]string) verdict.Signer {
+		return verdict.Signer{Issuer: issuer, Subject: workflow, Claims: claims}
+	}
+	source := v1alpha1.Keyless{Issuer: issuer, Subject: workflow, Claims: map[string]string{"sourceRepositoryURI": repo}}
+	two := v1alpha1.Keyless{Issuer: issuer, Subject: workflow, Claims: map[string]string{"sourceRepositoryURI": repo, "buildTrigger": "push"}}
+	for _, tc := range []struct {
+		name     string
+		identity v1alpha1.Keyless
+		signer   verdict.Signer
+		unlogged bool
+		want     bool
+	}{
+		{name: "exactly the one", identity: exact, signer: by(workflow), want: true},
+		{name: "the one, but not in the log", identity: exact, signer: by(workflow), unlogged: true},
+		{name: "another subject", identity: exact, signer: by("https://github.com/evil/charts/.github/workflows/release.yaml@refs/heads/main")},
+		{name: "another branch of the workflow", identity: exact, signer: by(strings.TrimSuffix(workflow, "main") + "evil")},
+		{name: "a subject that begins like it", identity: exact, signer: by(workflow + "-evil")},
+		{name: "a subject that ends like it", identity: exact, signer: by("https://evil.example/?" + workflow)},
+		{name: "the subject in other capitals", identity: exact, signer: by(strings.ToUpper(workflow))},
+		{name: "the subject and a newline", identity: exact, signer: by(workflow + "\n")},
+		{name: "another issuer", identity: exact, signer: verdict.Signer{Issuer: "https://evil.example", Subject: workflow}},
+		{name: "an issuer that begins like it", identity: exact, signer: verdict.Signer{Issuer: issuer + ".evil.example", Subject: workflow}},
+		{name: "issuer and subject changed places", identity: exact, signer: verdict.Signer{Issuer: workflow, Subject: issuer}},
+		{name: "no issuer", identity: exact, signer: verdict.Signer{Subject: workflow}},
+		{name: "no subject", identity: exact, signer: verdict.Signer{Issuer: issuer}},
+		{name: "nobody", identity: exact},
+		{name: "a key that says it is the subject", identity: exact, signer: verdict.Signer{Key: "sha256:abc", Issuer: issuer, Subject: workflow}},
+		{name: "an exact subject is no expression", identity: v1alpha1.Keyless{Issuer: issuer, Subject: ".+"}, signer: by(workflow)},
+		{name: "an exact subject's dot is a dot", identity: v1alpha1.Keyless{Issuer: issuer, Subject: "a.b"}, signer: by("aXb")},
+
+		{name: "an expression", identity: subjects(`https://github\.com/acme/.+`), signer: by(workflow), want: true},
+		{name: "an expression for the issuer", identity: v1alpha1.Keyless{IssuerRegExp: `https://issuer\..+`, Subject: workflow}, signer: by(workflow), want: true},
+		{name: "an expression for the issuer, found in a longer one", identity: v1alpha1.Keyless{IssuerRegExp: `https://issuer\.example`, Subject: workflow}, signer: verdict.Signer{Issuer: "https://evil.example/https://issuer.example", Subject: workflow}},
+		{name: "substring: the expression is found in a longer subject", identity: subjects(`https://github\.com/acme`), signer: by("https://evil.example/?https://github.com/acme/x")},
+		{name: "prefix: the expression is the begin of another owner", identity: subjects(`https://github\.com/acme`), signer: by("https://github.com/acme-evil/x")},
+		{name: "suffix: the expression is the end of another subject", identity: subjects(`@acme\.example`), signer: by("eve@acme.example")},
+		{name: "alternation: the anchors hold for the first alternative", identity: subjects("a@acme.example|b@acme.example"), signer: by("a@acme.example.evil.example")},
+		{name: "alternation: the anchors hold for the last alternative", identity: subjects("a@acme.example|b@acme.example"), signer: by("evil-b@acme.example")},
+		{name: "alternation: both alternatives", identity: subjects("a@acme.example|b@acme.example"), signer: by("b@acme.example"), want: true},
+		{name: "newline: a dollar is not the end of the text", identity: subjects("(?m)a@acme.example$"), signer: by("a@acme.example\nevil")},
+		{name: "newline: a circumflex is not its begin", identity: subjects("(?m)^a@acme.example"), signer: by("evil\na@acme.example")},
+		{name: "newline: one behind the subject is too much", identity: subjects("a@acme.example"), signer: by("a@acme.example\n")},
+		{name: "newline: a dot is not one", identity: subjects("a.+example"), signer: by("a@\nevil.example")},
+		{name: "own anchors do no harm", identity: subjects("^a@acme.example$"), signer: by("a@acme.example"), want: true},
+		{name: "dot: unescaped, it is any character, as its author wrote", identity: subjects("a@acme.example"), signer: by("a@acmeXexample"), want: true},
+		{name: "dot: escaped, it is a dot", identity: subjects(`a@acme\.example`), signer: by("a@acmeXexample")},
+		{name: "capitals count", identity: subjects("a@acme.example"), signer: by("A@acme.example")},
+		{name: "capitals do not count if the author says so", identity: subjects("(?i)a@acme.example"), signer: by("A@ACME.example"), want: true},
+		{name: "an expression for all does not take nobody", identity: subjects(".+"), signer: by("")},
+
+		{name: "a claim", identity: source, signer: claiming(map[string]string{"sourceRepositoryURI": repo, "buildTrigger": "push"}), want: true},
+		{name: "a claim of another value", identity: source, signer: claiming(map[string]string{"sourceRepositoryURI": repo + "-fork"})},
+		{name: "a claim in other capitals", identity: source, signer: claiming(map[string]string{"sourceRepositoryURI": strings.ToUpper(repo)})},
+		{name: "a claim by another name", identity: source, signer: claiming(map[string]string{"SourceRepositoryURI": repo})},
+		{name: "an empty claim", identity: source, signer: claiming(map[string]string{"sourceRepositoryURI": ""})},
+		{name: "no claims", identity: source, signer: by(workflow)},
+		{name: "claims alone are nobody", identity: source, signer: verdict.Signer{Claims: map[string]string{"sourceRepositoryURI": repo}}},
+		{name: "one of two claims", identity: two, signer: claiming(map[string]string{"sourceRepositoryURI": repo})},
+		{name: "both claims", identity: two, signer: claiming(map[string]string{"sourceRepositoryURI": repo, "buildTrigger": "push"}), want: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			set := compile(t, policy.Input{
+				Identities: []v1alpha1.TrustedIdentity{identity("release", v1alpha1.TrustedIdentitySpec{Keyless: &tc.identity})},
+				Policies:   []v1alpha1.ChartPolicy{requiring("acme", "release")},
+			})
+			e := signature(t, tc.signer)
+			e.Logged = !tc.unlogged
+			if got := accepted(t, set.For(locationOf(t, podinfo)), e); got != tc.want {
+				t.Errorf("accepted: %v", got)
+			}
+		})
+	}
+}
+
+func TestWhoAKeyIs(t *testing.T) {
+	t.Parallel()
+	pem, signer := newKey(t)
+	_, stranger := newKey(t)
+	dressed := signer
+	dressed.Issuer, dressed.Subject = "https://evil.example", "eve@evil.example"
+	for _, tc := range []struct {
+		name   string
+		log    v1alpha1.TransparencyLog
+		signer verdict.Signer
+		logged bool
+		want   bool
+	}{
+		{name: "the key, logged", signer: signer, logged: true, want: true},
+		{name: "the key, unlogged: the log is required by default", signer: signer},
+		{name: "the key, unlogged, log required", log: v1alpha1.TransparencyLogRequired, signer: signer},
+		{name: "the key, logged, log required", log: v1alpha1.TransparencyLogRequired, signer: signer, logged: true, want: true},
+		{name: "the key, unlogged, log not required", log: v1alpha1.TransparencyLogNotRequired, signer: signer, want: true},
+		{name: "the key, logged, log not required", log: v1alpha1.TransparencyLogNotRequired, signer: signer, logged: true, want: true},
+		{name: "another key", log: v1alpha1.TransparencyLogNotRequired, signer: stranger, logged: true},
+		{name: "nobody", log: v1alpha1.TransparencyLogNotRequired, logged: true},
+		{name: "a certificate", log: v1alpha1.TransparencyLogNotRequired, signer: signerNamed("release"), logged: true},
+		{name: "a certificate whose subject is the fingerprint", log: v1alpha1.TransparencyLogNotRequired, signer: verdict.Signer{Subject: signer.Key, Issuer: signer.Key}, logged: true},
+		{name: "the key in other capitals", log: v1alpha1.TransparencyLogNotRequired, signer: verdict.Signer{Key: strings.ToUpper(signer.Key)}, logged: true},
+		{name: "whatever else a signer by key shows", signer: dressed, logged: true, want: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			key := &v1alpha1.Key{PEM: pem, TransparencyLog: tc.log}
+			set := compile(t, policy.Input{
+				Identities: []v1alpha1.TrustedIdentity{identity("release", v1alpha1.TrustedIdentitySpec{Key: key})},
+				Policies:   []v1alpha1.ChartPolicy{requiring("acme", "release")},
+			})
+			e := signature(t, tc.signer)
+			e.Logged = tc.logged
+			if got := accepted(t, set.For(locationOf(t, podinfo)), e); got != tc.want {
+				t.Errorf("accepted: %v", got)
+			}
+		})
+	}
+}
+
+func TestIdentitiesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	pem, _ := newKey(t)
+	keyless := func(k v1alpha1.Keyless) v1alpha1.TrustedIdentitySpec {
+		return v1alpha1.TrustedIdentitySpec{Keyless: &k}
+	}
+	subject := func(expression string) v1alpha1.TrustedIdentitySpec {
+		return keyless(v1alpha1.Keyless{Issuer: issuer, SubjectRegExp: expression})
+	}
+	claims := func(claims map[string]string) v1alpha1.TrustedIdentitySpec {
+		return keyless(v1alpha1.Keyless{Issuer: issuer, Subject: "a", Claims: claims})
+	}
+	for _, tc := range []struct {
+		name    string
+		spec    v1alpha1.TrustedIdentitySpec
+		because string
+	}{
+		{"nobody", v1alpha1.TrustedIdentitySpec{}, "exactly one of keyless and key must be set"},
+		{"a person and a key", v1alpha1.TrustedIdentitySpec{Keyless: &v1alpha1.Keyless{Issuer: issuer, Subject: "a"}, Key: &v1alpha1.Key{PEM: pem}}, "exactly one of keyless and key must be set"},
+		{"an empty person", keyless(v1alpha1.Keyless{}), "exactly one of keyless.issuer and keyless.issuerRegExp must be set"},
+		{"no issuer: anybody's mail provider could sign", keyless(v1alpha1.Keyless{Subject: "a"}), "exactly one of keyless.issuer"},
+		{"no subject: any workflow could sign", keyless(v1alpha1.Keyless{Issuer: issuer}), "exactly one of keyless.subject"},
+		{"claims alone", keyless(v1alpha1.Keyless{Claims: map[string]string{"issuer": issuer}}), "exactly one of keyless.issuer"},
+		{"two issuers", keyless(v1alpha1.Keyless{Issuer: issuer, IssuerRegExp: issuer, Subject: "a"}), "exactly one of keyless.issuer"},
+		{"two subjects", keyless(v1alpha1.Keyless{Issuer: issuer, Subject: "a", SubjectRegExp: "a"}), "exactly one of keyless.subject"},
+		{"alternation escape", subject("a)|(b"), "keyless.subjectRegExp: error parsing regexp"},
+		{"alternation escape with a group of its own", subject("a)|(?:b"), "keyless.subjectRegExp: error parsing regexp"},
+		{"quotation that swallows the anchor", subject(`\Qa`), "keyless.subjectRegExp: error parsing regexp"},
+		{"an escape that swallows the anchor", subject(`a\`), "keyless.subjectRegExp: error parsing regexp"},
+		{"a class that swallows the anchor", subject("[a"), "keyless.subjectRegExp: error parsing regexp"},
+		{"look-ahead, which RE2 lacks", subject("(?!evil).+"), "keyless.subjectRegExp: error parsing regexp"},
+		{"an expression that takes nobody", subject(".*"), "keyless.subjectRegExp matches the empty string"},
+		{"an alternative that takes nobody", subject("a|"), "keyless.subjectRegExp matches the empty string"},
+		{"a bad expression for the issuer", keyless(v1alpha1.Keyless{IssuerRegExp: "(", Subject: "a"}), "keyless.issuerRegExp: error parsing regexp"},
+		{"an expression for the issuer that takes nobody", keyless(v1alpha1.Keyless{IssuerRegExp: "a?", Subject: "a"}), "keyless.issuerRegExp matches the empty string"},
+		{"a claim that certificates do not have", claims(map[string]string{"repository": "x"}), "claims.repository is not a certificate extension; known are issuer, "},
+		{"a claim in other capitals", claims(map[string]string{"SourceRepositoryURI": "x"}), "claims.SourceRepositoryURI is not a certificate extension"},
+		{"a claim without a name", claims(map[string]string{"": "x"}), "claims. is not a certificate extension"},
+		{"a claim without a value", claims(map[string]string{"sourceRepositoryURI": ""}), "claims.sourceRepositoryURI is empty"},
+		{"an empty key", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{}}, "key.pem: no PEM block found"},
+		{"a bad key", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem + pem}}, "key.pem: more than one PEM block"},
+		{"a log that is neither required nor not", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem, TransparencyLog: "no"}}, `key.transparencyLog is "no", not Required or NotRequired`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			obj := identity("release", tc.spec)
+			if err := policy.CheckIdentity(obj); err == nil || !strings.Contains(err.Error(), tc.because) {
+				t.Errorf("got %v, want it to say %q", err, tc.because)
+			}
+			set, report := policy.Compile(policy.Input{Identities: []v1alpha1.TrustedIdentity{obj}, Policies: []v1alpha1.ChartPolicy{requiring("acme", "release")}})
+			if report.Identities["release"] == nil || report.Policies["acme"] == nil {
+				t.Errorf("report: %+v", report)
+			}
+			wantBroken(t, set, podinfo, `TrustedIdentity "release" is invalid`)
+		})
+	}
+}
+
+// The names of claims are those of sigstore-go's certificate.Extensions, which package signature reports.
+func TestClaimsAreTheCertificatesExtensions(t *testing.T) {
+	t.Parallel()
+	var want []string
+	for field := range reflect.TypeFor[certificate.Extensions]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		want = append(want, name)
+	}
+	slices.Sort(want)
+	check := func(claim string) error {
+		spec := v1alpha1.TrustedIdentitySpec{Keyless: &v1alpha1.Keyless{Issuer: issuer, Subject: "a", Claims: map[string]string{claim: "x"}}}
+		return policy.CheckIdentity(identity("release", spec))
+	}
+	_, list, _ := strings.Cut(check("unknown").Error(), "known are ")
+	known := strings.Split(list, ", ")
+	slices.Sort(known)
+	if diff := cmp.Diff(want, known); diff != "" {
+		t.Errorf("claims (-certificate.Extensions +policy):\n%s", diff)
+	}
+	for _, claim := range want {
+		if err := check(claim); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTwoIdentitiesOfOneNameAreNobody(t *testing.T) {
+	t.Parallel()
+	set, report := policy.Compile(policy.Input{
+		Identities: []v1alpha1.TrustedIdentity{person("release"), person("other"), identity("release", person("eve").Spec)},
+		Policies:   []v1alpha1.ChartPolicy{requiring("acme", "release")},
+	})
+	if diff := cmp.Diff([]string{"release"}, slices.Collect(maps.Keys(report.Identities))); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	wantBroken(t, set, podinfo, "there are two TrustedIdentities of this name")
+	for _, signer := range []string{"release", "eve"} {
+		if accepted(t, set.For(locationOf(t, podinfo)), signature(t, signerNamed(signer))) {
+			t.Errorf("%s is accepted", signer)
+		}
+	}
+}
+
+// wantBroken: exactly one policy matches the chart; it denies it as invalid, and accepts nothing.
+func wantBroken(t *testing.T, set *policy.Set, location, because string) {
+	t.Helper()
+	policies := set.For(locationOf(t, location))
+	if len(policies) != 1 {
+		t.Fatalf("%q match %s", names(policies), location)
+	}
+	acceptance, denial := policies[0].Admissible(subjectOf(t, location, version(t, "1.0.0").At(digestOf(t, "a"))), noon)
+	if acceptance != nil || denial == nil || denial.Reason != verdict.PolicyInvalid || !strings.Contains(denial.Summary, because) {
+		t.Errorf("%s: got %+v, %+v, want it denied because %s", location, acceptance, denial, because)
+	}
+	if _, ok := policies[0].Accept(digestOf(t, "a"), []verdict.Evidence{signature(t, signerNamed("release"))}); ok {
+		t.Errorf("%s: accepted", location)
+	}
+	if _, ok := policies[0].Accept(chart.Digest{}, nil); ok {
+		t.Errorf("%s: nothing is accepted", location)
+	}
+}

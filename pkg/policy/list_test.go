@@ -1,0 +1,242 @@
+package policy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+const good = `
+- name: release
+  charts: [oci://ghcr.io/acme/**]
+  keyless: {issuer: https://issuer.example, subject: release@acme.example}
+`
+
+// A list that cannot be read as its author meant it denies every chart.
+func TestTheConfigMapIsReadStrictly(t *testing.T) {
+	t.Parallel()
+	entry := func(fields string) string { return good + "- {" + fields + "}\n" }
+	const who = "keyless: {issuer: a, subject: b}"
+	for _, tc := range []struct{ name, text, because string }{
+		{"a map for a list", "release: {charts: ['oci://x/**'], " + who + "}", "cannot unmarshal object"},
+		{"an empty map", "{}", "cannot unmarshal object"},
+		{"a text", "release", "cannot unmarshal string"},
+		{"a list of texts", "- release", "cannot unmarshal string"},
+		{"no YAML", "- {", "yaml:"},
+		{"a control character", "- \x00", "control characters are not allowed"},
+		{"an entry of nothing", good + "-\n", `entry 1 (""): name is empty`},
+		{"no name", entry("charts: ['oci://x/**'], " + who), `entry 1 (""): name is empty`},
+		{"no charts", entry("name: a, " + who), `entry 1 ("a"): charts is empty`},
+		{"empty charts", entry("name: a, charts: [], " + who), `entry 1 ("a"): charts is empty`},
+		{"charts that are no list", entry("name: a, charts: 'oci://x/**', " + who), "cannot unmarshal string"},
+		{"a chart that is empty", entry("name: a, charts: [''], " + who), "must start with oci:// or https://"},
+		{"a bad pattern behind a good one", entry("name: a, charts: ['oci://x/**', 'oci://x**'], " + who), "must stand alone between slashes"},
+		{"nobody", entry("name: a, charts: ['oci://x/**']"), "exactly one of keyless and key must be set"},
+		{"empty nobody", entry("name: a, charts: ['oci://x/**'], keyless: {}"), "exactly one of keyless.issuer"},
+		{"a person and a key", entry("name: a, charts: ['oci://x/**'], key: {pem: x}, " + who), "exactly one of keyless and key must be set"},
+		{"a bad key", entry("name: a, charts: ['oci://x/**'], key: {pem: x}"), "key.pem: no PEM block found"},
+		{"an unknown field", entry("name: a, charts: ['oci://x/**'], mode: Warn, " + who), `unknown field "[1].mode"`},
+		{"an unknown field of a person", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, trustRoot: c}"), `unknown field "[1].keyless.trustRoot"`},
+		{"a field in other capitals", entry("name: a, Charts: ['oci://x/**'], " + who), `unknown field "[1].Charts"`},
+		{"a second subject in other capitals, which the reader takes for a comment", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, Subject: eve, subject: b}"), `unknown field "[1].keyless.Subject"`},
+		{"a duplicate key", entry("name: a, name: b, charts: ['oci://x/**'], " + who), `key "name" already set in map`},
+		{"a duplicate key of a person", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, subject: c}"), `key "subject" already set in map`},
+		{"a duplicate name", good + good, `entry 1 ("release"): the name is used twice`},
+		{"a name that is a number", entry("name: 1, charts: ['oci://x/**'], " + who), "cannot unmarshal number"},
+		{"a claim that YAML takes for a truth value", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, claims: {buildTrigger: on}}"), "cannot unmarshal bool"},
+		{"an unknown claim", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, claims: {x: z}}"), "claims.x is not a certificate extension"},
+		{"two mistakes are both named", good + "- {name: a, " + who + "}\n- {charts: ['oci://x/**'], " + who + "}", `entry 1 ("a"): charts is empty; identities.yaml: entry 2 (""): name is empty`},
+		{"aliases that multiply", "- &a [x,x,x,x,x,x,x,x,x,x]\n- &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n- &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n- &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n- &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n- [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]", "excessive aliasing"},
+		{"very deep", strings.Repeat("[", 100_000), "exceeded max depth"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			wantBrokenList(t, tc.text, tc.because)
+		})
+	}
+}
+
+// wantBrokenList: the list denies every chart, whatever the custom resources say.
+func wantBrokenList(t *testing.T, text, because string) {
+	t.Helper()
+	err := policy.CheckConfigMap(text)
+	if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), "\n", "; "), because) {
+		t.Fatalf("got %v, want it to say %q", err, because)
+	}
+	set, report := policy.Compile(policy.Input{ConfigMap: &text})
+	if report.ConfigMap == nil {
+		t.Error("the report is silent")
+	}
+	for _, location := range []string{podinfo, "oci://x/y", "https://any.example/chart", "http://any.example/chart"} {
+		wantBroken(t, set, location, because)
+	}
+	set, _ = policy.Compile(policy.Input{ConfigMap: &text, Identities: people("release"), Policies: []v1alpha1.ChartPolicy{requiring("acme", "release")}})
+	if accepted(t, set.For(locationOf(t, podinfo)), signature(t, signerNamed("release"))) {
+		t.Error("accepted beside a good policy")
+	}
+}
+
+func TestTheConfigMapsEntriesFormOnePolicyForEachChart(t *testing.T) {
+	t.Parallel()
+	const text = `
+# Comments are fine.
+- name: release
+  charts: [oci://ghcr.io/acme/**, oci://docker.io/acme/*]
+  keyless: {issuer: https://issuer.example, subject: release@acme.example}
+- name: team
+  charts: [oci://ghcr.io/acme/team/*]
+  keyless:
+    issuer: https://issuer.example
+    subjectRegExp: (team|lead)@acme\.example
+- name: legacy
+  charts: [https://legacy.example/**]
+  keyless: {issuer: https://issuer.example, subject: release@acme.example}
+`
+	input := text
+	set := compile(t, policy.Input{ConfigMap: &input})
+	for _, tc := range []struct {
+		name, chart, signer string
+		want                bool
+	}{
+		{"the only entry about the chart", "oci://ghcr.io/acme/podinfo", "release", true},
+		{"an entry about other charts", "oci://ghcr.io/acme/podinfo", "team", false},
+		{"one of two entries", "oci://ghcr.io/acme/team/x", "release", true},
+		{"the other of two entries: either is enough", "oci://ghcr.io/acme/team/x", "lead", true},
+		{"a stranger", "oci://ghcr.io/acme/team/x", "eve", false},
+		{"the second pattern of an entry", "oci://docker.io/acme/x", "release", true},
+		{"no entry", "oci://ghcr.io/other/x", "release", false},
+		{"a registry that no entry names", "oci://evil.example/acme/podinfo", "release", false},
+	} {
+		policies := set.For(locationOf(t, tc.chart))
+		if got := accepted(t, policies, signature(t, signerNamed(tc.signer))); got != tc.want {
+			t.Errorf("%s: accepted: %v", tc.name, got)
+		}
+		if len(policies) > 1 {
+			t.Errorf("%s: %d policies", tc.name, len(policies))
+		}
+	}
+	team := set.For(locationOf(t, "oci://ghcr.io/acme/team/x"))[0]
+	const wants = `the identities ConfigMap wants a signature by release (subject release@acme.example, issuer https://issuer.example) or team (subject (team|lead)@acme\.example, issuer https://issuer.example)`
+	if diff := cmp.Diff(wants, team.Wants()); diff != "" {
+		t.Errorf("wants (-want +got):\n%s", diff)
+	}
+	if team.WarnOnly() {
+		t.Error("the list only warns")
+	}
+	for _, tc := range []struct {
+		name, location string
+		version        chart.Selector
+		want           verdict.Reason
+	}{
+		{"a range", "oci://ghcr.io/acme/team/x", version(t, "*"), verdict.NotPinned},
+		{"a version", "oci://ghcr.io/acme/team/x", version(t, "1.0.0"), ""},
+		{"a classic repository", "https://legacy.example/x", version(t, "1.0.0"), verdict.NotOCI},
+	} {
+		acceptance, denial := set.For(locationOf(t, tc.location))[0].Admissible(subjectOf(t, tc.location, tc.version), noon)
+		if acceptance != nil || (denial == nil) != (tc.want == "") || denial != nil && denial.Reason != tc.want {
+			t.Errorf("%s: got %+v, %+v, want %q", tc.name, acceptance, denial, tc.want)
+		}
+	}
+	if got := set.Covering(locationOf(t, "oci://ghcr.io/acme")); got != "the identities ConfigMap" {
+		t.Errorf("the repository is covered by %q", got)
+	}
+	if got := set.Covering(locationOf(t, "oci://ghcr.io/other")); got != "" {
+		t.Errorf("another repository is covered by %q", got)
+	}
+	if diff := cmp.Diff("0 policies, 3 identities in the ConfigMap", set.Summary()); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheConfigMapAndTheResourcesMustBothAccept(t *testing.T) {
+	t.Parallel()
+	text := good
+	set := compile(t, policy.Input{ConfigMap: &text, Identities: people("audit"), Policies: []v1alpha1.ChartPolicy{requiring("acme", "audit")}})
+	policies := set.For(locationOf(t, podinfo))
+	release, audit := signature(t, signerNamed("release")), signature(t, signerNamed("audit"))
+	got := []bool{accepted(t, policies, release), accepted(t, policies, audit), accepted(t, policies, release, audit)}
+	if diff := cmp.Diff([]bool{false, false, true}, got); diff != "" {
+		t.Errorf("by the one, the other, both (-want +got):\n%s", diff)
+	}
+}
+
+func TestAnEmptyConfigMapAllowsNothing(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "[]", "null", "# nothing yet\n"} {
+		set := compile(t, policy.Input{ConfigMap: &text})
+		if got := set.For(locationOf(t, podinfo)); got != nil || set.Covering(locationOf(t, podinfo)) != "" {
+			t.Errorf("%q is about something: %q", text, names(got))
+		}
+	}
+}
+
+func TestAHugeConfigMap(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	n := 0
+	for ; b.Len() < 1<<20; n++ { // the API server's limit
+		fmt.Fprintf(&b, "- {name: team-%d, charts: ['oci://ghcr.io/team-%d/**'], keyless: {issuer: i, subject: s%d}}\n", n, n, n)
+	}
+	text := b.String()
+	set := compile(t, policy.Input{ConfigMap: &text})
+	last := fmt.Sprint(n - 1)
+	e := signature(t, verdict.Signer{Issuer: "i", Subject: "s" + last})
+	if !accepted(t, set.For(locationOf(t, "oci://ghcr.io/team-"+last+"/x")), e) || accepted(t, set.For(locationOf(t, "oci://ghcr.io/team-0/x")), e) {
+		t.Errorf("not the last of %d entries", n)
+	}
+	text += "- {name: team-0, charts: ['oci://x/**'], keyless: {issuer: i, subject: s}}\n"
+	if err := policy.CheckConfigMap(text); err == nil || !strings.Contains(err.Error(), "the name is used twice") {
+		t.Errorf("a duplicate at the end: %v", err)
+	}
+}
+
+// FuzzConfigMap: what is refused denies every chart; what is read accepts nobody but the subjects that it holds.
+func FuzzConfigMap(f *testing.F) {
+	pem, _ := newKey(f)
+	for _, seed := range []string{
+		"", "[]", "null", "{}", "- {}", "-", good, good + good, good + "---\n" + good, "- {name: a, charts: ['oci://**'], keyless: {issuerRegExp: .+, subjectRegExp: .+}}",
+		"- {name: a, charts: ['https://a/**', 'oci://b/*'], keyless: {issuer: a, subject: b, claims: {buildTrigger: push}}}", "- {name: a, name: b}", "- &a {name: a}\n- *a", "\x00", "- !!binary x",
+		"- name: a\n  charts: ['oci://**']\n  key:\n    transparencyLog: NotRequired\n    pem: |\n      " + strings.ReplaceAll(pem, "\n", "\n      "),
+	} {
+		f.Add(seed, podinfo)
+	}
+	f.Fuzz(func(t *testing.T, text, location string) {
+		l, err := chart.ParseChart(location)
+		if err != nil {
+			l = locationOf(t, podinfo)
+		}
+		set, report := policy.Compile(policy.Input{ConfigMap: &text})
+		if (report.ConfigMap == nil) != (policy.CheckConfigMap(text) == nil) {
+			t.Fatal("the check and the compiler disagree")
+		}
+		policies := set.For(l)
+		if report.ConfigMap != nil {
+			if len(policies) != 1 {
+				t.Fatalf("a broken list does not match %v", l)
+			}
+			if acceptance, denial := policies[0].Admissible(verdict.Subject{Reference: chart.Reference{Location: l}}, noon); acceptance != nil || denial == nil || denial.Reason != verdict.PolicyInvalid {
+				t.Fatalf("a broken list does not deny %v: %+v", l, denial)
+			}
+		}
+		nobody := []verdict.Evidence{signature(t, verdict.Signer{}), {}, verdict.NewEvidence(chart.Digest{}, verdict.ChartSignature, verdict.Signer{})}
+		stranger := signature(t, verdict.Signer{Issuer: "https://stranger.example", Subject: "stranger@stranger.example"})
+		plain, _ := yaml.YAMLToJSON([]byte(text)) // without YAML's ways to hide a word
+		wild := strings.Contains(string(plain), "RegExp")
+		for _, p := range policies {
+			if _, ok := p.Accept(digestOf(t, "a"), nobody); ok {
+				t.Fatal("nobody is accepted")
+			}
+			if _, ok := p.Accept(digestOf(t, "a"), append(nobody, stranger)); ok && (!wild || report.ConfigMap != nil) {
+				t.Fatal("a stranger is accepted")
+			}
+		}
+	})
+}

@@ -1,0 +1,61 @@
+package source_test
+
+import (
+	"testing"
+
+	"github.com/chartgate/chartgate/pkg/source"
+)
+
+const (
+	helmSource   = `{repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1}`
+	nativeSource = `{repoURL: "oci://ghcr.io/acme/charts/podinfo", targetRevision: 6.7.1}`
+	gitSource    = `{repoURL: "https://github.com/acme/config.git", targetRevision: main, path: apps}`
+	evilSource   = `{repoURL: ghcr.io/evil, chart: x, targetRevision: 1.0.0}`
+
+	podinfoAt = ": oci://ghcr.io/acme/charts/podinfo:6.7.1 Version"
+	evilAt    = ": oci://ghcr.io/evil/x:1.0.0 Version"
+)
+
+func TestApplicationSpec(t *testing.T) {
+	spec := func(source string) string { return app("spec: {source: " + source + "}") }
+	const invalid = "spec.source: ReferenceInvalid"
+	denyGit := source.Options{DenyArgoGit: true}
+	check(t, []row{
+		{sentence: "a chart at a URL without a scheme is Helm-OCI", new: spec(helmSource), want: []string{"spec.source" + podinfoAt}},
+		{sentence: "a trailing slash of a Helm-OCI URL is refused", new: spec(`{repoURL: ghcr.io/acme/charts/, chart: podinfo, targetRevision: 6.7.1}`), want: []string{invalid}},
+		{sentence: "a trailing slash of a classic repository means nothing", new: spec(`{repoURL: "https://charts.acme.example/", chart: podinfo, targetRevision: 6.7.1}`), want: []string{"spec.source: https://charts.acme.example/podinfo:6.7.1 Version"}},
+		{sentence: "an oci:// URL is native", new: spec(nativeSource), want: []string{"spec.source" + podinfoAt}},
+		{sentence: "a native digest is pinned by it", new: spec(`{repoURL: "oci://ghcr.io/acme/charts/podinfo", targetRevision: "` + hex("a") + `"}`), want: []string{"spec.source: oci://ghcr.io/acme/charts/podinfo@" + hex("a") + " Digest"}},
+		{sentence: "a native tag with a digest deploys the digest", new: spec(`{repoURL: "oci://ghcr.io/acme/charts/podinfo", targetRevision: "6.7.1@` + hex("a") + `"}`), want: []string{"spec.source: oci://ghcr.io/acme/charts/podinfo:6.7.1@" + hex("a") + " Digest"}},
+		{sentence: "a Helm-OCI digest is refused, as by Argo CD", new: spec(`{repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: "` + hex("a") + `"}`), want: []string{invalid}},
+		{sentence: "a range floats", new: spec(`{repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: "6.x"}`), want: []string{"spec.source: oci://ghcr.io/acme/charts/podinfo:6.x Floating"}},
+		{sentence: "an empty targetRevision is refused", new: spec(`{repoURL: ghcr.io/acme/charts, chart: podinfo}`), want: []string{invalid}},
+		{sentence: "an https:// URL with a chart is a classic repository", new: spec(`{repoURL: "https://charts.acme.example", chart: podinfo, targetRevision: 6.7.1}`), want: []string{"spec.source: https://charts.acme.example/podinfo:6.7.1 Version"}},
+		{sentence: "a classic repository over plain HTTP is refused", new: spec(`{repoURL: "http://charts.acme.example", chart: podinfo, targetRevision: 6.7.1}`), want: []string{invalid}},
+		{sentence: "oci:// and chart together are ambiguous", new: spec(`{repoURL: "oci://ghcr.io/acme/charts/podinfo", chart: podinfo, targetRevision: 6.7.1}`), want: []string{invalid}},
+		{sentence: "OCI:// in upper case is no Git", new: spec(`{repoURL: "OCI://ghcr.io/acme/charts/podinfo", targetRevision: 6.7.1}`), want: []string{invalid}},
+		{sentence: "OCI:// in upper case with a chart is refused", new: spec(`{repoURL: "OCI://ghcr.io/acme/charts", chart: podinfo, targetRevision: 6.7.1}`), want: []string{invalid}},
+		{sentence: "a tag inside an oci:// URL, which Argo CD ignores, is refused", new: spec(`{repoURL: "oci://ghcr.io/acme/charts/podinfo:1.0.0", targetRevision: 6.7.1}`), want: []string{invalid}},
+		{sentence: "a digest inside an oci:// URL, which Argo CD ignores, is refused", new: spec(`{repoURL: "oci://ghcr.io/acme/charts/podinfo@` + hex("a") + `", targetRevision: 6.7.1}`), want: []string{invalid}},
+		{sentence: "a chart with a tag is refused", new: spec(`{repoURL: ghcr.io/acme/charts, chart: "podinfo:1.1.0", targetRevision: 6.7.1}`), want: []string{invalid}},
+		{sentence: "a chart that climbs out of its repository is refused", new: spec(`{repoURL: ghcr.io/acme/charts, chart: ../evil/podinfo, targetRevision: 6.7.1}`), want: []string{invalid}},
+		{sentence: "Git is outside the gate", new: spec(gitSource)},
+		{sentence: "Git over SSH is outside the gate", new: spec(`{repoURL: "git@github.com:acme/config.git", path: x}`)},
+		{sentence: "Git is denied where the admin says so", options: denyGit, new: spec(gitSource), want: []string{"spec.source: NotOCI"}},
+		{sentence: "a chart is no Git, whatever the admin says", options: denyGit, new: spec(helmSource), want: []string{"spec.source" + podinfoAt}},
+		{sentence: "from Git to a chart is news", old: spec(gitSource), new: spec(helmSource), want: []string{"spec.source" + podinfoAt}},
+		{sentence: "repeating is no news", old: spec(helmSource), new: app("spec: {project: x, syncPolicy: {automated: {}}, source: {repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1, helm: {values: x}}}\nstatus: {reconciledAt: now}")},
+		{sentence: "all sources are examined, Git left out",
+			new:  app("spec: {sources: [" + helmSource + ", " + gitSource + ", " + evilSource + "]}"),
+			want: []string{"spec.sources[0]" + podinfoAt, "spec.sources[2]" + evilAt}},
+		{sentence: "Git among sources is denied where the admin says so", options: denyGit, new: app("spec: {sources: [" + helmSource + ", " + gitSource + "]}"), want: []string{"spec.sources[0]" + podinfoAt, "spec.sources[1]: NotOCI"}},
+		{sentence: "source is examined though sources beat it", new: app("spec: {source: " + evilSource + ", sources: [" + helmSource + "]}"), want: []string{"spec.source" + evilAt, "spec.sources[0]" + podinfoAt}},
+		{sentence: "one more source is the only news", old: app("spec: {sources: [" + helmSource + "]}"), new: app("spec: {sources: [" + helmSource + ", " + evilSource + "]}"), want: []string{"spec.sources[1]" + evilAt}},
+		{sentence: "a source at another position is news", old: app("spec: {sources: [" + helmSource + ", " + evilSource + "]}"), new: app("spec: {sources: [" + evilSource + ", " + helmSource + "]}"), want: []string{"spec.sources[0]" + evilAt, "spec.sources[1]" + podinfoAt}},
+		{sentence: "the source to be hydrated is examined", new: app("spec: {sourceHydrator: {drySource: " + nativeSource + "}}"), want: []string{"spec.sourceHydrator.drySource" + podinfoAt}},
+		{sentence: "a hydrator without a dry source deploys nothing", new: app("spec: {sourceHydrator: {}}")},
+		{sentence: "Argo CD's own write of spec is examined", user: argoUser, new: spec(evilSource), want: []string{"spec.source" + evilAt}},
+		{sentence: "a vendor's status subresource is examined alike", subresource: "status", new: spec(helmSource), want: []string{"spec.source" + podinfoAt}},
+		{sentence: "an application without sources deploys nothing", new: app("spec: {}")},
+	})
+}

@@ -1,0 +1,112 @@
+package source_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/chartgate/chartgate/pkg/source"
+)
+
+var helmSpec = "spec: {source: " + helmSource + "}\n"
+
+// Each row was seen to deploy the attacker's content with Argo CD 3.2.1, from one
+// request by somebody who may edit Applications.
+func TestForgeries(t *testing.T) {
+	const benign = "operation: {sync: {revision: 6.7.1}}\n"
+	const running = "status: {operationState: {phase: Running, "
+	const operation = "operation.sync.source" + podinfoAt
+	const state = "status.operationState."
+	evilSync := "{sync: {source: " + evilSource + ", revision: 1.0.0}}"
+	check(t, []row{
+		{sentence: "1: a benign operation with another source in syncResult", old: app(helmSpec),
+			new:  app(helmSpec + benign + running + "operation: {sync: {revision: 6.7.1}}, syncResult: {source: " + evilSource + ", revision: 1.0.0}}}"),
+			want: []string{operation, state + "operation.sync.source" + podinfoAt, state + "syncResult.source" + evilAt, state + "operation.sync.source: oci://ghcr.io/acme/charts/podinfo:1.0.0 Version"}},
+		{sentence: "2: a benign operation with another source in the state's operation, and no syncResult", old: app(helmSpec),
+			new:  app(helmSpec + benign + running + "operation: " + evilSync + "}}"),
+			want: []string{operation, state + "operation.sync.source" + evilAt}},
+		{sentence: "3: a benign operation with a state that has finished and is retried", old: app(helmSpec),
+			new:  app(helmSpec + benign + running + `finishedAt: "2020-01-01T00:00:00Z", syncResult: {source: ` + helmSource + ", revision: 6.7.1}, operation: " + evilSync + "}}"),
+			want: []string{operation, state + "operation.sync.source" + evilAt, state + "syncResult.source" + podinfoAt, state + "operation.sync.source: oci://ghcr.io/evil/x:6.7.1 Version"}},
+		{sentence: "4: manifests in the state's operation", old: app(helmSpec),
+			new:  app(helmSpec + benign + running + "operation: {sync: {revision: 6.7.1, manifests: ['{}']}}}}"),
+			want: []string{operation, state + "operation.sync.source" + podinfoAt, state + "operation.sync.manifests: Unsupported"}},
+		{sentence: "5: the state first, for a benign operation in a second request", old: app(helmSpec),
+			new:  app(helmSpec + running + "operation: " + evilSync + "}}"),
+			want: []string{state + "operation.sync.source" + evilAt}},
+		{sentence: "6: an operation with another source than spec", old: app(helmSpec),
+			new:  app(helmSpec + "operation: " + evilSync),
+			want: []string{"operation.sync.source" + evilAt}},
+		{sentence: "7: an operation with manifests for a chart", old: app(helmSpec),
+			new:  app(helmSpec + "operation: {sync: {revision: 6.7.1, manifests: ['{}']}}"),
+			want: []string{operation, "operation.sync.manifests: Unsupported"}},
+		{sentence: "8: an application that is created with a forged operation or state",
+			new:  app(helmSpec + "operation: " + evilSync + "\n" + running + "operation: " + evilSync + ", syncResult: {source: " + evilSource + ", revision: 1.0.0}}}"),
+			want: []string{"spec.source" + podinfoAt, "operation.sync.source" + evilAt, state + "operation.sync.source" + evilAt, state + "syncResult.source" + evilAt}},
+	})
+}
+
+func TestOperation(t *testing.T) {
+	operation := func(sync string) string { return app(helmSpec + "operation: {sync: {" + sync + "}}") }
+	const at = "operation.sync.source: oci://ghcr.io/acme/charts/podinfo:"
+	native := "source: " + nativeSource
+	sources := "spec: {sources: [" + helmSource + ", " + gitSource + ", " + evilSource + "]}\n"
+	check(t, []row{
+		{sentence: "a sync deploys spec at its revision", old: app(helmSpec), new: operation("revision: 6.7.0"), want: []string{at + "6.7.0 Version"}},
+		{sentence: "a sync that repeats spec is examined all the same", old: app(helmSpec), new: operation("revision: 6.7.1"), want: []string{at + "6.7.1 Version"}},
+		{sentence: "a sync that says nothing is resolved later, unseen", old: app(helmSpec), new: operation(""), want: []string{at + "6.7.1 Floating"}},
+		{sentence: "a sync to a range floats", old: app(helmSpec), new: operation(`revision: "6.x"`), want: []string{at + "6.x Floating"}},
+		{sentence: "a sync whose retry takes whatever is newest is resolved later, unseen", old: app(helmSpec),
+			new: app(helmSpec + "operation: {retry: {refresh: true}, sync: {revision: 6.7.1}}"), want: []string{at + "6.7.1 Floating"}},
+		{sentence: "a sync that retries the same revision is pinned", old: app(helmSpec),
+			new: app(helmSpec + "operation: {retry: {limit: 5}, sync: {revision: 6.7.1}}"), want: []string{at + "6.7.1 Version"}},
+		{sentence: "turning the newest on in a running operation is news", old: operation("revision: 6.7.1"),
+			new: app(helmSpec + "operation: {retry: {refresh: true}, sync: {revision: 6.7.1}}"), want: []string{at + "6.7.1 Floating"}},
+		{sentence: "a native sync to a digest is pinned", old: app(helmSpec), new: operation(native + ", revision: \"" + hex("a") + "\""), want: []string{"operation.sync.source: oci://ghcr.io/acme/charts/podinfo@" + hex("a") + " Digest"}},
+		{sentence: "a sync of another source brings its own revision", old: app(helmSpec), new: operation("source: " + evilSource), want: []string{"operation.sync.source: oci://ghcr.io/evil/x:1.0.0 Floating"}},
+		{sentence: "an empty source means spec", old: app(helmSpec), new: operation("source: {}, revision: 6.7.0"), want: []string{at + "6.7.0 Version"}},
+		{sentence: "the same operation is no news", old: operation("revision: 6.7.1"), new: operation("revision: 6.7.1, prune: true")},
+		{sentence: "spec that changes below an operation changes the operation", old: operation("revision: 6.7.1"), new: app("spec: {source: {repoURL: ghcr.io/evil, chart: x, targetRevision: 1.0.0}}\noperation: {sync: {revision: 6.7.1}}"),
+			want: []string{"spec.source" + evilAt, "operation.sync.source: oci://ghcr.io/evil/x:6.7.1 Version"}},
+		{sentence: "clearing the operation is no news", old: operation("revision: 6.7.1"), new: app(helmSpec)},
+		{sentence: "an operation without a sync does nothing", old: app(helmSpec), new: app(helmSpec + "operation: {initiatedBy: {username: x}}")},
+		{sentence: "sources of a sync beat its source, and both are examined", old: app(helmSpec), new: operation("source: " + evilSource + ", revision: 1.0.0, sources: [" + helmSource + "], revisions: [6.7.1]"),
+			want: []string{"operation.sync.source" + evilAt, "operation.sync.sources[0]" + podinfoAt}},
+		{sentence: "revisions go with sources by position", old: app(sources),
+			new:  app(sources + "operation: {sync: {revisions: [6.7.0, main, 1.0.1]}}"),
+			want: []string{"operation.sync.sources[0]: oci://ghcr.io/acme/charts/podinfo:6.7.0 Version", "operation.sync.sources[2]: oci://ghcr.io/evil/x:1.0.1 Version"}},
+		{sentence: "too few revisions leave the last source to itself", old: app(sources),
+			new:  app(sources + "operation: {sync: {revisions: [6.7.0]}}"),
+			want: []string{"operation.sync.sources[0]: oci://ghcr.io/acme/charts/podinfo:6.7.0 Version", "operation.sync.sources[2]: oci://ghcr.io/evil/x:1.0.0 Floating"}},
+		{sentence: "a single revision does not pin several sources", old: app(sources),
+			new:  app(sources + "operation: {sync: {revision: 6.7.1}}"),
+			want: []string{"operation.sync.sources[0]: oci://ghcr.io/acme/charts/podinfo:6.7.1 Floating", "operation.sync.sources[2]: oci://ghcr.io/evil/x:1.0.0 Floating"}},
+		{sentence: "a sync of Git is outside the gate, with manifests too", new: app("spec: {source: " + gitSource + "}\noperation: {sync: {manifests: ['{}']}}")},
+		{sentence: "a sync of Git is denied where the admin says so", options: source.Options{DenyArgoGit: true}, old: app("spec: {source: " + gitSource + "}"),
+			new:  app("spec: {source: " + gitSource + "}\noperation: {sync: {revision: main, manifests: ['{}']}}"),
+			want: []string{"operation.sync.source: NotOCI", "operation.sync.manifests: Unsupported"}},
+		{sentence: "a chart in a sync of an application from Git is examined", old: app("spec: {source: " + gitSource + "}"),
+			new: app("spec: {source: " + gitSource + "}\noperation: {sync: {revision: 1.0.0, source: " + evilSource + "}}"), want: []string{"operation.sync.source" + evilAt}},
+		{sentence: "other manifests than before are news", old: operation("revision: 6.7.1, manifests: [a]"), new: operation("revision: 6.7.1, manifests: [a, b]"), want: []string{"operation.sync.manifests: Unsupported"}},
+		{sentence: "Argo CD's own operation is examined", user: argoUser, old: app(helmSpec), new: operation("revision: 6.7.1"), want: []string{at + "6.7.1 Version"}},
+	})
+}
+
+func TestOperationState(t *testing.T) {
+	state := func(s string) string { return app(helmSpec + "status: {operationState: {" + s + "}}") }
+	evil := "syncResult: {source: " + evilSource + ", revision: 1.0.0}"
+	const result = "status.operationState.syncResult."
+	check(t, []row{
+		{sentence: "Argo CD's record of a sync is left alone", user: argoUser, old: app(helmSpec), new: state(evil)},
+		{sentence: "Argo CD's record is left alone on creation", user: argoUser, new: app("status: {operationState: {" + evil + "}}")},
+		{sentence: "an editor's state is examined", old: app(helmSpec), new: state(evil), want: []string{result + "source" + evilAt}},
+		{sentence: "the state of a user whose name resembles Argo CD's is examined", user: otherUser, old: app(helmSpec), new: state(evil), want: []string{result + "source" + evilAt}},
+		{sentence: "a state that an editor leaves as it is is no news", old: state(evil), new: app(helmSpec + "metadata2: {}\nstatus: {reconciledAt: x, operationState: {message: x, " + evil + "}}")},
+		{sentence: "an editor who removes the state deploys nothing", old: state(evil), new: app(helmSpec)},
+		{sentence: "a result with an empty source means spec", old: app(helmSpec), new: state("syncResult: {source: {}, revision: 6.7.0}"), want: []string{result + "source: oci://ghcr.io/acme/charts/podinfo:6.7.0 Version"}},
+		{sentence: "a result with a source that has only a path is still Git", old: app(helmSpec), new: state("syncResult: {source: {path: x}, revision: 6.7.0}"), want: []string{result + "source: oci://ghcr.io/acme/charts/podinfo:6.7.0 Version"}},
+		{sentence: "a result without a revision is resolved later, unseen", old: app(helmSpec), new: state("syncResult: {source: " + evilSource + "}"), want: []string{result + "source: oci://ghcr.io/evil/x:1.0.0 Floating"}},
+		{sentence: "sources of a result go with its revisions", old: app(helmSpec), new: state(fmt.Sprintf("syncResult: {sources: [%s, %s], revisions: [6.7.0, 1.0.1]}", helmSource, evilSource)),
+			want: []string{result + "sources[0]: oci://ghcr.io/acme/charts/podinfo:6.7.0 Version", result + "sources[1]: oci://ghcr.io/evil/x:1.0.1 Version"}},
+		{sentence: "a state without operation or result does nothing", old: app(helmSpec), new: state("phase: Running")},
+	})
+}

@@ -27,7 +27,7 @@ type certificateFlags struct {
 }
 
 func (f *certificateFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.certificates, "certificates", "Files", "`Managed`: chartgate makes and rotates its certificate itself, in a Secret that is mounted at --cert-dir; Files: somebody else puts tls.crt and tls.key there")
+	flags.StringVar(&f.certificates, "certificates", "Files", "Managed: chartgate makes and rotates its certificate itself, in a Secret that is mounted at --cert-dir; Files: somebody else puts tls.crt and tls.key there")
 	flags.StringVar(&f.certDir, "cert-dir", "/tmp/certs", "`directory` with tls.crt and tls.key")
 	flags.StringVar(&f.certSecret, "certificate-secret", "chartgate-certificate", "`name` of the Secret of a managed certificate")
 	flags.StringVar(&f.webhookConfig, "webhook-configuration", "chartgate", "`name` of the ValidatingWebhookConfiguration that is told a managed certificate's CA")

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -28,6 +30,7 @@ type engineFlags struct {
 	plainHTTP      []string
 	argoGitSources string
 	missingSource  string
+	registryConfig string
 	// instrument wraps the way to registries, for metrics. It may be nil.
 	instrument func(http.RoundTripper) http.RoundTripper
 }
@@ -36,9 +39,10 @@ type engineFlags struct {
 // be asked again; the command line is asked once.
 func (f *engineFlags) register(flags *pflag.FlagSet, missingSource string) {
 	flags.StringVar(&f.trustedRoot, "trusted-root", "", "`file` with the Sigstore trusted root (trusted_root.json); without it only keys with transparencyLog: NotRequired can be trusted")
+	flags.StringVar(&f.registryConfig, "registry-config", "", "Docker configuration `file` with credentials for registries")
 	flags.StringArrayVar(&f.plainHTTP, "plain-http", nil, "registry `host[:port]` to be spoken to over plain HTTP (repeatable)")
-	flags.StringVar(&f.missingSource, "missing-source", missingSource, "`Defer` (admit with a warning: what is pulled later is verified) or Deny a HelmRelease or HelmChart whose source does not exist yet")
-	flags.StringVar(&f.argoGitSources, "argo-git-sources", "Allow", "`Allow` or Deny Argo CD sources that are Git repositories, which chartgate cannot verify")
+	flags.StringVar(&f.missingSource, "missing-source", missingSource, "Defer (admit with a warning: what is pulled later is verified) or Deny a HelmRelease or HelmChart whose source does not exist yet")
+	flags.StringVar(&f.argoGitSources, "argo-git-sources", "Allow", "Allow or Deny Argo CD sources that are Git repositories, which chartgate cannot verify")
 }
 
 // build checks the flags and makes the engine. The options are those that only a
@@ -61,7 +65,11 @@ func (f *engineFlags) build(policies gate.Policies, siblings source.Reader, opti
 	if err != nil {
 		return nil, err
 	}
-	client := registry.New(registry.Options{PlainHTTP: plainHTTP, Instrument: f.instrument})
+	credentials, err := f.credentials()
+	if err != nil {
+		return nil, err
+	}
+	client := registry.New(registry.Options{PlainHTTP: plainHTTP, Instrument: f.instrument, Credentials: credentials})
 	return newEngine(policies, siblings, client, verifier, options), nil
 }
 
@@ -85,6 +93,35 @@ func (f *engineFlags) verifier() (*signature.Verifier, error) {
 		return nil, fmt.Errorf("--trusted-root %s: %w", f.trustedRoot, err)
 	}
 	return verifier, nil
+}
+
+// credentials returns nil, which is anonymous, without --registry-config.
+func (f *engineFlags) credentials() (func(context.Context, string) (string, string, error), error) {
+	if f.registryConfig == "" {
+		return nil, nil
+	}
+	if _, err := os.Stat(f.registryConfig); err != nil {
+		return nil, fmt.Errorf("read --registry-config: %w", err)
+	}
+	return registry.DockerConfig(f.registryConfig), nil
+}
+
+// dockerConfig returns where docker login keeps credentials, "" if nobody has logged
+// in.
+func dockerConfig() string {
+	folder := os.Getenv("DOCKER_CONFIG")
+	if folder == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return ""
+		}
+		folder = filepath.Join(home, ".docker")
+	}
+	file := filepath.Join(folder, "config.json")
+	if _, err := os.Stat(file); err != nil {
+		return ""
+	}
+	return file
 }
 
 // choice reads a flag that is either the milder value or Deny, and reports whether

@@ -36,7 +36,9 @@ func newVerifyCommand() *cobra.Command {
 		Long: `Ask the gate about manifests or charts, without a cluster.
 
 Exit code 0: everything is admitted. 1: something is denied. 2: the gate could not
-be asked (usage, unreadable files, no object that chartgate gates).`,
+be asked (usage, unreadable files, no object that chartgate gates).
+
+Without --registry-config, the credentials of docker login are used.`,
 		Example: verifyExample,
 		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
@@ -67,6 +69,9 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	objects, err := toObjects(documents)
 	if err != nil {
 		return fmt.Errorf("read -f: %w", err)
+	}
+	if !cmd.Flags().Changed("registry-config") {
+		f.registryConfig = dockerConfig()
 	}
 	engine, err := f.build(policies, objects, source.Options{})
 	if err != nil {

@@ -175,6 +175,9 @@ func (s Selector) Floating() Selector {
 	return s
 }
 
+// Unseen reports whether s floats because its consumer resolves it again later.
+func (s Selector) Unseen() bool { return s.floats }
+
 // At returns the selector of a digest, in s's dialect.
 func (s Selector) At(digest Digest) Selector {
 	return Selector{kind: byDigest, dialect: s.dialect, text: digest.String(), digest: digest}

@@ -121,6 +121,8 @@ func (p *Policy) compileWaiver(spec v1alpha1.ChartPolicySpec) error {
 		return errors.New("exactly one of require and allowUnverified must be set")
 	case spec.Pinning != "":
 		return errors.New("pinning has no meaning with allowUnverified")
+	case spec.Mode == v1alpha1.ModeWarn:
+		return errors.New("with mode Warn, allowUnverified would never end")
 	case strings.TrimSpace(allow.Reason) == "":
 		return errors.New("allowUnverified.reason is empty")
 	}

@@ -47,7 +47,7 @@ func (r *repository) problem(ctx context.Context, what string, err error) error 
 		p.Detail = host + " has no " + what
 	case chart.KindUnauthorized:
 		p.Detail = host + " does not let chartgate read " + r.location.Path() + ": " + text
-		p.Next = "give chartgate credentials that may pull " + r.location.Path() + " from " + host +
+		p.Next = "give chartgate credentials (--registry-config) that may pull " + r.location.Path() + " from " + host +
 			"; if it should be public, check the name: registries also answer so where nothing exists"
 	default:
 		p.Detail = what + " could not be read: " + text

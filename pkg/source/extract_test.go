@@ -236,6 +236,7 @@ func TestFalseRepetitions(t *testing.T) {
 		want               []string
 	}{
 		{"a second spec, which counts", `{"spec":` + good + `}`, `{"spec":` + good + `,"spec":` + evil + `}`, evilUse},
+		{"a first spec, of which Go's decoder keeps what the second does not set", `{"spec":` + good + `}`, `{"spec":{"chartRef":{"kind":"Warehouse"}},"spec":` + good + `}`, []string{"spec.chartRef: Unsupported"}},
 		{"a second spec with an escaped name, which counts", `{"spec":` + good + `}`, `{"spec":` + good + `,"sp\u0065c":` + evil + `}`, evilUse},
 		{"a first spec with an escaped name and no other", `{"sp\u0065c":` + good + `}`, `{"sp\u0065c":` + evil + `}`, evilUse},
 		{"the old spec inside a string", `{"spec":` + good + `}`, `{"metadata":{"annotations":{"a":"\",\"spec\":{"}},"spec":` + evil + `}`, evilUse},

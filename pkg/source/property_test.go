@@ -231,7 +231,7 @@ func TestEveryStringThatSelectsAChart(t *testing.T) {
 	}
 }
 
-const randomPairs = 3000
+const randomPairs = 800
 
 // propertyCluster holds what random objects refer to.
 func propertyCluster(t testing.TB) *cluster {

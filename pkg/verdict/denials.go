@@ -41,14 +41,16 @@ func NotFromOCI(subject Subject, policies []string) Denial {
 
 // NotPinnedEnough denies a reference that floats more than a policy allows.
 func NotPinnedEnough(subject Subject, policy string, need chart.Pinning) Denial {
-	version := subject.Reference.Selector.String()
+	selector := subject.Reference.Selector
 	d := Denial{
 		Reason:  NotPinned,
-		Summary: fmt.Sprintf("%s is not pinned: %s", subject.Reference, floatingWhy(version, subject.Reference.Selector.Pinning())),
+		Summary: fmt.Sprintf("%s is not pinned: %s", subject.Reference, floatingWhy(selector)),
 		Policy:  []string{fmt.Sprintf("%s wants pinning %s", policy, need)},
 	}
-	switch need {
-	case chart.ByDigest:
+	switch {
+	case selector.Unseen():
+		d.Next = "sync to a concrete revision, as argocd app sync does, without retry.refresh"
+	case need == chart.ByDigest:
 		d.Next = "name the chart's digest (sha256:…): OCIRepository spec.ref.digest, or targetRevision of an Argo CD oci:// source"
 	default:
 		d.Next = "write one complete version, as in 1.2.3"
@@ -56,14 +58,16 @@ func NotPinnedEnough(subject Subject, policy string, need chart.Pinning) Denial 
 	return d
 }
 
-func floatingWhy(version string, pinning chart.Pinning) string {
+func floatingWhy(selector chart.Selector) string {
 	switch {
-	case pinning == chart.Version:
+	case selector.Unseen():
+		return "the sync names no revision, or one that a retry resolves anew, so Argo CD would look it up later, unseen"
+	case selector.Pinning() == chart.Version:
 		return "a tag can be moved to other content"
-	case version == "latest":
+	case selector.String() == "latest":
 		return `"latest" names other content tomorrow`
 	default:
-		return chart.Quote(version) + " is a range or a floating tag, and names other content tomorrow"
+		return chart.Quote(selector.String()) + " is a range or a floating tag, and names other content tomorrow"
 	}
 }
 
@@ -104,6 +108,9 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 		d.Reason = f.worst()
 		d.Summary = fmt.Sprintf("%s carries no signature that could be verified", subject.Chart())
 		d.Next = "sign the chart again with an allowed identity: cosign sign " + image
+		if d.Reason != SignatureInvalid {
+			d.Next = nextFor(d.Reason)
+		}
 	default:
 		d.Reason = SignatureMissing
 		d.Summary = fmt.Sprintf("%s has no signature", subject.Chart())
@@ -125,8 +132,8 @@ type Findings struct {
 func (f Findings) signers(statement Statement) []string {
 	var names []string
 	for _, e := range f.Evidence {
-		if e.Statement == statement && !slices.Contains(names, e.Signer.String()) {
-			names = append(names, e.Signer.String())
+		if name := e.Signer.describe(); e.Statement == statement && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	return names

@@ -24,6 +24,15 @@ func (s Signer) String() string {
 	return fmt.Sprintf("subject %s, issuer %s", s.Subject, s.Issuer)
 }
 
+// describe names the signer with the repository that the certificate was issued to,
+// by which two signers of one workflow differ.
+func (s Signer) describe() string {
+	if repository := s.Claims["sourceRepositoryURI"]; repository != "" && s.Key == "" {
+		return s.String() + ", sourceRepositoryURI " + repository
+	}
+	return s.String()
+}
+
 // Statement says what a signature is over.
 type Statement int
 

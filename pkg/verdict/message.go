@@ -44,13 +44,13 @@ func (v Verdict) Headline() string {
 	return headline
 }
 
-// Note renders v for an Event of at most limit bytes, with the hint that Flux
-// users need: a denied controller retries only after minutes.
-func (v Verdict) Note(limit int) string {
-	const hint = "\nOnce mended: kubectl annotate --overwrite the object reconcile.fluxcd.io/requestedAt=\"$(date +%s)\""
-	if v.Admits() {
+// Note renders v for an Event of at most limit bytes. With retry, it ends with the
+// hint that Flux users need: a denied controller tries again only after minutes.
+func (v Verdict) Note(limit int, retry bool) string {
+	if v.Admits() || !retry {
 		return clip(v.Message(), limit)
 	}
+	const hint = "\nOnce mended: kubectl annotate --overwrite the object reconcile.fluxcd.io/requestedAt=\"$(date +%s)\""
 	return clip(v.Message(), limit-len(hint)) + hint
 }
 

@@ -35,6 +35,9 @@ func TestMessages(t *testing.T) {
 	}
 	attestation := verdict.NewEvidence(subject.Digest, verdict.Attestation, verdict.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
 	byKey := verdict.NewEvidence(subject.Digest, verdict.ChartSignature, verdict.Signer{Key: "sha256:" + hexA})
+	from := func(repository string) verdict.Evidence {
+		return verdict.NewEvidence(subject.Digest, verdict.ChartSignature, verdict.Signer{Subject: "w", Issuer: "i", Claims: map[string]string{"sourceRepositoryURI": repository}})
+	}
 	rejected := func(reason verdict.Reason, detail string) *verdict.Rejection {
 		return &verdict.Rejection{Reason: reason, Detail: detail, Err: errors.New("raw")}
 	}
@@ -69,6 +72,13 @@ HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/
   found:    2 bundles, 1 legacy signature
   found:    signed by subject eve@evil.example, issuer https://issuer.example, key sha256:` + hexA + `
   next:     have the chart signed by an allowed identity, or ask the platform team to allow this one`},
+		{"signed by one workflow for two repositories", unsigned(subject, verdict.Findings{Bundles: 2, Evidence: []verdict.Evidence{from("https://github.com/acme/a"), from("https://github.com/acme/b"), from("https://github.com/acme/a")}}), `
+HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` is signed, but by nobody whom the policy allows
+  where:    spec.chart.spec
+  policy:   ` + wants + `
+  found:    2 bundles, 0 legacy signatures
+  found:    signed by subject w, issuer i, sourceRepositoryURI https://github.com/acme/a, subject w, issuer i, sourceRepositoryURI https://github.com/acme/b
+  next:     have the chart signed by an allowed identity, or ask the platform team to allow this one`},
 		{"nothing that could be verified", unsigned(subject, verdict.Findings{Bundles: 2, Rejections: []*verdict.Rejection{rejected(verdict.SignatureInvalid, "the certificate is not of a trusted authority"), rejected(verdict.SignatureInvalid, "the certificate is not of a trusted authority")}}), `
 HelmRelease apps/podinfo denied (SignatureInvalid): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` carries no signature that could be verified
   where:    spec.chart.spec
@@ -85,7 +95,7 @@ HelmRelease apps/podinfo denied (TrustRootUnavailable): oci://ghcr.io/acme/chart
   policy:   ` + wants + `
   found:    0 bundles, 7 legacy signatures
   found:    not usable: a, b, c, d, e and 2 more
-  next:     sign the chart again with an allowed identity: cosign sign ghcr.io/acme/charts/podinfo@sha256:` + hexA},
+  next:     ask the cluster's admin to give chartgate the trust root (trusted_root.json) that this signature needs`},
 		{"a failure outranks what was found", unsigned(subject, verdict.Findings{Bundles: 1, Evidence: []verdict.Evidence{signedBy(t, "eve@evil.example")}, Failure: &chart.Problem{Kind: chart.KindUnavailable, Detail: "ghcr.io does not answer", Next: "try again"}}), `
 HelmRelease apps/podinfo denied (RegistryUnavailable): ghcr.io does not answer
   where:    spec.chart.spec
@@ -112,6 +122,11 @@ HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6
   where:    spec.chart.spec
   policy:   acme-charts wants pinning Digest
   next:     name the chart's digest (sha256:…): OCIRepository spec.ref.digest, or targetRevision of an Argo CD oci:// source`},
+		{"a version that Argo CD looks up later", verdict.Deny(again, verdict.NotPinnedEnough(again, "acme-charts", chart.Version)), `
+HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7.1 is not pinned: the sync names no revision, or one that a retry resolves anew, so Argo CD would look it up later, unseen
+  where:    spec.chart.spec
+  policy:   acme-charts wants pinning Version
+  next:     sync to a concrete revision, as argocd app sync does, without retry.refresh`},
 		{"a waiver that is over", verdict.Deny(legacy, verdict.WaiverEnded(legacy, "legacy", "2027-01-31")), `
 HelmRelease apps/podinfo denied (NoPolicy): policy legacy allowed https://charts.legacy.example/podinfo:6.7.1 unverified until 2027-01-31, which is over
   where:    spec.chart.spec
@@ -127,7 +142,8 @@ HelmRelease apps/podinfo denied (ReferenceInvalid): targetRevision is empty
   next:     set it`},
 		{"an internal error", verdict.Deny(at("6.7.1"), verdict.FromError(errors.New("raw"))), `
 HelmRelease apps/podinfo denied (InternalError): chartgate failed while it decided; its log has the cause
-  where:    spec.chart.spec`},
+  where:    spec.chart.spec
+  next:     try again; if it stays so, ask the cluster's admin for chartgate's log`},
 		{"two policies", verdict.Deny(subject, verdict.Unsigned(subject, wants, verdict.Findings{}), verdict.BrokenPolicy(subject, "other", "require is empty")), `
 HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature
   where:    spec.chart.spec
@@ -138,7 +154,8 @@ HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/po
   policy:   other cannot be evaluated
   next:     ask the platform team to mend the policy; its Ready condition says the same`},
 		{"the zero verdict", verdict.Verdict{}, `
- denied (InternalError): chartgate failed while it decided; its log has the cause`},
+ denied (InternalError): chartgate failed while it decided; its log has the cause
+  next:     try again; if it stays so, ask the cluster's admin for chartgate's log`},
 		{"a warning", verdict.Warn(subject, []verdict.Denial{verdict.Unsigned(subject, wants, verdict.Findings{})}, nil), `
 HelmRelease apps/podinfo admitted in Warn mode (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature
   where:    spec.chart.spec
@@ -154,7 +171,8 @@ HelmRelease apps/podinfo admitted for now (SourceNotFound): HelmRepository apps/
 		{"an admission", verdict.Admit(subject, []verdict.Acceptance{{Policy: "acme-charts", Identity: "acme-release", Evidence: signedBy(t, "release@acme.example")}}), `
 HelmRelease apps/podinfo admitted`},
 		{"an object without a namespace", verdict.Deny(verdict.Subject{Kind: "Application", Name: "x"}), `
-Application x denied (InternalError): chartgate failed while it decided; its log has the cause`},
+Application x denied (InternalError): chartgate failed while it decided; its log has the cause
+  next:     try again; if it stays so, ask the cluster's admin for chartgate's log`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -285,7 +303,7 @@ func TestHostileInputGivesAShortMessage(t *testing.T) {
 					wantText(t, v.Message(), 4096, "\n")
 					wantText(t, v.Headline(), 4096, "")
 					wantText(t, v.Warning(), 4096, "")
-					wantText(t, v.Note(1024), 1024, "\n")
+					wantText(t, v.Note(1024, true), 1024, "\n")
 				}
 			})
 		}
@@ -307,15 +325,18 @@ func TestANoteTellsHowToRetry(t *testing.T) {
 	t.Parallel()
 	denied := verdict.Deny(resolved(t))
 	const hint = "\nOnce mended: kubectl annotate --overwrite the object reconcile.fluxcd.io/requestedAt=\"$(date +%s)\""
-	if diff := cmp.Diff(denied.Message()+hint, denied.Note(1024)); diff != "" {
+	if diff := cmp.Diff(denied.Message()+hint, denied.Note(1024, true)); diff != "" {
 		t.Errorf("note (-want +got):\n%s", diff)
 	}
-	cut := denied.Note(200)
+	if diff := cmp.Diff(denied.Message(), denied.Note(1024, false)); diff != "" {
+		t.Errorf("where nobody retries (-want +got):\n%s", diff)
+	}
+	cut := denied.Note(200, true)
 	if len(cut) != 200 || !strings.HasSuffix(cut, "…"+hint) || !strings.HasPrefix(cut, "HelmRelease apps/podinfo denied (") {
 		t.Errorf("cut: %q", cut)
 	}
 	covered := verdict.Cover(resolved(t), "acme")
-	if diff := cmp.Diff(covered.Message(), covered.Note(1024)); diff != "" {
+	if diff := cmp.Diff(covered.Message(), covered.Note(1024, true)); diff != "" {
 		t.Errorf("of an admission (-want +got):\n%s", diff)
 	}
 }

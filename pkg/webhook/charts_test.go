@@ -59,6 +59,7 @@ func TestRequests(t *testing.T) {
 		}), denied("SignatureMissing spec.chart.spec")},
 		{"an update without an old object is denied", change(update(t, old, old, ""), func(r *admissionv1.AdmissionRequest) { r.OldObject.Raw = nil }), denied("Unsupported")},
 		{"a deletion is no operation of ours", change(good, func(r *admissionv1.AdmissionRequest) { r.Operation = admissionv1.Delete }), denied("Unsupported")},
+		{"a deletion with an object and an old one is no operation of ours", change(update(t, old, old, ""), func(r *admissionv1.AdmissionRequest) { r.Operation = admissionv1.Delete }), denied("Unsupported")},
 		{"a connection is no operation of ours", change(good, func(r *admissionv1.AdmissionRequest) { r.Operation = admissionv1.Connect }), denied("Unsupported")},
 		{"no operation is denied", change(good, func(r *admissionv1.AdmissionRequest) { r.Operation = "" }), denied("Unsupported")},
 		{"an operation in lower case is denied", change(good, func(r *admissionv1.AdmissionRequest) { r.Operation = "create" }), denied("Unsupported")},

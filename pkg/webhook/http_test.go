@@ -1,11 +1,13 @@
 package webhook_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
@@ -13,13 +15,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
 // post sends a body to the handler as the API server does, and reads the answer.
 func post(t *testing.T, handler admission.Handler, contentType, body string) admissionv1.AdmissionReview {
 	t.Helper()
-	req := httptest.NewRequest(http.MethodPost, "/validate-charts?timeout=10s", strings.NewReader(body))
+	return postWithin(t, "10s", handler, contentType, body)
+}
+
+func postWithin(t *testing.T, timeout string, handler admission.Handler, contentType, body string) admissionv1.AdmissionReview {
+	t.Helper()
+	req := httptest.NewRequest(http.MethodPost, "/validate-charts?timeout="+timeout, strings.NewReader(body))
 	if body == "" {
 		req.Body = http.NoBody
 	}
@@ -84,6 +93,37 @@ func TestReviews(t *testing.T) {
 			}
 			if got.Allowed && review.Response.UID != "1" {
 				t.Errorf("the answer is to request %q", review.Response.UID)
+			}
+		})
+	}
+}
+
+// Our own denial must arrive while the API server still listens, whatever hangs.
+func TestWhateverHangs(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		hang     func(*world)
+	}{
+		{"a registry that does not listen to its context", func(w *world) {
+			w.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
+				<-t.Context().Done()
+				return chart.Resolved{}, nil
+			}
+		}},
+		{"an API server", func(w *world) {
+			w.read = func(ctx context.Context, _ source.ID) ([]source.Object, error) { <-ctx.Done(); return nil, ctx.Err() }
+		}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			w := newWorld(t, repositories())
+			c.hang(w)
+			started := time.Now()
+			review := postWithin(t, "100ms", w.charts(t, 8), "application/json", reviewOf(t, "v1", create(t, helmRelease("podinfo", "acme"))))
+			if diff := cmp.Diff(denied("Timeout spec.chart.spec"), saidBy(admission.Response{AdmissionResponse: *review.Response})); diff != "" {
+				t.Error(diff)
+			}
+			if took := time.Since(started); took > 10*time.Second {
+				t.Errorf("the answer took %s", took)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 
+	argo "github.com/argoproj/argo-cd/v2/pkg/apis/application"
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -40,14 +41,14 @@ func (n *Notices) send(ctx context.Context, usersOf func(context.Context, source
 	}
 	for _, d := range found.dependents {
 		if !d.verdict.Admits() {
-			n.event(d.object, d.verdict)
+			n.event(d.object, true, d.verdict)
 		}
 	}
 	for _, v := range found.verdicts {
 		if v.Admits() && !v.Warned() {
 			continue
 		}
-		n.event(write.Object, v)
+		n.event(write.Object, write.Old != nil, v)
 		if v.Admits() {
 			continue
 		}
@@ -56,13 +57,16 @@ func (n *Notices) send(ctx context.Context, usersOf func(context.Context, source
 			logr.FromContextOrDiscard(ctx).Error(err, "the releases that use a denied source were not told", "source", write.ID.String())
 		}
 		for _, user := range users {
-			n.event(user, v)
+			n.event(user, true, v)
 		}
 	}
 }
 
-func (n *Notices) event(on source.Object, v verdict.Verdict) {
-	n.events.Eventf(referenceTo(on), nil, corev1.EventTypeWarning, string(v.Reason()), "Admit", "%s", v.Note(maxNote))
+// event tells people on an object. What does not exist yet cannot be annotated, and
+// Argo CD knows no annotation of Flux's.
+func (n *Notices) event(on source.Object, exists bool, v verdict.Verdict) {
+	retry := exists && on.Group != argo.Group
+	n.events.Eventf(referenceTo(on), nil, corev1.EventTypeWarning, string(v.Reason()), "Admit", "%s", v.Note(maxNote, retry))
 }
 
 // referenceTo names an object as Events do: with its UID, by which kubectl describe

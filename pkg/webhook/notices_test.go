@@ -85,7 +85,7 @@ func TestNotes(t *testing.T) {
   where:    spec.chart.spec
   policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/unsigned@` + hex("a") + hint,
+  next:     cosign sign ghcr.io/acme/unsigned@` + hex("a"),
 	}}
 	if diff := cmp.Diff(want, w.events); diff != "" {
 		t.Error(diff)
@@ -99,8 +99,8 @@ func TestNotesAreBounded(t *testing.T) {
 		sentence string
 		req      admission.Request
 	}{
-		{"a denial", create(t, object("Application", "argocd/"+long, "spec: {source: {repoURL: ghcr.io/acme, chart: "+long+`, targetRevision: "`+strings.Repeat("1.x || ", 30)+`2"}}`))},
-		{"a denial with per cent signs", create(t, object("Application", "argocd/"+long, "spec: {source: {repoURL: ghcr.io/acme, chart: \""+strings.Repeat("%s", 100)+`", targetRevision: "`+strings.Repeat("%d", 100)+`"}}`))},
+		{"a denial", update(t, object("HelmChart", "apps/"+long, "spec: {}"), object("HelmChart", "apps/"+long, "spec: {chart: "+long+", sourceRef: {kind: "+strings.Repeat("X", 900)+"}}"), "")},
+		{"a denial with per cent signs", update(t, object("HelmChart", "apps/"+long, "spec: {}"), object("HelmChart", "apps/"+long, "spec: {chart: x, sourceRef: {kind: \""+strings.Repeat("%s", 300)+`"}}`), "")},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			w := newWorld(t, "")

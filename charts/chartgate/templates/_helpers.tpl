@@ -32,7 +32,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{/* The ConfigMap that holds trusted_root.json; empty for the public-good root. */}}
+{{/* The ConfigMap that holds trusted_root.json; empty without one. */}}
 {{- define "chartgate.trustedRootConfigMap" -}}
 {{- if .Values.trustedRoot.json }}chartgate-trusted-root
 {{- else }}{{ .Values.trustedRoot.existingConfigMap }}

@@ -33,6 +33,7 @@ type ChartPolicy struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.require) != has(self.allowUnverified)",message="exactly one of require and allowUnverified must be set"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowUnverified) || !has(self.pinning)",message="pinning has no meaning with allowUnverified"
+// +kubebuilder:validation:XValidation:rule="!has(self.allowUnverified) || !has(self.mode) || self.mode != 'Warn'",message="with mode Warn, allowUnverified would never end"
 type ChartPolicySpec struct {
 	// Match says which charts the policy is about.
 	// +required
@@ -52,7 +53,7 @@ type ChartPolicySpec struct {
 	// +optional
 	Pinning Pinning `json:"pinning,omitempty"`
 	// Mode is Enforce, or Warn to admit what the policy does not accept with a
-	// warning, a log line and a metric.
+	// warning, an Event, a log line and a metric.
 	// +kubebuilder:default=Enforce
 	// +optional
 	Mode Mode `json:"mode,omitempty"`

@@ -201,12 +201,13 @@ func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Po
 			tally.deny(p, *wanting(p, err))
 			continue
 		}
-		acceptance, ok := p.Accept(resolved.Digest, findings.Evidence)
+		accepted, ok := p.Accept(resolved.Digest, findings.Evidence)
 		if !ok {
+			findings.Partly = len(accepted) > 0
 			tally.deny(p, verdict.Unsigned(tally.subject, p.Wants(), findings))
 			continue
 		}
-		tally.accept(acceptance)
+		tally.accept(accepted...)
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 
 // checkPulled compares the artifact that a source serves with the chart that was
 // verified. An artifact is accepted when its digest proves it, whoever wrote it;
-// one that cannot be proven, because the source repackages the chart, only on the
-// source controller's own word.
+// one that cannot be proven, because the source repackages the chart or digests it
+// otherwise, only on the source controller's own word.
 func checkPulled(pulled *source.Pulled, resolved chart.Resolved) error {
 	switch {
 	case pulled == nil:
@@ -19,9 +19,9 @@ func checkPulled(pulled *source.Pulled, resolved chart.Resolved) error {
 		return mismatch("the artifact was pulled as %s, but the verified chart is %s", pulled.Manifest, resolved.Digest)
 	case !pulled.Archive.IsZero() && pulled.Archive == resolved.Layer:
 		return nil
-	case pulled.Repackaged && pulled.Vouched:
+	case pulled.Incomparable && pulled.Vouched:
 		return nil
-	case pulled.Repackaged:
+	case pulled.Incomparable:
 		return unproven()
 	default:
 		return mismatch("the artifact's digest is %s, but the verified chart's archive is %s", or(pulled.Archive), resolved.Layer)

@@ -13,7 +13,7 @@ type tally struct {
 	warnings []verdict.Denial // by policies in mode Warn
 }
 
-func (t *tally) accept(a verdict.Acceptance) { t.accepted = append(t.accepted, a) }
+func (t *tally) accept(a ...verdict.Acceptance) { t.accepted = append(t.accepted, a...) }
 
 func (t *tally) deny(by *policy.Policy, d verdict.Denial) {
 	if by.WarnOnly() {

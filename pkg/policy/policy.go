@@ -213,19 +213,18 @@ func (p *Policy) Admissible(subject verdict.Subject, now time.Time) (*verdict.Ac
 }
 
 // Accept judges evidence about the chart with the digest. Every requirement needs
-// a signature by one of its identities; without that, ok is false.
-func (p *Policy) Accept(digest chart.Digest, evidence []verdict.Evidence) (accepted verdict.Acceptance, ok bool) {
-	if p.broken != "" || p.waiver != nil || len(p.require) == 0 {
-		return verdict.Acceptance{}, false
+// a signature by one of its identities. It returns an acceptance for each that has
+// one; only if all have one, and there is one at least, does the policy accept.
+func (p *Policy) Accept(digest chart.Digest, evidence []verdict.Evidence) (accepted []verdict.Acceptance, ok bool) {
+	if p.broken != "" || p.waiver != nil {
+		return nil, false
 	}
 	for _, anyOf := range p.require {
-		id, proof, found := findSigner(anyOf, digest, evidence)
-		if !found {
-			return verdict.Acceptance{}, false
+		if id, proof, found := findSigner(anyOf, digest, evidence); found {
+			accepted = append(accepted, verdict.Acceptance{Policy: p.name, Identity: id.name, Evidence: proof})
 		}
-		accepted = verdict.Acceptance{Policy: p.name, Identity: id.name, Evidence: proof}
 	}
-	return accepted, true
+	return accepted, len(accepted) == len(p.require) && len(accepted) > 0
 }
 
 func findSigner(anyOf []identity, digest chart.Digest, evidence []verdict.Evidence) (identity, verdict.Evidence, bool) {

@@ -91,14 +91,14 @@ func TestEvidenceThatIsNoSignatureOfTheChart(t *testing.T) {
 			if ok != tc.want {
 				t.Fatalf("accepted: %v", ok)
 			}
-			want := verdict.Acceptance{}
+			var want []verdict.Acceptance
 			if ok {
-				want = verdict.Acceptance{Policy: "acme", Identity: "release", Evidence: tc.evidence[len(tc.evidence)-1]}
+				want = []verdict.Acceptance{{Policy: "acme", Identity: "release", Evidence: tc.evidence[len(tc.evidence)-1]}}
 			}
 			if diff := cmp.Diff(want, acceptance, cmp.AllowUnexported(verdict.Evidence{}), cmpopts.EquateComparable(chart.Digest{})); diff != "" {
 				t.Errorf("acceptance (-want +got):\n%s", diff)
 			}
-			if v := verdict.Admit(verdict.Subject{Digest: tc.about}, []verdict.Acceptance{acceptance}); v.Admits() != tc.want {
+			if v := verdict.Admit(verdict.Subject{Digest: tc.about}, acceptance); v.Admits() != tc.want {
 				t.Errorf("a verdict made of it: %v", v)
 			}
 		})

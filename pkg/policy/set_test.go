@@ -264,8 +264,13 @@ func TestNobodyElseIsAccepted(t *testing.T) {
 			if ok != want {
 				t.Fatalf("accepted: %v\nidentities: %s\nrequire: %+v\nevidence: %+v", ok, describe(specs), obj.Spec.Require, evidence)
 			}
-			if ok && !(acceptance.Evidence.Signs(digest) && isBy(specs[acceptance.Identity], acceptance.Evidence, pems, keys)) {
-				t.Fatalf("accepted by %+v", acceptance)
+			if ok && len(acceptance) != len(obj.Spec.Require) {
+				t.Fatalf("%d acceptances for %d requirements", len(acceptance), len(obj.Spec.Require))
+			}
+			for _, a := range acceptance {
+				if !(a.Evidence.Signs(digest) && isBy(specs[a.Identity], a.Evidence, pems, keys)) {
+					t.Fatalf("accepted by %+v", a)
+				}
 			}
 		}
 	}

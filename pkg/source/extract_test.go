@@ -197,7 +197,7 @@ func TestMissingSources(t *testing.T) {
 		"a HelmChart":                                  {"spec: SourceNotFound, deferred"},
 		"a HelmChart's artifact":                       {"status.artifact: SourceNotFound"},
 		"an OCIRepository":                             {"spec.ref: oci://ghcr.io/acme/charts/podinfo:1.0.0 Version, maybe"},
-		"an OCIRepository's artifact":                  {"status.artifact: oci://ghcr.io/acme/charts/podinfo:latest Floating, maybe, pulled a/b repackaged"},
+		"an OCIRepository's artifact":                  {"status.artifact: oci://ghcr.io/acme/charts/podinfo:latest Floating, maybe, pulled a/b incomparable"},
 	}
 	rows := refs()
 	for i := range rows {

@@ -125,8 +125,8 @@ func show(u source.Use) string {
 	}
 	if p := u.Pulled; p != nil && u.Problem == nil {
 		b.WriteString(", pulled " + strings.Join([]string{digit(p.Manifest), digit(p.Archive)}, "/"))
-		if p.Repackaged {
-			b.WriteString(" repackaged")
+		if p.Incomparable {
+			b.WriteString(" incomparable")
 		}
 		if p.Vouched {
 			b.WriteString(" vouched")

@@ -146,7 +146,7 @@ func (c chartArtifactClaim) use(ctx context.Context, e *Extractor) Use {
 
 func (c chartArtifactClaim) pulled() (Pulled, error) {
 	archive, err := c.archive()
-	return Pulled{Archive: archive, Repackaged: c.repackaged, Vouched: c.vouched}, err
+	return Pulled{Archive: archive, Incomparable: c.repackaged || archive.IsZero(), Vouched: c.vouched}, err
 }
 
 // pulledByHelmChart follows a HelmChart that a release refers to. Its artifact was

@@ -69,6 +69,10 @@ type ociClaim struct {
 // must tell.
 func (c ociClaim) use(ctx context.Context, e *Extractor) Use {
 	use := Use{Field: c.field}
+	if _, err := c.location(e); err != nil {
+		use.Field, use.Problem = "spec.url", err
+		return use
+	}
 	used, err := c.usedAsChart(ctx, e)
 	if err != nil {
 		use.Problem = err
@@ -80,18 +84,23 @@ func (c ociClaim) use(ctx context.Context, e *Extractor) Use {
 }
 
 func (c ociClaim) reference(e *Extractor) (chart.Reference, error) {
-	location, err := chart.ParseChart(c.url)
+	location, err := c.location(e)
 	if err != nil {
-		return chart.Reference{}, err
-	}
-	if !location.IsOCI() {
-		return chart.Reference{}, chart.Invalid("spec.url %s does not start with oci://", location)
-	}
-	if err := e.checkTransport(location, c.insecure, "spec.insecure"); err != nil {
 		return chart.Reference{}, err
 	}
 	selector, err := chart.ParseFluxRef(c.ref)
 	return chart.Reference{Location: location, Selector: selector}, err
+}
+
+func (c ociClaim) location(e *Extractor) (chart.Location, error) {
+	location, err := chart.ParseChart(c.url)
+	if err != nil {
+		return chart.Location{}, err
+	}
+	if !location.IsOCI() {
+		return chart.Location{}, chart.Invalid("spec.url %s does not start with oci://", location)
+	}
+	return location, e.checkTransport(location, c.insecure, "spec.insecure")
 }
 
 // usedAsChart looks for a HelmRelease, in any namespace, whose chartRef is this
@@ -153,7 +162,7 @@ func (c ociArtifactClaim) pulled() (Pulled, error) {
 		return Pulled{}, err
 	}
 	archive, err := c.archive()
-	return Pulled{Manifest: manifest, Archive: archive, Repackaged: c.repackaged, Vouched: c.vouched}, err
+	return Pulled{Manifest: manifest, Archive: archive, Incomparable: c.repackaged || archive.IsZero(), Vouched: c.vouched}, err
 }
 
 // pulledByOCIRepository follows an OCIRepository that a release refers to. Its

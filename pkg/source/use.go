@@ -66,9 +66,9 @@ type Pulled struct {
 	// Archive is the digest of the archive that consumers download and check; zero
 	// if it is of another algorithm than sha256.
 	Archive chart.Digest
-	// Repackaged is set where the source makes an archive of its own, so that
-	// Archive cannot equal the chart's layer.
-	Repackaged bool
+	// Incomparable is set where Archive cannot equal the digest of the chart's layer:
+	// the source makes an archive of its own, or takes digests of another algorithm.
+	Incomparable bool
 	// Vouched is set where the source controller itself wrote the artifact. Status
 	// is not only the controllers' to write: Flux's flux-edit role lets editors of a
 	// namespace write it. Without this, Archive must be proven.

@@ -90,8 +90,8 @@ func BrokenPolicy(subject Subject, policy, problem string) Denial {
 	}
 }
 
-// Unsigned denies a chart of whose material nothing satisfied a policy. The
-// findings tell which of the reasons it is.
+// Unsigned denies a chart whose material does not satisfy a policy. The findings tell
+// which of the reasons it is.
 func Unsigned(subject Subject, wants string, f Findings) Denial {
 	d := Denial{Policy: []string{wants}, Found: f.lines()}
 	image := subject.Reference.Location.Host() + "/" + subject.Reference.Location.Path() + "@" + subject.Digest.String()
@@ -100,6 +100,10 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 		d = FromError(f.Failure)
 		d.Policy, d.Found = []string{wants}, f.lines()
 		return d
+	case f.Partly:
+		d.Reason = IdentityNotAllowed
+		d.Summary = fmt.Sprintf("%s is signed by some whom the policy wants, but not by all", subject.Chart())
+		d.Next = "have the chart signed by the others too: cosign sign " + image
 	case len(f.signers(ChartSignature)) > 0:
 		d.Reason = IdentityNotAllowed
 		d.Summary = fmt.Sprintf("%s is signed, but by nobody whom the policy allows", subject.Chart())
@@ -124,6 +128,8 @@ type Findings struct {
 	Bundles, Legacy int // pieces of material looked at
 	Evidence        []Evidence
 	Rejections      []*Rejection
+	// Partly is set where the policy wants several signatures and has some of them.
+	Partly bool
 	// Failure is why not everything could be looked at. It outranks every other
 	// finding: what was not seen may have been the good signature.
 	Failure error

@@ -94,22 +94,23 @@ func TestNotes(t *testing.T) {
 
 // The API server refuses longer notes. What is cut is the message, not the hint.
 func TestNotesAreBounded(t *testing.T) {
-	long := strings.Repeat("x", 200)
+	long := strings.Repeat("x", 240)
+	unsigned := fmt.Sprintf("spec: {chart: {spec: {chart: %s/unsigned, version: 1.0.0-%s, sourceRef: {kind: HelmRepository, name: acme}}}}", long[:180], long[:100])
 	for _, c := range []struct {
-		sentence string
-		req      admission.Request
+		sentence, cut string
+		req           admission.Request
 	}{
-		{"a denial", update(t, object("HelmChart", "apps/"+long, "spec: {}"), object("HelmChart", "apps/"+long, "spec: {chart: "+long+", sourceRef: {kind: "+strings.Repeat("X", 900)+"}}"), "")},
-		{"a denial with per cent signs", update(t, object("HelmChart", "apps/"+long, "spec: {}"), object("HelmChart", "apps/"+long, "spec: {chart: x, sourceRef: {kind: \""+strings.Repeat("%s", 300)+`"}}`), "")},
+		{"a denial", "…", update(t, object("HelmRelease", "apps/"+long, "spec: {}"), object("HelmRelease", "apps/"+long, unsigned), "")},
+		{"a denial with per cent signs", "", update(t, object("HelmChart", "apps/"+long, "spec: {}"), object("HelmChart", "apps/"+long, "spec: {chart: x, sourceRef: {kind: \""+strings.Repeat("%s", 300)+`"}}`), "")},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			w := newWorld(t, "")
+			w := newWorld(t, repositories())
 			w.charts(t, 8).Handle(t.Context(), c.req)
 			if len(w.events) != 1 {
 				t.Fatalf("%d events", len(w.events))
 			}
 			note := w.events[0].Note
-			if len(note) > maxNote || !strings.HasSuffix(note, hint) || strings.Contains(note, "MISSING") {
+			if len(note) > maxNote || !strings.HasSuffix(note, c.cut+hint) || strings.Contains(note, "MISSING") {
 				t.Errorf("%d bytes: %s", len(note), note)
 			}
 		})

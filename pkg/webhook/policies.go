@@ -27,6 +27,7 @@ type Policies struct {
 func (p *Policies) Handle(_ context.Context, req admission.Request) admission.Response {
 	var warnings []string
 	var err error
+	field := "spec"
 	switch req.Kind.Kind {
 	case "TrustedIdentity":
 		err = check(req, policy.CheckIdentity)
@@ -39,6 +40,7 @@ func (p *Policies) Handle(_ context.Context, req admission.Request) admission.Re
 			return policy.CheckPolicy(obj)
 		})
 	case "ConfigMap":
+		field = "data[" + policy.IdentitiesKey + "]"
 		err = check(req, func(obj corev1.ConfigMap) error {
 			text, ok := obj.Data[policy.IdentitiesKey]
 			if !ok {
@@ -52,7 +54,7 @@ func (p *Policies) Handle(_ context.Context, req admission.Request) admission.Re
 	if err != nil {
 		message := fmt.Sprintf("%s %s denied (%s): %v", req.Kind.Kind, req.Name, verdict.PolicyInvalid, err)
 		response := admission.Denied("")
-		response.Result = forbidden(message, []metav1.StatusCause{{Type: metav1.CauseType(verdict.PolicyInvalid), Message: err.Error(), Field: "spec"}})
+		response.Result = forbidden(message, []metav1.StatusCause{{Type: metav1.CauseType(verdict.PolicyInvalid), Message: err.Error(), Field: field}})
 		return response
 	}
 	return admission.Allowed("").WithWarnings(warnings...)

@@ -1,0 +1,118 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// Namespace is where chartgate is installed.
+const Namespace = "chartgate-system"
+
+// Cluster is a running control plane.
+type Cluster struct {
+	// Config is the admin's.
+	Config *rest.Config
+	// Client is the admin's, for objects of any kind.
+	Client client.Client
+	// Kubeconfig is the admin's, as a file.
+	Kubeconfig string
+
+	environment *envtest.Environment
+	dir         string
+	kubectl     string
+}
+
+// auditPolicy records who wrote what and the annotations of webhooks, without contents.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  verbs: [create, update, patch]
+  resources:
+  - group: helm.toolkit.fluxcd.io
+  - group: source.toolkit.fluxcd.io
+  - group: argoproj.io
+- level: None
+`
+
+// Start starts a control plane with the custom resource definitions in directories of bin/, such as "crds/flux", and
+// creates namespaces. Stop stops it, also after an error.
+func Start(ctx context.Context, crds, namespaces []string) (*Cluster, error) {
+	log.SetLogger(logr.Discard()) // without any, controller-runtime complains after 30 seconds
+	c := &Cluster{}
+	if err := c.prepare(crds); err != nil {
+		return c, err
+	}
+	var err error
+	if c.Config, err = c.environment.Start(); err != nil {
+		return c, fmt.Errorf("start the control plane: %w", err)
+	}
+	c.Config.QPS = -1                           // tests that write at the same time shall really do so
+	c.Config.WarningHandler = rest.NoWarnings{} // tests that want them record them
+	if c.Client, err = client.New(c.Config, client.Options{}); err != nil {
+		return c, err
+	}
+	if err := os.WriteFile(c.Kubeconfig, c.environment.KubeConfig, 0o600); err != nil {
+		return c, err
+	}
+	for _, name := range append([]string{Namespace}, namespaces...) {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		if err := c.Client.Create(ctx, namespace); err != nil {
+			return c, fmt.Errorf("create namespace %s: %w", name, err)
+		}
+	}
+	return c, nil
+}
+
+func (c *Cluster) prepare(crds []string) error {
+	binaries, err := assets()
+	if err != nil {
+		return err
+	}
+	if c.dir, err = os.MkdirTemp("", "chartgate-cluster-"); err != nil {
+		return err
+	}
+	c.kubectl, c.Kubeconfig = filepath.Join(binaries, "kubectl"), filepath.Join(c.dir, "kubeconfig")
+	c.environment = &envtest.Environment{
+		BinaryAssetsDirectory: binaries, ErrorIfCRDPathMissing: true,
+		ControlPlaneStartTimeout: patience, ControlPlaneStopTimeout: patience,
+	}
+	for _, name := range crds {
+		path, err := Tool(name)
+		if err != nil {
+			return err
+		}
+		c.environment.CRDDirectoryPaths = append(c.environment.CRDDirectoryPaths, path)
+	}
+	policy := filepath.Join(c.dir, "audit-policy.yaml")
+	c.environment.ControlPlane.GetAPIServer().Configure().
+		Set("audit-policy-file", policy).
+		Set("audit-log-path", c.auditLog())
+	return os.WriteFile(policy, []byte(auditPolicy), 0o600)
+}
+
+// Stop stops the control plane and removes its files.
+func (c *Cluster) Stop() error {
+	var errs []error
+	if c.environment != nil {
+		errs = append(errs, c.environment.Stop())
+	}
+	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
+}
+
+// Kubectl runs kubectl as the admin.
+func (c *Cluster) Kubectl(ctx context.Context, stdin string, args ...string) (Output, error) {
+	return Command{Name: c.kubectl, Args: append([]string{"--kubeconfig", c.Kubeconfig}, args...), Stdin: stdin}.Run(ctx)
+}

@@ -23,17 +23,26 @@ import (
 type Charts struct {
 	extractor *source.Extractor
 	gate      *gate.Gate
+	pending   *semaphore.Weighted
 	reads     *semaphore.Weighted
 	metrics   *Metrics
 	notices   *Notices
 }
+
+// maxPending bounds the writes that wait for an answer of anybody, and with them the
+// memory that they hold: 500 of them take some 50 MiB. An API server sends about 400
+// at a time by default (--max-mutating-requests-inflight and its shares).
+const maxPending = 500
 
 // NewCharts returns a handler that reads other objects from the API server for at
 // most maxConcurrent writes at a time; others wait for a place within their own
 // deadline. Nobody holds a place while a registry is asked (package registry has
 // places for each host), so that a slow one does not hold up other writes.
 func NewCharts(extractor *source.Extractor, gate *gate.Gate, maxConcurrent int64, metrics *Metrics, notices *Notices) *Charts {
-	return &Charts{extractor: extractor, gate: gate, reads: semaphore.NewWeighted(maxConcurrent), metrics: metrics, notices: notices}
+	return &Charts{
+		extractor: extractor, gate: gate, metrics: metrics, notices: notices,
+		pending: semaphore.NewWeighted(maxPending), reads: semaphore.NewWeighted(maxConcurrent),
+	}
 }
 
 // Handle decides on one write.
@@ -87,6 +96,12 @@ func (c *Charts) decide(ctx context.Context, req admission.Request) findings {
 	if changes.None() {
 		return findings{}
 	}
+	if !c.pending.TryAcquire(1) {
+		return findings{verdicts: denied(req, &chart.Problem{
+			Kind: chart.KindLimitExceeded, Detail: fmt.Sprintf("%d writes wait for their charts to be verified already", maxPending), Next: "try again",
+		})}
+	}
+	defer c.pending.Release(1)
 	uses, err := reading(ctx, c, func() ([]source.Use, error) { return c.extractor.Uses(ctx, changes), nil })
 	if err != nil {
 		return findings{verdicts: denied(req, err)}

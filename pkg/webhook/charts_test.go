@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -193,6 +194,41 @@ func TestASlowRegistryHoldsNoPlace(t *testing.T) {
 	if diff := cmp.Diff(said{Allowed: true}, saidBy(<-first)); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// Writes that wait for a registry hold memory: there is an end to them.
+func TestPendingWritesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, repositories())
+		free := make(chan struct{})
+		w.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+			<-free
+			return resolved(ref), nil
+		}
+		charts := w.charts(t, 1000)
+		const bound = 500
+		answers := make(chan admission.Response, bound)
+		for range bound {
+			go func() { answers <- charts.Handle(t.Context(), create(t, helmRelease("podinfo", "acme"))) }()
+		}
+		synctest.Wait()
+		if diff := cmp.Diff(denied("LimitExceeded"), saidBy(charts.Handle(t.Context(), create(t, helmRelease("podinfo", "acme"))))); diff != "" {
+			t.Errorf("one write more: %s", diff)
+		}
+		unchanged := charts.Handle(t.Context(), update(t, helmRelease("podinfo", "acme"), helmRelease("podinfo", "acme"), ""))
+		if diff := cmp.Diff(said{Allowed: true}, saidBy(unchanged)); diff != "" {
+			t.Errorf("a write that changes no chart: %s", diff)
+		}
+		close(free)
+		for range bound {
+			if diff := cmp.Diff(said{Allowed: true}, saidBy(<-answers)); diff != "" {
+				t.Error(diff)
+			}
+		}
+		if diff := cmp.Diff(said{Allowed: true}, saidBy(charts.Handle(t.Context(), create(t, helmRelease("podinfo", "acme"))))); diff != "" {
+			t.Errorf("afterwards: %s", diff)
+		}
+	})
 }
 
 // A panic must not keep its place.

@@ -107,6 +107,10 @@ func TestOperationState(t *testing.T) {
 		{sentence: "a result without a revision is resolved later, unseen", old: app(helmSpec), new: state("syncResult: {source: " + evilSource + "}"), want: []string{result + "source: oci://ghcr.io/evil/x:1.0.0 Floating"}},
 		{sentence: "sources of a result go with its revisions", old: app(helmSpec), new: state(fmt.Sprintf("syncResult: {sources: [%s, %s], revisions: [6.7.0, 1.0.1]}", helmSource, evilSource)),
 			want: []string{result + "sources[0]: oci://ghcr.io/acme/charts/podinfo:6.7.0 Version", result + "sources[1]: oci://ghcr.io/evil/x:1.0.1 Version"}},
+		{sentence: "a result without a revision leaves the operation its own", old: app(helmSpec), new: state("operation: {sync: {source: " + evilSource + ", revision: 1.0.0}}, syncResult: {source: " + helmSource + "}"),
+			want: []string{"status.operationState.operation.sync.source" + evilAt, result + "source: oci://ghcr.io/acme/charts/podinfo:6.7.1 Floating"}},
+		{sentence: "a result without revisions leaves the operation its own", old: app(helmSpec), new: state("operation: {sync: {sources: [" + evilSource + "], revisions: [1.0.0]}}, syncResult: {sources: [" + helmSource + "]}"),
+			want: []string{"status.operationState.operation.sync.sources[0]" + evilAt, result + "sources[0]: oci://ghcr.io/acme/charts/podinfo:6.7.1 Floating"}},
 		{sentence: "a state without operation or result does nothing", old: app(helmSpec), new: state("phase: Running")},
 	})
 }

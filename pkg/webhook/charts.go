@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -204,7 +205,7 @@ func nameOf(req admission.Request) string {
 
 // denied returns a denial of the whole write.
 func denied(req admission.Request, err error) []verdict.Verdict {
-	subject := verdict.Subject{Kind: req.Kind.Kind, Namespace: req.Namespace, Name: nameOf(req)}
+	subject := verdict.Subject{Kind: cmp.Or(req.Kind.Kind, "Request"), Namespace: req.Namespace, Name: nameOf(req)}
 	return []verdict.Verdict{verdict.Deny(subject, verdict.FromError(err))}
 }
 

@@ -31,6 +31,7 @@ type hooks struct {
 	snapshot   *controller.Snapshot
 	registerer prometheus.Registerer
 	server     atomic.Pointer[ctrlwebhook.Server]
+	drain      drain
 }
 
 func (h *hooks) start() error {
@@ -46,14 +47,14 @@ func (h *hooks) start() error {
 		Host: h.flags.webhookHost, Port: h.flags.webhookPort, CertDir: h.flags.certDir,
 	})
 	log := h.manager.GetLogger().WithName("admission")
-	server.Register(chartsPath, webhook.WithDeadline(admissionHandler(log,
+	server.Register(chartsPath, h.drain.handler(webhook.WithDeadline(admissionHandler(log,
 		webhook.NewCharts(h.engine.extractor, h.engine.gate, h.flags.maxConcurrent, metrics,
-			webhook.NewNotices(h.manager.GetEventRecorder("chartgate"))))))
-	server.Register(policiesPath, webhook.WithDeadline(admissionHandler(log,
-		&webhook.Policies{KnownIdentities: h.snapshot.Identities})))
+			webhook.NewNotices(h.manager.GetEventRecorder("chartgate")))))))
+	server.Register(policiesPath, h.drain.handler(webhook.WithDeadline(admissionHandler(log,
+		&webhook.Policies{KnownIdentities: h.snapshot.Identities}))))
 	return h.manager.Add(waitFor{certificate, func(ctx context.Context) error {
 		h.server.Store(&server)
-		return server.Start(ctx)
+		return h.drain.run(ctx, server.Start)
 	}})
 }
 

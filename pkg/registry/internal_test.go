@@ -236,3 +236,35 @@ func FuzzCheckJSON(f *testing.F) {
 		}
 	})
 }
+
+// A host whose charts are all being looked at delays its own charts, and no others.
+func TestPlacesForCharts(t *testing.T) {
+	client := New(Options{})
+	at := func(host string) *repository {
+		location, err := chart.ParseChart("oci://" + host + "/acme/podinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &repository{client: client, location: location}
+	}
+	var leave func()
+	for range maxCharts {
+		var err error
+		if leave, err = at("slow.example").enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := at("slow.example").enter(over)
+	if p, ok := errors.AsType[*chart.Problem](err); !ok || p.Kind != chart.KindTimeout {
+		t.Errorf("one more chart: %v", err)
+	}
+	if _, err := at("other.example").enter(t.Context()); err != nil {
+		t.Errorf("a chart of another host: %v", err)
+	}
+	leave()
+	if _, err := at("slow.example").enter(t.Context()); err != nil {
+		t.Errorf("a chart after another is done: %v", err)
+	}
+}

@@ -1,0 +1,76 @@
+package faults_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/chartgate/chartgate/test/cluster"
+)
+
+// TestCrash: two replicas of the real binary behind one address, asked by a real API server, while somebody creates
+// HelmReleases of signed and of unsigned charts all the time (flood.create judges each answer). Whatever happens to the
+// replicas, no unsigned chart is admitted, and no signed one denied; what is lost is at most a call in progress when a
+// replica is killed.
+func TestCrash(t *testing.T) {
+	s := openSite(t)
+	first, second := s.start(t), s.start(t)
+	flood := s.flood(t)
+	flood.goesOn(t)
+
+	killed := flood.during(t, func() {
+		first.kill(t)
+		flood.goesOn(t)
+		first = s.start(t)
+		flood.goesOn(t)
+	})
+	t.Logf("kill -9 and a new start: %s", killed)
+
+	rolled := flood.during(t, func() {
+		for _, replica := range []**replica{&first, &second} {
+			old := *replica
+			*replica = s.start(t)
+			old.terminate(t)
+			flood.goesOn(t)
+		}
+	})
+	t.Logf("rolling restart: %s", rolled)
+	if rolled.uncalled > 0 {
+		t.Errorf("the API server could not call the webhook %d times during a rolling restart: %s", rolled.uncalled, rolled.last)
+	}
+
+	first.kill(t)
+	second.kill(t)
+	none := flood.during(t, func() { flood.fails(t) })
+	t.Logf("without any replica: %s", none)
+	s.start(t)
+	flood.goesOn(t)
+	s.unsignedIsAbsent(t)
+}
+
+// kill ends a replica as the kernel does when it runs out of memory. Its address stays.
+func (r *replica) kill(t *testing.T) {
+	t.Helper()
+	if err := r.signalKill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.process.Wait(); err == nil {
+		t.Error("kill -9 ended the replica well")
+	}
+}
+
+// terminate ends a replica as a kubelet does: its address goes first, then comes SIGTERM.
+func (r *replica) terminate(t *testing.T) {
+	t.Helper()
+	r.balancer.remove(r.address)
+	if err := errors.Join(r.process.Terminate(), r.process.Wait()); err != nil {
+		t.Error(err)
+	}
+}
+
+// replica is a running "chartgate serve".
+type replica struct {
+	process  *cluster.Process
+	balancer *balancer
+	address  string
+	port     int
+}

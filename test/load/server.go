@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/gate"
+	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/signature"
+	"github.com/chartgate/chartgate/pkg/source"
+	chartgate "github.com/chartgate/chartgate/pkg/webhook"
+)
+
+// config is what the measuring process tells the webhook, on standard input.
+type config struct {
+	TrustedRoot []byte
+	Registry    string // host:port
+	Identities  []v1alpha1.TrustedIdentity
+}
+
+// serve is the webhook. It says where it listens on standard output, and ends when standard input does.
+func serve(ctx context.Context) error {
+	input := json.NewDecoder(os.Stdin)
+	var c config
+	if err := input.Decode(&c); err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	handler, err := c.handler()
+	if err != nil {
+		return err
+	}
+	server := httptest.NewUnstartedServer(handler)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	if _, err := fmt.Println(server.URL); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, os.Stdin)
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// handler wires the webhook as "chartgate serve" does, and writes the log as it does, to nowhere.
+func (c config) handler() (http.Handler, error) {
+	verifier, err := signature.New(c.TrustedRoot)
+	if err != nil {
+		return nil, err
+	}
+	set, report := policy.Compile(policy.Input{Identities: c.Identities, Policies: []v1alpha1.ChartPolicy{c.policy()}})
+	if len(report.Policies)+len(report.Identities) > 0 {
+		return nil, fmt.Errorf("the policies are wrong: %v", report)
+	}
+	metrics, err := chartgate.NewMetrics(prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	log := zap.New(zap.WriteTo(io.Discard), zap.JSONEncoder())
+	client := registry.New(registry.Options{PlainHTTP: []string{c.Registry}})
+	extractor := source.NewExtractor(nobody{}, source.Options{PlainHTTP: []string{c.Registry}})
+	charts := chartgate.NewCharts(extractor, gate.New(fixed{set}, client, verifier, time.Now), 32, metrics, nil)
+	mux := http.NewServeMux()
+	var waiting atomic.Int64
+	mux.Handle("/validate-charts", counting(&waiting, chartgate.WithDeadline(&admission.Webhook{
+		Handler:        charts,
+		LogConstructor: func(logr.Logger, *admission.Request) logr.Logger { return log },
+	})))
+	mux.HandleFunc("/stats", func(w http.ResponseWriter, req *http.Request) { writeStats(w, req, &waiting) })
+	return mux, nil
+}
+
+func (c config) policy() v1alpha1.ChartPolicy {
+	var names []string
+	for _, identity := range c.Identities {
+		names = append(names, identity.Name)
+	}
+	return v1alpha1.ChartPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "load"},
+		Spec: v1alpha1.ChartPolicySpec{
+			Match:   v1alpha1.Match{Charts: []string{"oci://" + c.Registry + "/load/**"}},
+			Require: []v1alpha1.Requirement{{AnyOf: names}},
+		},
+	}
+}
+
+// stats are what the process knows of itself.
+type stats struct {
+	Waiting    int64 // admissions in progress
+	Heap       uint64
+	Goroutines int
+}
+
+// writeStats answers with stats, after a collection of garbage if the query asks for one.
+func writeStats(w http.ResponseWriter, req *http.Request, waiting *atomic.Int64) {
+	if req.URL.Query().Has("collect") {
+		runtime.GC()
+	}
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	// What fails here fails at the reader.
+	_ = json.NewEncoder(w).Encode(stats{Waiting: waiting.Load(), Heap: memory.HeapInuse, Goroutines: runtime.NumGoroutine()})
+}
+
+func counting(n *atomic.Int64, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		n.Add(1)
+		defer n.Add(-1)
+		next.ServeHTTP(w, req)
+	})
+}
+
+type fixed struct{ set *policy.Set }
+
+func (f fixed) Current() *policy.Set { return f.set }
+
+// nobody is a cluster that is not asked: Applications name their charts themselves.
+type nobody struct{}
+
+func (nobody) Read(context.Context, source.ID) ([]source.Object, error) {
+	return nil, errors.New("no object is needed for an Application")
+}

@@ -24,7 +24,10 @@ type application struct {
 		Source         *argoSource  `json:"source"`
 		Sources        []argoSource `json:"sources"`
 		SourceHydrator *struct {
-			DrySource *argoSource `json:"drySource"`
+			DrySource  *argoSource `json:"drySource"`
+			SyncSource struct {
+				TargetBranch string `json:"targetBranch"`
+			} `json:"syncSource"`
 		} `json:"sourceHydrator"`
 	} `json:"spec"`
 	Operation *argoOperation `json:"operation"`
@@ -42,12 +45,19 @@ func (e *Extractor) applicationClaims(w Write) ([]claim, error) {
 	if err := decode(w.Object, &app); err != nil {
 		return nil, err
 	}
-	claims := e.specClaims("spec", app, nil)
-	if hydrator := app.Spec.SourceHydrator; hydrator != nil && hydrator.DrySource != nil {
-		claims = append(claims, e.argoClaim("spec.sourceHydrator.drySource", *hydrator.DrySource, nil, 0)...)
+	claims := e.argoClaims("spec", app.Spec.Source, app.Spec.Sources, nil)
+	for i, c := range claims {
+		if source, ok := c.(argoClaim); ok {
+			source.when = app.preferred()
+			claims[i] = source
+		}
+	}
+	if synced := app.hydrated(); synced != nil {
+		claims = append(claims, e.argoClaim("spec.sourceHydrator.drySource", *app.Spec.SourceHydrator.DrySource, nil, onlySource)...)
+		claims = append(claims, e.argoClaim("spec.sourceHydrator.syncSource", *synced, nil, onlySource)...)
 	}
 	if app.Operation != nil {
-		claims = append(claims, e.operationClaims("operation", *app.Operation, app)...)
+		claims = append(claims, e.operationClaims("operation", *app.Operation, app, "")...)
 	}
 	if state := app.Status.OperationState; state != nil && !slices.Contains(e.options.ArgoUsers, w.User) {
 		claims = append(claims, e.stateClaims(*state, app)...)
@@ -55,10 +65,37 @@ func (e *Extractor) applicationClaims(w Write) ([]claim, error) {
 	return claims, nil
 }
 
-// specClaims reads the sources of spec, with the revisions of a sync if there is
-// one.
+// specClaims reads the sources that a sync without sources of its own deploys.
 func (e *Extractor) specClaims(field string, app application, at *revisions) []claim {
-	return e.argoClaims(field, app.Spec.Source, app.Spec.Sources, at)
+	claims := e.argoClaims(field, app.Spec.Source, app.Spec.Sources, at)
+	if synced := app.hydrated(); synced != nil {
+		claims = append(claims, e.argoClaim(field+".source", *synced, at, onlySource)...)
+	}
+	return claims
+}
+
+// preferred says which of its sources Argo CD takes (ApplicationSpec.GetSources): one
+// that is hidden behind another is news when the other goes away.
+func (a application) preferred() string {
+	switch {
+	case a.Spec.SourceHydrator != nil:
+		return "sourceHydrator"
+	case len(a.Spec.Sources) > 0:
+		return "sources"
+	default:
+		return "source"
+	}
+}
+
+// hydrated returns the source that Argo CD deploys if there is a hydrator: the dry
+// source's repository at the branch to sync from (ApplicationSpec.GetSource, v3.2).
+// It is meant for Git, but nothing keeps oci:// out of it.
+func (a application) hydrated() *argoSource {
+	hydrator := a.Spec.SourceHydrator
+	if hydrator == nil || hydrator.DrySource == nil {
+		return nil
+	}
+	return &argoSource{RepoURL: hydrator.DrySource.RepoURL, TargetRevision: hydrator.SyncSource.TargetBranch}
 }
 
 // argoClaims reads a source and a list of sources below field.
@@ -67,6 +104,7 @@ func (e *Extractor) argoClaims(field string, source *argoSource, sources []argoS
 	if source != nil {
 		claims = e.argoClaim(field+".source", *source, at, onlySource)
 	}
+	at = at.forSources(len(sources))
 	for i, s := range sources {
 		claims = append(claims, e.argoClaim(fmt.Sprintf("%s.sources[%d]", field, i), s, at, i)...)
 	}
@@ -79,7 +117,7 @@ func (e *Extractor) argoClaim(field string, s argoSource, at *revisions, positio
 	if s.isGit() && !e.options.DenyArgoGit {
 		return nil
 	}
-	return []claim{argoClaim{field: field, argoSource: at.apply(s, position), unseen: at.unseen(position)}}
+	return []claim{argoClaim{field: field, argoSource: at.apply(s, position), unseen: at.unseen(position), when: at.whenOf()}}
 }
 
 // argoClaim is one source of an Application.
@@ -89,6 +127,10 @@ type argoClaim struct {
 	// unseen is set where Argo CD resolves the revision by itself later on, when
 	// nobody asks chartgate.
 	unseen bool
+	// when is what makes the same source news at another time: for what the state of
+	// an operation records, how far that is, since whoever sets a finished one going
+	// again deploys it anew; for spec, which of its sources counts.
+	when string
 }
 
 // isGit reports whether Argo CD fetches the source with git: no chart, and no
@@ -108,6 +150,12 @@ func (c argoClaim) use(_ context.Context, e *Extractor) Use {
 }
 
 func (c argoClaim) reference(e *Extractor) (chart.Reference, error) {
+	// Argo CD looks a repository up by its URL without ".git" (git.SameURL), and then
+	// pulls from the URL that it finds.
+	if !c.isGit() && strings.HasSuffix(strings.TrimSuffix(c.RepoURL, "/"), ".git") {
+		return chart.Reference{}, chart.Invalid("repoURL %s ends in .git, which Argo CD does not take for part of the name", chart.Quote(c.RepoURL)).
+			WithNext("use a repository whose name does not end in .git")
+	}
 	native := strings.HasPrefix(c.RepoURL, "oci://")
 	_, _, scheme := strings.Cut(c.RepoURL, "://")
 	switch {

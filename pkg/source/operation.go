@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -29,6 +30,9 @@ type argoSync struct {
 // argoOperationState is status.operationState: the running operation. The
 // controller resumes from it, and whoever may edit an Application may write it.
 type argoOperationState struct {
+	Phase      string        `json:"phase"`
+	FinishedAt string        `json:"finishedAt"`
+	RetryCount int64         `json:"retryCount"`
 	Operation  argoOperation `json:"operation"`
 	SyncResult *struct {
 		Source    *argoSource  `json:"source"`
@@ -46,6 +50,25 @@ type revisions struct {
 	single  string
 	list    []string
 	refresh bool // a retry resolves again, unseen
+	when    string
+}
+
+// forSources returns what is left of the revisions for a list of n sources: Argo CD
+// drops a list of another length whole (CompareAppState, v2.14 and v3.2).
+func (r *revisions) forSources(n int) *revisions {
+	if r == nil || len(r.list) == n {
+		return r
+	}
+	left := *r
+	left.list = nil
+	return &left
+}
+
+func (r *revisions) whenOf() string {
+	if r == nil {
+		return ""
+	}
+	return r.when
 }
 
 // of returns the revision for the source at position i; "" if the sync names none.
@@ -76,15 +99,20 @@ func (r *revisions) unseen(i int) bool {
 
 // operationClaims reads a sync. It is checked even where it repeats spec, because
 // every sync deploys anew.
-func (e *Extractor) operationClaims(field string, operation argoOperation, app application) []claim {
+func (e *Extractor) operationClaims(field string, operation argoOperation, app application, when string) []claim {
 	sync := operation.Sync
 	if sync == nil {
 		return nil
 	}
-	at := &revisions{single: sync.Revision, list: sync.Revisions, refresh: operation.Retry.Refresh}
+	at := &revisions{single: sync.Revision, list: sync.Revisions, refresh: operation.Retry.Refresh, when: when}
 	claims := e.syncClaims(field+".sync", sync.Source, sync.Sources, at, app)
+	if at.refresh {
+		// A retry forgets the revisions, and takes the sources' own.
+		own := &revisions{refresh: true, when: when}
+		claims = appendNew(claims, e.syncClaims(field+".sync", sync.Source, sync.Sources, own, app))
+	}
 	if len(sync.Manifests) > 0 && (len(claims) > 0 || len(e.specClaims("spec", app, nil)) > 0) {
-		claims = append(claims, manifestsClaim{field: field + ".sync.manifests", manifests: strings.Join(sync.Manifests, "\x00")})
+		claims = append(claims, manifestsClaim{field: field + ".sync.manifests", manifests: strings.Join(sync.Manifests, "\x00"), when: when})
 	}
 	return claims
 }
@@ -104,29 +132,35 @@ func (e *Extractor) syncClaims(field string, source *argoSource, sources []argoS
 // (controller/sync.go, v2.14). All are read, finished or not.
 func (e *Extractor) stateClaims(state argoOperationState, app application) []claim {
 	const field = "status.operationState"
-	claims := e.operationClaims(field+".operation", state.Operation, app)
+	when := fmt.Sprintf("%s|%s|%d", state.Phase, state.FinishedAt, state.RetryCount)
+	claims := e.operationClaims(field+".operation", state.Operation, app, when)
 	result := state.SyncResult
 	if result == nil {
 		return claims
 	}
-	at := &revisions{single: result.Revision, list: result.Revisions}
+	at := &revisions{single: result.Revision, list: result.Revisions, when: when}
 	claims = append(claims, e.syncClaims(field+".syncResult", result.Source, result.Sources, at, app)...)
 	if sync := state.Operation.Sync; sync != nil {
-		mixed := &revisions{single: or(result.Revision, sync.Revision), list: result.Revisions}
+		mixed := &revisions{single: or(result.Revision, sync.Revision), list: result.Revisions, when: when}
 		if len(mixed.list) == 0 {
 			mixed.list = sync.Revisions
 		}
-		for _, c := range e.syncClaims(field+".operation.sync", sync.Source, sync.Sources, mixed, app) {
-			if !slices.Contains(claims, c) {
-				claims = append(claims, c)
-			}
+		claims = appendNew(claims, e.syncClaims(field+".operation.sync", sync.Source, sync.Sources, mixed, app))
+	}
+	return claims
+}
+
+func appendNew(claims, more []claim) []claim {
+	for _, c := range more {
+		if !slices.Contains(claims, c) {
+			claims = append(claims, c)
 		}
 	}
 	return claims
 }
 
 // manifestsClaim is a sync of manifests that somebody sends instead of the chart's.
-type manifestsClaim struct{ field, manifests string }
+type manifestsClaim struct{ field, manifests, when string }
 
 func (c manifestsClaim) use(context.Context, *Extractor) Use {
 	return Use{Field: c.field, Problem: &chart.Problem{

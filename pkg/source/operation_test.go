@@ -74,9 +74,9 @@ func TestOperation(t *testing.T) {
 		{sentence: "revisions go with sources by position", old: app(sources),
 			new:  app(sources + "operation: {sync: {revisions: [6.7.0, main, 1.0.1]}}"),
 			want: []string{"operation.sync.sources[0]: oci://ghcr.io/acme/charts/podinfo:6.7.0 Version", "operation.sync.sources[2]: oci://ghcr.io/evil/x:1.0.1 Version"}},
-		{sentence: "too few revisions leave the last source to itself", old: app(sources),
+		{sentence: "a list of revisions of another length counts for no source", old: app(sources),
 			new:  app(sources + "operation: {sync: {revisions: [6.7.0]}}"),
-			want: []string{"operation.sync.sources[0]: oci://ghcr.io/acme/charts/podinfo:6.7.0 Version", "operation.sync.sources[2]: oci://ghcr.io/evil/x:1.0.0 Floating"}},
+			want: []string{"operation.sync.sources[0]: oci://ghcr.io/acme/charts/podinfo:6.7.1 Floating", "operation.sync.sources[2]: oci://ghcr.io/evil/x:1.0.0 Floating"}},
 		{sentence: "a single revision does not pin several sources", old: app(sources),
 			new:  app(sources + "operation: {sync: {revision: 6.7.1}}"),
 			want: []string{"operation.sync.sources[0]: oci://ghcr.io/acme/charts/podinfo:6.7.1 Floating", "operation.sync.sources[2]: oci://ghcr.io/evil/x:1.0.0 Floating"}},
@@ -112,5 +112,33 @@ func TestOperationState(t *testing.T) {
 		{sentence: "a result without revisions leaves the operation its own", old: app(helmSpec), new: state("operation: {sync: {sources: [" + evilSource + "], revisions: [1.0.0]}}, syncResult: {sources: [" + helmSource + "]}"),
 			want: []string{"status.operationState.operation.sync.sources[0]" + evilAt, result + "sources[0]: oci://ghcr.io/acme/charts/podinfo:6.7.1 Floating"}},
 		{sentence: "a state without operation or result does nothing", old: app(helmSpec), new: state("phase: Running")},
+	})
+}
+
+// A source that another one hides is not news as long as it is hidden; then it is.
+func TestAHiddenSourceIsNewsWhenItIsUncovered(t *testing.T) {
+	const git = "{repoURL: https://git.example/x.git, path: x}"
+	check(t, []row{
+		{sentence: "the sources go away", old: app("spec: {source: " + evilSource + ", sources: [" + git + "]}"), new: app("spec: {source: " + evilSource + "}"), want: []string{"spec.source" + evilAt}},
+		{sentence: "the hydrator goes away", old: app("spec: {source: " + evilSource + ", sourceHydrator: {drySource: " + git + "}}"), new: app("spec: {source: " + evilSource + "}"), want: []string{"spec.source" + evilAt}},
+		{sentence: "it stays hidden", old: app("spec: {source: " + evilSource + ", sources: [" + git + "]}"), new: app("spec: {source: " + evilSource + ", sources: [" + git + "], project: x}")},
+	})
+}
+
+// Whoever sets a finished sync going again deploys anew what it recorded, which may
+// be from before chartgate, or from its Warn mode.
+func TestARevivedSyncIsNews(t *testing.T) {
+	recorded := func(run string) string {
+		return app(helmSpec + "status: {operationState: {" + run + ", operation: {sync: {}}, syncResult: {source: " + evilSource + ", revision: 1.0.0}}}")
+	}
+	const finished = `phase: Succeeded, finishedAt: "2026-01-01T00:00:00Z"`
+	const state = "status.operationState."
+	want := []string{state + "operation.sync.source: oci://ghcr.io/acme/charts/podinfo:6.7.1 Floating", state + "syncResult.source" + evilAt, state + "operation.sync.source: oci://ghcr.io/acme/charts/podinfo:1.0.0 Version"}
+	check(t, []row{
+		{sentence: "its phase is set to Running", old: recorded(finished), new: recorded(`phase: Running, finishedAt: "2026-01-01T00:00:00Z"`), want: want},
+		{sentence: "its end is taken away", old: recorded(finished), new: recorded("phase: Succeeded"), want: want},
+		{sentence: "its retries are counted anew", old: recorded(finished), new: recorded(finished + ", retryCount: 1"), want: want},
+		{sentence: "its message is nothing", old: recorded(finished), new: recorded(finished + ", message: x")},
+		{sentence: "Argo CD itself goes on with its own", user: argoUser, old: recorded(finished), new: recorded("phase: Running")},
 	})
 }

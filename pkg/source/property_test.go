@@ -161,9 +161,9 @@ status:
   sync: {revision: x, comparedTo: {source: {repoURL: x}}}
   history: [{revision: x, source: {repoURL: x}}]
   operationState: {phase: Running, message: x, operation: {sync: ` + fullSync + `, manifests: ["{}"]}}, syncResult: ` + fullSync + `, resources: [{name: x}]}}`,
-			slices.Concat(metadata, []string{"spec.project", "spec.destination", "spec.source.path", "spec.source.helm", "spec.sourceHydrator.drySource.path", "spec.sourceHydrator.syncSource",
+			slices.Concat(metadata, []string{"spec.project", "spec.destination", "spec.source.path", "spec.source.helm", "spec.sourceHydrator.drySource.path", "spec.sourceHydrator.syncSource.path",
 				"operation.initiatedBy", "operation.sync.syncOptions", "status.reconciledAt", "status.sync", "status.history",
-				"status.operationState.phase", "status.operationState.message", "status.operationState.syncResult.resources"},
+				"status.operationState.message", "status.operationState.syncResult.resources"},
 				syncRest("operation.sync"), syncRest("status.operationState.operation.sync"), syncRest("status.operationState.syncResult"))},
 	}
 }

@@ -144,9 +144,10 @@ func wantWebhooks(timeout int32, caBundle []byte) []admissionv1.ValidatingWebhoo
 			rule(admissionv1.NamespacedScope, flux, "*", "helmcharts/status", "ocirepositories/status")),
 		gate("releases.chartgate.dev", "chart-changes", differs("?status.?helmChart"),
 			rule(admissionv1.NamespacedScope, helm, "*", "helmreleases/status")),
-		gate("applications.chartgate.dev", "source-changes", differs("?spec", "?operation",
-			"?status.?operationState.?operation", "?status.?operationState.?syncResult.?source", "?status.?operationState.?syncResult.?sources",
-			"?status.?operationState.?syncResult.?revision", "?status.?operationState.?syncResult.?revisions"),
+		gate("applications.chartgate.dev", "source-changes", differs("?spec")+
+			" || (object.?operation.hasValue() && object.?operation != oldObject.?operation)"+
+			" || (object.?status.?operationState.hasValue() && object.?status.?operationState != oldObject.?status.?operationState &&"+
+			` !(request.userInfo.username in ["system:serviceaccount:argocd:argocd-application-controller","system:serviceaccount:argocd:argocd-server"]))`,
 			rule(admissionv1.NamespacedScope, argo, "*", "applications", "applications/status")),
 		{
 			Name:         "policies.chartgate.dev",

@@ -36,7 +36,7 @@ func Sources() map[string]Treatment {
 		"spec.source":                    Gated,
 		"spec.sources":                   Gated,
 		"spec.sourceHydrator.drySource":  Gated,
-		"spec.sourceHydrator.syncSource": NextVersion,
+		"spec.sourceHydrator.syncSource": Gated,
 		"spec.sourceHydrator.hydrateTo":  gitOnly,
 
 		"operation.sync.source":  Gated,
@@ -72,7 +72,7 @@ func Fields() map[string]map[string]Treatment {
 		},
 		"SourceHydrator": {"drySource": holder, "syncSource": holder, "hydrateTo": holder},
 		"DrySource":      {"repoURL": Decides, "targetRevision": Decides, "path": inside},
-		"SyncSource":     {"targetBranch": NextVersion, "path": inside},
+		"SyncSource":     {"targetBranch": Gated, "path": inside},
 		"HydrateTo":      {"targetBranch": gitOnly},
 		"Operation":      {"sync": holder, "retry": holder, "info": label, "initiatedBy": label},
 		"SyncOperation": {

@@ -195,9 +195,9 @@ func (a Argo) testSameURL(t *testing.T) {
 		written, chart, registered string
 		gap                        bool // known, as in gaps: write false when this fails
 	}{
-		{"ghcr.io/acme/charts.git", "podinfo", "ghcr.io/acme/charts", true},
-		{"oci://ghcr.io/acme/charts/podinfo.git", "", "oci://ghcr.io/acme/charts/podinfo", true},
-		{"https://charts.acme.example/stable.git", "podinfo", "https://charts.acme.example/stable", true},
+		{"ghcr.io/acme/charts.git", "podinfo", "ghcr.io/acme/charts", false},
+		{"oci://ghcr.io/acme/charts/podinfo.git", "", "oci://ghcr.io/acme/charts/podinfo", false},
+		{"https://charts.acme.example/stable.git", "podinfo", "https://charts.acme.example/stable", false},
 		{"ghcr.io/Acme/charts", "podinfo", "ghcr.io/acme/charts", false},
 		{" ghcr.io/acme/charts", "podinfo", "ghcr.io/acme/charts", false},
 		{"oci://ghcr.io/acme/charts/podinfo ", "", "oci://ghcr.io/acme/charts/podinfo", false},

@@ -32,12 +32,11 @@ func TestOneGoodSignatureIsEnough(t *testing.T) {
 				w.legacy(t, "acme/podinfo", digest)
 				w.failPart(part.requests(bundle), c.fault(t))
 
-				got := w.ask(t, w.application("acme/podinfo", "1.0.0"), announced)
 				if part.first && c.waits {
-					mustDeny(t, verdict.Timeout, got)
+					mustDeny(t, verdict.Timeout, w.ask(t, w.application("acme/podinfo", "1.0.0"), announced))
 					return
 				}
-				mustAdmit(t, got)
+				mustAdmit(t, w.ask(t, w.application("acme/podinfo", "1.0.0"), patience))
 			})
 		}
 	}
@@ -86,7 +85,7 @@ func TestWhatIsOverAtTheSecondTry(t *testing.T) {
 			w := newWorld(t)
 			w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
 			w.registry.Fail(`/manifests/1[.]0[.]0$`, ociregistry.Times(1, c.fault))
-			got := w.ask(t, w.application("acme/podinfo", "1.0.0"), announced)
+			got := w.ask(t, w.application("acme/podinfo", "1.0.0"), timeoutFor(c.want))
 			if c.want == "" {
 				mustAdmit(t, got)
 				return

@@ -1,8 +1,8 @@
 package faults_test
 
 import (
-	"errors"
 	"testing"
+	"time"
 
 	"github.com/chartgate/chartgate/test/cluster"
 )
@@ -62,10 +62,28 @@ func (r *replica) kill(t *testing.T) {
 func (r *replica) terminate(t *testing.T) {
 	t.Helper()
 	r.balancer.remove(r.address)
-	if err := errors.Join(r.process.Terminate(), r.process.Wait()); err != nil {
+	caller := newCaller()
+	if err := caller.call(t.Context(), r.address); err != nil {
+		t.Error(err)
+	}
+	if err := r.process.Terminate(); err != nil {
+		t.Error(err)
+	}
+	answers := 0
+	for caller.call(t.Context(), r.address) == nil {
+		answers++
+		time.Sleep(10 * time.Millisecond)
+	}
+	if answers < fewAnswers {
+		t.Errorf("a replica that was told to end answered %d times more: whoever is calling is cut off", answers)
+	}
+	if err := r.process.Wait(); err != nil {
 		t.Error(err)
 	}
 }
+
+// fewAnswers is a twentieth of those that a replica gives in the two seconds in which it lets its callers leave.
+const fewAnswers = 10
 
 // replica is a running "chartgate serve".
 type replica struct {

@@ -62,7 +62,7 @@ func (d dependency) meets(t *testing.T, c column, position int) {
 	fail(requests, c.fault(t))
 
 	allocated := totalAlloc()
-	got := w.ask(t, what, announced)
+	got := w.ask(t, what, timeoutFor(d.reason[position]))
 	if grown := totalAlloc() - allocated; c.endless && grown > maxGrowth {
 		t.Errorf("%d MiB were allocated", grown>>20)
 	}

@@ -87,7 +87,7 @@ func TestPoliciesThatCannotBeLoaded(t *testing.T) {
 				if err := load(t, snapshot); err == nil {
 					t.Error("the load did not fail")
 				}
-				mustDeny(t, verdict.InternalError, w.ask(t, release, announced))
+				mustDeny(t, verdict.InternalError, w.ask(t, release, patience))
 				if asked := w.registry.Requests(); len(asked) > 0 {
 					t.Errorf("the registry was asked: %v", asked)
 				}
@@ -154,7 +154,7 @@ func TestPoliciesThatAreBroken(t *testing.T) {
 			if _, err := snapshot.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 				t.Fatal(err)
 			}
-			mustDeny(t, c.want, w.ask(t, w.application("acme/podinfo", "1.0.0"), announced))
+			mustDeny(t, c.want, w.ask(t, w.application("acme/podinfo", "1.0.0"), patience))
 			if asked := w.registry.Requests(); len(asked) > 0 {
 				t.Errorf("the registry was asked: %v", asked)
 			}

@@ -32,8 +32,8 @@ func TestTrustRootFaults(t *testing.T) {
 			w := newWorld(t, func(s *setting) { s.trustedRoot = c.root })
 			w.bundle(t, "acme/bundle", w.push(t, "acme/bundle"))
 			w.legacy(t, "acme/legacy", w.push(t, "acme/legacy"))
-			mustDeny(t, c.want, w.ask(t, w.application("acme/bundle", "1.0.0"), announced))
-			mustDeny(t, c.want, w.ask(t, w.application("acme/legacy", "1.0.0"), announced))
+			mustDeny(t, c.want, w.ask(t, w.application("acme/bundle", "1.0.0"), patience))
+			mustDeny(t, c.want, w.ask(t, w.application("acme/legacy", "1.0.0"), patience))
 		})
 	}
 }
@@ -43,14 +43,15 @@ func TestTrustRootFaults(t *testing.T) {
 func TestTrustRootsThatAreNone(t *testing.T) {
 	root := theSigstore(t).root
 	for sentence, content := range map[string]string{
-		"empty":                       "",
-		"garbage":                     "<html>" + canary,
-		"an empty JSON document":      "{}",
-		"a list":                      "[]",
-		"another JSON document":       `{"canary":1}`,
-		"cut off":                     string(root[:len(root)/2]),
-		"cut off at the last bracket": string(root[:len(root)-1]),
-		"twice the root":              string(root) + string(root),
+		"empty":                        "",
+		"garbage":                      "<html>" + canary,
+		"an empty JSON document":       "{}",
+		"a list":                       "[]",
+		"a trust root without content": `{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`,
+		"another JSON document":        `{"canary":1}`,
+		"cut off":                      string(root[:len(root)/2]),
+		"cut off at the last bracket":  string(root[:len(root)-1]),
+		"twice the root":               string(root) + string(root),
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			if verifier, err := signature.New([]byte(content)); err == nil {

@@ -1,0 +1,260 @@
+package attacks_test
+
+import "testing"
+
+// TestForgedArtifacts: status says what a controller pulled, and whoever edits the namespace may write it.
+func TestForgedArtifacts(t *testing.T) {
+	w := theSite(t)
+	const mismatch = "DigestMismatch status.artifact"
+	podinfo := acmeRepository() + helmChart("app", "podinfo", "1.0.0")
+	withFiles := acmeRepository() + helmChart("app", "podinfo", "1.0.0", repackaged)
+	asCopy := ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}", copied)
+	extracted := ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}")
+	manifests := ociAt("app", "oci://ghcr.io/charts/manifests", "{tag: 1.0.0}")
+	elsewhere := ociAt("app", "oci://registry.mallory.example/x", "{tag: 1.0.0}")
+	chart := func(revision, digest string) string { return flux("HelmChart", "app", artifact(revision, digest)) }
+	oci := func(revision, digest string) string { return flux("OCIRepository", "app", artifact(revision, digest)) }
+	const revision = "1.0.0@digest(charts/podinfo:1.0.0)"
+
+	w.check(t, []row{
+		{"an editor forges the artifact of a HelmChart", "FACTS.md, flux-edit", podinfo, []write{status(editor, chart("1.0.0", evil), mismatch)}},
+		{"an editor forges the artifact of a HelmChart with valuesFiles", "FACTS.md, flux-edit", withFiles, []write{status(editor, chart("1.0.0+1", evil), mismatch)}},
+		{"an editor forges the right artifact of a HelmChart with valuesFiles", "", withFiles, []write{status(editor, chart("1.0.0+1", "layer(charts/other:1.0.0)"), mismatch)}},
+		{"an editor adds valuesFiles first, then forges", "", podinfo, []write{
+			patch(editor, flux("HelmChart", "app", "spec: {"+repackaged+"}"), admitted),
+			status(editor, chart("1.0.0+1", evil), mismatch),
+		}},
+		{"the source-controller's user writes an artifact that is not the signed chart", "", podinfo, []write{status(sourceController, chart("1.0.0", "layer(charts/unsigned:1.0.0)"), mismatch)}},
+		{"the helm-controller's user writes a repackaged artifact", "", withFiles, []write{status(helmController, chart("1.0.0+1", evil), mismatch)}},
+		{"a service account called source-controller in another namespace", "", withFiles, []write{status(falseSourceController, chart("1.0.0+1", evil), mismatch)}},
+		{"the admin forges an artifact", "CVE-2025-46342", withFiles, []write{status(admin, chart("1.0.0+1", evil), mismatch)}},
+		{"an artifact whose digest nobody can compare", "", podinfo, []write{status(editor, chart("1.0.0", "sha512:"+evil[7:]+evil[7:]), mismatch)}},
+		{"an artifact whose digest is cut off", "", podinfo, []write{status(sourceController, chart("1.0.0", "sha256:ee"), "ReferenceInvalid status.artifact")}},
+		{"an artifact whose digest is in upper case", "", podinfo, []write{status(editor, chart("1.0.0", "sha256:EEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEE"), "ReferenceInvalid status.artifact")}},
+		{"a forged artifact together with conditions that say all is well", "", podinfo, []write{status(editor, flux("HelmChart", "app",
+			artifact("1.0.0", evil)[:len(artifact("1.0.0", evil))-1]+", conditions: [{type: Ready, status: 'True', reason: ChartPullSucceeded, message: fine, lastTransitionTime: '2026-01-01T00:00:00Z'}]}"), mismatch)}},
+		{"a forged artifact in a dry run", "", podinfo, []write{inDryRun(status(editor, chart("1.0.0", evil), mismatch))}},
+		{"an artifact replaced by another after the good one", "", podinfo, []write{
+			status(sourceController, chart("1.0.0", "layer(charts/podinfo:1.0.0)"), admitted),
+			status(editor, chart("1.0.0", evil), mismatch),
+		}},
+		{"an artifact of a chart that may be unverified, by an editor", "", repositoryAt("oci://ghcr.io/waived"), []write{
+			create(editor, helmChart("app", "app", "1.0.0"), warned),
+			status(editor, chart("1.0.0", evil), mismatch),
+		}},
+		{"control: the same by the source-controller's user", "", repositoryAt("oci://ghcr.io/waived"), []write{
+			create(editor, helmChart("app", "app", "1.0.0"), warned),
+			status(sourceController, chart("1.0.0", evil), warned),
+		}},
+		{"control: an attacker's URL with the signed chart's digest, which Flux compares", "", podinfo, []write{status(editor, chart("1.0.0", "layer(charts/podinfo:1.0.0)"), admitted)}},
+		{"control: the source-controller's user writes a repackaged artifact of a signed chart", "", withFiles, []write{status(sourceController, chart("1.0.0+1", evil), admitted)}},
+		{"control: the source-controller's user writes one, as with --artifact-digest-algo=sha512", "", podinfo, []write{status(sourceController, chart("1.0.0", "sha512:"+evil[7:]+evil[7:]), admitted)}},
+		{"control: the artifact is removed", "", podinfo, []write{
+			status(sourceController, chart("1.0.0", "layer(charts/podinfo:1.0.0)"), admitted),
+			status(sourceController, flux("HelmChart", "app", "status: {artifact: null}"), admitted),
+		}},
+
+		{"an editor forges the artifact of an OCIRepository", "FACTS.md, flux-edit", asCopy, []write{status(editor, oci("1.0.0@"+evil, evil), "ChartNotFound status.artifact")}},
+		{"an editor forges one of an unsigned chart in the same place", "", asCopy, []write{
+			status(editor, oci("1.0.0@digest(charts/podinfo:2.0.0)", "layer(charts/podinfo:2.0.0)"), "SignatureMissing status.artifact"),
+		}},
+		{"the source-controller's user pulls an unsigned chart in the same place", "CVE-2022-47633", asCopy, []write{
+			status(sourceController, oci("1.0.0@digest(charts/podinfo:2.0.0)", "layer(charts/podinfo:2.0.0)"), "SignatureMissing status.artifact"),
+		}},
+		{"the right revision with another archive", "", asCopy, []write{status(editor, oci(revision, evil), mismatch)}},
+		{"the right revision with another archive, by the source-controller's user", "", asCopy, []write{status(sourceController, oci(revision, evil), mismatch)}},
+		{"the right revision with another archive, where Flux makes one of its own", "", extracted, []write{status(editor, oci(revision, evil), mismatch)}},
+		{"a revision without a digest", "", asCopy, []write{status(editor, oci("1.0.0", "layer(charts/podinfo:1.0.0)"), "ReferenceInvalid status.artifact")}},
+		{"a revision with two digests", "", asCopy, []write{
+			status(editor, oci("1.0.0@digest(charts/podinfo:1.0.0)@digest(charts/podinfo:2.0.0)", "layer(charts/podinfo:1.0.0)"), mismatch),
+		}},
+		{"an editor puts a chart where nothing uses manifests as one", "", manifests, []write{status(editor, oci("1.0.0@digest(charts/manifests:1.0.0)", evil), mismatch)}},
+		{"an editor puts a chart into an OCIRepository that no policy is about", "", elsewhere, []write{status(editor, oci("1.0.0@"+evil, evil), mismatch)}},
+		{"control: the source-controller's user puts manifests there", "", elsewhere, []write{status(sourceController, oci("1.0.0@"+evil, evil), admitted)}},
+		{"control: the source-controller's user makes an archive of its own", "", extracted, []write{status(sourceController, oci(revision, evil), admitted)}},
+		{"control: the signed chart's digests, whoever writes them", "", asCopy, []write{status(editor, oci(revision, "layer(charts/podinfo:1.0.0)"), admitted)}},
+	})
+}
+
+// TestForgedHelmChartOfARelease: helm-controller takes its chart from status.helmChart.
+func TestForgedHelmChartOfARelease(t *testing.T) {
+	w := theSite(t)
+	given := acmeRepository() + releaseOf("app", "podinfo", "1.0.0") + helmChart("apps-app", "podinfo", "1.0.0") +
+		helmChart("bad", "unsigned", "1.0.0", suspended) + helmChart("team-b/bad", "unsigned", "1.0.0", suspended)
+	points := func(to string) string { return helmRelease("app", "status: {helmChart: "+to+"}") }
+	w.check(t, []row{
+		{"status.helmChart points at a HelmChart of an unsigned chart", "FACTS.md, flux-edit", given, []write{status(editor, points("apps/bad"), "SignatureMissing status.helmChart")}},
+		{"status.helmChart points at one of a source that is not there", "", given, []write{status(editor, points("team-b/bad"), warned)}},
+		{"status.helmChart points at an unsigned chart, by the helm-controller's user", "", given, []write{status(helmController, points("apps/bad"), "SignatureMissing status.helmChart")}},
+		{"status.helmChart names no namespace", "", given, []write{status(editor, points("bad"), "ReferenceInvalid status.helmChart")}},
+		{"status.helmChart names all HelmCharts of a namespace", "", given, []write{status(editor, points("apps/"), "ReferenceInvalid status.helmChart")}},
+		{"status.helmChart climbs", "", given, []write{status(editor, points("apps/../bad"), "ReferenceInvalid status.helmChart")}},
+		{"status.helmChart names a HelmChart that is made later, of an unsigned chart", "", given, []write{
+			status(editor, points("apps/later"), warned),
+			create(editor, helmChart("later", "unsigned", "1.0.0"), "SignatureMissing spec"),
+		}},
+		{"control: status.helmChart points at the HelmChart of the release", "", given, []write{status(helmController, points("apps/apps-app"), admitted)}},
+	})
+}
+
+// TestDoorsOfFlux: what becomes deployable by another way than the one that was checked.
+func TestDoorsOfFlux(t *testing.T) {
+	w := theSite(t)
+	unsigned := ociAt("unsigned", "oci://ghcr.io/charts/unsigned", "{tag: 1.0.0}", suspended)
+	manifests := ociAt("manifests", "oci://ghcr.io/charts/manifests", "{tag: 1.0.0}")
+	mallorys := ociAt("app", "oci://registry.mallory.example/podinfo", "{tag: 1.0.0}")
+	w.check(t, []row{
+		{"control: a signed chart", "", acmeRepository(), []write{create(editor, releaseOf("app", "podinfo", "1.0.0"), admitted)}},
+		{"an unsigned chart", "", acmeRepository(), []write{create(editor, releaseOf("app", "unsigned", "1.0.0"), "SignatureMissing spec.chart.spec")}},
+		{"an upgrade to an unsigned version", "", acmeRepository() + releaseOf("app", "podinfo", "1.0.0"), []write{
+			patch(editor, releaseOf("app", "podinfo", "2.0.0"), "SignatureMissing spec.chart.spec"),
+		}},
+		{"the URL of a HelmRepository is changed to where nobody must sign", "", acmeRepository(), []write{
+			patch(editor, repositoryAt("oci://registry.mallory.example/charts"), "NoPolicy spec.url"),
+		}},
+		{"the URL of a HelmRepository is changed while it is suspended", "", acmeRepository() + helmChart("app", "podinfo", "1.0.0"), []write{
+			patch(editor, flux("HelmRepository", "acme", "spec: {suspend: true, url: 'oci://registry.mallory.example/charts'}"), "NoPolicy spec.url"),
+		}},
+		{"the type of a HelmRepository is taken away", "", acmeRepository(), []write{
+			patch(editor, flux("HelmRepository", "acme", "spec: {type: null}"), "ReferenceInvalid spec.url"),
+		}},
+		{"plain HTTP is asked for", "", acmeRepository(), []write{
+			patch(editor, flux("HelmRepository", "acme", "spec: {insecure: true, url: 'oci://registry.mallory.example/charts'}"), "ReferenceInvalid spec.url"),
+		}},
+		{"a HelmRelease first, and later a source where the chart is not signed", "issue 3, deferred siblings", "", []write{
+			create(editor, releaseOf("app", "podinfo", "1.0.0"), warned),
+			create(editor, repositoryAt("oci://ghcr.io/mirror"), warned),
+			create(helmController, helmChart("apps-app", "podinfo", "1.0.0"), "SignatureMissing spec"),
+		}},
+		{"a HelmRelease and its HelmChart first, and later a source where the chart is not signed", "issue 3, deferred siblings", "", []write{
+			create(editor, releaseOf("app", "podinfo", "1.0.0"), warned),
+			create(helmController, helmChart("apps-app", "podinfo", "1.0.0"), warned),
+			create(editor, repositoryAt("oci://ghcr.io/mirror"), warned),
+			status(sourceController, flux("HelmChart", "apps-app", artifact("1.0.0", "layer(mirror/podinfo:1.0.0)")), "SignatureMissing status.artifact"),
+		}},
+		{"the same with valuesFiles, so that there is no digest to compare", "", "", []write{
+			create(helmController, helmChart("apps-app", "podinfo", "1.0.0", repackaged), warned),
+			create(editor, repositoryAt("oci://ghcr.io/mirror"), admitted),
+			status(sourceController, flux("HelmChart", "apps-app", artifact("1.0.0+1", evil)), "SignatureMissing status.artifact"),
+		}},
+		{"an artifact of a HelmChart whose source is gone", "", "", []write{
+			create(helmController, helmChart("apps-app", "podinfo", "1.0.0"), warned),
+			status(sourceController, flux("HelmChart", "apps-app", artifact("1.0.0", "layer(charts/podinfo:1.0.0)")), "SourceNotFound status.artifact"),
+		}},
+		{"a HelmRelease first, and later an OCIRepository of an unsigned chart", "issue 3, deferred siblings", "", []write{
+			create(editor, helmRelease("app", chartRef("OCIRepository", "later")), warned),
+			create(editor, ociAt("later", "oci://ghcr.io/charts/unsigned", "{tag: 1.0.0}"), "SignatureMissing spec.ref"),
+		}},
+		{"a HelmRelease first, and later an OCIRepository that no policy is about", "issue 3, deferred siblings", "", []write{
+			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), warned),
+			create(editor, mallorys, "NoPolicy spec.ref"),
+		}},
+		{"a HelmRelease first, and later an OCIRepository that holds no chart", "issue 3, non-chart media type", "", []write{
+			create(editor, helmRelease("app", chartRef("OCIRepository", "manifests")), warned),
+			create(editor, manifests, "NotAChart spec.ref"),
+		}},
+		{"a suspended OCIRepository first, then a HelmRelease, then its artifact", "", "", []write{
+			create(editor, ociAt("app", "oci://registry.mallory.example/podinfo", "{tag: 1.0.0}", suspended), admitted),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "NoPolicy spec.chartRef"),
+		}},
+		{"an OCIRepository that no policy is about, with an artifact, and later a HelmRelease", "issue 3, non-chart media type", mallorys, []write{
+			status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@"+evil, evil)), admitted),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "NoPolicy spec.chartRef"),
+		}},
+		{"the same, with the URL of a signed chart put into it before the HelmRelease", "pkg/source follow", mallorys, []write{
+			status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@"+evil, evil)), admitted),
+			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), admitted),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "ChartNotFound spec.chartRef"),
+		}},
+		{"the same, where the stale artifact is an unsigned chart in the same place", "pkg/source follow", ociAt("app", "oci://ghcr.io/evil/podinfo", "{tag: 1.0.0}"), []write{
+			status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@digest(charts/podinfo:2.0.0)", evil)), admitted),
+			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), admitted),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "SignatureMissing spec.chartRef"),
+		}},
+		{"a HelmRelease of an OCIRepository that holds no chart", "issue 3, non-chart media type", manifests, []write{
+			create(editor, helmRelease("app", chartRef("OCIRepository", "manifests")), "NotAChart spec.chartRef"),
+		}},
+		{"a HelmRelease of a HelmChart whose artifact is of another chart than it names by now", "pkg/source follow", acmeRepository() + helmChart("app", "other", "1.0.0"), []write{
+			status(sourceController, flux("HelmChart", "app", artifact("1.0.0", "layer(charts/other:1.0.0)")), admitted),
+			patch(editor, helmChart("app", "podinfo", "1.0.0", suspended), admitted),
+			create(editor, helmRelease("app", chartRef("HelmChart", "app")), "DigestMismatch spec.chartRef"),
+		}},
+		{"an OCIRepository in another namespace that is not there", "issue 3, namespace rule", "", []write{
+			create(editor, helmRelease("app", chartRef("OCIRepository", "team-b/later")), "SourceNotFound spec.chartRef"),
+		}},
+		{"a suspended HelmRelease declares another namespace's manifests to be a chart, which would have them denied", "issue 3, namespace rule", "", []write{
+			create(tenant, helmRelease("team-b/app", "spec: {suspend: true, interval: 10m, chartRef: {kind: OCIRepository, name: manifests, namespace: apps}}"), admitted),
+			create(editor, manifests, admitted),
+		}},
+		{"a HelmRelease of an unsigned chart is resumed", "issue 3, un-suspending", acmeRepository() + helmRelease("app", chartOf("unsigned", "1.0.0")[:len(chartOf("unsigned", "1.0.0"))-1]+", suspend: true}"), []write{
+			patch(editor, helmRelease("app", "spec: {suspend: false}"), "SignatureMissing spec.chart.spec"),
+			patch(editor, helmRelease("app", "spec: {suspend: null}"), "SignatureMissing spec.chart.spec"),
+		}},
+		{"an OCIRepository of an unsigned chart is resumed", "issue 3, un-suspending", unsigned, []write{patch(editor, flux("OCIRepository", "unsigned", "spec: {suspend: false}"), "SignatureMissing spec.ref")}},
+		{"a HelmChart of an unsigned chart is resumed", "issue 3, un-suspending", acmeRepository() + helmChart("app", "unsigned", "1.0.0", suspended), []write{
+			patch(editor, flux("HelmChart", "app", "spec: {suspend: false}"), "SignatureMissing spec"),
+		}},
+		{"chartRef is switched to an OCIRepository of an unsigned chart", "issue 3, chartRef switches", unsigned + ociAt("good", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}") + helmRelease("app", chartRef("OCIRepository", "good")), []write{
+			patch(editor, helmRelease("app", "spec: {chartRef: {name: unsigned}}"), "SignatureMissing spec.chartRef"),
+		}},
+		{"chart is switched to chartRef of an unsigned chart", "issue 3, chartRef switches", unsigned + acmeRepository() + releaseOf("app", "podinfo", "1.0.0"), []write{
+			patch(editor, helmRelease("app", "spec: {chart: null, chartRef: {kind: OCIRepository, name: unsigned}}"), "SignatureMissing spec.chartRef"),
+		}},
+		{"chartRef is switched to a HelmChart of an unsigned chart", "issue 3, chartRef switches", acmeRepository() + releaseOf("app", "podinfo", "1.0.0") + helmChart("bad", "unsigned", "1.0.0", suspended), []write{
+			patch(editor, helmRelease("app", "spec: {chart: null, chartRef: {kind: HelmChart, name: bad}}"), "SignatureMissing spec.chartRef"),
+		}},
+		{"an ExternalArtifact", "issue 3", "", []write{create(editor, helmRelease("app", chartRef("ExternalArtifact", "app")), "Unsupported spec.chartRef")}},
+		{"a chart in a Git repository", "", "", []write{
+			create(editor, helmRelease("app", "spec: {interval: 10m, chart: {spec: {chart: ./podinfo, sourceRef: {kind: GitRepository, name: acme}}}}"), "NotOCI spec.chart.spec"),
+		}},
+		{"the reference of a HelmRelease that is being deleted is changed", "CVE-2023-34091", acmeRepository(), []write{
+			create(editor, finalized(releaseOf("app", "podinfo", "1.0.0")), admitted),
+			{by: editor, verb: "delete", object: releaseOf("app", "podinfo", "1.0.0")},
+			patch(editor, releaseOf("app", "unsigned", "1.0.0"), "SignatureMissing spec.chart.spec"),
+		}},
+		{"the artifact of an OCIRepository that is being deleted is forged", "CVE-2023-34091", "", []write{
+			create(editor, finalized(ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}", copied)), admitted),
+			{by: editor, verb: "delete", object: ociAt("app", "", "{}")},
+			status(editor, flux("OCIRepository", "app", artifact("1.0.0@digest(charts/podinfo:2.0.0)", "layer(charts/podinfo:2.0.0)")), "SignatureMissing status.artifact"),
+		}},
+		{"a generated name", "issue 3, generateName", acmeRepository(), []write{
+			create(editor, generated(releaseOf("app", "unsigned", "1.0.0")), "SignatureMissing spec.chart.spec"),
+		}},
+		{"a dry run of an unsigned chart", "issue 3, dry run", acmeRepository(), []write{inDryRun(create(editor, releaseOf("app", "unsigned", "1.0.0"), "SignatureMissing spec.chart.spec"))}},
+	})
+}
+
+// TestNothingButTheChartDecides: no label, annotation, namespace, name or user changes a verdict.
+func TestNothingButTheChartDecides(t *testing.T) {
+	w := theSite(t)
+	const denied = "SignatureMissing spec.chart.spec"
+	unsigned := releaseOf("app", "unsigned", "1.0.0")
+	w.check(t, []row{
+		{"labels by which other webhooks are told to look away", "CVE-2025-46342", acmeRepository(), []write{
+			create(editor, labelled(unsigned, "labels", `{control-plane: controller-manager, admission.gatekeeper.sh/ignore: "true", policy.sigstore.dev/include: "false", chartgate.dev/ignore: "true"}`), denied),
+		}},
+		{"an annotation that claims a verdict", "issue 3, forged annotations", acmeRepository(), []write{
+			create(editor, labelled(unsigned, "annotations", `{chartgate.dev/verdict: Verified, charts.chartgate.dev/verdict: Verified, chartgate.dev/digest: "digest(charts/unsigned:1.0.0)"}`), denied),
+		}},
+		{"an annotation that tells Kyverno that it has looked", "CVE-2025-46342", acmeRepository(), []write{
+			create(editor, labelled(unsigned, "annotations", `{kyverno.io/verify-images: '{"oci://ghcr.io/charts/unsigned:1.0.0":"pass"}'}`), denied),
+		}},
+		{"a label that is added together with the change", "CVE-2025-46342", acmeRepository() + releaseOf("app", "podinfo", "1.0.0"), []write{
+			patch(editor, labelled(unsigned, "labels", `{chartgate.dev/ignore: "true"}`), denied),
+		}},
+		{"the admin", "CVE-2025-46342", acmeRepository(), []write{create(admin, unsigned, denied)}},
+		{"a controller", "CVE-2025-46342", acmeRepository(), []write{create(helmController, unsigned, denied)}},
+		{"the source-controller's user", "CVE-2025-46342", acmeRepository(), []write{create(sourceController, helmChart("app", "unsigned", "1.0.0"), "SignatureMissing spec")}},
+		{"the namespace kube-system", "CVE-2025-46342", flux("HelmRepository", "kube-system/acme", "spec: {type: oci, url: 'oci://ghcr.io/charts'}"), []write{
+			create(admin, releaseOf("kube-system/app", "unsigned", "1.0.0"), denied),
+		}},
+		{"chartgate's own namespace", "CVE-2025-46342", flux("HelmRepository", "chartgate-system/acme", "spec: {type: oci, url: 'oci://ghcr.io/charts'}"), []write{
+			create(admin, releaseOf("chartgate-system/app", "unsigned", "1.0.0"), denied),
+		}},
+		{"a HelmRelease that is called chartgate", "", acmeRepository(), []write{create(editor, releaseOf("chartgate", "unsigned", "1.0.0"), denied)}},
+		{"a signature by somebody else", "", acmeRepository(), []write{create(editor, releaseOf("app", "stranger", "1.0.0"), "IdentityNotAllowed spec.chart.spec")}},
+		{"a tag where the policy wants a digest", "", repositoryAt("oci://ghcr.io/digest"), []write{create(editor, releaseOf("app", "app", "1.0.0"), "NotPinned spec.chart.spec")}},
+		{"a range of which the newest is not signed", "", repositoryAt("oci://ghcr.io/floating"), []write{create(editor, releaseOf("app", "app", ">=1.0.0"), denied)}},
+		{"more charts than anybody verifies at once", "", "", []write{create(editor, argo("sources: ["+manySources(65)+"]"), "LimitExceeded")}},
+	})
+}

@@ -1,0 +1,78 @@
+package attacks_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestCanonicalForms: a policy that matches the spelling must match the chart, so a chart has one spelling. Whatever
+// somebody else might read otherwise is refused, and no packet is sent.
+func TestCanonicalForms(t *testing.T) {
+	w := theSite(t)
+	const (
+		invalid = "ReferenceInvalid"
+		unknown = "NoPolicy"
+	)
+	var rows []row
+	url := func(sentence, url, reason string) {
+		field := "spec.ref"
+		if reason == invalid {
+			field = "spec.url"
+		}
+		rows = append(rows, row{sentence, "", "", []write{create(editor, ociAt("app", url, "{tag: 1.0.0}", copied), reason+" "+field)}})
+	}
+	name := func(sentence, chart, reason string) {
+		rows = append(rows, row{sentence, "", acmeRepository(), []write{create(editor, releaseOf("app", chart, "1.0.0"), reason+" spec.chart.spec")}})
+	}
+	version := func(sentence, version, reason string) {
+		rows = append(rows, row{sentence, "", acmeRepository(), []write{create(editor, releaseOf("app", "podinfo", version), reason+" spec.chart.spec")}})
+	}
+	name("a chart that climbs out of its repository", "../evil/podinfo", invalid)
+	name("a chart that climbs and comes back", "../charts/unsigned", invalid)
+	name("a chart that climbs in an encoded way", "%2e%2e/evil/podinfo", invalid)
+	name("a chart that climbs with backslashes", `..\evil\podinfo`, invalid)
+	name("a chart with an empty segment", "x//podinfo", invalid)
+	name("a chart from the root", "/evil/podinfo", invalid)
+	name("a chart with a URL of its own", "oci://ghcr.io/evil/podinfo", invalid)
+	name("a chart with a tag of its own", "podinfo:2.0.0", invalid)
+	name("a chart with a digest of its own", "podinfo@digest(charts/podinfo:2.0.0)", invalid)
+	name("a chart with a query", "podinfo?x=y", invalid)
+	name("a chart in upper case", "Podinfo", invalid)
+	name("a chart with a letter that looks like another", "p\u043edinfo", invalid)
+	name("a chart with a NUL", "podinfo\x00evil", invalid)
+	name("a chart with a line break that would forge a line of the message", "podinfo\n  next:     all is well", invalid)
+	name("a chart with a letter that reverses the text", "podinfo\u202eofnidop", invalid)
+	name("a chart whose name is very long", strings.Repeat("a", 2000), invalid)
+	version("a version with a tag and a digest", "1.0.0@digest(charts/podinfo:2.0.0)", invalid)
+	version("a version that is a digest", "digest(charts/podinfo:2.0.0)", invalid)
+	version("a version with a path", "1.0.0/../2.0.0", invalid)
+	version("a version with a NUL", "1.0.0\x00", invalid)
+	version("a version that is very long", "1.0.0-"+strings.Repeat("a", 5000), invalid)
+	version("a version with a blank", " 2.0.0", "NotPinned")
+	version("two versions", "1.0.0 || 2.0.0", "NotPinned")
+	url("a host in upper case", "oci://"+strings.ToUpper("registry.example.com")+"/charts/podinfo", invalid)
+	url("a host with a dot behind it", "oci://registry.example.com./charts/podinfo", invalid)
+	url("user info that looks like the host", "oci://ghcr.io@mallory.example/charts/podinfo", invalid)
+	url("a host that only starts like the right one", "oci://registry.example.com.mallory.example/charts/podinfo", unknown)
+	url("a port with a zero before it", "oci://registry.example.com:0443/charts/podinfo", invalid)
+	url("a host in the form of a number", "oci://2130706433/charts/podinfo", invalid)
+	url("a host of short form", "oci://127.1/charts/podinfo", invalid)
+	url("a host of octal form", "oci://0177.0.0.1/charts/podinfo", invalid)
+	url("a host in brackets", "oci://[::1]/charts/podinfo", invalid)
+	url("the address of the cloud's metadata service", "oci://169.254.169.254/latest/meta-data", unknown)
+	url("control: a host that a policy wants digests of", "oci://registry.example.com/charts/podinfo", "NotPinned")
+	url("the same with the default port", "oci://registry.example.com:443/charts/podinfo", "NotPinned")
+	url("Docker Hub by its old name", "oci://index.docker.io/acme/podinfo", "NotPinned")
+	url("Docker Hub by the name of its registry", "oci://registry-1.docker.io/acme/podinfo", "NotPinned")
+	url("Docker Hub by the name of its pages", "oci://registry.hub.docker.com/acme/podinfo", "NotPinned")
+	url("Docker Hub with the default port", "oci://docker.io:443/acme/podinfo", "NotPinned")
+	url("Docker Hub without a namespace, which Flux and Helm read differently", "oci://docker.io/podinfo", invalid)
+	url("a percent-encoded slash", "oci://ghcr.io/charts%2fpodinfo", invalid)
+	url("a path that climbs", "oci://ghcr.io/charts/../evil/podinfo", invalid)
+	url("a fragment", "oci://ghcr.io/charts/podinfo#@mallory.example", invalid)
+	w.registry.Reset()
+	w.check(t, rows)
+	if requests := w.registry.Requests(); len(requests) > 0 {
+		t.Errorf("the registry was asked all the same:\n%s", strings.Join(requests, "\n"))
+	}
+}

@@ -360,7 +360,7 @@ func TestPodKeepsServing(t *testing.T) {
 		"GOMEMLIMIT":   environment(container)["GOMEMLIMIT"],
 	}
 	want := map[string]any{
-		"replicas": int32(2), "unavailable": "0", "grace period": int64(35), "priority": "system-cluster-critical",
+		"replicas": int32(2), "unavailable": "0", "grace period": int64(40), "priority": "system-cluster-critical",
 		"liveness": "/healthz", "readiness": "/readyz",
 		"spread over": []string{"kubernetes.io/hostname", "topology.kubernetes.io/zone"},
 		"cpu":         "50m..0", "memory": "128Mi..512Mi", "GOMEMLIMIT": "$(MEMORY_LIMIT_MIB)000000",

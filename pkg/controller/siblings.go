@@ -67,6 +67,10 @@ func (s *Siblings) list(ctx context.Context, id source.ID, gvk schema.GroupVersi
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", id.Kind, err)
 		}
+		if page.GetResourceVersion() == "" {
+			// Whatever this is, it is no list of an API server, and says nothing.
+			return nil, fmt.Errorf("list %s: the answer is no list", id.Kind)
+		}
 		for _, item := range page.Items {
 			object, err := toObject(id, item)
 			if err != nil {

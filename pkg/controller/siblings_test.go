@@ -66,8 +66,27 @@ func urls(t *testing.T, objects []source.Object) []string {
 	return all
 }
 
+// versioned gives lists the resource version that an API server gives them, and
+// controller-runtime's fake does not.
+func versioned() interceptor.Funcs {
+	return interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+		err := c.List(ctx, list, opts...)
+		list.SetResourceVersion("1")
+		return err
+	}}
+}
+
+// An answer that is valid but no list, as a proxy may give it, says nothing about what
+// there is: it must not count as "nothing uses this".
+func TestWhatIsNoListIsNotEmpty(t *testing.T) {
+	c := clusterWith(t, interceptor.Funcs{List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return nil }})
+	if found, err := controller.NewSiblings(c, served()).Read(t.Context(), repositoryID("apps", "")); err == nil {
+		t.Errorf("%d objects and no error", len(found))
+	}
+}
+
 func TestSiblings(t *testing.T) {
-	c := clusterWith(t, interceptor.Funcs{}, repository("apps", "a"), repository("apps", "b"), repository("team-b", "a"))
+	c := clusterWith(t, versioned(), repository("apps", "a"), repository("apps", "b"), repository("team-b", "a"))
 	line := func(name string) string {
 		return "HelmRepository " + name + "." + fluxGroup + ": HelmRepository oci://ghcr.io/" + name
 	}
@@ -158,6 +177,7 @@ func TestSiblingPages(t *testing.T) {
 					result.Items = append(result.Items, *repository("apps", name))
 				}
 				result.SetContinue(next[o.Continue])
+				result.SetResourceVersion("1")
 				return nil
 			}})
 			found, err := controller.NewSiblings(c, served()).Read(t.Context(), repositoryID("apps", ""))

@@ -87,6 +87,7 @@ func TestForgedOperations(t *testing.T) {
 		{"control: a benign operation on several sources", "", several, does(argoController, admitted, "operation: {sync: {revisions: [1.0.0, 1.0.0]}}")},
 		{"control: a rollback to a signed version", "", argo("source: " + helmSource("podinfo", "1.1.0")), does(argoServer, admitted, "operation: {sync: {source: "+helmSource("podinfo", "1.0.0")+", revision: 1.0.0}}")},
 		{"control: Argo CD records a sync of what is unsigned by now", "FACTS.md, never deny", given, does(argoController, admitted, running("operation: {sync: {"+evil+"}}", "syncResult: {"+evil+"}"))},
+		{"control: Argo CD starts a sync while it records another", "FACTS.md, never deny", given, does(argoController, admitted, benign, running("operation: {sync: {"+evil+"}}", "syncResult: {"+evil+"}"))},
 		{"control: Argo CD's server records a termination", "FACTS.md, never deny", given, does(argoServer, admitted, "status: {operationState: {phase: Terminating, startedAt: '2026-01-01T00:00:00Z', operation: {sync: {"+evil+"}}}}")},
 		{"control: Argo CD clears the operation and records the result", "FACTS.md, never deny", given, []write{
 			patch(editor, application(benign), admitted),

@@ -69,7 +69,8 @@ type ociClaim struct {
 // must tell.
 func (c ociClaim) use(ctx context.Context, e *Extractor) Use {
 	use := Use{Field: c.field}
-	if _, err := c.location(e); err != nil {
+	location, err := c.location()
+	if err != nil {
 		use.Field, use.Problem = "spec.url", err
 		return use
 	}
@@ -78,21 +79,31 @@ func (c ociClaim) use(ctx context.Context, e *Extractor) Use {
 		use.Problem = err
 		return use
 	}
+	// How Flux reaches what may be no chart is not the gate's business.
+	if err := e.checkTransport(location, c.insecure, "spec.insecure"); err != nil && used {
+		use.Field, use.Problem = "spec.url", err
+		return use
+	}
 	use.MaybeChart = !used
-	use.Reference, use.Problem = c.reference(e)
+	use.Reference.Location = location
+	use.Reference.Selector, use.Problem = chart.ParseFluxRef(c.ref)
 	return use
 }
 
+// reference returns the chart that a release finds here.
 func (c ociClaim) reference(e *Extractor) (chart.Reference, error) {
-	location, err := c.location(e)
+	location, err := c.location()
 	if err != nil {
+		return chart.Reference{}, err
+	}
+	if err := e.checkTransport(location, c.insecure, "spec.insecure"); err != nil {
 		return chart.Reference{}, err
 	}
 	selector, err := chart.ParseFluxRef(c.ref)
 	return chart.Reference{Location: location, Selector: selector}, err
 }
 
-func (c ociClaim) location(e *Extractor) (chart.Location, error) {
+func (c ociClaim) location() (chart.Location, error) {
 	location, err := chart.ParseChart(c.url)
 	if err != nil {
 		return chart.Location{}, err
@@ -100,7 +111,7 @@ func (c ociClaim) location(e *Extractor) (chart.Location, error) {
 	if !location.IsOCI() {
 		return chart.Location{}, chart.Invalid("spec.url %s does not start with oci://", location)
 	}
-	return location, e.checkTransport(location, c.insecure, "spec.insecure")
+	return location, nil
 }
 
 // usedAsChart looks for a HelmRelease, in any namespace, whose chartRef is this

@@ -88,7 +88,7 @@ func dependencies() []dependency {
 		},
 		{
 			what: "the HelmReleases that may use an OCIRepository", given: helmReleases, ofAPI: true,
-			reason: row{ie, ie, to, to, to, to, ie, to, ie, ie, ie, ie, na, na, na},
+			reason: row{ie, ie, to, to, to, to, ie, to, ie, ie, ie, ie, ie, na, na},
 		},
 		{
 			what: "what the API server says that it serves", given: discovered, ofAPI: true, healsLate: true,

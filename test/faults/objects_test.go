@@ -52,7 +52,7 @@ func (w *world) release() write {
 // listed.
 func (w *world) ociRepository(repository string) write {
 	w.api.Put("/apis/helm.toolkit.fluxcd.io/v2/helmreleases", map[string]any{
-		"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmReleaseList", "metadata": map[string]any{},
+		"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmReleaseList", "metadata": map[string]any{"resourceVersion": "1"},
 		"items": []any{json.RawMessage(object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "apps", map[string]any{"spec": map[string]any{
 			"chartRef": map[string]any{"kind": "OCIRepository", "name": "podinfo"},
 		}}))},

@@ -22,7 +22,7 @@ type Policy struct {
 	pinning  chart.Pinning
 	warnOnly bool
 	// broken is why the policy cannot be evaluated. It then denies what it matches,
-	// even in mode Warn if the match or the mode itself cannot be trusted.
+	// in mode Warn too: nobody knows what it would have warned of.
 	broken string
 }
 
@@ -38,18 +38,14 @@ const dateLayout = "2006-01-02"
 // what the object is about; if the error is not nil, it is broken and denies that.
 func compilePolicy(obj v1alpha1.ChartPolicy, identities map[string]compiledIdentity) (Policy, error) {
 	p := Policy{name: obj.Name, pinning: chart.ByDigest, warnOnly: obj.Spec.Mode == v1alpha1.ModeWarn}
-	unreadable := p.compileMatch(obj.Spec.Match)
-	if unreadable != nil {
-		// It matches charts that nobody chose to be only warned of.
-		p.warnOnly = false
-	}
 	err := errors.Join(
-		unreadable,
+		p.compileMatch(obj.Spec.Match),
 		p.compileMode(obj.Spec),
 		p.compileWaiver(obj.Spec),
 		p.compileRequire(obj.Spec, identities),
 	)
 	if err != nil {
+		p.warnOnly = false
 		p.broken = strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	return p, err

@@ -31,7 +31,9 @@ func Run(t *testing.T, argo Argo) {
 	t.Run("Applications at random", argo.testRandom)
 	t.Run("updates at random", argo.testRandomUpdates)
 	t.Run("what Argo CD asks helm for", argo.testHelm)
-	t.Run("what Argo CD asks a registry for", argo.testNative)
+	if argo.NativePull != nil { // Argo CD 2 knows no OCI sources
+		t.Run("what Argo CD asks a registry for", argo.testNative)
+	}
 	t.Run("Helm-OCI repositories", argo.testHelmOCI)
 	t.Run("repositories that Argo CD takes for the same", argo.testSameURL)
 	t.Run("ranges of versions", argo.testRanges)

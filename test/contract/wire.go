@@ -112,9 +112,6 @@ func (a Argo) testHelm(t *testing.T) {
 // testNative lets Argo CD resolve every OCI source that pkg/source would have
 // verified, and compares what the registry is asked with what was verified.
 func (a Argo) testNative(t *testing.T) {
-	if a.NativePull == nil {
-		t.Skip("this version knows no OCI sources")
-	}
 	met := map[string]bool{}
 	for _, repoURL := range every("repoURL") {
 		for _, revision := range every("revision") {

@@ -13,12 +13,16 @@ allowed() {
     pkg/chart) ;;
     pkg/verdict) echo pkg/chart ;;
     pkg/source) echo pkg/chart ;;
+    pkg/archive) echo pkg/chart ;;
     pkg/policy) echo pkg/api/v1alpha1 pkg/chart pkg/verdict ;;
     pkg/registry) echo pkg/chart ;;
+    pkg/credentials) echo pkg/chart pkg/registry ;;
+    pkg/kms) echo pkg/chart ;;
     pkg/signature) echo pkg/chart pkg/verdict ;;
-    pkg/gate) echo pkg/chart pkg/source pkg/policy pkg/verdict ;;
+    pkg/trust) echo pkg/api/v1alpha1 pkg/signature pkg/verdict ;;
+    pkg/gate) echo pkg/archive pkg/chart pkg/source pkg/policy pkg/verdict ;;
     pkg/webhook) echo pkg/api/v1alpha1 pkg/chart pkg/source pkg/policy pkg/verdict pkg/gate ;;
-    pkg/controller) echo pkg/api/v1alpha1 pkg/chart pkg/source pkg/policy pkg/verdict pkg/gate ;;
+    pkg/controller) echo pkg/api/v1alpha1 pkg/chart pkg/source pkg/policy pkg/verdict pkg/gate pkg/trust ;;
     *) return 1 ;;
   esac
 }
@@ -47,7 +51,7 @@ outside() {
   failed=1
 }
 world='^(k8s.io/client-go|sigs.k8s.io/controller-runtime/pkg/client|github.com/sigstore|github.com/google/go-containerregistry|oras.land)(/|$)'
-for package in pkg/chart pkg/verdict pkg/source pkg/policy pkg/gate; do
+for package in pkg/chart pkg/verdict pkg/source pkg/archive pkg/policy pkg/gate; do
   outside $package "$world"
 done
 for package in pkg/chart pkg/verdict; do
@@ -57,13 +61,16 @@ done
 # only PACKAGE PATTERN: no other package imports directly what matches.
 only() {
   local found
-  found=$(go list -f '{{.ImportPath}} {{join .Imports " "}}' ./pkg/... | grep -E " $2(/| |$)" | cut -d' ' -f1 | grep -v "^$module/$1$" || true)
+  found=$(go list -f '{{.ImportPath}} {{join .Imports " "}}' ./pkg/... | grep -E " $2(/| |$)" | cut -d' ' -f1 | grep -vE "^$module/$1$" || true)
   [ -z "$found" ] && return
   printf 'only %s may import %s, but %s does\n' "$1" "$2" "$found" >&2
   failed=1
 }
 only pkg/registry 'oras.land/oras-go/v2'
-only pkg/signature 'github.com/sigstore'
+only 'pkg/(kms|signature)' 'github.com/sigstore'
+only pkg/kms '(github.com/sigstore/sigstore/pkg/signature/kms|github.com/hashicorp/vault)'
+only pkg/trust 'github.com/theupdateframework'
+only pkg/credentials 'github.com/fluxcd/pkg/auth'
 only pkg/webhook 'sigs.k8s.io/controller-runtime/pkg/webhook/admission'
 
 exit $failed

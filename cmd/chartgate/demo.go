@@ -57,7 +57,7 @@ func expectations() []expectation {
 }
 
 func runDemo(ctx context.Context, w io.Writer, wanted []expectation) error {
-	world, err := newDemoWorld()
+	world, err := newDemoWorld(ctx)
 	if err != nil {
 		return fmt.Errorf("build the demo's world: %w", err)
 	}

@@ -33,7 +33,7 @@ type demoWorld struct {
 	hook     *httptest.Server
 }
 
-func newDemoWorld() (*demoWorld, error) {
+func newDemoWorld(ctx context.Context) (*demoWorld, error) {
 	trust, err := sigstore.New(time.Now)
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func newDemoWorld() (*demoWorld, error) {
 	if err := pushDemoCharts(w.registry, trust); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	handler, err := w.handler(trust)
+	handler, err := w.handler(ctx, trust)
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
@@ -61,12 +61,12 @@ func (w *demoWorld) Close() error {
 
 // handler is the webhook as "chartgate serve" runs it, with the samples' policies
 // and the samples as the cluster's objects.
-func (w *demoWorld) handler(trust *sigstore.Sigstore) (http.Handler, error) {
+func (w *demoWorld) handler(ctx context.Context, trust *sigstore.Sigstore) (http.Handler, error) {
 	policies, err := sampleDocuments("policies")
 	if err != nil {
 		return nil, err
 	}
-	set, _, err := compileDocuments(policies)
+	set, _, err := compileDocuments(ctx, policies)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (w *demoWorld) handler(trust *sigstore.Sigstore) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := signature.New(root)
+	roots, err := signature.Fixed(root)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (w *demoWorld) handler(trust *sigstore.Sigstore) (http.Handler, error) {
 		return nil, err
 	}
 	client := registry.New(registry.Options{Transport: w.routeToRegistry()})
-	engine := newEngine(set, objects, client, verifier, source.Options{})
+	engine := newEngine(set, objects, client, signature.New(roots), source.Options{})
 	charts := webhook.NewCharts(engine.extractor, engine.gate, 8, metrics, nil)
 	return webhook.WithDeadline(admissionHandler(logr.Discard(), charts)), nil
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,28 +24,24 @@ type engine struct {
 // engineFlags are the flags that decide verdicts. The admin of a cluster and
 // somebody who runs "chartgate verify" give them alike.
 type engineFlags struct {
-	trustedRoot    string
-	plainHTTP      []string
+	registryFlags
+	trustFlags
 	argoGitSources string
 	missingSource  string
-	registryConfig string
-	// instrument wraps the way to registries, for metrics. It may be nil.
-	instrument func(http.RoundTripper) http.RoundTripper
 }
 
 // register adds the flags. A cluster defers what has no source yet, because it will
 // be asked again; the command line is asked once.
 func (f *engineFlags) register(flags *pflag.FlagSet, missingSource string) {
-	flags.StringVar(&f.trustedRoot, "trusted-root", "", "`file` with the Sigstore trusted root (trusted_root.json); without it only keys with transparencyLog: NotRequired can be trusted")
-	flags.StringVar(&f.registryConfig, "registry-config", "", "Docker configuration `file` with credentials for registries")
-	flags.StringArrayVar(&f.plainHTTP, "plain-http", nil, "registry `host[:port]` to be spoken to over plain HTTP (repeatable)")
+	f.trustFlags.register(flags)
+	f.registryFlags.register(flags)
 	flags.StringVar(&f.missingSource, "missing-source", missingSource, "Defer (admit with a warning: what is pulled later is verified) or Deny a HelmRelease or HelmChart whose source does not exist yet")
 	flags.StringVar(&f.argoGitSources, "argo-git-sources", "Allow", "Allow or Deny Argo CD sources that are Git repositories, which chartgate cannot verify")
 }
 
 // build checks the flags and makes the engine. The options are those that only a
 // cluster has; the flags fill in the others.
-func (f *engineFlags) build(policies gate.Policies, siblings source.Reader, options source.Options) (*engine, error) {
+func (f *engineFlags) build(policies gate.Policies, siblings source.Reader, roots signature.Roots, options source.Options) (*engine, error) {
 	plainHTTP, err := canonicalHosts(f.plainHTTP)
 	if err != nil {
 		return nil, err
@@ -61,16 +55,11 @@ func (f *engineFlags) build(policies gate.Policies, siblings source.Reader, opti
 		return nil, err
 	}
 	options.PlainHTTP, options.DenyArgoGit, options.DenyMissingSource = plainHTTP, denyGit, denyMissing
-	verifier, err := f.verifier()
+	client, err := f.client()
 	if err != nil {
 		return nil, err
 	}
-	credentials, err := f.credentials()
-	if err != nil {
-		return nil, err
-	}
-	client := registry.New(registry.Options{PlainHTTP: plainHTTP, Instrument: f.instrument, Credentials: credentials})
-	return newEngine(policies, siblings, client, verifier, options), nil
+	return newEngine(policies, siblings, client, signature.New(roots), options), nil
 }
 
 func newEngine(policies gate.Policies, siblings source.Reader, client *registry.Client, verifier *signature.Verifier, options source.Options) *engine {
@@ -78,32 +67,6 @@ func newEngine(policies gate.Policies, siblings source.Reader, client *registry.
 		gate:      gate.New(policies, client, verifier, time.Now),
 		extractor: source.NewExtractor(siblings, options),
 	}
-}
-
-func (f *engineFlags) verifier() (*signature.Verifier, error) {
-	if f.trustedRoot == "" {
-		return signature.New(nil)
-	}
-	content, err := os.ReadFile(f.trustedRoot)
-	if err != nil {
-		return nil, fmt.Errorf("read --trusted-root: %w", err)
-	}
-	verifier, err := signature.New(content)
-	if err != nil {
-		return nil, fmt.Errorf("--trusted-root %s: %w", f.trustedRoot, err)
-	}
-	return verifier, nil
-}
-
-// credentials returns nil, which is anonymous, without --registry-config.
-func (f *engineFlags) credentials() (func(context.Context, string) (string, string, error), error) {
-	if f.registryConfig == "" {
-		return nil, nil
-	}
-	if _, err := os.Stat(f.registryConfig); err != nil {
-		return nil, fmt.Errorf("read --registry-config: %w", err)
-	}
-	return registry.DockerConfig(f.registryConfig), nil
 }
 
 // dockerConfig returns where docker login keeps credentials, "" if nobody has logged

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/trust"
 	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
@@ -29,6 +30,7 @@ type hooks struct {
 	manager    manager.Manager
 	engine     *engine
 	snapshot   *controller.Snapshot
+	trustRoots *controller.TrustRoots
 	registerer prometheus.Registerer
 	server     atomic.Pointer[ctrlwebhook.Server]
 	drain      drain
@@ -51,7 +53,9 @@ func (h *hooks) start() error {
 		webhook.NewCharts(h.engine.extractor, h.engine.gate, h.flags.maxConcurrent, metrics,
 			webhook.NewNotices(h.manager.GetEventRecorder("chartgate")))))))
 	server.Register(policiesPath, h.drain.handler(webhook.WithDeadline(admissionHandler(log,
-		&webhook.Policies{KnownIdentities: h.snapshot.Identities}))))
+		&webhook.Policies{
+			KnownIdentities: h.snapshot.Identities, KnownTrustRoots: h.trustRoots.Names, CheckTrustRoot: trust.Check,
+		}))))
 	return h.manager.Add(waitFor{certificate, func(ctx context.Context) error {
 		h.server.Store(&server)
 		return h.drain.run(ctx, server.Start)

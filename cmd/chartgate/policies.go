@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,17 +14,22 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/trust"
 )
 
 // fixedPolicies are policies that do not change while a command runs.
-type fixedPolicies struct{ set *policy.Set }
+type fixedPolicies struct {
+	set *policy.Set
+	// trustRoots are those that the policies come with.
+	trustRoots []trust.Item
+}
 
 // Current implements gate.Policies.
 func (p fixedPolicies) Current() *policy.Set { return p.set }
 
 // loadPolicies reads policies from files and directories. What does not compile
 // denies the charts that it matches, as in a cluster, and is told to w.
-func loadPolicies(stdin io.Reader, w io.Writer, paths []string) (fixedPolicies, error) {
+func loadPolicies(ctx context.Context, stdin io.Reader, w io.Writer, paths []string) (fixedPolicies, error) {
 	if len(paths) == 0 {
 		return fixedPolicies{}, errors.New("--policy is needed: a file or directory with ChartPolicies and TrustedIdentities")
 	}
@@ -31,7 +37,7 @@ func loadPolicies(stdin io.Reader, w io.Writer, paths []string) (fixedPolicies, 
 	if err != nil {
 		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
 	}
-	set, report, err := compileDocuments(documents)
+	set, report, err := compileDocuments(ctx, documents)
 	if err != nil {
 		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
 	}
@@ -47,15 +53,24 @@ func loadPolicies(stdin io.Reader, w io.Writer, paths []string) (fixedPolicies, 
 	return set, nil
 }
 
-func compileDocuments(documents []document) (fixedPolicies, policy.Report, error) {
+func compileDocuments(ctx context.Context, documents []document) (fixedPolicies, policy.Report, error) {
 	var in policy.Input
+	secrets, documents, err := takeSecrets(documents)
+	if err != nil {
+		return fixedPolicies{}, policy.Report{}, err
+	}
+	trustRoots, documents, err := takeTrustRoots(documents)
+	if err != nil {
+		return fixedPolicies{}, policy.Report{}, err
+	}
 	for _, d := range documents {
 		if err := addPolicy(&in, d); err != nil {
 			return fixedPolicies{}, policy.Report{}, fmt.Errorf("%s: %w", d.file, err)
 		}
 	}
+	in.Keys = lookup(ctx, policy.KeySources(in), secrets)
 	set, report := policy.Compile(in)
-	return fixedPolicies{set: set}, report, nil
+	return fixedPolicies{set: set, trustRoots: trustRoots}, report, nil
 }
 
 func addPolicy(in *policy.Input, d document) error {

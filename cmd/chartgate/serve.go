@@ -47,11 +47,13 @@ type serveFlags struct {
 	probeAddr     string
 	leaderElect   bool
 	maxConcurrent int64
+	keyRefresh    time.Duration
 	logLevel      string
 	logFormat     string
 	// Whom to believe what only they can know; everybody else must prove it.
 	artifactWriters []string
 	argoUsers       []string
+	argoNamespace   string
 }
 
 // gracefulShutdown is longer than any admission may take, so that a rolling restart
@@ -82,11 +84,13 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.probeAddr, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz")
 	flags.BoolVar(&f.leaderElect, "leader-elect", false, "let one replica write status for all")
 	flags.Int64Var(&f.maxConcurrent, "max-concurrent", 32, "for how many writes other objects are read from the API server at the same time; more wait")
+	flags.DurationVar(&f.keyRefresh, "key-refresh", controller.RefreshKeys, "`time` after which keys in a KMS are read again; after a tenth of it if that fails")
 	flags.StringSliceVar(&f.artifactWriters, "artifact-writers", []string{"system:serviceaccount:flux-system:source-controller"},
 		"`users` that Flux's source controller writes as")
 	flags.StringSliceVar(&f.argoUsers, "argo-users", []string{
 		"system:serviceaccount:argocd:argocd-application-controller", "system:serviceaccount:argocd:argocd-server",
 	}, "`users` that Argo CD's own components write as")
+	flags.StringVar(&f.argoNamespace, "argo-namespace", "argocd", "`namespace` in which Argo CD keeps its repository Secrets; empty if there is none")
 	flags.StringVar(&f.logLevel, "log-level", "info", "`level`: debug, info or error")
 	flags.StringVar(&f.logFormat, "log-format", "json", "`format`: json or text")
 }
@@ -97,6 +101,8 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 		return errors.New("--namespace or $POD_NAMESPACE must say where chartgate runs")
 	case f.maxConcurrent < 1:
 		return errors.New("--max-concurrent must be at least 1")
+	case f.keyRefresh < minKeyRefresh:
+		return fmt.Errorf("--key-refresh must be at least %s", minKeyRefresh)
 	}
 	log, err := newLogger(cmd.ErrOrStderr(), f.logLevel, f.logFormat)
 	if err != nil {
@@ -140,13 +146,15 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 		GracefulShutdownTimeout:       &grace,
 		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
 			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{f.namespace: {}}},
+			// Only their metadata: that they change. They are read live.
+			&corev1.Secret{}: {Namespaces: map[string]cache.Config{f.namespace: {}}},
 		}},
 	})
 }
 
 // assemble wires the parts: policies → engine → webhook.
 func (f *serveFlags) assemble(mgr manager.Manager) error {
-	snapshot := controller.NewSnapshot(mgr.GetClient(), types.NamespacedName{Namespace: f.namespace, Name: f.configMap})
+	snapshot := controller.NewSnapshot(mgr.GetClient(), types.NamespacedName{Namespace: f.namespace, Name: f.configMap}, f.keys(mgr.GetAPIReader()))
 	if err := snapshot.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("watch the policies: %w", err)
 	}
@@ -157,12 +165,21 @@ func (f *serveFlags) assemble(mgr manager.Manager) error {
 	if f.instrument, err = countRequests(metrics.Registry); err != nil {
 		return err
 	}
-	engine, err := f.build(snapshot, controller.NewSiblings(mgr.GetAPIReader(), mgr.GetRESTMapper()),
+	consumers, err := f.consumers(mgr.GetAPIReader())
+	if err != nil {
+		return err
+	}
+	f.connect = consumers.Connect
+	roots, trustRoots, err := f.trustRoots(mgr)
+	if err != nil {
+		return fmt.Errorf("follow the TrustRoots: %w", err)
+	}
+	engine, err := f.build(snapshot, controller.NewSiblings(mgr.GetAPIReader(), mgr.GetRESTMapper()), roots,
 		source.Options{ArtifactWriters: f.artifactWriters, ArgoUsers: f.argoUsers})
 	if err != nil {
 		return err
 	}
-	hooks := &hooks{flags: f, manager: mgr, engine: engine, snapshot: snapshot, registerer: metrics.Registry}
+	hooks := &hooks{flags: f, manager: mgr, engine: engine, snapshot: snapshot, trustRoots: trustRoots, registerer: metrics.Registry}
 	if err := hooks.start(); err != nil {
 		return err
 	}

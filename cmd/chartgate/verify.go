@@ -11,6 +11,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/trust"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -45,7 +46,7 @@ Without --registry-config, the credentials of docker login are used.`,
 	flags := cmd.Flags()
 	f.register(flags, "Deny")
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with manifests, - for standard input (repeatable)")
-	flags.StringArrayVar(&f.policies, "policy", nil, "`file` or directory with ChartPolicies, TrustedIdentities or the identities ConfigMap (repeatable)")
+	flags.StringArrayVar(&f.policies, "policy", nil, "`file` or directory with ChartPolicies, TrustedIdentities, TrustRoots or the identities ConfigMap (repeatable)")
 	flags.StringVarP(&f.output, "output", "o", "text", "`format`: text or json")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "`time` for each object")
 	return cmd
@@ -58,7 +59,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	case f.output != "text" && f.output != "json":
 		return fmt.Errorf("--output is %q, not text or json", f.output)
 	}
-	policies, err := loadPolicies(cmd.InOrStdin(), cmd.ErrOrStderr(), f.policies)
+	policies, err := loadPolicies(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), f.policies)
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,14 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	if !cmd.Flags().Changed("registry-config") {
 		f.registryConfig = dockerConfig()
 	}
-	engine, err := f.build(policies, objects, source.Options{})
+	// Nobody will ask again, so the first fetch of a TUF repository may take as long as an object.
+	roots, err := f.roots(trust.Options{Patience: f.timeout})
+	if err != nil {
+		return err
+	}
+	defer roots.Close()
+	roots.Set(policies.trustRoots)
+	engine, err := f.build(policies, objects, roots, source.Options{})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ const (
 	Bundle Format = iota + 1
 	// Legacy is a layer of the tag "sha256-<hex>.sig" (cosign 2's default).
 	Legacy
+	// LegacyAttestation is a layer of the tag "sha256-<hex>.att": a DSSE envelope.
+	LegacyAttestation
 )
 
 // String returns the format as messages spell it.
@@ -17,6 +19,8 @@ func (f Format) String() string {
 		return "bundle"
 	case Legacy:
 		return "legacy signature"
+	case LegacyAttestation:
+		return "legacy attestation"
 	default:
 		return "unknown format"
 	}
@@ -28,10 +32,11 @@ func (f Format) String() string {
 type Material struct {
 	Format Format
 	// Source is the digest of the manifest that holds the material, or, for
-	// Legacy, of the payload.
+	// the legacy formats, of the payload.
 	Source Digest
-	// Content is the bundle's JSON, or the legacy simple-signing payload.
+	// Content is the bundle's JSON, the legacy simple-signing payload or the legacy
+	// attestation's DSSE envelope.
 	Content []byte
-	// Annotations of the legacy layer: signature, certificate, chain, log entry.
+	// Annotations of the legacy layers: signature, certificate, chain, log entry.
 	Annotations map[string]string
 }

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/controller"
 )
 
 var errInjected = errors.New("injected")
@@ -57,3 +58,8 @@ func configMap(data map[string]string) *corev1.ConfigMap {
 }
 
 const goodList = `- {name: listed, charts: ["oci://ghcr.io/listed/**"], keyless: {issuer: "https://issuer.example", subject: s}}`
+
+// snapshotOf reads keys from the cluster's Secrets, and from no KMS.
+func snapshotOf(c client.Client) *controller.Snapshot {
+	return controller.NewSnapshot(c, identities, controller.NewKeys(c, identities.Namespace, nil, controller.RefreshKeys))
+}

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/policy"
@@ -30,14 +31,15 @@ import (
 type Snapshot struct {
 	reader     client.Reader
 	configMap  types.NamespacedName
+	keys       *Keys
 	loading    sync.Mutex
 	current    atomic.Pointer[policy.Set]
 	identities atomic.Pointer[[]string]
 }
 
 // NewSnapshot returns a Snapshot that holds nothing until its first load.
-func NewSnapshot(reader client.Reader, configMap types.NamespacedName) *Snapshot {
-	return &Snapshot{reader: reader, configMap: configMap}
+func NewSnapshot(reader client.Reader, configMap types.NamespacedName, keys *Keys) *Snapshot {
+	return &Snapshot{reader: reader, configMap: configMap, keys: keys}
 }
 
 // Current returns the policies, or nil as long as none have been loaded.
@@ -51,12 +53,17 @@ func (s *Snapshot) Identities() []string {
 	return nil
 }
 
-// Ready is a health check: it fails until the policies have been loaded.
+// Ready is a health check: it fails until the policies have been loaded, and each KMS that
+// they name has been asked once.
 func (s *Snapshot) Ready(*http.Request) error {
-	if s.Current() == nil {
+	switch {
+	case s.Current() == nil:
 		return errors.New("the policies have not been loaded yet")
+	case !s.keys.ready():
+		return errors.New("the keys in a KMS have not been asked for yet")
+	default:
+		return nil
 	}
-	return nil
 }
 
 // load reads everything that a platform team can write.
@@ -80,6 +87,7 @@ func (s *Snapshot) load(ctx context.Context) (policy.Input, error) {
 			in.ConfigMap = &text
 		}
 	}
+	in.Keys = s.keys.lookup(ctx, policy.KeySources(in))
 	return in, nil
 }
 
@@ -103,16 +111,16 @@ func (s *Snapshot) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, 
 	if report.ConfigMap != nil {
 		log.FromContext(ctx).Error(report.ConfigMap, "the identities ConfigMap is invalid; every chart is denied until it is mended")
 	}
-	return ctrl.Result{}, nil
+	return ctrl.Result{RequeueAfter: s.keys.retryAfter()}, nil
 }
 
 // SetupWithManager runs the snapshot on every replica, leader or not.
 func (s *Snapshot) SetupWithManager(mgr manager.Manager) error {
 	everyReplica := false
-	if err := mgr.Add(firstLoad{snapshot: s, manager: mgr}); err != nil {
+	if err := mgr.Add(firstLoad{reconciler: s, manager: mgr}); err != nil {
 		return err
 	}
-	return watch(mgr, "snapshot", s.configMap).
+	return watch(mgr, "snapshot", s).
 		WithOptions(controller.Options{NeedLeaderElection: &everyReplica}).
 		Complete(s)
 }
@@ -120,8 +128,8 @@ func (s *Snapshot) SetupWithManager(mgr manager.Manager) error {
 // firstLoad loads the policies of a cluster that holds none, where no event would
 // ever come.
 type firstLoad struct {
-	snapshot *Snapshot
-	manager  manager.Manager
+	reconciler reconcile.Reconciler
+	manager    manager.Manager
 }
 
 // NeedLeaderElection lets every replica load.
@@ -132,22 +140,25 @@ func (f firstLoad) Start(ctx context.Context) error {
 	if !f.manager.GetCache().WaitForCacheSync(ctx) {
 		return ctx.Err()
 	}
-	_, err := f.snapshot.Reconcile(ctx, ctrl.Request{})
+	_, err := f.reconciler.Reconcile(ctx, ctrl.Request{})
 	return err
 }
 
 // watch builds a controller for which any change of any policy is one and the same
 // request: sets are compiled as a whole.
-func watch(mgr manager.Manager, name string, configMap types.NamespacedName) *ctrl.Builder {
+func watch(mgr manager.Manager, name string, s *Snapshot) *ctrl.Builder {
 	all := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: "policies"}}}
 	})
 	isOurs := predicate.NewPredicateFuncs(func(o client.Object) bool {
-		return o.GetNamespace() == configMap.Namespace && o.GetName() == configMap.Name
+		return o.GetNamespace() == s.configMap.Namespace && o.GetName() == s.configMap.Name
 	})
 	changed := predicate.GenerationChangedPredicate{}
 	return ctrl.NewControllerManagedBy(mgr).Named(name).
 		Watches(&v1alpha1.TrustedIdentity{}, all, builder.WithPredicates(changed)).
 		Watches(&v1alpha1.ChartPolicy{}, all, builder.WithPredicates(changed)).
-		Watches(&corev1.ConfigMap{}, all, builder.WithPredicates(isOurs))
+		Watches(&v1alpha1.TrustRoot{}, all, builder.WithPredicates(changed)).
+		Watches(&corev1.ConfigMap{}, all, builder.WithPredicates(isOurs)).
+		WatchesMetadata(&corev1.Secret{}, all, builder.WithPredicates(s.keys.names())).
+		WatchesRawSource(source.Channel(s.keys.changes(), all))
 }

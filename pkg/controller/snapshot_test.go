@@ -12,7 +12,6 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/controller"
 	"github.com/chartgate/chartgate/pkg/policy"
 )
 
@@ -53,7 +52,7 @@ func TestSnapshot(t *testing.T) {
 		{"an empty ConfigMap key is an empty list", []client.Object{list("")}, nil, []string{}},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			s := controller.NewSnapshot(clusterWith(t, interceptor.Funcs{}, c.objects...), identities)
+			s := snapshotOf(clusterWith(t, interceptor.Funcs{}, c.objects...))
 			if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +68,7 @@ func TestSnapshot(t *testing.T) {
 
 // An invalid ConfigMap denies every chart until it is mended.
 func TestInvalidConfigMap(t *testing.T) {
-	s := controller.NewSnapshot(clusterWith(t, interceptor.Funcs{}, configMap(map[string]string{policy.IdentitiesKey: "- {nam: x}"})), identities)
+	s := snapshotOf(clusterWith(t, interceptor.Funcs{}, configMap(map[string]string{policy.IdentitiesKey: "- {nam: x}"})))
 	if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +79,7 @@ func TestInvalidConfigMap(t *testing.T) {
 }
 
 func TestNothingIsInForceBeforeTheFirstLoad(t *testing.T) {
-	s := controller.NewSnapshot(clusterWith(t, interceptor.Funcs{}), identities)
+	s := snapshotOf(clusterWith(t, interceptor.Funcs{}))
 	if s.Current() != nil || s.Identities() != nil {
 		t.Error("there are policies that nobody has loaded")
 	}
@@ -97,7 +96,7 @@ func TestNothingIsInForceBeforeTheFirstLoad(t *testing.T) {
 
 func TestChangesReplaceTheSet(t *testing.T) {
 	c := clusterWith(t, interceptor.Funcs{}, identity("release", "release@acme.example"), chartPolicy("acme", "release"))
-	s := controller.NewSnapshot(c, identities)
+	s := snapshotOf(c)
 	if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +162,7 @@ func TestErrorsKeepThePreviousSet(t *testing.T) {
 					return c.Get(ctx, key, o, opts...)
 				},
 			}, identity("release", "release@acme.example"), chartPolicy("acme", "release"))
-			s := controller.NewSnapshot(c, identities)
+			s := snapshotOf(c)
 			if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 				t.Fatal(err)
 			}

@@ -1,8 +1,12 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -13,6 +17,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 // Status writes the Ready conditions of chartgate's resources. One replica, the
@@ -29,7 +34,7 @@ func NewStatus(c client.Client, snapshot *Snapshot) *Status {
 
 // SetupWithManager runs the status writer on the leader.
 func (s *Status) SetupWithManager(mgr manager.Manager) error {
-	return watch(mgr, "status", s.snapshot.configMap).Complete(s)
+	return watch(mgr, "status", s.snapshot).Complete(s)
 }
 
 // Reconcile compiles the policies and writes what became of each.
@@ -39,16 +44,41 @@ func (s *Status) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, er
 		return ctrl.Result{}, err
 	}
 	_, report := policy.Compile(in)
+	var roots v1alpha1.TrustRootList
+	if err := s.snapshot.reader.List(ctx, &roots); err != nil {
+		return ctrl.Result{}, fmt.Errorf("list TrustRoots: %w", err)
+	}
 	var errs []error
 	for i := range in.Identities {
 		obj := &in.Identities[i]
-		errs = append(errs, s.write(ctx, obj, &obj.Status, report.Identities[obj.Name], "the identity can be used"))
+		invalid := report.Identities[obj.Name]
+		if invalid == nil {
+			invalid = withoutTrustRoot(obj.Spec, roots.Items)
+		}
+		errs = append(errs, s.write(ctx, obj, &obj.Status, invalid, s.usable(*obj)))
 	}
 	for i := range in.Policies {
 		obj := &in.Policies[i]
 		errs = append(errs, s.write(ctx, obj, &obj.Status, report.Policies[obj.Name], "the policy is in force"))
 	}
-	return ctrl.Result{}, errors.Join(errs...)
+	return ctrl.Result{RequeueAfter: s.snapshot.keys.retryAfter()}, errors.Join(errs...)
+}
+
+// withoutTrustRoot is the error of an identity that names a TrustRoot which does not exist, and needs it.
+func withoutTrustRoot(spec v1alpha1.TrustedIdentitySpec, roots []v1alpha1.TrustRoot) error {
+	name := cmp.Or(spec.TrustRoot, verdict.DefaultTrustRoot) // which is built in
+	unlogged := spec.Key != nil && spec.Key.TransparencyLog == v1alpha1.TransparencyLogNotRequired && spec.Validity == nil
+	exists := func(root v1alpha1.TrustRoot) bool { return root.Name == name }
+	if name == verdict.DefaultTrustRoot || unlogged || slices.ContainsFunc(roots, exists) {
+		return nil
+	}
+	return fmt.Errorf("the TrustRoot %s does not exist", name)
+}
+
+// usable is what is said of an identity that can be used.
+func (s *Status) usable(identity v1alpha1.TrustedIdentity) string {
+	sources := policy.KeySources(policy.Input{Identities: []v1alpha1.TrustedIdentity{identity}})
+	return strings.Join(append([]string{"the identity can be used"}, s.snapshot.keys.notes(sources)...), "; ")
 }
 
 // write patches the Ready condition of obj if it says something else.

@@ -63,7 +63,7 @@ func readyOf(t *testing.T, c client.Client, o client.Object) ready {
 
 func reconcile(t *testing.T, c client.Client) error {
 	t.Helper()
-	_, err := controller.NewStatus(c, controller.NewSnapshot(c, identities)).Reconcile(t.Context(), ctrl.Request{})
+	_, err := controller.NewStatus(c, snapshotOf(c)).Reconcile(t.Context(), ctrl.Request{})
 	return err
 }
 

@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -18,6 +20,9 @@ const (
 	// certificates that arrive with a new trust root the only thing that matters,
 	// and these change the key.
 	verifiedFor = time.Hour
+	// maxContent bounds the predicates in the cache: the SBOMs of some hundred charts.
+	// A chart whose own exceed it is verified each time.
+	maxContent = 64 << 20
 )
 
 // cacheKey is all that accepted evidence depends on.
@@ -25,32 +30,50 @@ type cacheKey struct {
 	location   chart.Location
 	digest     chart.Digest
 	identities string
-	trustRoot  string
+	trustRoots string // "" while one of them cannot be used
 }
 
 // verifiedChart is a chart together with evidence that satisfied every policy.
 type verifiedChart struct {
 	resolved chart.Resolved
 	evidence []verdict.Evidence
+	vendored bool // it contains the sub-charts that it declares; false if nobody asked
 	at       time.Time
+}
+
+func (v verifiedChart) examined() examined {
+	return examined{resolved: v.resolved, findings: verdict.Findings{Evidence: v.evidence}, dependencies: dependencies{vendored: v.vendored}}
+}
+
+// bytes is what the predicates of attestations take, which are judged anew each time.
+func (v verifiedChart) bytes() int64 {
+	var n int64
+	for _, e := range v.evidence {
+		n += int64(len(e.Content))
+	}
+	return n
 }
 
 type verifiedCache struct {
 	entries *lru.Cache[cacheKey, verifiedChart]
 	now     func() time.Time
+	adding  sync.Mutex
+	content atomic.Int64 // of the predicates in it
 }
 
 func newVerifiedCache(now func() time.Time) *verifiedCache {
-	entries, err := lru.New[cacheKey, verifiedChart](maxVerified)
+	c := &verifiedCache{now: now}
+	entries, err := lru.NewWithEvict(maxVerified, func(_ cacheKey, gone verifiedChart) { c.content.Add(-gone.bytes()) })
 	if err != nil {
 		panic(err) // only for a size below one
 	}
-	return &verifiedCache{entries: entries, now: now}
+	c.entries = entries
+	return c
 }
 
 func (c *verifiedCache) get(key cacheKey) (verifiedChart, bool) {
 	found, ok := c.entries.Get(key)
-	if !ok {
+	if !ok || key.trustRoots == "" {
 		return verifiedChart{}, false
 	}
 	if age := c.now().Sub(found.at); age < 0 || age > verifiedFor {
@@ -62,5 +85,15 @@ func (c *verifiedCache) get(key cacheKey) (verifiedChart, bool) {
 
 func (c *verifiedCache) add(key cacheKey, found verifiedChart) {
 	found.at = c.now()
+	if key.trustRoots == "" || found.bytes() > maxContent {
+		return
+	}
+	c.adding.Lock()
+	defer c.adding.Unlock()
+	c.entries.Remove(key) // so that what it replaces is counted out
+	c.content.Add(found.bytes())
 	c.entries.Add(key, found)
+	for c.content.Load() > maxContent && c.entries.Len() > 0 {
+		c.entries.RemoveOldest()
+	}
 }

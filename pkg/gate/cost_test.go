@@ -45,14 +45,14 @@ func newWorld(tb testing.TB, options ociregistry.Options) *world {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	verifier, err := signature.New(root)
+	roots, err := signature.Fixed(root)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	served := ociregistry.New(options)
 	tb.Cleanup(served.Close)
 	return &world{
-		registry: served, trust: trust, verifier: verifier,
+		registry: served, trust: trust, verifier: signature.New(roots),
 		client: registry.New(registry.Options{PlainHTTP: []string{served.Host()}}),
 	}
 }

@@ -3,40 +3,54 @@ package gate
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
+// examined is what was found out about one chart.
+type examined struct {
+	resolved chart.Resolved
+	findings verdict.Findings
+	// dependencies are known only where a policy asks about them.
+	dependencies dependencies
+}
+
 // examine resolves a reference and searches the chart's signatures for ones that
 // satisfy the policies. Only the chart that every policy accepted is remembered,
 // by its digest: which digest a tag means is asked anew each time, and a denial is
-// never remembered, so that "sign, then apply again" works at once.
-func (g *Gate) examine(ctx context.Context, ref chart.Reference, policies []*policy.Policy) (chart.Resolved, verdict.Findings, error) {
-	key := cacheKey{location: ref.Location, identities: policy.Fingerprint(policies), trustRoot: g.verifier.State()}
+// never remembered, so that "sign, then apply again" works at once. A chart is not
+// remembered by consumer: its signatures hold whoever asks.
+func (g *Gate) examine(ctx context.Context, ref chart.Reference, access chart.Access, policies []*policy.Policy) (examined, error) {
+	wanted := policy.Wanted(policies)
+	key := cacheKey{location: ref.Location, identities: policy.Fingerprint(policies), trustRoots: g.verifier.State(ctx, wanted)}
 	if digest, pinned := ref.Selector.Digest(); pinned {
 		key.digest = digest
 		if known, ok := g.verified.get(key); ok {
-			return known.resolved, verdict.Findings{Evidence: known.evidence}, nil
+			return known.examined(), nil
 		}
 	}
-	resolved, err := g.resolve(ctx, ref)
+	resolved, err := g.resolve(ctx, ref, access)
 	if err != nil {
-		return chart.Resolved{}, verdict.Findings{}, err
+		return examined{}, err
 	}
 	key.digest = resolved.Digest
 	if known, ok := g.verified.get(key); ok {
-		return known.resolved, verdict.Findings{Evidence: known.evidence}, nil
+		return known.examined(), nil
 	}
-	findings, err := g.search(ctx, key, resolved, policies)
-	return resolved, findings, err
+	return g.search(ctx, task{key: key, access: access}, resolved, wanted, policies)
 }
 
 // resolve asks the registry; concurrent equal questions share one answer.
-func (g *Gate) resolve(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
-	resolved, err := share(ctx, &g.flights, ref, func(ctx context.Context) (chart.Resolved, error) {
-		return g.registry.Resolve(ctx, ref)
+func (g *Gate) resolve(ctx context.Context, ref chart.Reference, access chart.Access) (chart.Resolved, error) {
+	type question struct {
+		ref    chart.Reference
+		access chart.Access
+	}
+	resolved, err := share(ctx, &g.flights, question{ref, access}, func(ctx context.Context) (chart.Resolved, error) {
+		return g.registry.Resolve(ctx, ref, access)
 	})
 	if err == nil && (resolved.Digest.IsZero() || resolved.Location != ref.Location) {
 		return chart.Resolved{}, errors.New("the registry client resolved the reference to nothing")
@@ -44,41 +58,78 @@ func (g *Gate) resolve(ctx context.Context, ref chart.Reference) (chart.Resolved
 	return resolved, err
 }
 
+// task is a search that several admissions may share: what one consumer may not read,
+// another one may.
+type task struct {
+	key    cacheKey
+	access chart.Access
+}
+
 // search looks at the chart's signature material until every policy accepts, and
 // remembers the chart if they do; concurrent equal searches share one.
-func (g *Gate) search(ctx context.Context, key cacheKey, resolved chart.Resolved, policies []*policy.Policy) (verdict.Findings, error) {
-	return share(ctx, &g.flights, key, func(ctx context.Context) (verdict.Findings, error) {
+func (g *Gate) search(ctx context.Context, task task, resolved chart.Resolved, wanted verdict.Wanted, policies []*policy.Policy) (examined, error) {
+	return share(ctx, &g.flights, task, func(ctx context.Context) (examined, error) {
 		// Another search may have ended since this caller looked.
-		if known, ok := g.verified.get(key); ok {
-			return verdict.Findings{Evidence: known.evidence}, nil
+		if known, ok := g.verified.get(task.key); ok {
+			return known.examined(), nil
 		}
-		var f verdict.Findings
-		wanted := policy.Wanted(policies)
-		for material, err := range g.registry.Signatures(ctx, resolved) {
+		found := examined{resolved: resolved}
+		places := chart.Search{Access: task.access, Places: policy.Places(policies), Predicates: wanted.Predicates}
+		for material, err := range g.registry.Signatures(ctx, resolved, places) {
 			if err == nil {
-				err = g.look(ctx, &f, resolved.Digest, material, wanted)
+				err = g.look(ctx, &found.findings, resolved.Digest, material, wanted, policies)
 			}
-			note(&f, err)
-			if allAccept(policies, resolved.Digest, f.Evidence) {
-				g.verified.add(key, verifiedChart{resolved: resolved, evidence: f.Evidence})
+			note(&found.findings, err)
+			if err == nil && len(g.accepting(policies, found)) == len(policies) {
 				break
 			}
 		}
-		return f, nil
+		accepting := g.accepting(policies, found)
+		if slices.ContainsFunc(accepting, (*policy.Policy).Vendored) {
+			found.dependencies = g.dependencies(ctx, resolved, task.access)
+		}
+		if len(accepting) == len(policies) {
+			g.remember(ctx, task.key, found, wanted)
+		}
+		return found, nil
 	})
 }
 
+// accepting returns the policies that accept the evidence.
+func (g *Gate) accepting(policies []*policy.Policy, found examined) []*policy.Policy {
+	var accepting []*policy.Policy
+	for _, p := range policies {
+		if accepted, unmet := p.Accept(found.resolved.Digest, found.findings.Evidence, g.now()); len(unmet) == 0 && len(accepted) > 0 {
+			accepting = append(accepting, p)
+		}
+	}
+	return accepting
+}
+
+// remember keeps a chart that every policy accepted, if the trust roots are still those
+// that the key names.
+func (g *Gate) remember(ctx context.Context, key cacheKey, found examined, wanted verdict.Wanted) {
+	if found.dependencies.err == nil && len(found.dependencies.missing) == 0 && key.trustRoots == g.verifier.State(ctx, wanted) {
+		g.verified.add(key, verifiedChart{resolved: found.resolved, evidence: found.findings.Evidence, vendored: found.dependencies.vendored})
+	}
+}
+
 // look verifies one piece of material and adds what it proves.
-func (g *Gate) look(ctx context.Context, f *verdict.Findings, digest chart.Digest, material chart.Material, wanted verdict.Wanted) error {
+func (g *Gate) look(ctx context.Context, f *verdict.Findings, digest chart.Digest, material chart.Material, wanted verdict.Wanted, policies []*policy.Policy) error {
 	switch material.Format {
 	case chart.Bundle:
 		f.Bundles++
 	default:
 		f.Legacy++
 	}
-	evidence, err := g.verifier.Verify(ctx, digest, material, wanted)
+	proven, err := g.verifier.Verify(ctx, digest, material, wanted)
 	if err == nil {
-		f.Evidence = append(f.Evidence, evidence)
+		for _, e := range proven {
+			if !policy.Concerns(policies, e) {
+				e.Content = nil
+			}
+			f.Evidence = append(f.Evidence, e)
+		}
 	}
 	return err
 }
@@ -98,13 +149,4 @@ func note(f *verdict.Findings, err error) {
 	case f.Failure == nil:
 		f.Failure = err
 	}
-}
-
-func allAccept(policies []*policy.Policy, digest chart.Digest, evidence []verdict.Evidence) bool {
-	for _, p := range policies {
-		if _, ok := p.Accept(digest, evidence); !ok {
-			return false
-		}
-	}
-	return len(policies) > 0
 }

@@ -25,19 +25,31 @@ type steps struct {
 	signatures func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error]
 	state      func() string
 	verify     func(context.Context, chart.Digest, chart.Material, verdict.Wanted) (verdict.Evidence, error)
+	archive    func(context.Context, chart.Resolved) ([]byte, error)
+	asked      func(chart.Search) // what the registry is asked for, and for whom
 	now        func() time.Time
 }
 
 func (s steps) Current() *policy.Set { return s.current() }
-func (s steps) Resolve(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+func (s steps) Resolve(ctx context.Context, ref chart.Reference, access chart.Access) (chart.Resolved, error) {
+	s.asked(chart.Search{Access: access})
 	return s.resolve(ctx, ref)
 }
-func (s steps) Signatures(ctx context.Context, r chart.Resolved) iter.Seq2[chart.Material, error] {
+func (s steps) Signatures(ctx context.Context, r chart.Resolved, search chart.Search) iter.Seq2[chart.Material, error] {
+	s.asked(search)
 	return s.signatures(ctx, r)
 }
-func (s steps) State() string { return s.state() }
-func (s steps) Verify(ctx context.Context, d chart.Digest, m chart.Material, w verdict.Wanted) (verdict.Evidence, error) {
-	return s.verify(ctx, d, m, w)
+func (s steps) Archive(ctx context.Context, r chart.Resolved, access chart.Access) ([]byte, error) {
+	s.asked(chart.Search{Access: access})
+	return s.archive(ctx, r)
+}
+func (s steps) State(context.Context, verdict.Wanted) string { return s.state() }
+func (s steps) Verify(ctx context.Context, d chart.Digest, m chart.Material, w verdict.Wanted) ([]verdict.Evidence, error) {
+	evidence, err := s.verify(ctx, d, m, w)
+	if err != nil {
+		return nil, err
+	}
+	return []verdict.Evidence{evidence}, nil
 }
 
 func (s steps) gate() *gate.Gate { return gate.New(s, s, s, s.now) }
@@ -77,7 +89,7 @@ func use(t testing.TB, text string) source.Use {
 // signedBy is evidence of a keyless signature of the chart with this digest.
 func signedBy(d chart.Digest, who string) verdict.Evidence {
 	e := verdict.NewEvidence(d, verdict.ChartSignature, verdict.Signer{Issuer: issuer, Subject: who})
-	e.Logged = true
+	e.Logged, e.TrustRoot = true, verdict.DefaultTrustRoot
 	return e
 }
 
@@ -95,7 +107,9 @@ func fine(t testing.TB) steps {
 		verify: func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
 			return signedBy(d, subject), nil
 		},
-		now: func() time.Time { return today },
+		archive: func(context.Context, chart.Resolved) ([]byte, error) { return nil, errInjected },
+		asked:   func(chart.Search) {},
+		now:     func() time.Time { return today },
 	}
 }
 
@@ -142,6 +156,8 @@ func requiring(name, who string, change ...func(*v1alpha1.ChartPolicy)) policy.I
 
 func warnOnly(p *v1alpha1.ChartPolicy) { p.Spec.Mode = v1alpha1.ModeWarn }
 
+func vendored(p *v1alpha1.ChartPolicy) { p.Spec.Dependencies = v1alpha1.DependenciesVendored }
+
 func floating(p *v1alpha1.ChartPolicy) { p.Spec.Pinning = v1alpha1.PinningFloating }
 
 func unverified(until string) func(*v1alpha1.ChartPolicy) {
@@ -181,7 +197,9 @@ func gateOver(s *steps) *gate.Gate {
 		verify: func(ctx context.Context, d chart.Digest, m chart.Material, w verdict.Wanted) (verdict.Evidence, error) {
 			return s.verify(ctx, d, m, w)
 		},
-		now: func() time.Time { return s.now() },
+		archive: func(ctx context.Context, r chart.Resolved) ([]byte, error) { return s.archive(ctx, r) },
+		asked:   func(search chart.Search) { s.asked(search) },
+		now:     func() time.Time { return s.now() },
 	}
 	return live.gate()
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/policy"
@@ -28,19 +29,23 @@ type Policies interface {
 // Registry is asked about charts. Its errors are *chart.Problem.
 type Registry interface {
 	// Resolve finds the digest of a reference.
-	Resolve(ctx context.Context, ref chart.Reference) (chart.Resolved, error)
-	// Signatures yields the signature material beside a chart, most promising
-	// first, fetching as it goes. An error is an item: others may follow.
-	Signatures(ctx context.Context, resolved chart.Resolved) iter.Seq2[chart.Material, error]
+	Resolve(ctx context.Context, ref chart.Reference, access chart.Access) (chart.Resolved, error)
+	// Signatures yields the signature material of a chart, most promising first,
+	// fetching as it goes. An error is an item: others may follow.
+	Signatures(ctx context.Context, resolved chart.Resolved, search chart.Search) iter.Seq2[chart.Material, error]
+	// Archive returns the chart's archive, whose digest is resolved.Layer.
+	Archive(ctx context.Context, resolved chart.Resolved, access chart.Access) ([]byte, error)
 }
 
 // Verifier proves who signed.
 type Verifier interface {
-	// State identifies the trust root that Verify works with.
-	State() string
-	// Verify returns what the material proves about the chart with the digest. Its
-	// errors are *verdict.Rejection, or *chart.Problem if time ran out.
-	Verify(ctx context.Context, digest chart.Digest, material chart.Material, wanted verdict.Wanted) (verdict.Evidence, error)
+	// State identifies the trust roots that Verify works with for these; "" if one of
+	// them cannot be used now. It may load them first.
+	State(ctx context.Context, wanted verdict.Wanted) string
+	// Verify returns what the material proves about the chart with the digest, by each
+	// trust root that proves it. Its errors are *verdict.Rejection, or *chart.Problem if
+	// time ran out; without an error there is evidence.
+	Verify(ctx context.Context, digest chart.Digest, material chart.Material, wanted verdict.Wanted) ([]verdict.Evidence, error)
 }
 
 // Gate decides. Make one with New.
@@ -51,12 +56,13 @@ type Gate struct {
 	now      func() time.Time
 	verified *verifiedCache
 	flights  flights
+	archives *semaphore.Weighted // bounds the archives that are unpacked at the same time
 }
 
 // New returns a gate. The clock decides about the end of waivers and the age of
 // cached evidence.
 func New(policies Policies, registry Registry, verifier Verifier, now func() time.Time) *Gate {
-	return &Gate{policies: policies, registry: registry, verifier: verifier, now: now, verified: newVerifiedCache(now)}
+	return &Gate{policies: policies, registry: registry, verifier: verifier, now: now, verified: newVerifiedCache(now), archives: semaphore.NewWeighted(maxArchives)}
 }
 
 // maxUses bounds the charts of one object; real Applications have some ten sources.
@@ -104,7 +110,7 @@ func (g *Gate) Decide(ctx context.Context, use source.Use) (result verdict.Verdi
 	switch {
 	case set == nil:
 		return verdict.Deny(subject, verdict.FromError(errors.New("the policies have not been loaded yet")))
-	case use.Problem != nil && use.Deferred:
+	case use.Problem != nil && use.Defers(use.Problem):
 		return verdict.Defer(subject, verdict.FromError(use.Problem))
 	case use.Problem != nil:
 		return verdict.Deny(subject, verdict.FromError(use.Problem))
@@ -159,8 +165,11 @@ func (g *Gate) decideChart(ctx context.Context, policies []*policy.Policy, use s
 			undecided = append(undecided, p)
 		}
 	}
-	if len(undecided) > 0 && !tally.denied() {
-		g.verify(ctx, use, undecided, &tally)
+	if len(undecided) == 0 || tally.denied() {
+		return tally.verdict()
+	}
+	if err := g.verify(ctx, use, undecided, &tally); use.Defers(err) {
+		return verdict.Defer(tally.subject, verdict.FromError(err))
 	}
 	return tally.verdict()
 }
@@ -173,7 +182,7 @@ func (g *Gate) outside(ctx context.Context, policies []*policy.Policy, use sourc
 	case len(policies) == 0:
 		return "nothing uses it as a chart, and no policy is about it"
 	}
-	if _, err := g.resolve(ctx, contentOf(use)); isProblem(err, chart.KindNotAChart) {
+	if _, err := g.resolve(ctx, contentOf(use), use.Access); isProblem(err, chart.KindNotAChart) {
 		return "the artifact is not a chart, and nothing uses it as one"
 	}
 	return ""
@@ -189,26 +198,44 @@ func contentOf(use source.Use) chart.Reference {
 	return reference
 }
 
-// verify finds out about the chart's signatures and lets the policies judge them.
-func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Policy, tally *tally) {
-	resolved, findings, err := g.examine(ctx, contentOf(use), policies)
+// verify finds out about the chart's signatures and lets the policies judge them. The
+// error is what kept it from finding out; every policy has denied by it then.
+func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Policy, tally *tally) error {
+	found, err := g.examine(ctx, contentOf(use), use.Access, policies)
 	if err == nil {
-		tally.subject.Digest = resolved.Digest
-		err = checkPulled(use.Pulled, resolved)
+		tally.subject.Digest = found.resolved.Digest
+		err = checkPulled(use.Pulled, found.resolved)
 	}
 	for _, p := range policies {
 		if err != nil {
 			tally.deny(p, *wanting(p, err))
 			continue
 		}
-		accepted, ok := p.Accept(resolved.Digest, findings.Evidence)
-		if !ok {
-			findings.Partly = len(accepted) > 0
-			tally.deny(p, verdict.Unsigned(tally.subject, p.Wants(), findings))
+		accepted, denial := g.judge(p, found, tally.subject)
+		if denial != nil {
+			tally.deny(p, *denial)
 			continue
 		}
 		tally.accept(accepted...)
 	}
+	return err
+}
+
+// judge lets one policy judge what was found.
+func (g *Gate) judge(p *policy.Policy, found examined, subject verdict.Subject) ([]verdict.Acceptance, *verdict.Denial) {
+	accepted, unmet := p.Accept(found.resolved.Digest, found.findings.Evidence, g.now())
+	if len(unmet) > 0 || len(accepted) == 0 {
+		findings := found.findings
+		findings.Partly, findings.Unmet = len(accepted) > 0, unmet
+		denial := verdict.Unsigned(subject, p.Wants(), findings)
+		return nil, &denial
+	}
+	if p.Vendored() && !found.dependencies.vendored {
+		denial := found.dependencies.denial(subject)
+		denial.Policy = []string{p.Wants()}
+		return nil, &denial
+	}
+	return accepted, nil
 }
 
 // wanting is the denial by a policy that an error kept from being satisfied.

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/source"
@@ -163,11 +165,68 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 func TestOnlyAnAbsentSourceDefers(t *testing.T) {
 	for kind := chart.KindInternal; kind <= chart.KindUnsupported; kind++ {
 		u := use(t, podinfo)
-		u.Problem, u.Deferred = &chart.Problem{Kind: kind, Detail: "problem"}, true
+		u.Problem, u.Deferrable = &chart.Problem{Kind: kind, Detail: "problem"}, true
 		v := fine(t).gate().Decide(t.Context(), u)
 		if v.Admits() != (kind == chart.KindSourceNotFound) {
 			t.Errorf("kind %d: %s", kind, v.Message())
 		}
+	}
+}
+
+// A Secret that does not exist yet shows only when the registry refuses: Flux cannot
+// pull without it either.
+func TestOnlyAnAbsentSecretDefers(t *testing.T) {
+	for kind := chart.KindInternal; kind <= chart.KindUnsupported; kind++ {
+		for _, deferrable := range []bool{true, false} {
+			s := fine(t)
+			s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
+				return chart.Resolved{}, &chart.Problem{Kind: kind, Detail: "problem"}
+			}
+			u := use(t, podinfo)
+			u.Deferrable = deferrable
+			v := s.gate().Decide(t.Context(), u)
+			want := deferrable && kind == chart.KindSourceNotFound
+			if v.Admits() != want || v.Deferred() != want {
+				t.Errorf("kind %d, deferrable %v: %s", kind, deferrable, v.Message())
+			}
+		}
+	}
+}
+
+// What another policy denies is denied, whatever is still missing.
+func TestAnAbsentSecretDoesNotHideADenial(t *testing.T) {
+	s := fine(t)
+	s.current = func() *policy.Set {
+		return compile(t, requiring("acme", subject), requiring("strict", subject, func(p *v1alpha1.ChartPolicy) { p.Spec.Pinning = v1alpha1.PinningDigest }))
+	}
+	s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
+		return chart.Resolved{}, &chart.Problem{Kind: chart.KindSourceNotFound, Detail: "Secret apps/login does not exist"}
+	}
+	u := use(t, podinfo)
+	u.Deferrable = true
+	if v := s.gate().Decide(t.Context(), u); v.Admits() || v.Reason() != verdict.NotPinned {
+		t.Error(v.Message())
+	}
+}
+
+func TestTheRegistryIsAskedOnBehalfOfTheConsumer(t *testing.T) {
+	access := chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "login"}
+	place, err := chart.ParseChart("oci://ghcr.io/acme/signatures")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []chart.Search
+	s := fine(t)
+	s.asked = func(search chart.Search) { asked = append(asked, search) }
+	s.current = func() *policy.Set {
+		return compile(t, requiring("acme", subject, vendored, func(p *v1alpha1.ChartPolicy) { p.Spec.SignatureRepository = place.String() }), requiring("beside", subject))
+	}
+	u := use(t, podinfo)
+	u.Access = access
+	s.gate().Decide(t.Context(), u)
+	want := []chart.Search{{Access: access}, {Access: access, Places: []chart.Location{place, {}}}, {Access: access}}
+	if diff := cmp.Diff(want, asked, cmpopts.EquateComparable(chart.Location{})); diff != "" {
+		t.Error(diff)
 	}
 }
 

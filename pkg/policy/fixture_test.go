@@ -53,7 +53,7 @@ func newKey(t testing.TB) (text string, signer verdict.Signer) {
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	der := must(x509.MarshalPKIXPublicKey(key.Public()))(t)
 	text = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-	return text, verdict.Signer{Key: must(verdict.ParsePublicKey(text))(t).Fingerprint()}
+	return text, verdict.Signer{Key: must(verdict.ParsePublicKeys(text))(t)[0].Fingerprint()}
 }
 
 // person is the identity, and the signer, "name@acme.example".
@@ -78,6 +78,9 @@ func requiring(name string, requirements ...string) v1alpha1.ChartPolicy {
 	}
 	return p
 }
+
+// at is a moment in a validity.
+func at(t time.Time) *metav1.Time { return &metav1.Time{Time: t} }
 
 func waiving(name, reason, until string) v1alpha1.ChartPolicy {
 	p := requiring(name)
@@ -120,15 +123,21 @@ func names(policies []*policy.Policy) []string {
 func signature(t testing.TB, signer verdict.Signer) verdict.Evidence {
 	t.Helper()
 	e := verdict.NewEvidence(digestOf(t, "a"), verdict.ChartSignature, signer)
-	e.Logged = true
+	e.Logged, e.TrustRoot = true, verdict.DefaultTrustRoot
 	return e
+}
+
+// accepts lets one policy judge, at noon.
+func accepts(p *policy.Policy, digest chart.Digest, evidence []verdict.Evidence) ([]verdict.Acceptance, bool) {
+	accepted, unmet := p.Accept(digest, evidence, noon)
+	return accepted, len(unmet) == 0 && len(accepted) > 0
 }
 
 // accepted reports whether each of the policies accepts a chart with these signatures, and there is one at least.
 func accepted(t testing.TB, policies []*policy.Policy, evidence ...verdict.Evidence) bool {
 	t.Helper()
 	for _, p := range policies {
-		if _, ok := p.Accept(digestOf(t, "a"), evidence); !ok {
+		if _, ok := accepts(p, digestOf(t, "a"), evidence); !ok {
 			return false
 		}
 	}

@@ -1,12 +1,14 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -18,8 +20,11 @@ type identity struct {
 	issuer   matcher
 	subject  matcher
 	claims   map[string]string
-	key      verdict.PublicKey
-	unlogged bool // signatures by key count without a log entry
+	keys     []verdict.PublicKey // none for a keyless identity
+	unlogged bool                // signatures by a key count without a log entry
+	// trustRoot is what proves certificates, log entries and times.
+	trustRoot string
+	validity  validity
 }
 
 // matcher is an exact text or a whole-string regular expression. Its zero value
@@ -58,15 +63,23 @@ func claimNames() []string {
 
 // compileIdentity checks a TrustedIdentity beyond its schema: the objects may come
 // from a file that no API server has validated.
-func compileIdentity(name string, spec v1alpha1.TrustedIdentitySpec) (identity, error) {
+func compileIdentity(name string, spec v1alpha1.TrustedIdentitySpec, keys Keys) (identity, error) {
+	var id identity
+	var err error
 	switch {
 	case spec.Keyless != nil && spec.Key != nil, spec.Keyless == nil && spec.Key == nil:
 		return identity{}, errors.New("exactly one of keyless and key must be set")
 	case spec.Keyless != nil:
-		return compileKeyless(name, *spec.Keyless)
+		id, err = compileKeyless(name, *spec.Keyless)
 	default:
-		return compileKey(name, *spec.Key)
+		id, err = compileKey(name, *spec.Key, keys)
 	}
+	if err != nil {
+		return identity{}, err
+	}
+	id.trustRoot = cmp.Or(spec.TrustRoot, verdict.DefaultTrustRoot)
+	id.validity, err = compileValidity(spec.Validity)
+	return id, err
 }
 
 func compileKeyless(name string, spec v1alpha1.Keyless) (identity, error) {
@@ -90,16 +103,16 @@ func compileKeyless(name string, spec v1alpha1.Keyless) (identity, error) {
 	return identity{name: name, issuer: issuer, subject: subject, claims: spec.Claims}, nil
 }
 
-func compileKey(name string, spec v1alpha1.Key) (identity, error) {
-	key, err := verdict.ParsePublicKey(spec.PEM)
+func compileKey(name string, spec v1alpha1.Key, keys Keys) (identity, error) {
+	parsed, err := keys.of(spec)
 	if err != nil {
-		return identity{}, fmt.Errorf("key.pem: %w", err)
+		return identity{}, err
 	}
 	switch spec.TransparencyLog {
 	case "", v1alpha1.TransparencyLogRequired:
-		return identity{name: name, key: key}, nil
+		return identity{name: name, keys: parsed}, nil
 	case v1alpha1.TransparencyLogNotRequired:
-		return identity{name: name, key: key, unlogged: true}, nil
+		return identity{name: name, keys: parsed, unlogged: true}, nil
 	default:
 		return identity{}, fmt.Errorf("key.transparencyLog is %q, not Required or NotRequired", spec.TransparencyLog)
 	}
@@ -129,12 +142,15 @@ func compileMatcher(field, exact, expression string) (matcher, error) {
 	return matcher{text: expression, re: re}, nil
 }
 
-// matches reports whether e was made by this identity, in the way that it asks for.
-func (id identity) matches(e verdict.Evidence) bool {
-	if fingerprint := id.key.Fingerprint(); fingerprint != "" {
-		return e.Signer.Key == fingerprint && (e.Logged || id.unlogged)
+// is reports whether e was made by this identity, in the way that it asks for, at
+// whatever time.
+func (id identity) is(e verdict.Evidence) bool {
+	proven := e.TrustRoot == id.trustRoot
+	if len(id.keys) > 0 {
+		isKey := func(k verdict.PublicKey) bool { return k.Fingerprint() != "" && k.Fingerprint() == e.Signer.Key }
+		return slices.ContainsFunc(id.keys, isKey) && (e.Logged && proven || id.unlogged)
 	}
-	if e.Signer.Key != "" || !e.Logged || !id.issuer.matches(e.Signer.Issuer) || !id.subject.matches(e.Signer.Subject) {
+	if e.Signer.Key != "" || !e.Logged || !proven || !id.issuer.matches(e.Signer.Issuer) || !id.subject.matches(e.Signer.Subject) {
 		return false
 	}
 	for name, value := range id.claims {
@@ -145,10 +161,27 @@ func (id identity) matches(e verdict.Evidence) bool {
 	return true
 }
 
+// outside says why e, which this identity made, does not lie in its validity; "" if it
+// does. A time counts only if the identity's own trust root proves it.
+func (id identity) outside(e verdict.Evidence) string {
+	at := e.SignedAt
+	if e.TrustRoot != id.trustRoot {
+		at = time.Time{}
+	}
+	if why := id.validity.outside(at); why != "" {
+		return id.name + " " + why
+	}
+	return ""
+}
+
 // String names the identity for messages.
 func (id identity) String() string {
-	if fingerprint := id.key.Fingerprint(); fingerprint != "" {
-		return fmt.Sprintf("%s (key %s)", id.name, fingerprint)
+	if len(id.keys) > 0 {
+		var fingerprints []string
+		for _, key := range id.keys {
+			fingerprints = append(fingerprints, key.Fingerprint())
+		}
+		return fmt.Sprintf("%s (key %s)", id.name, strings.Join(fingerprints, " or "))
 	}
 	text := fmt.Sprintf("%s (subject %s, issuer %s", id.name, id.subject, id.issuer)
 	for _, claim := range slices.Sorted(maps.Keys(id.claims)) {

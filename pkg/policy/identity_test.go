@@ -183,8 +183,13 @@ func TestIdentitiesThatAreRefused(t *testing.T) {
 		{"a claim in other capitals", claims(map[string]string{"SourceRepositoryURI": "x"}), "claims.SourceRepositoryURI is not a certificate extension"},
 		{"a claim without a name", claims(map[string]string{"": "x"}), "claims. is not a certificate extension"},
 		{"a claim without a value", claims(map[string]string{"sourceRepositoryURI": ""}), "claims.sourceRepositoryURI is empty"},
-		{"an empty key", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{}}, "key.pem: no PEM block found"},
-		{"a bad key", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem + pem}}, "key.pem: more than one PEM block"},
+		{"an empty key", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{}}, "exactly one of key.pem, key.secretRef and key.kms must be set"},
+		{"a key in two places", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem, KMS: "hashivault://a"}}, "exactly one of key.pem, key.secretRef and key.kms must be set"},
+		{"a key in no Secret", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{SecretRef: &v1alpha1.SecretKeyReference{}}}, "key.secretRef.name is empty"},
+		{"a validity without an end or a beginning", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem}, Validity: &v1alpha1.Validity{}}, "validity: at least one of notBefore and notAfter must be set"},
+		{"a validity that ends before it begins", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem}, Validity: &v1alpha1.Validity{NotBefore: at(noon), NotAfter: at(noon)}}, "validity: notBefore must be before notAfter"},
+		{"no key in the PEM", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: "x"}}, "key.pem: no PEM block found"},
+		{"a bad key", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem + pem}}, "key.pem: the key"},
 		{"a log that is neither required nor not", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem, TransparencyLog: "no"}}, `key.transparencyLog is "no", not Required or NotRequired`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -256,10 +261,10 @@ func wantBroken(t *testing.T, set *policy.Set, location, because string) {
 	if acceptance != nil || denial == nil || denial.Reason != verdict.PolicyInvalid || !strings.Contains(denial.Summary, because) {
 		t.Errorf("%s: got %+v, %+v, want it denied because %s", location, acceptance, denial, because)
 	}
-	if _, ok := policies[0].Accept(digestOf(t, "a"), []verdict.Evidence{signature(t, signerNamed("release"))}); ok {
+	if _, ok := accepts(policies[0], digestOf(t, "a"), []verdict.Evidence{signature(t, signerNamed("release"))}); ok {
 		t.Errorf("%s: accepted", location)
 	}
-	if _, ok := policies[0].Accept(chart.Digest{}, nil); ok {
+	if _, ok := accepts(policies[0], chart.Digest{}, nil); ok {
 		t.Errorf("%s: nothing is accepted", location)
 	}
 }

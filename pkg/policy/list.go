@@ -32,15 +32,17 @@ type listEntry struct {
 
 // listItem is an entry as it is written.
 type listItem struct {
-	Name    string            `json:"name"`
-	Charts  []string          `json:"charts"`
-	Keyless *v1alpha1.Keyless `json:"keyless,omitempty"`
-	Key     *v1alpha1.Key     `json:"key,omitempty"`
+	Name      string             `json:"name"`
+	Charts    []string           `json:"charts"`
+	Keyless   *v1alpha1.Keyless  `json:"keyless,omitempty"`
+	Key       *v1alpha1.Key      `json:"key,omitempty"`
+	TrustRoot string             `json:"trustRoot,omitempty"`
+	Validity  *v1alpha1.Validity `json:"validity,omitempty"`
 }
 
 // compileList reads the ConfigMap strictly: unknown and duplicate fields are
 // errors. The list that comes back with an error denies every chart.
-func compileList(text string) (*list, error) {
+func compileList(text string, keys Keys) (*list, error) {
 	items, err := parseList(text)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", IdentitiesKey, err)
@@ -50,7 +52,7 @@ func compileList(text string) (*list, error) {
 	names := map[string]bool{}
 	var errs []error
 	for i, item := range items {
-		entry, err := compileItem(item)
+		entry, err := compileItem(item, keys)
 		if err == nil && names[item.Name] {
 			err = errors.New("the name is used twice")
 		}
@@ -82,7 +84,7 @@ func parseList(text string) ([]listItem, error) {
 	return items, errors.Join(strict...)
 }
 
-func compileItem(item listItem) (listEntry, error) {
+func compileItem(item listItem, keys Keys) (listEntry, error) {
 	switch {
 	case item.Name == "":
 		return listEntry{}, errors.New("name is empty")
@@ -98,7 +100,9 @@ func compileItem(item listItem) (listEntry, error) {
 		entry.charts = append(entry.charts, p)
 	}
 	var err error
-	entry.identity, err = compileIdentity(item.Name, v1alpha1.TrustedIdentitySpec{Keyless: item.Keyless, Key: item.Key})
+	entry.identity, err = compileIdentity(item.Name, v1alpha1.TrustedIdentitySpec{
+		Keyless: item.Keyless, Key: item.Key, TrustRoot: item.TrustRoot, Validity: item.Validity,
+	}, keys)
 	return entry, err
 }
 
@@ -121,7 +125,7 @@ func (l *list) policyFor(location chart.Location) *Policy {
 	if len(anyOf) == 0 {
 		return nil
 	}
-	return &Policy{name: listName, require: [][]identity{anyOf}, pinning: chart.Version}
+	return &Policy{name: listName, require: []requirement{{anyOf: anyOf}}, pinning: chart.Version}
 }
 
 func (l *list) covers(location chart.Location) bool {

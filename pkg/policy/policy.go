@@ -14,12 +14,15 @@ import (
 
 // Policy is one compiled policy. It is immutable. Its zero value accepts nothing.
 type Policy struct {
-	name     string
-	charts   []pattern
-	exclude  []pattern
-	require  [][]identity // every entry must hold; inside an entry, any identity
-	waiver   *waiver
-	pinning  chart.Pinning
+	name    string
+	charts  []pattern
+	exclude []pattern
+	require []requirement // every entry must hold
+	waiver  *waiver
+	pinning chart.Pinning
+	// place is where the signatures are; the zero Location is beside the chart.
+	place    chart.Location
+	vendored bool // the chart must contain the sub-charts that it declares
 	warnOnly bool
 	// broken is why the policy cannot be evaluated. It then denies what it matches,
 	// in mode Warn too: nobody knows what it would have warned of.
@@ -43,6 +46,8 @@ func compilePolicy(obj v1alpha1.ChartPolicy, identities map[string]compiledIdent
 		p.compileMode(obj.Spec),
 		p.compileWaiver(obj.Spec),
 		p.compileRequire(obj.Spec, identities),
+		p.compilePlace(obj.Spec),
+		p.compileDependencies(obj.Spec),
 	)
 	if err != nil {
 		p.warnOnly = false
@@ -139,13 +144,46 @@ func (p *Policy) compileRequire(spec v1alpha1.ChartPolicySpec, identities map[st
 	}
 	var errs []error
 	for i, requirement := range spec.Require {
-		anyOf, err := compileAnyOf(requirement.AnyOf, identities)
+		compiled, err := compileRequirement(requirement, identities)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("require[%d]: %w", i, err))
 		}
-		p.require = append(p.require, anyOf)
+		p.require = append(p.require, compiled)
 	}
 	return errors.Join(errs...)
+}
+
+func (p *Policy) compilePlace(spec v1alpha1.ChartPolicySpec) error {
+	switch {
+	case spec.SignatureRepository == "":
+		return nil
+	case spec.AllowUnverified != nil:
+		return errors.New("signatureRepository has no meaning with allowUnverified")
+	}
+	place, err := chart.ParseChart(spec.SignatureRepository)
+	if err == nil && !place.IsOCI() {
+		err = fmt.Errorf("%s is not in an OCI registry", place)
+	}
+	if err != nil {
+		return fmt.Errorf("signatureRepository: %w", err)
+	}
+	p.place = place
+	return nil
+}
+
+func (p *Policy) compileDependencies(spec v1alpha1.ChartPolicySpec) error {
+	switch spec.Dependencies {
+	case "", v1alpha1.DependenciesIgnore:
+		return nil
+	case v1alpha1.DependenciesVendored:
+		p.vendored = true
+		if spec.AllowUnverified != nil {
+			return errors.New("dependencies cannot be checked with allowUnverified")
+		}
+		return nil
+	default:
+		return fmt.Errorf("dependencies is %q, not Ignore or Vendored", spec.Dependencies)
+	}
 }
 
 func compileAnyOf(names []string, identities map[string]compiledIdentity) ([]identity, error) {
@@ -208,31 +246,27 @@ func (p *Policy) Admissible(subject verdict.Subject, now time.Time) (*verdict.Ac
 	}
 }
 
-// Accept judges evidence about the chart with the digest. Every requirement needs
-// a signature by one of its identities. It returns an acceptance for each that has
-// one; only if all have one, and there is one at least, does the policy accept.
-func (p *Policy) Accept(digest chart.Digest, evidence []verdict.Evidence) (accepted []verdict.Acceptance, ok bool) {
-	if p.broken != "" || p.waiver != nil {
-		return nil, false
+// Accept judges evidence about the chart with the digest. It returns an acceptance for
+// each requirement that evidence satisfies, and what is known of each that none does.
+// Only if there are acceptances and nothing is unmet does the policy accept.
+func (p *Policy) Accept(digest chart.Digest, evidence []verdict.Evidence, now time.Time) (accepted []verdict.Acceptance, unmet []verdict.Unmet) {
+	if p.broken != "" || p.waiver != nil || len(p.require) == 0 {
+		return nil, []verdict.Unmet{{}}
 	}
-	for _, anyOf := range p.require {
-		if id, proof, found := findSigner(anyOf, digest, evidence); found {
-			accepted = append(accepted, verdict.Acceptance{Policy: p.name, Identity: id.name, Evidence: proof})
+	subject := subject{digest: digest, now: now}
+	for _, r := range p.require {
+		id, proof, near := r.satisfiedBy(subject, evidence)
+		if proof == nil {
+			unmet = append(unmet, verdict.Unmet{Predicate: r.predicateType(), Near: near})
+			continue
 		}
+		accepted = append(accepted, verdict.Acceptance{Policy: p.name, Identity: id.name, Predicate: r.predicateType(), Evidence: *proof})
 	}
-	return accepted, len(accepted) == len(p.require) && len(accepted) > 0
+	return accepted, unmet
 }
 
-func findSigner(anyOf []identity, digest chart.Digest, evidence []verdict.Evidence) (identity, verdict.Evidence, bool) {
-	for _, e := range evidence {
-		for _, id := range anyOf {
-			if e.Signs(digest) && id.matches(e) {
-				return id, e, true
-			}
-		}
-	}
-	return identity{}, verdict.Evidence{}, false
-}
+// Vendored reports whether the chart must contain the sub-charts that it declares.
+func (p *Policy) Vendored() bool { return p.vendored }
 
 // Wants says in one clause what the policy asks for.
 func (p *Policy) Wants() string {
@@ -240,12 +274,11 @@ func (p *Policy) Wants() string {
 		return fmt.Sprintf("%s allows unverified charts until %s", p.name, p.waiver.until)
 	}
 	var all []string
-	for _, anyOf := range p.require {
-		var names []string
-		for _, id := range anyOf {
-			names = append(names, id.String())
-		}
-		all = append(all, "a signature by "+strings.Join(names, " or "))
+	for _, r := range p.require {
+		all = append(all, r.String())
+	}
+	if p.vendored {
+		all = append(all, "every dependency in the chart itself")
 	}
 	return p.name + " wants " + strings.Join(all, ", and ")
 }

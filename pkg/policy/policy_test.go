@@ -67,7 +67,7 @@ func TestEvidenceThatIsNoSignatureOfTheChart(t *testing.T) {
 	digest, signer := digestOf(t, "a"), signerNamed("release")
 	evidence := func(digest chart.Digest, statement verdict.Statement) []verdict.Evidence {
 		e := verdict.NewEvidence(digest, statement, signer)
-		e.Logged = true
+		e.Logged, e.TrustRoot = true, verdict.DefaultTrustRoot
 		return []verdict.Evidence{e}
 	}
 	for _, tc := range []struct {
@@ -87,7 +87,7 @@ func TestEvidenceThatIsNoSignatureOfTheChart(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			acceptance, ok := p.Accept(tc.about, tc.evidence)
+			acceptance, ok := accepts(p, tc.about, tc.evidence)
 			if ok != tc.want {
 				t.Fatalf("accepted: %v", ok)
 			}
@@ -108,10 +108,10 @@ func TestEvidenceThatIsNoSignatureOfTheChart(t *testing.T) {
 func TestZeroPoliciesAcceptNothing(t *testing.T) {
 	t.Parallel()
 	var zero policy.Policy
-	if _, ok := zero.Accept(digestOf(t, "a"), []verdict.Evidence{signature(t, signerNamed("release"))}); ok {
+	if _, ok := accepts(&zero, digestOf(t, "a"), []verdict.Evidence{signature(t, signerNamed("release"))}); ok {
 		t.Error("the zero policy accepts")
 	}
-	if _, ok := zero.Accept(chart.Digest{}, nil); ok {
+	if _, ok := accepts(&zero, chart.Digest{}, nil); ok {
 		t.Error("the zero policy accepts nothing")
 	}
 	if acceptance, _ := zero.Admissible(verdict.Subject{}, noon); acceptance != nil {
@@ -277,7 +277,7 @@ func TestAWaiverEndsWithItsLastDayInUTC(t *testing.T) {
 					t.Errorf("denial (-want +got):\n%s\n%+v", diff, acceptance)
 				}
 			}
-			if _, ok := p.Accept(digestOf(t, "a"), []verdict.Evidence{signature(t, signerNamed("release"))}); ok {
+			if _, ok := accepts(p, digestOf(t, "a"), []verdict.Evidence{signature(t, signerNamed("release"))}); ok {
 				t.Error("a waiver names nobody, and yet it accepts a signature")
 			}
 		})

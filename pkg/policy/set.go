@@ -21,6 +21,8 @@ type Input struct {
 	// ConfigMap is the text under IdentitiesKey of the ConfigMap, nil if there is no
 	// ConfigMap or no such key in it.
 	ConfigMap *string
+	// Keys are the contents of KeySources.
+	Keys Keys
 }
 
 // Set is all policies, compiled. It is immutable and safe for concurrent use; a
@@ -47,10 +49,13 @@ type compiledIdentity struct {
 // Compile turns in into a Set. It never fails as a whole: what is wrong is in the
 // report, and denies the charts that it matches.
 func Compile(in Input) (*Set, Report) {
+	if in.Keys == nil {
+		in.Keys = Keys{}
+	}
 	report := Report{Identities: map[string]error{}, Policies: map[string]error{}}
 	identities := map[string]compiledIdentity{}
 	for _, obj := range in.Identities {
-		compiled, err := compileIdentity(obj.Name, obj.Spec)
+		compiled, err := compileIdentity(obj.Name, obj.Spec, in.Keys)
 		if _, twice := identities[obj.Name]; twice {
 			err = errors.New("there are two TrustedIdentities of this name")
 		}
@@ -68,14 +73,14 @@ func Compile(in Input) (*Set, Report) {
 		set.policies = append(set.policies, &compiled)
 	}
 	if in.ConfigMap != nil {
-		set.list, report.ConfigMap = compileList(*in.ConfigMap)
+		set.list, report.ConfigMap = compileList(*in.ConfigMap, in.Keys)
 	}
 	return set, report
 }
 
 // CheckIdentity returns what is wrong with a TrustedIdentity by itself.
 func CheckIdentity(obj v1alpha1.TrustedIdentity) error {
-	_, err := compileIdentity(obj.Name, obj.Spec)
+	_, err := compileIdentity(obj.Name, obj.Spec, nil)
 	return err
 }
 
@@ -109,7 +114,7 @@ func MissingIdentities(obj v1alpha1.ChartPolicy, known []string) []string {
 
 // CheckConfigMap returns what is wrong with the text under IdentitiesKey.
 func CheckConfigMap(text string) error {
-	_, err := compileList(text)
+	_, err := compileList(text, nil)
 	return err
 }
 
@@ -146,36 +151,83 @@ func (s *Set) Covering(l chart.Location) string {
 	return ""
 }
 
-// Wanted collects the signers that any of the policies can use.
+// Wanted collects the signers and attestations that any of the policies can use.
 func Wanted(policies []*Policy) verdict.Wanted {
 	var wanted verdict.Wanted
 	index := map[string]int{}
 	for _, p := range policies {
-		for _, id := range slices.Concat(p.require...) {
-			fingerprint := id.key.Fingerprint()
-			if fingerprint == "" {
-				wanted.Keyless = true
-				continue
+		for _, r := range p.require {
+			wanted.Predicates = addNew(wanted.Predicates, r.predicateType())
+			for _, id := range r.anyOf {
+				if len(id.keys) == 0 {
+					wanted.Keyless = addNew(wanted.Keyless, id.trustRoot)
+				}
+				for _, key := range id.keys {
+					at, seen := index[key.Fingerprint()]
+					if !seen {
+						at = len(wanted.Keys)
+						index[key.Fingerprint()] = at
+						wanted.Keys = append(wanted.Keys, verdict.WantedKey{PublicKey: key})
+					}
+					wanted.Keys[at] = id.wantedOf(wanted.Keys[at])
+				}
 			}
-			at, seen := index[fingerprint]
-			if !seen {
-				at = len(wanted.Keys)
-				index[fingerprint] = at
-				wanted.Keys = append(wanted.Keys, verdict.WantedKey{PublicKey: id.key})
-			}
-			wanted.Keys[at].AllowUnlogged = wanted.Keys[at].AllowUnlogged || id.unlogged
 		}
 	}
 	return wanted
 }
 
-// Fingerprint identifies the identities that the policies ask for, in their
-// grouping: equal fingerprints accept equal evidence.
+// wantedOf adds to a wanted key what this identity wants of it. Where neither a log
+// entry nor a time is asked for, no trust root is needed.
+func (id identity) wantedOf(key verdict.WantedKey) verdict.WantedKey {
+	key.AllowUnlogged = key.AllowUnlogged || id.unlogged
+	if !id.unlogged || !id.validity.isZero() {
+		key.TrustRoots = addNew(key.TrustRoots, id.trustRoot)
+	}
+	return key
+}
+
+func addNew[T comparable](all []T, one T) []T {
+	var none T
+	if one == none || slices.Contains(all, one) {
+		return all
+	}
+	return append(all, one)
+}
+
+// Concerns reports whether evidence is by somebody whom the policies name for it. Only
+// then is it worth its memory: anybody may attach attestations of 8 MiB to a chart.
+func Concerns(policies []*Policy, e verdict.Evidence) bool {
+	for _, p := range policies {
+		for _, r := range p.require {
+			by := func(id identity) bool { return r.isAbout(e.Digest(), e) && id.is(e) }
+			if slices.ContainsFunc(r.anyOf, by) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Places returns the repositories in which the signatures are that the policies ask
+// for; the zero Location is the chart's own.
+func Places(policies []*Policy) []chart.Location {
+	var places []chart.Location
+	for _, p := range policies {
+		if !slices.Contains(places, p.place) {
+			places = append(places, p.place)
+		}
+	}
+	return places
+}
+
+// Fingerprint identifies all that the policies ask of evidence and of the chart: equal
+// fingerprints accept equal evidence.
 func Fingerprint(policies []*Policy) string {
 	h := sha256.New()
 	for _, p := range policies {
 		// Encoding strings, and slices and maps of them, cannot fail.
-		line, _ := json.Marshal([]any{p.name, p.fingerprints()})
+		line, _ := json.Marshal([]any{p.name, p.fingerprints(), p.place.String(), p.vendored})
 		_, _ = h.Write(line)
 	}
 	return hex.EncodeToString(h.Sum(nil))
@@ -185,11 +237,22 @@ func Fingerprint(policies []*Policy) string {
 // different identities could read the same.
 func (p *Policy) fingerprints() [][]any {
 	var all [][]any
-	for _, anyOf := range p.require {
-		var entry []any
-		for _, id := range anyOf {
+	for _, r := range p.require {
+		entry := []any{r.predicateType()}
+		if r.attestation != nil {
+			var conditions []string
+			for _, c := range r.attestation.conditions {
+				conditions = append(conditions, c.text)
+			}
+			entry = append(entry, conditions)
+		}
+		for _, id := range r.anyOf {
+			var keys []string
+			for _, key := range id.keys {
+				keys = append(keys, key.Fingerprint())
+			}
 			entry = append(entry, []any{
-				id.name, id.key.Fingerprint(), id.unlogged, id.claims,
+				id.name, keys, id.unlogged, id.claims, id.trustRoot, id.validity.notBefore, id.validity.notAfter,
 				id.issuer.String(), id.issuer.re != nil, id.subject.String(), id.subject.re != nil,
 			})
 		}

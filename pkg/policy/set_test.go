@@ -1,15 +1,18 @@
 package policy_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -20,7 +23,7 @@ func TestAPolicyMayBeWrittenBeforeItsIdentities(t *testing.T) {
 	if err := policy.CheckPolicy(obj); err != nil {
 		t.Errorf("refused: %v", err)
 	}
-	if diff := cmp.Diff([]string{"audit", "ghost"}, policy.MissingIdentities(obj, []string{"release"})); diff != "" {
+	if diff := gocmp.Diff([]string{"audit", "ghost"}, policy.MissingIdentities(obj, []string{"release"})); diff != "" {
 		t.Errorf("missing (-want +got):\n%s", diff)
 	}
 	if missing := policy.MissingIdentities(obj, []string{"ghost", "audit", "release", "other"}); missing != nil {
@@ -53,10 +56,10 @@ func TestTheReportNamesWhatIsNotInForce(t *testing.T) {
 		"ChartPolicy broken":     `require[0]: TrustedIdentity "broken" is invalid: exactly one of keyless and key must be set`,
 		"ConfigMap":              `identities.yaml: entry 0 (""): name is empty`,
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff("3 policies, 0 identities in the ConfigMap", set.Summary()); diff != "" {
+	if diff := gocmp.Diff("3 policies, 0 identities in the ConfigMap", set.Summary()); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
 }
@@ -97,14 +100,14 @@ func TestWantedMergesWhatPoliciesCanUse(t *testing.T) {
 			t.Parallel()
 			set := compile(t, policy.Input{Identities: identities, Policies: tc.policies})
 			w := policy.Wanted(set.For(locationOf(t, podinfo)))
-			got := wanted{Keyless: w.Keyless}
+			got := wanted{Keyless: len(w.Keyless) > 0}
 			for _, k := range w.Keys {
 				got.Keys = append(got.Keys, map[bool]string{true: "unlogged ", false: "logged "}[k.AllowUnlogged]+k.Fingerprint())
 				if k.Key() == nil {
 					t.Error("a key without its key")
 				}
 			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
+			if diff := gocmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("wanted (-want +got):\n%s", diff)
 			}
 		})
@@ -194,6 +197,13 @@ func TestNobodyElseIsAccepted(t *testing.T) {
 				spec.Keyless.Claims = map[string]string{pick("buildTrigger", "issuer"): "push"}
 			}
 		}
+		spec.TrustRoot = pick("", "", "", "", "default", "default", "corp")
+		switch random.IntN(12) {
+		case 0:
+			spec.Validity = &v1alpha1.Validity{NotBefore: at(noon)}
+		case 1:
+			spec.Validity = &v1alpha1.Validity{NotAfter: at(noon)}
+		}
 		if random.IntN(20) > 0 {
 			return spec
 		}
@@ -225,12 +235,13 @@ func TestNobodyElseIsAccepted(t *testing.T) {
 	}
 	someEvidence := func() verdict.Evidence {
 		e := verdict.NewEvidence(digestOf(t, pick("a", "a", "a", "b")), verdict.Statement(1+random.IntN(6)/5), someSigner())
-		e.Logged = random.IntN(4) > 0
+		e.Logged, e.TrustRoot = random.IntN(4) > 0, pick("default", "default", "default", "default", "default", "corp", "")
+		e.SignedAt = []time.Time{{}, noon, noon.Add(-time.Second), noon.Add(time.Second)}[random.IntN(4)]
 		return e
 	}
 	identityNames := []string{"a", "b", "c", "d"}
 	outcomes := map[bool]int{}
-	for range 10_000 {
+	for range 20_000 {
 		var in policy.Input
 		specs := map[string]v1alpha1.TrustedIdentitySpec{}
 		for _, name := range identityNames[:4-random.IntN(16)/15] {
@@ -243,23 +254,31 @@ func TestNobodyElseIsAccepted(t *testing.T) {
 			for range (3 + random.IntN(10)) / 4 {
 				anyOf = append(anyOf, pick(identityNames...))
 			}
-			obj.Spec.Require = append(obj.Spec.Require, v1alpha1.Requirement{AnyOf: anyOf})
+			requirement := v1alpha1.Requirement{AnyOf: anyOf}
+			if random.IntN(4) == 0 {
+				requirement.Attestation = &v1alpha1.Attestation{PredicateType: provenance}
+			}
+			obj.Spec.Require = append(obj.Spec.Require, requirement)
 		}
 		in.Policies = []v1alpha1.ChartPolicy{obj}
 		set, report := policy.Compile(in)
 		var evidence []verdict.Evidence
 		for range random.IntN(8) {
-			evidence = append(evidence, someEvidence())
+			e := someEvidence()
+			if e.Statement == verdict.Attestation {
+				e.Predicate = pick(provenance, provenance, sbom)
+			}
+			evidence = append(evidence, e)
 		}
 		digest := digestOf(t, "a")
 		want := len(obj.Spec.Require) > 0 && report.Policies["p"] == nil
 		for _, requirement := range obj.Spec.Require {
 			want = want && slices.ContainsFunc(evidence, func(e verdict.Evidence) bool {
-				return slices.ContainsFunc(requirement.AnyOf, func(name string) bool { return e.Signs(digest) && isBy(specs[name], e, pems, keys) })
+				return slices.ContainsFunc(requirement.AnyOf, func(name string) bool { return isWanted(requirement, digest, e) && isBy(specs[name], e, pems, keys) })
 			})
 		}
 		for _, p := range set.For(locationOf(t, podinfo)) {
-			acceptance, ok := p.Accept(digest, evidence)
+			acceptance, ok := accepts(p, digest, evidence)
 			outcomes[ok]++
 			if ok != want {
 				t.Fatalf("accepted: %v\nidentities: %s\nrequire: %+v\nevidence: %+v", ok, describe(specs), obj.Spec.Require, evidence)
@@ -267,8 +286,11 @@ func TestNobodyElseIsAccepted(t *testing.T) {
 			if ok && len(acceptance) != len(obj.Spec.Require) {
 				t.Fatalf("%d acceptances for %d requirements", len(acceptance), len(obj.Spec.Require))
 			}
-			for _, a := range acceptance {
-				if !(a.Evidence.Signs(digest) && isBy(specs[a.Identity], a.Evidence, pems, keys)) {
+			for i, a := range acceptance {
+				if ok && !isWanted(obj.Spec.Require[i], digest, a.Evidence) {
+					t.Fatalf("requirement %d is satisfied by %+v", i, a)
+				}
+				if !(isBy(specs[a.Identity], a.Evidence, pems, keys)) {
 					t.Fatalf("accepted by %+v", a)
 				}
 			}
@@ -279,8 +301,25 @@ func TestNobodyElseIsAccepted(t *testing.T) {
 	}
 }
 
-// isBy states once more whom an identity means. Expressions are those of the test above.
+// isWanted states once more what a requirement asks for.
+func isWanted(r v1alpha1.Requirement, digest chart.Digest, e verdict.Evidence) bool {
+	if r.Attestation == nil {
+		return e.Signs(digest)
+	}
+	return e.Digest() == digest && e.Statement == verdict.Attestation && e.Predicate == r.Attestation.PredicateType
+}
+
+// isBy states once more whom an identity means, and when. Expressions are those of the test above.
 func isBy(spec v1alpha1.TrustedIdentitySpec, e verdict.Evidence, pems []string, keys []verdict.Signer) bool {
+	proven := e.TrustRoot == cmp.Or(spec.TrustRoot, "default")
+	if v := spec.Validity; v != nil {
+		early := v.NotBefore != nil && e.SignedAt.Before(v.NotBefore.Time)
+		late := v.NotAfter != nil && e.SignedAt.After(v.NotAfter.Time)
+		if e.SignedAt.IsZero() || !proven || early || late {
+			return false
+		}
+	}
+	e.Logged = e.Logged && proven
 	switch {
 	case (spec.Key == nil) == (spec.Keyless == nil):
 		return false

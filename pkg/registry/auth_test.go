@@ -66,7 +66,7 @@ func TestLogin(t *testing.T) {
 				asked = append(asked, host)
 				return tc.username, tc.password, tc.err
 			}
-			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"))
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
 			if tc.want == nil {
 				if err != nil {
 					t.Fatal(err)
@@ -98,7 +98,7 @@ func TestLoginInTime(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := registry.New(options).Resolve(ctx, reference(t, s, "CHART:1.0.0"))
+	_, err := registry.New(options).Resolve(ctx, reference(t, s, "CHART:1.0.0"), chart.Access{})
 	equal(t, chart.KindTimeout, outcomeOf(t, err).Kind)
 }
 
@@ -119,7 +119,7 @@ func TestNewPassword(t *testing.T) {
 			if want == 2 {
 				s.Fail("/manifests/", fixture.Times(1, answer(401, "WWW-Authenticate: "+challenge(auth, s))))
 			}
-			if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0")); err != nil {
+			if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{}); err != nil {
 				t.Fatal(err)
 			}
 			equal(t, want, asked)
@@ -156,7 +156,7 @@ func TestDockerHub(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Resolve(t.Context(), ref)
+	_, err = c.Resolve(t.Context(), ref, chart.Access{})
 	equal(t, "docker.io does not let chartgate read acme/podinfo: the registry answered 401 Unauthorized", outcomeOf(t, err).Detail)
 	equal(t, []string{"docker.io"}, asked)
 	const url = "https://registry-1.docker.io/v2/acme/podinfo/manifests/1.0.0"
@@ -263,7 +263,7 @@ func TestPlainHTTPRefused(t *testing.T) {
 			if tc.named {
 				options.PlainHTTP = append(options.PlainHTTP, e.host())
 			}
-			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"))
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
 			equal(t, outcome{Kind: chart.KindUnavailable, Detail: s.text("CHART:1.0.0 could not be read: " + strings.ReplaceAll(tc.want, "ELSEWHERE", e.host()))}, outcomeOf(t, err))
 			equal(t, 0, len(e.seen))
 		})
@@ -289,7 +289,7 @@ func TestStorageIsDown(t *testing.T) {
 	s.Fail("/manifests/", answer(307, "Location: http://"+host+"/x?signature=secret"))
 	options := s.options(t, "", "")
 	options.PlainHTTP = append(options.PlainHTTP, host)
-	_, err = registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"))
+	_, err = registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
 	equal(t, s.text(`CHART:1.0.0 could not be read: connection refused (at "`+host+`", to which the registry refers)`), outcomeOf(t, err).Detail)
 	if strings.Contains(err.Error(), "secret") {
 		t.Errorf("the log learns the storage's secret: %v", err)
@@ -312,7 +312,7 @@ func TestHeader(t *testing.T) {
 		}
 		healthy.ServeHTTP(w, req)
 	})
-	if _, err := s.client().Resolve(t.Context(), reference(t, s, "FLUX 1.x")); err != nil {
+	if _, err := s.client().Resolve(t.Context(), reference(t, s, "FLUX 1.x"), chart.Access{}); err != nil {
 		t.Fatal(err)
 	}
 }

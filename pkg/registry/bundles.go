@@ -27,13 +27,15 @@ const (
 // ended the list; what was listed before it is still looked at.
 func (s search) bundles(ctx context.Context, list []ocispec.Descriptor, listing error) materials {
 	return func(yield func(chart.Material, error) bool) {
-		candidates := promising(list)
+		candidates := s.promising(list)
 		for _, d := range candidates[:min(len(candidates), maxBundles)] {
-			material, ok, err := s.bundle(ctx, d)
+			material, done, err := s.bundle(ctx, d)
 			if err != nil {
 				err = s.unusable(ctx, fmt.Sprintf("the referrer %s of %s", d.Digest, s.name), "bundle", err)
 			}
-			if (ok || err != nil) && !yield(material, err) {
+			more := material.Format == 0 && err == nil || yield(material, err)
+			done()
+			if !more {
 				return
 			}
 		}
@@ -49,7 +51,7 @@ func (s search) bundles(ctx context.Context, list []ocispec.Descriptor, listing 
 // promising returns the referrers that may be bundles, each once, most promising
 // first. Some registries and clients leave the artifact type out of the list, or
 // show the empty config's in its place: those come last.
-func promising(list []ocispec.Descriptor) []ocispec.Descriptor {
+func (s search) promising(list []ocispec.Descriptor) []ocispec.Descriptor {
 	seen := map[string]bool{}
 	var found []ocispec.Descriptor
 	for _, d := range list {
@@ -61,51 +63,67 @@ func promising(list []ocispec.Descriptor) []ocispec.Descriptor {
 		seen[d.Digest.String()] = true
 		found = append(found, d)
 	}
-	slices.SortStableFunc(found, func(a, b ocispec.Descriptor) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(found, func(a, b ocispec.Descriptor) int { return cmp.Compare(s.rank(a), s.rank(b)) })
 	return found
 }
 
-func rank(d ocispec.Descriptor) int {
+func (s search) rank(d ocispec.Descriptor) int {
 	predicate, marked := d.Annotations[annotationPredicate]
 	switch {
 	case predicate == predicateSignature:
 		return 0
-	case !isBundle(d.ArtifactType):
-		return 3
-	case !marked:
+	case s.wants(predicate):
 		return 1
-	default:
+	case !isBundle(d.ArtifactType):
+		return 4
+	case !marked:
 		return 2
+	default:
+		return 3
 	}
 }
 
-// bundle fetches one referrer. Without an error, ok tells whether it is a bundle.
-func (s search) bundle(ctx context.Context, d ocispec.Descriptor) (material chart.Material, ok bool, err error) {
+// wants reports whether attestations with a predicate of this type are looked for.
+func (s search) wants(predicate string) bool { return slices.Contains(s.predicates, predicate) }
+
+// bundleLimit returns how large material that is marked with this predicate may be.
+func (s search) bundleLimit(predicate string) int64 {
+	if s.wants(predicate) {
+		return maxAttestation
+	}
+	return maxBundle
+}
+
+// bundle fetches one referrer. Without an error, what has no format is no bundle. done
+// is to be called when the content is of no more use.
+func (s search) bundle(ctx context.Context, d ocispec.Descriptor) (material chart.Material, done func(), err error) {
+	done = func() {}
 	if d.Size > maxManifest {
-		return chart.Material{}, false, fault{chart.KindLimitExceeded, fmt.Sprintf("its manifest has more than the %d KiB that chartgate reads", maxManifest>>10)}
+		return chart.Material{}, done, fault{chart.KindLimitExceeded, fmt.Sprintf("its manifest has more than the %d KiB that chartgate reads", maxManifest>>10)}
 	}
 	found, err := s.manifest(ctx, d.Digest.String())
 	if err != nil {
-		return chart.Material{}, false, err
+		return chart.Material{}, done, err
 	}
 	m, err := decodeManifest(found, mediaTypeManifest)
 	if err != nil {
-		return chart.Material{}, false, err
+		return chart.Material{}, done, err
 	}
 	layers := slices.DeleteFunc(m.Layers, func(l ocispec.Descriptor) bool { return !isBundle(l.MediaType) })
 	switch {
 	case len(layers) == 0 && !isBundle(d.ArtifactType) && !isBundle(m.ArtifactType):
-		return chart.Material{}, false, nil
+		return chart.Material{}, done, nil
 	case m.Subject == nil || m.Subject.Digest.String() != s.chart.String():
-		return chart.Material{}, false, fault{chart.KindInvalid, "it refers to something else"}
+		return chart.Material{}, done, fault{chart.KindInvalid, "it refers to something else"}
 	case len(layers) != 1:
-		return chart.Material{}, false, fault{chart.KindInvalid, fmt.Sprintf("it has %d layers with a bundle, not one", len(layers))}
+		return chart.Material{}, done, fault{chart.KindInvalid, fmt.Sprintf("it has %d layers with a bundle, not one", len(layers))}
 	}
-	content, err := s.blob(ctx, layers[0], maxBundle)
+	// The list of a fallback tag has no marks, the manifests have.
+	content, done, err := s.bulk(ctx, layers[0], s.bundleLimit(m.Annotations[annotationPredicate]))
 	if err != nil {
-		return chart.Material{}, false, err
+		return chart.Material{}, done, err
 	}
-	return chart.Material{Format: chart.Bundle, Source: found.digest, Content: content.body}, true, nil
+	return chart.Material{Format: chart.Bundle, Source: found.digest, Content: content.body}, done, nil
 }
 
 func isBundle(mediaType string) bool {

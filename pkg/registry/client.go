@@ -11,9 +11,6 @@ import (
 	"context"
 	"crypto/x509"
 	"net/http"
-	"time"
-
-	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 )
@@ -31,7 +28,8 @@ type Options struct {
 	// admin wants to be spoken to over plain HTTP. All others only ever get HTTPS,
 	// also as token services and as targets of redirects.
 	PlainHTTP []string
-	// Transport does the round trips; nil is one with timeouts and the proxy of the
+	// Transport does the round trips, except for connections with CAs, a client
+	// certificate or a proxy of their own; nil is one with timeouts and the proxy of the
 	// environment. Limits, retry and the refusal of plain HTTP hold for either.
 	Transport http.RoundTripper
 	// Instrument, if set, wraps the transport to count what registries are asked.
@@ -40,18 +38,30 @@ type Options struct {
 	// from x509.SystemCertPool. A Transport brings its own.
 	RootCAs *x509.CertPool
 	// Credentials returns the user name and password for a host as chart.Location
-	// names it; both empty, or nil, is anonymous. It is asked only when a registry
-	// wants credentials, and again when it refuses the ones it had.
+	// names it; both empty, or nil, is anonymous. The user name "<token>" makes the
+	// password an identity token. It is asked only when a registry wants credentials,
+	// and again when it refuses the ones it had.
 	Credentials func(ctx context.Context, host string) (username, password string, err error)
+	// Mirrors are asked in place of the hosts that references name. To a mirror there is
+	// only chartgate's own way.
+	Mirrors Mirrors
+	// Connect returns how a consumer reaches a host as chart.Location names it. It is
+	// asked anew for each host, and never for chartgate's own way. An error that is a
+	// *chart.Problem is told as it is. Nil: all go chartgate's own way.
+	Connect func(ctx context.Context, access chart.Access, host string) (Connection, error)
 }
 
 // Client reads charts and signature material from OCI registries. It is safe for
-// concurrent use; one Client shares connections and tokens.
+// concurrent use; one Client shares connections and tokens among those who reach a
+// host in the same way.
 type Client struct {
+	options   Options
 	plainHTTP map[string]bool
-	web       *auth.Client
-	lacking   *memory // hosts that lack the referrers API
-	charts    *slots  // of the charts that are looked at
+	ownLink   *link
+	links     links
+	requests  *slots // of the requests in flight
+	charts    *slots // of the charts that are looked at
+	bulky     *slots // of large contents in memory
 }
 
 // New returns a Client.
@@ -60,33 +70,32 @@ func New(o Options) *Client {
 	for _, host := range o.PlainHTTP {
 		plain[host] = true
 	}
-	return &Client{
+	c := &Client{
+		options:   o,
 		plainHTTP: plain,
-		lacking:   newMemory(referrersMemory, time.Now),
+		links:     newLinks(maxLinks),
+		requests:  newSlots(maxPerHost),
 		charts:    newSlots(maxCharts),
-		web: &auth.Client{
-			Client: &http.Client{Transport: newTransport(o), CheckRedirect: checkRedirect},
-			// Nothing is decompressed: 0.5 MiB of gzip can hold 512 MiB.
-			Header:     http.Header{"User-Agent": {"chartgate"}, "Accept-Encoding": {"identity"}},
-			Credential: credentials(o.Credentials),
-			Cache:      newTokens(maxTokens),
-		},
+		bulky:     newSlots(maxBulky),
 	}
+	c.ownLink = c.newOwnLink()
+	return c
 }
 
 // enter waits until another chart of the repository's host may be looked at.
 func (r *repository) enter(ctx context.Context) (leave func(), err error) {
-	leave, err = r.client.charts.acquire(ctx, r.location.Host())
+	leave, err = r.client.charts.acquire(ctx, r.at.Host()+r.link.lane)
 	if err != nil {
 		return nil, &chart.Problem{
-			Kind: chart.KindTimeout, Detail: "too many charts of " + r.location.Host() + " are being verified at this moment", Next: "try again", Err: err,
+			Kind: chart.KindTimeout, Detail: "too many charts of " + r.at.Host() + " are being verified at this moment", Next: "try again", Err: err,
 		}
 	}
 	return leave, nil
 }
 
-// repository returns the repository at l, which may be spoken to over OCI.
-func (c *Client) repository(l chart.Location) (*repository, error) {
+// repository returns the repository at l, which may be spoken to over OCI, as the
+// consumer reaches it.
+func (c *Client) repository(ctx context.Context, l chart.Location, access chart.Access) (*repository, error) {
 	switch {
 	case l.IsZero():
 		return nil, chart.Invalid("the reference names no chart")
@@ -95,5 +104,20 @@ func (c *Client) repository(l chart.Location) (*repository, error) {
 	case l.Path() == "":
 		return nil, chart.Invalid("%s names a registry but no chart in it", l)
 	}
-	return &repository{client: c, location: l}, nil
+	at, mirrored, err := c.options.Mirrors.of(l)
+	if err != nil {
+		return nil, err
+	}
+	if mirrored {
+		return &repository{client: c, location: l, at: at, link: c.ownLink}, nil
+	}
+	connection, err := c.connection(ctx, access, l.Host())
+	if err != nil {
+		return nil, err
+	}
+	link, err := c.link(connection, l.Host())
+	if err != nil {
+		return nil, err
+	}
+	return &repository{client: c, location: l, at: l, connection: connection, link: link}, nil
 }

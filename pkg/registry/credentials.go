@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -10,24 +11,46 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
-// credentials adapts Options.Credentials to oras, which asks for the host that it
-// connects to.
+// identityToken is the user name by which Docker's credential helpers mark a password
+// as an identity token
+// (https://github.com/docker/docker-credential-helpers#development).
+const identityToken = "<token>"
+
+// credentials adapts Options.Credentials to oras.
 func credentials(ask func(context.Context, string) (string, string, error)) auth.CredentialFunc {
+	if ask == nil {
+		return nil // anonymous
+	}
+	return credentialsOf(func(host string) string { return "chartgate's credentials for " + host }, ask)
+}
+
+// credentialsOf is the same for anybody's; named says how messages call them. oras asks
+// for the host that it connects to.
+func credentialsOf(named func(host string) string, ask func(context.Context, string) (string, string, error)) auth.CredentialFunc {
 	return func(ctx context.Context, host string) (auth.Credential, error) {
-		if ask == nil {
-			return auth.EmptyCredential, nil
-		}
 		if host == dockerHubRegistry {
 			host = dockerHub
 		}
 		username, password, err := ask(ctx, host)
 		switch {
 		case err != nil:
-			return auth.EmptyCredential, fmt.Errorf("%w: %w", fault{chart.KindUnauthorized, "chartgate's credentials for " + host + " could not be read"}, err)
+			return auth.EmptyCredential, fmt.Errorf("%w: %w", fault{chart.KindUnauthorized, named(host) + " could not be read"}, err)
 		case (username == "") != (password == ""):
-			return auth.EmptyCredential, fault{chart.KindUnauthorized, "chartgate's credentials for " + host + " lack the user name or the password"}
+			return auth.EmptyCredential, fault{chart.KindUnauthorized, named(host) + " lack the user name or the password"}
+		case username == identityToken:
+			return auth.Credential{RefreshToken: password}, nil
 		}
 		return auth.Credential{Username: username, Password: password}, nil
+	}
+}
+
+// loginAt gives credentials to the one host that they are for.
+func loginAt(host string, login auth.CredentialFunc) auth.CredentialFunc {
+	return func(ctx context.Context, asking string) (auth.Credential, error) {
+		if login == nil || asking != httpName(host) {
+			return auth.EmptyCredential, nil
+		}
+		return login(ctx, asking)
 	}
 }
 
@@ -58,6 +81,10 @@ func (t *tokens) GetToken(ctx context.Context, host string, scheme auth.Scheme, 
 func (t *tokens) Set(ctx context.Context, host string, scheme auth.Scheme, key string, fetch func(context.Context) (string, error)) (string, error) {
 	token, err := fetch(ctx)
 	if err != nil {
+		if _, own := errors.AsType[fault](err); !own && scheme == auth.SchemeBasic && !errors.Is(err, auth.ErrBasicCredentialNotFound) {
+			// All that is left of what oras can refuse.
+			err = fmt.Errorf("%w: %w", fault{chart.KindUnauthorized, "it wants a user name and password, and an identity token is neither"}, err)
+		}
 		return "", err
 	}
 	return t.cache(1).Set(ctx, host, scheme, key, func(context.Context) (string, error) { return token, nil })

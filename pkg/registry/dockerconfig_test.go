@@ -24,7 +24,10 @@ func TestDockerConfig(t *testing.T) {
 		{"another host is anonymous", `{"auths":{"ghcr.io":{"auth":"` + login("bob:s3cret") + `"}}}`, "evil.example", "", "", ""},
 		{"a longer name is another host", `{"auths":{"ghcr.io":{"auth":"` + login("bob:s3cret") + `"}}}`, "ghcr.io.evil.example", "", "", ""},
 		{"Docker Hub goes by its old address", `{"auths":{"https://index.docker.io/v1/":{"auth":"` + login("bob:s3cret") + `"}}}`, "docker.io", "bob", "s3cret", ""},
-		{"an identity token is refused", `{"auths":{"ghcr.io":{"identitytoken":"t0ken"}}}`, "ghcr.io", "", "", "identity token"},
+		{"an identity token goes by the name that helpers give it", `{"auths":{"ghcr.io":{"identitytoken":"t0ken"}}}`, "ghcr.io", "<token>", "t0ken", ""},
+		{"an identity token beside a user name counts, as in docker", `{"auths":{"ghcr.io":{"auth":"` + login("00000000-0000-0000-0000-000000000000:") + `","identitytoken":"t0ken"}}}`, "ghcr.io", "<token>", "t0ken", ""},
+		{"a registry token is refused", `{"auths":{"ghcr.io":{"registrytoken":"t0ken"}}}`, "ghcr.io", "", "", "registry token"},
+		{"an entry without a colon is an error", `{"auths":{"ghcr.io":{"auth":"` + login("s3cret") + `"}}}`, "ghcr.io", "", "", "not base64 of user:password"},
 		{"a file that is not JSON is an error", `{`, "ghcr.io", "", "", "read "},
 		{"an entry that is not base64 is an error", `{"auths":{"ghcr.io":{"auth":"%"}}}`, "ghcr.io", "", "", "read "},
 	} {
@@ -39,6 +42,9 @@ func TestDockerConfig(t *testing.T) {
 			}
 			if (err != nil) != (c.problem != "") || err != nil && !strings.Contains(err.Error(), c.problem) {
 				t.Errorf("got error %v, want %q", err, c.problem)
+			}
+			if err != nil && (strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "t0ken")) {
+				t.Errorf("the log learns the secret: %v", err)
 			}
 		})
 	}

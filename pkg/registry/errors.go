@@ -38,21 +38,64 @@ func (r *repository) problem(ctx context.Context, what string, err error) error 
 		return p
 	}
 	kind, text := r.classify(ctx, err)
+	if r.connection.Lacking != nil && (kind == chart.KindUnauthorized || distrusts(err)) {
+		return r.lacks(text, err)
+	}
 	p := &chart.Problem{Kind: kind, Err: cause(err)}
-	host := r.location.Host()
+	host := r.at.Host()
 	switch kind {
 	case chart.KindTimeout:
 		p.Detail = host + " did not give " + what + " in time"
 	case chart.KindNotFound:
 		p.Detail = host + " has no " + what
 	case chart.KindUnauthorized:
-		p.Detail = host + " does not let chartgate read " + r.location.Path() + ": " + text
-		p.Next = "give chartgate credentials (--registry-config) that may pull " + r.location.Path() + " from " + host +
-			"; if it should be public, check the name: registries also answer so where nothing exists"
+		p.Detail = host + " does not let chartgate read " + r.at.Path() + r.with() + ": " + text
+		p.Next = r.mend(err) + "; if it should be public, check the name: registries also answer so where nothing exists"
 	default:
 		p.Detail = what + " could not be read: " + text
 	}
+	p.Detail += r.mirrored()
 	return p
+}
+
+// with names the consumer's credentials where they were used.
+func (r *repository) with() string {
+	if r.connection.Login == nil {
+		return ""
+	}
+	return " with the credentials of " + r.connection.origin()
+}
+
+// mirrored names the mirror that was asked, if one was.
+func (r *repository) mirrored() string {
+	if r.at == r.location {
+		return ""
+	}
+	return ", asked at the mirror " + unschemed(r.at)
+}
+
+// mend says what helps where a registry refuses.
+func (r *repository) mend(err error) string {
+	host, path := r.at.Host(), r.at.Path()
+	switch {
+	case refusesCertificate(err):
+		return "let the source of the chart name a Secret with a client certificate that " + host + " accepts"
+	case r.connection.Login != nil:
+		return "let " + r.connection.origin() + " hold credentials that may pull " + path + " from " + host
+	case r.connection.foreign():
+		return "let the source of the chart name a Secret with credentials that may pull " + path + " from " + host +
+			": chartgate's own are not sent where the source brings its own CA, client certificate or proxy"
+	default:
+		return "give chartgate credentials (--registry-config) that may pull " + path + " from " + host
+	}
+}
+
+// lacks is the problem where the consumer's own credentials would have helped.
+func (r *repository) lacks(text string, err error) error {
+	p := *r.connection.Lacking
+	p.Detail = r.at.Host() + " does not let chartgate read " + r.at.Path() + " (" + text + "), and " + p.Detail
+	p.Err = errors.Join(p.Err, cause(err))
+	return &p
 }
 
 // classify finds a kind and, for most kinds, a text for people.
@@ -74,12 +117,16 @@ func (r *repository) classify(ctx context.Context, err error) (chart.Kind, strin
 		return chart.KindUnauthorized, "it wants credentials and chartgate has none for it"
 	case errors.As(err, &status):
 		return r.classifyStatus(status)
+	case refusesCertificate(err) && r.connection.ClientCertificate != nil:
+		return chart.KindUnauthorized, "it refuses the client certificate"
+	case refusesCertificate(err):
+		return chart.KindUnauthorized, "it wants a client certificate and chartgate has none for it"
 	case expired(ctx):
 		return chart.KindTimeout, ""
 	case isJSON(err):
 		return chart.KindUnavailable, "the answer is not valid JSON"
 	default:
-		return chart.KindUnavailable, connection(err) + r.elsewhere(err)
+		return chart.KindUnavailable, connection(err) + r.elsewhere(err) + byProxy(err)
 	}
 }
 
@@ -118,6 +165,15 @@ func (r *repository) elsewhere(err error) string {
 	return " (at " + chart.Quote(target.Host) + ", to which the registry refers)"
 }
 
+// byProxy says so where a proxy and not the registry could not be reached.
+func byProxy(err error) string {
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "proxyconnect" {
+		return " (at the proxy)"
+	}
+	return ""
+}
+
 // connection puts a failed round trip into one of a few categories.
 func connection(err error) string {
 	var dns *net.DNSError
@@ -148,7 +204,6 @@ func secureConnection(err error) string {
 	var certificate x509.CertificateInvalidError
 	var verification *tls.CertificateVerificationError
 	var header tls.RecordHeaderError
-	var alert tls.AlertError
 	switch {
 	case errors.As(err, &authority):
 		return "the TLS certificate is signed by a CA that chartgate does not trust"
@@ -160,11 +215,40 @@ func secureConnection(err error) string {
 		return "the TLS certificate is not valid"
 	case errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch):
 		return "the port does not speak HTTPS"
-	case errors.As(err, &alert):
+	case alert(err) != "":
 		return "the TLS handshake failed"
 	default:
 		return "the request failed; chartgate's log has the cause"
 	}
+}
+
+// distrusts reports whether chartgate does not trust the certificate of the other end.
+func distrusts(err error) bool {
+	var verification *tls.CertificateVerificationError
+	return errors.As(err, &verification)
+}
+
+// refusesCertificate reports whether the other end refuses our certificate, or that we
+// have none: the alerts about certificates of RFC 8446, section 6.2, by which TLS 1.2
+// (bad certificate) and 1.3 (certificate required) tell either.
+func refusesCertificate(err error) bool {
+	switch alert(err) {
+	case "tls: bad certificate", "tls: unsupported certificate", "tls: revoked certificate", "tls: expired certificate",
+		"tls: unknown certificate", "tls: unknown certificate authority", "tls: access denied", "tls: certificate required":
+		return true
+	default:
+		return false
+	}
+}
+
+// alert returns the text of the TLS alert by which the other end hung up, which is all
+// that crypto/tls shows of it.
+func alert(err error) string {
+	var remote *net.OpError
+	if errors.As(err, &remote) && remote.Op == "remote error" {
+		return remote.Err.Error()
+	}
+	return ""
 }
 
 func isJSON(err error) bool {

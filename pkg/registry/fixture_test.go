@@ -39,6 +39,11 @@ func newShelf(t *testing.T, options fixture.Options) shelf {
 
 func (s shelf) push(t *testing.T, version string) (digest, layer string) {
 	t.Helper()
+	return s.pushAt(t, repo, version)
+}
+
+func (s shelf) pushAt(t *testing.T, repo, version string) (digest, layer string) {
+	t.Helper()
 	archive, err := charts.Archive("podinfo", version)
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +78,15 @@ func (s shelf) location(t *testing.T) chart.Location {
 func (s shelf) resolved(t *testing.T) chart.Resolved {
 	t.Helper()
 	return chart.Resolved{Location: s.location(t), Digest: parseDigest(t, s.digest), Layer: parseDigest(t, s.layer)}
+}
+
+func parseLocation(t *testing.T, text string) chart.Location {
+	t.Helper()
+	l, err := chart.ParseLocation(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 func parseDigest(t *testing.T, text string) chart.Digest {
@@ -163,7 +177,13 @@ func (h *headerWriter) Write(b []byte) (int, error) {
 // collect takes everything that Signatures yields.
 func collect(ctx context.Context, t *testing.T, c *registry.Client, r chart.Resolved) (found []chart.Material, problems []outcome) {
 	t.Helper()
-	for m, err := range c.Signatures(ctx, r) {
+	return collectFor(ctx, t, c, r, chart.Search{})
+}
+
+// collectFor does so for a consumer, or in other places.
+func collectFor(ctx context.Context, t *testing.T, c *registry.Client, r chart.Resolved, where chart.Search) (found []chart.Material, problems []outcome) {
+	t.Helper()
+	for m, err := range c.Signatures(ctx, r, where) {
 		if err != nil {
 			problems = append(problems, outcomeOf(t, err))
 			continue

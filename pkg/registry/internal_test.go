@@ -29,7 +29,7 @@ func TestClassify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &repository{location: location}
+	r := &repository{location: location, at: location}
 	for want, err := range map[string]error{
 		"the host name does not exist":                           &net.DNSError{IsNotFound: true},
 		"the host name could not be looked up":                   &net.DNSError{IsTimeout: true},
@@ -40,7 +40,7 @@ func TestClassify(t *testing.T) {
 		"the TLS certificate has expired or is not yet valid":    x509.CertificateInvalidError{Reason: x509.Expired},
 		"the TLS certificate is not valid":                       &tls.CertificateVerificationError{Err: errors.New("x")},
 		"the port does not speak HTTPS":                          tls.RecordHeaderError{},
-		"the TLS handshake failed":                               tls.AlertError(40),
+		"the TLS handshake failed":                               &net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")},
 		"the request failed; chartgate's log has the cause":      errors.New("x"),
 	} {
 		kind, got := r.classify(t.Context(), fmt.Errorf("wrapped: %w", err))
@@ -198,10 +198,8 @@ func TestTokensAreBounded(t *testing.T) {
 func TestDefaultTransport(t *testing.T) {
 	t.Parallel()
 	pool := x509.NewCertPool()
-	transport, ok := defaultTransport(pool).(*http.Transport)
+	transport := newTransport(&tls.Config{RootCAs: pool}, nil)
 	switch {
-	case !ok:
-		t.Fatal("another transport")
 	case transport.TLSClientConfig.InsecureSkipVerify || transport.TLSClientConfig.RootCAs != pool:
 		t.Error("certificates are not checked against the pool")
 	case !transport.DisableCompression:
@@ -245,7 +243,7 @@ func TestPlacesForCharts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &repository{client: client, location: location}
+		return &repository{client: client, location: location, at: location, link: client.ownLink}
 	}
 	var leave func()
 	for range maxCharts {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,38 +13,89 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
-// mediaTypeLegacy is that of cosign's simple-signing payloads
-// (https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md).
-const mediaTypeLegacy = "application/vnd.dev.cosign.simplesigning.v1+json"
+// The layers that cosign 2 attaches
+// (https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md and
+// ATTESTATION_SPEC.md).
+const (
+	mediaTypeLegacy      = "application/vnd.dev.cosign.simplesigning.v1+json"
+	mediaTypeAttestation = "application/vnd.dsse.envelope.v1+json"
 
-// legacy yields the layers of the tag sha256-<hex>.sig, newest first: cosign
-// appends.
+	// annotationAttestation marks a layer with the predicate's type.
+	annotationAttestation = "predicateType"
+)
+
+// layered is material in the layers of the manifest under the tag sha256-<hex> and a
+// suffix.
+type layered struct {
+	suffix    string
+	noun      string // for messages, after "legacy"
+	mediaType string
+	format    chart.Format
+	order     func(a, b ocispec.Descriptor) int
+	limit     func(ocispec.Descriptor) int64
+}
+
+// legacy yields the legacy signatures, newest first.
 func (s search) legacy(ctx context.Context) materials {
+	return s.layers(ctx, layered{
+		suffix: ".sig", noun: "signature", mediaType: mediaTypeLegacy, format: chart.Legacy,
+		order: func(_, _ ocispec.Descriptor) int { return 0 },
+		limit: func(ocispec.Descriptor) int64 { return maxPayload },
+	})
+}
+
+// attestations yields the legacy attestations: those marked with a wanted predicate
+// first, then the newest first. Who wants none is not shown any.
+func (s search) attestations(ctx context.Context) materials {
+	if len(s.predicates) == 0 {
+		return func(func(chart.Material, error) bool) {}
+	}
+	rank := func(d ocispec.Descriptor) int {
+		predicate, marked := d.Annotations[annotationAttestation]
+		switch {
+		case s.wants(predicate):
+			return 0
+		case !marked:
+			return 1
+		default:
+			return 2
+		}
+	}
+	return s.layers(ctx, layered{
+		suffix: ".att", noun: "attestation", mediaType: mediaTypeAttestation, format: chart.LegacyAttestation,
+		order: func(a, b ocispec.Descriptor) int { return cmp.Compare(rank(a), rank(b)) },
+		limit: func(d ocispec.Descriptor) int64 { return s.bundleLimit(d.Annotations[annotationAttestation]) },
+	})
+}
+
+func (s search) layers(ctx context.Context, of layered) materials {
 	return func(yield func(chart.Material, error) bool) {
-		layers, err := s.legacyLayers(ctx)
+		layers, err := s.list(ctx, of)
 		if err != nil {
-			yield(chart.Material{}, s.unusable(ctx, "the legacy signatures of "+s.name, "list of signatures", err))
+			yield(chart.Material{}, s.unusable(ctx, fmt.Sprintf("the legacy %ss of %s", of.noun, s.name), "list of "+of.noun+"s", err))
 			return
 		}
-		payloads := map[string]answer{} // signers of one chart mostly sign the same payload
+		known := map[string]answer{} // signers of one chart mostly sign the same payload
 		for _, layer := range layers[:min(len(layers), maxLegacy)] {
-			material, err := s.legacyMaterial(ctx, layer, payloads)
+			material, done, err := s.layer(ctx, of, layer, known)
 			if err != nil {
-				err = s.unusable(ctx, fmt.Sprintf("the legacy signature %s of %s", chart.Quote(layer.Digest.String()), s.name), "signature", err)
+				err = s.unusable(ctx, fmt.Sprintf("the legacy %s %s of %s", of.noun, chart.Quote(layer.Digest.String()), s.name), of.noun, err)
 			}
-			if !yield(material, err) {
+			more := yield(material, err)
+			done()
+			if !more {
 				return
 			}
 		}
 		if len(layers) > maxLegacy {
-			yield(chart.Material{}, s.tooMany("legacy signatures", len(layers), maxLegacy))
+			yield(chart.Material{}, s.tooMany("legacy "+of.noun+"s", len(layers), maxLegacy))
 		}
 	}
 }
 
-// legacyLayers returns the signatures' descriptors; no tag means none.
-func (s search) legacyLayers(ctx context.Context) ([]ocispec.Descriptor, error) {
-	found, err := s.manifest(ctx, "sha256-"+s.chart.Hex()+".sig")
+// list returns the layers' descriptors, best first; no tag means none.
+func (s search) list(ctx context.Context, of layered) ([]ocispec.Descriptor, error) {
+	found, err := s.manifest(ctx, "sha256-"+s.chart.Hex()+of.suffix)
 	if errors.Is(err, errdef.ErrNotFound) {
 		return nil, nil
 	}
@@ -55,31 +107,36 @@ func (s search) legacyLayers(ctx context.Context) ([]ocispec.Descriptor, error) 
 	if err != nil {
 		return nil, err
 	}
-	layers := slices.DeleteFunc(m.Layers, func(l ocispec.Descriptor) bool { return l.MediaType != mediaTypeLegacy })
-	slices.Reverse(layers)
+	layers := slices.DeleteFunc(m.Layers, func(l ocispec.Descriptor) bool { return l.MediaType != of.mediaType })
+	slices.Reverse(layers) // cosign appends
+	slices.SortStableFunc(layers, of.order)
 	return layers, nil
 }
 
-func (s search) legacyMaterial(ctx context.Context, layer ocispec.Descriptor, payloads map[string]answer) (chart.Material, error) {
+// layer fetches one layer. done is to be called when its content is of no more use.
+func (s search) layer(ctx context.Context, of layered, layer ocispec.Descriptor, known map[string]answer) (material chart.Material, done func(), err error) {
+	done = func() {}
 	size := 0
 	for name, value := range layer.Annotations {
 		size += len(name) + len(value)
 	}
 	if size > maxAnnotations {
-		return chart.Material{}, fault{chart.KindLimitExceeded, fmt.Sprintf("its annotations have more than the %d KiB that chartgate reads", maxAnnotations>>10)}
+		return chart.Material{}, done, fault{chart.KindLimitExceeded, fmt.Sprintf("its annotations have more than the %d KiB that chartgate reads", maxAnnotations>>10)}
 	}
-	payload, known := payloads[layer.Digest.String()]
-	if !known {
-		var err error
-		if payload, err = s.blob(ctx, layer, maxPayload); err != nil {
-			return chart.Material{}, err
+	content, again := known[layer.Digest.String()]
+	if !again {
+		limit := of.limit(layer)
+		if content, done, err = s.bulk(ctx, layer, limit); err != nil {
+			return chart.Material{}, done, err
 		}
-		payloads[layer.Digest.String()] = payload
+		if limit <= maxPayload {
+			known[layer.Digest.String()] = content
+		}
 	}
 	return chart.Material{
-		Format:      chart.Legacy,
-		Source:      payload.digest,
-		Content:     slices.Clone(payload.body),
+		Format:      of.format,
+		Source:      content.digest,
+		Content:     slices.Clone(content.body),
 		Annotations: layer.Annotations,
-	}, nil
+	}, done, nil
 }

@@ -13,6 +13,11 @@ const (
 	// provenance rarely more than 100 KiB.
 	maxBundle = 1 << 20
 
+	// maxAttestation bounds a bundle or an envelope that is marked with a predicate which
+	// a policy wants: the largest honest ones, SBOMs, have a few MiB. Package signature
+	// has the same limit.
+	maxAttestation = 8 << 20
+
 	// maxPayload bounds one simple-signing payload; cosign writes 250 bytes plus
 	// the signer's own annotations.
 	maxPayload = 64 << 10
@@ -39,6 +44,11 @@ const (
 	// maxJSONDepth bounds nesting. An index with annotations has four levels.
 	maxJSONDepth = 16
 
+	// maxArchive bounds a chart's archive. Helm keeps releases in Secrets of 1 MiB, so
+	// most have less; the largest public ones, with their sub-charts and CRDs, have some
+	// 3 MiB.
+	maxArchive = 16 << 20
+
 	// maxTags and maxTagPages bound the list that a range chooses from. A range
 	// over part of the tags could choose another tag than its consumer, so more is
 	// a problem, not a shorter list. Registries that give 100 tags a page, whatever
@@ -53,7 +63,8 @@ const (
 	maxReferrerPages = 10
 
 	// maxBundles and maxLegacy bound how many pieces of each format are fetched
-	// for one chart. Each bundle costs two requests, each legacy layer one.
+	// for one chart from one repository. Each bundle costs two requests, each legacy
+	// layer one.
 	maxBundles = 32
 	maxLegacy  = 32
 
@@ -69,9 +80,19 @@ const (
 	// that the charts of a slow registry do not hold up those of others.
 	maxCharts = 32
 
+	// maxBulky bounds how many contents of one host that are larger than maxBundle are
+	// in memory at the same time: 64 MiB at most.
+	maxBulky = 4
+
 	// maxTokens bounds the tokens kept: there is one per repository, and within a
 	// policy's pattern the repository's name is anybody's choice.
 	maxTokens = 1000
+
+	// maxLinks bounds the connections of consumers that are kept, each with its TCP
+	// connections and up to maxLinkTokens tokens. A cluster has one for each Secret that
+	// sources name; who needs another one only logs in once more.
+	maxLinks      = 128
+	maxLinkTokens = 50
 
 	// referrersMemory is how long a host without referrers API is asked for the
 	// fallback tag first.

@@ -35,8 +35,11 @@ const (
 
 // repository is one repository of one registry.
 type repository struct {
-	client   *Client
-	location chart.Location
+	client     *Client
+	location   chart.Location
+	at         chart.Location // where it is asked for: location, or its mirror
+	connection Connection
+	link       *link
 }
 
 // answer is content as a registry served it, under the digest that it has.
@@ -63,6 +66,25 @@ func (r *repository) blob(ctx context.Context, d ocispec.Descriptor, limit int64
 	return r.get(ctx, "blobs/", promised.String(), limit)
 }
 
+// bulk reads like blob what may be larger than most material. Few such contents of one
+// host are in memory at the same time: done is to be called when this one is not.
+func (r *repository) bulk(ctx context.Context, d ocispec.Descriptor, limit int64) (found answer, done func(), err error) {
+	done = func() {}
+	if d.Size > 0 {
+		limit = min(limit, max(d.Size, maxBundle))
+	}
+	if limit > maxBundle {
+		if done, err = r.client.bulky.acquire(ctx, r.at.Host()+r.link.lane); err != nil {
+			return answer{}, func() {}, err
+		}
+	}
+	if found, err = r.blob(ctx, d, limit); err != nil {
+		done()
+		done = func() {}
+	}
+	return found, done, err
+}
+
 // get reads content with one request. (oras's Fetch and FetchReference may need a
 // second one, and report lies about digests as errors without a type.)
 func (r *repository) get(ctx context.Context, kind, reference string, limit int64) (answer, error) {
@@ -75,7 +97,7 @@ func (r *repository) get(ctx context.Context, kind, reference string, limit int6
 	if kind == "manifests/" {
 		req.Header.Set("Accept", acceptManifests)
 	}
-	resp, err := r.client.web.Do(req)
+	resp, err := r.link.web.Do(req)
 	if err != nil {
 		return answer{}, err
 	}
@@ -158,7 +180,7 @@ func (r *repository) referrers(ctx context.Context, of chart.Digest, api bool) (
 // lists returns oras's view of the repository, for what has pages.
 func (r *repository) lists() *remote.Repository {
 	return &remote.Repository{
-		Client:               r.client.web,
+		Client:               r.link.web,
 		Reference:            r.reference(),
 		PlainHTTP:            r.scheme() == "http",
 		TagListPageSize:      tagPageSize,
@@ -169,14 +191,14 @@ func (r *repository) lists() *remote.Repository {
 }
 
 func (r *repository) reference() orasregistry.Reference {
-	return orasregistry.Reference{Registry: r.location.Host(), Repository: r.location.Path()}
+	return orasregistry.Reference{Registry: r.at.Host(), Repository: r.at.Path()}
 }
 
 func (r *repository) scheme() string {
-	if r.client.plainHTTP[r.location.Host()] {
+	if r.client.plainHTTP[r.at.Host()] {
 		return "http"
 	}
 	return "https"
 }
 
-func (r *repository) path(below string) string { return "/v2/" + r.location.Path() + "/" + below }
+func (r *repository) path(below string) string { return "/v2/" + r.at.Path() + "/" + below }

@@ -11,8 +11,8 @@ import (
 // Resolve finds the digest of ref and reads the chart's manifest: one request for
 // a tag or a digest, and the tag list before it for a range. After it nothing is
 // a tag.
-func (c *Client) Resolve(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
-	r, err := c.repository(ref.Location)
+func (c *Client) Resolve(ctx context.Context, ref chart.Reference, access chart.Access) (chart.Resolved, error) {
+	r, err := c.repository(ctx, ref.Location, access)
 	if err != nil {
 		return chart.Resolved{}, err
 	}
@@ -30,7 +30,7 @@ func (c *Client) Resolve(ctx context.Context, ref chart.Reference) (chart.Resolv
 	}
 	layer, err := chartLayer(found)
 	if err != nil {
-		return chart.Resolved{}, notAChart(ref, err)
+		return chart.Resolved{}, r.notAChart(ref, err)
 	}
 	return chart.Resolved{Location: ref.Location, Digest: found.digest, Layer: layer}, nil
 }
@@ -70,7 +70,7 @@ func (r *repository) selectTag(ctx context.Context, s chart.Selector) (string, e
 	tag, err := s.Select(tags)
 	if p, ok := errors.AsType[*chart.Problem](err); ok {
 		located := *p
-		located.Detail = r.location.String() + ": " + p.Detail
+		located.Detail = r.location.String() + ": " + p.Detail + r.mirrored()
 		return "", &located
 	}
 	return tag, err
@@ -97,11 +97,11 @@ func nextIfNotFound(l chart.Location) string {
 
 // notAChart is the problem with a manifest that decodeManifest or chartLayer
 // refuses.
-func notAChart(ref chart.Reference, err error) error {
+func (r *repository) notAChart(ref chart.Reference, err error) error {
 	p := &chart.Problem{Kind: chart.KindInternal, Detail: ref.String() + " is not a Helm chart", Err: err}
 	if own, ok := errors.AsType[fault](err); ok {
 		p.Kind = own.kind
-		p.Detail += ": " + own.text
+		p.Detail += ": " + own.text + r.mirrored()
 		p.Next = "push the chart with helm push, or correct the reference"
 	}
 	return p

@@ -48,7 +48,7 @@ func TestResolveOneRequest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Reset()
-			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref))
+			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref), chart.Access{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,7 +127,7 @@ func TestResolveRange(t *testing.T) {
 			if tc.tags != nil {
 				s.Fail("/tags/list", tc.tags)
 			}
-			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref))
+			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref), chart.Access{})
 			equal(t, tc.requests, len(s.Requests()))
 			if tc.kind != 0 {
 				o := outcomeOf(t, err)
@@ -232,7 +232,7 @@ func TestResolveRefuses(t *testing.T) {
 			if tc.ref == "" {
 				tc.ref = "CHART:1.0.0"
 			}
-			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref))
+			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref), chart.Access{})
 			if got != (chart.Resolved{}) {
 				t.Errorf("resolved to %v", got)
 			}
@@ -265,7 +265,7 @@ func TestResolveAccepts(t *testing.T) {
 			t.Parallel()
 			s := newShelf(t, fixture.Options{})
 			s.Fail("/manifests/", fault)
-			if _, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:1.0.0")); err != nil {
+			if _, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{}); err != nil {
 				t.Error(err)
 			}
 			for _, request := range s.Requests() {
@@ -301,7 +301,7 @@ func TestResolveInTime(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
 			defer cancel()
 			start := time.Now()
-			_, err := s.client().Resolve(ctx, reference(t, s, "CHART:1.0.0"))
+			_, err := s.client().Resolve(ctx, reference(t, s, "CHART:1.0.0"), chart.Access{})
 			equal(t, outcome{tc.want.Kind, s.text(tc.want.Detail), ""}, outcomeOf(t, err))
 			if took := time.Since(start); took > 3*time.Second {
 				t.Errorf("took %s", took)
@@ -326,7 +326,7 @@ func TestResolveCanceled(t *testing.T) {
 	s := newShelf(t, fixture.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := s.client().Resolve(ctx, reference(t, s, "CHART:1.0.0"))
+	_, err := s.client().Resolve(ctx, reference(t, s, "CHART:1.0.0"), chart.Access{})
 	equal(t, chart.KindTimeout, outcomeOf(t, err).Kind)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the cause is lost: %v", err)
@@ -349,7 +349,7 @@ func TestResolveNothing(t *testing.T) {
 		"no chart":     {Location: host, Selector: full.Selector},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := s.client().Resolve(t.Context(), ref)
+			_, err := s.client().Resolve(t.Context(), ref, chart.Access{})
 			equal(t, chart.KindInvalid, outcomeOf(t, err).Kind)
 		})
 	}
@@ -377,7 +377,7 @@ func TestUnreachable(t *testing.T) {
 		"a transport that nobody has heard of": {plain, registry.New(registry.Options{Transport: broken{}}), "the request failed; chartgate's log has the cause"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := tc.client.Resolve(t.Context(), reference(t, tc.shelf, "CHART:1.0.0"))
+			_, err := tc.client.Resolve(t.Context(), reference(t, tc.shelf, "CHART:1.0.0"), chart.Access{})
 			equal(t, outcome{Kind: chart.KindUnavailable, Detail: tc.shelf.text("CHART:1.0.0 could not be read: " + tc.want)}, outcomeOf(t, err))
 		})
 	}

@@ -130,11 +130,11 @@ func TestRequestBudget(t *testing.T) {
 // admit does what an admission does with one good signature.
 func admit(t *testing.T, c *registry.Client, s shelf) {
 	t.Helper()
-	resolved, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"))
+	resolved, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for material, err := range c.Signatures(t.Context(), resolved) {
+	for material, err := range c.Signatures(t.Context(), resolved, chart.Search{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -415,7 +415,7 @@ func TestSignaturesLazy(t *testing.T) {
 	for taken, requests := range []int{0, 3, 5, 7} {
 		s.Reset()
 		left := taken
-		for range c.Signatures(t.Context(), s.resolved(t)) {
+		for range c.Signatures(t.Context(), s.resolved(t), chart.Search{}) {
 			if left--; left <= 0 {
 				break
 			}
@@ -425,7 +425,7 @@ func TestSignaturesLazy(t *testing.T) {
 		}
 	}
 	s.Reset()
-	_ = c.Signatures(t.Context(), s.resolved(t))
+	_ = c.Signatures(t.Context(), s.resolved(t), chart.Search{})
 	equal(t, 0, len(s.Requests()))
 }
 

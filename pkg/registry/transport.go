@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,30 +18,32 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
-// newTransport stacks what every request passes, redirects and requests for
-// tokens included: the refusal of plain HTTP, one retry, and the reading of whole
-// answers within limits.
-func newTransport(o Options) http.RoundTripper {
-	base := o.Transport
-	if base == nil {
-		base = defaultTransport(o.RootCAs)
+// guard stacks what every request passes, redirects and requests for tokens included:
+// the refusal of plain HTTP, one retry, and the reading of whole answers within limits.
+func (c *Client) guard(base http.RoundTripper, lane string) http.RoundTripper {
+	if c.options.Instrument != nil {
+		base = c.options.Instrument(base)
 	}
-	if o.Instrument != nil {
-		base = o.Instrument(base)
-	}
-	plain := make(map[string]bool, len(o.PlainHTTP))
-	for _, host := range o.PlainHTTP {
+	plain := make(map[string]bool, len(c.options.PlainHTTP))
+	for _, host := range c.options.PlainHTTP {
 		plain[httpHost(host)] = true
 	}
-	whole := &wholeAnswers{next: base, slots: newSlots(maxPerHost), timeout: answerTimeout}
+	whole := &wholeAnswers{next: base, slots: c.requests, lane: lane, timeout: answerTimeout}
 	return &httpsOnly{except: plain, next: &retryOnce{next: whole}}
 }
 
-func defaultTransport(roots *x509.CertPool) http.RoundTripper {
+// newTransport returns a transport with timeouts, through a proxy or, if that is nil,
+// through that of the environment.
+func newTransport(config *tls.Config, proxy *url.URL) *http.Transport {
+	through := http.ProxyFromEnvironment
+	if proxy != nil {
+		through = http.ProxyURL(proxy)
+	}
+	config.MinVersion = tls.VersionTLS12
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  through,
 		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    tlsTimeout,
 		ResponseHeaderTimeout:  headerTimeout,
 		MaxResponseHeaderBytes: maxHeader,
@@ -49,17 +51,32 @@ func defaultTransport(roots *x509.CertPool) http.RoundTripper {
 		MaxIdleConnsPerHost:    maxPerHost,
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
+		OnProxyConnectResponse: checkProxy,
 	}
 }
 
-// checkRedirect ends loops and downgrades. oras takes the credentials off a
-// request that is redirected to another origin.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) > maxRedirects {
-		return fault{chart.KindUnavailable, fmt.Sprintf("the registry redirects more than %d times", maxRedirects)}
+// checkProxy tells a proxy's refusal from a registry's.
+func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
 	}
-	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
+	return fault{chart.KindUnavailable, fmt.Sprintf("the proxy %s answered %d %s", chart.Quote(proxy.Host), resp.StatusCode, http.StatusText(resp.StatusCode))}
+}
+
+// checkRedirect ends loops and downgrades, and keeps credentials at home. oras takes
+// them off a request that is redirected to another origin, but net/http puts them back
+// at the next redirect where that origin is another port or a subdomain, and repeats the
+// identity token in a request's body for anybody.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	switch first, last := via[0].URL, via[len(via)-1].URL; {
+	case len(via) > maxRedirects:
+		return fault{chart.KindUnavailable, fmt.Sprintf("the registry redirects more than %d times", maxRedirects)}
+	case last.Scheme == "https" && req.URL.Scheme != "https":
 		return fault{chart.KindUnavailable, "the registry redirects from HTTPS to plain HTTP, which is refused"}
+	case via[0].Body != nil && via[0].Body != http.NoBody:
+		return fault{chart.KindUnavailable, "the token service redirects a login, which is refused"}
+	case first.Scheme != req.URL.Scheme || first.Host != req.URL.Host:
+		req.Header.Del("Authorization")
 	}
 	return nil
 }
@@ -159,11 +176,12 @@ func allowed(ctx context.Context, resp *http.Response) allowance {
 type wholeAnswers struct {
 	next    http.RoundTripper
 	slots   *slots
+	lane    string // tells links apart whose requests do not wait for each other
 	timeout time.Duration
 }
 
 func (t *wholeAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
-	release, err := t.slots.acquire(req.Context(), req.URL.Host)
+	release, err := t.slots.acquire(req.Context(), req.URL.Host+t.lane)
 	if err != nil {
 		return nil, err
 	}

@@ -18,12 +18,13 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
-// The parts of a legacy signature, each read strictly where cosign is lax or panics. As for cosign, an empty annotation
-// is an absent one.
+// The parts of a legacy signature or attestation, each read strictly where cosign is lax or panics. As for cosign, an
+// empty annotation is an absent one.
 
-func checkSizes(m chart.Material) error {
-	if len(m.Content) > maxPayload {
-		return tooLarge("the payload's size in bytes", maxPayload)
+// checkContent bounds what is read next, and makes sure that it is what the manifest names.
+func checkContent(m chart.Material, limit int) error {
+	if len(m.Content) > limit {
+		return tooLarge("the payload's size in bytes", limit)
 	}
 	for _, key := range []string{
 		static.SignatureAnnotationKey, static.CertificateAnnotationKey, static.ChainAnnotationKey,
@@ -33,16 +34,16 @@ func checkSizes(m chart.Material) error {
 			return tooLarge("the size in bytes of annotation "+key, maxAnnotation)
 		}
 	}
+	sum := sha256.Sum256(m.Content)
+	if m.Source.Hex() != hex.EncodeToString(sum[:]) {
+		return invalid("the payload is not what its digest promises", nil)
+	}
 	return nil
 }
 
 // checkPayload refuses what is not a claim about the digest before any signature is looked at. cosign looks at the
 // digest too, but not at the type, without which a trusted signer's claim of another kind could be passed off as one.
 func checkPayload(digest chart.Digest, m chart.Material) error {
-	sum := sha256.Sum256(m.Content)
-	if m.Source.Hex() != hex.EncodeToString(sum[:]) {
-		return invalid("the payload is not what its digest promises", nil)
-	}
 	var claim simple.SimpleContainerImage
 	switch err := json.Unmarshal(m.Content, &claim); {
 	case err != nil:
@@ -87,7 +88,7 @@ func parseCertificate(annotations map[string]string) (*x509.Certificate, error) 
 
 // parseEntry reads the log entry. cosign asserts that its body is a string, and panics; and it decodes the body twice,
 // each time lax in another way, so only the canonical encoding is let through.
-func parseEntry(annotations map[string]string) (*rekor.RekorBundle, error) {
+func parseEntry(annotations map[string]string, allowed []entryKind) (*rekor.RekorBundle, error) {
 	text := annotations[static.BundleAnnotationKey]
 	if text == "" {
 		return nil, nil
@@ -107,7 +108,7 @@ func parseEntry(annotations map[string]string) (*rekor.RekorBundle, error) {
 	if err != nil {
 		return nil, invalid("its log entry is not valid", err)
 	}
-	if err := checkEntry(body, legacyEntries()); err != nil {
+	if err := checkEntry(body, allowed); err != nil {
 		return nil, invalid("its log entry is of an unknown kind", err)
 	}
 	return entry, nil

@@ -4,10 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"slices"
+	"time"
 
 	intoto "github.com/in-toto/attestation/go/v1"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
@@ -20,14 +17,12 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// signPredicate is the predicate type with which cosign signs a chart. Every other one is an attestation about it.
-const signPredicate = "https://sigstore.dev/cosign/sign/v1"
-
 // bundle is a sigstore bundle.
 type bundle struct {
 	*sgbundle.Bundle
-	leaf   *x509.Certificate
-	digest chart.Digest
+	leaf      *x509.Certificate
+	digest    chart.Digest
+	statement *statement // nil if the digest alone is signed
 }
 
 func parseBundle(digest chart.Digest, m chart.Material) (*bundle, error) {
@@ -53,7 +48,10 @@ func parseBundle(digest chart.Digest, m chart.Material) (*bundle, error) {
 		return nil, invalid("the bundle names no signer", err)
 	}
 	b := &bundle{Bundle: parsed, leaf: content.Certificate(), digest: digest}
-	return b, b.checkStatement()
+	if envelope := raw.GetDsseEnvelope(); envelope != nil {
+		b.statement, err = parseStatement(digest, envelope.GetPayloadType(), envelope.GetPayload())
+	}
+	return b, err
 }
 
 // checkProofs bounds what the parsers of log entries and timestamps are given.
@@ -75,32 +73,24 @@ func checkProofs(m *protobundle.VerificationMaterial) error {
 	return nil
 }
 
-// checkStatement bounds what sigstore-go parses once the signature holds, which may be anybody's, and finds the common
-// mistakes for the message. What is true is read from the verified result.
-func (b *bundle) checkStatement() error {
-	envelope := b.GetDsseEnvelope()
-	if envelope == nil {
-		return nil
+// SignatureContent gives sigstore-go the statement that was parsed here.
+func (b *bundle) SignatureContent() (verify.SignatureContent, error) {
+	content, err := b.Bundle.SignatureContent()
+	if envelope, is := content.(*sgbundle.Envelope); is && err == nil {
+		return &readEnvelope{Envelope: envelope, statement: b.statement}, nil
 	}
-	if values(envelope.GetPayload()) > maxValues {
-		return tooLarge("the number of values in the bundle's statement", maxValues)
-	}
-	if envelope.GetPayloadType() != sgbundle.IntotoMediaType {
-		return invalid("the bundle holds no in-toto statement", fmt.Errorf("payload type %q", envelope.GetPayloadType()))
-	}
-	var claim struct {
-		Subject []struct{ Digest map[string]string }
-	}
-	if err := json.Unmarshal(envelope.GetPayload(), &claim); err != nil {
-		return invalid("the bundle holds no in-toto statement", err)
-	}
-	for _, subject := range claim.Subject {
-		if subject.Digest["sha256"] == b.digest.Hex() {
-			return nil
-		}
-	}
-	return invalid("made for another digest", nil)
+	return content, err
 }
+
+// readEnvelope is an envelope whose payload is not read again.
+type readEnvelope struct {
+	*sgbundle.Envelope
+	statement *statement
+}
+
+func (e *readEnvelope) EnvelopeContent() verify.EnvelopeContent { return e }
+
+func (e *readEnvelope) Statement() (*intoto.Statement, error) { return e.statement.forSigstore(), nil }
 
 func (b *bundle) certificate() *x509.Certificate { return b.leaf }
 
@@ -119,40 +109,25 @@ func (b *bundle) verify(ctx context.Context, co *cosign.CheckOpts) (proof, error
 	}
 	// Rekor v2 keeps no time: there, a timestamp authority must vouch for when the certificate was used.
 	co.UseSignedTimestamps = co.SigVerifier == nil && !b.hasIntegratedTime()
-	result, err := cosign.VerifyNewBundle(ctx, co, verify.WithArtifactDigest("sha256", raw), b.Bundle)
+	result, err := cosign.VerifyNewBundle(ctx, co, verify.WithArtifactDigest("sha256", raw), b)
 	if err != nil {
 		return proof{}, err
 	}
-	p, err := b.read(result)
-	if err != nil {
-		return proof{}, err
+	p := proof{claim: claim{statement: verdict.ChartSignature}}
+	if b.statement != nil {
+		p.claim = b.statement.claim()
 	}
 	if co.SigVerifier != nil {
 		p.signedAt, err = b.timeByKey(co)
 		return p, err
 	}
 	p.summary = result.Signature.Certificate
+	var times []time.Time
 	for _, at := range result.VerifiedTimestamps {
-		p.signedAt = earlier(p.signedAt, at.Timestamp)
+		times = append(times, at.Timestamp)
 	}
+	p.signedAt = earliest(times)
 	return p, nil
-}
-
-// read says what the verified bundle states. The annotations of the manifest around it say so too, and may lie.
-func (b *bundle) read(result *verify.VerificationResult) (proof, error) {
-	statement := result.Statement
-	switch {
-	case statement == nil && b.GetMessageSignature() != nil:
-		return proof{statement: verdict.ChartSignature}, nil
-	case statement == nil || !isAbout(statement, b.digest):
-		return proof{}, errors.New("verified statement is not about the digest")
-	case statement.GetPredicateType() == signPredicate:
-		return proof{statement: verdict.ChartSignature}, nil
-	case statement.GetPredicateType() == "":
-		return proof{}, invalid("the bundle's statement has no predicate type", nil)
-	default:
-		return proof{statement: verdict.Attestation, predicate: statement.GetPredicateType()}, nil
-	}
 }
 
 func (b *bundle) hasIntegratedTime() bool {
@@ -162,11 +137,4 @@ func (b *bundle) hasIntegratedTime() bool {
 		}
 	}
 	return false
-}
-
-// isAbout reports whether a subject of the statement has the digest.
-func isAbout(statement *intoto.Statement, digest chart.Digest) bool {
-	return slices.ContainsFunc(statement.GetSubject(), func(subject *intoto.ResourceDescriptor) bool {
-		return subject.GetDigest()["sha256"] == digest.Hex()
-	})
 }

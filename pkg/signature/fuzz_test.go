@@ -74,20 +74,20 @@ func newForger(t testing.TB) *forger {
 	if err := json.Unmarshal(must(os.ReadFile(goldenFile))(t), &x.golden); err != nil {
 		t.Fatal(err)
 	}
-	x.verifier = must(signature.New(x.TrustedRoot))(t)
+	x.verifier = verifierOf(t, x.TrustedRoot)
 	x.digest = must(chart.ParseDigest(x.Chart))(t)
-	key := must(verdict.ParsePublicKey(x.Key))(t)
-	x.wanted = verdict.Wanted{Keyless: true, Keys: []verdict.WantedKey{{PublicKey: key}}}
+	key := parsedKey(t, []byte(x.Key))
+	x.wanted = verdict.Wanted{Keyless: keyless().Keyless, Keys: []verdict.WantedKey{{PublicKey: key, TrustRoots: keyless().Keyless}}}
 	for _, m := range x.Signed {
 		m.Source = digestOf(t, m.Content)
-		x.genuine = append(x.genuine, must(x.verifier.Verify(context.Background(), x.digest, m, x.wanted))(t))
+		x.genuine = append(x.genuine, must(one(x.verifier.Verify(context.Background(), x.digest, m, x.wanted)))(t))
 	}
 	return x
 }
 
 // check is the oracle.
 func (x *forger) check(t *testing.T, m chart.Material) {
-	got, err := x.verifier.Verify(context.Background(), x.digest, m, x.wanted)
+	got, err := one(x.verifier.Verify(context.Background(), x.digest, m, x.wanted))
 	var rejection *verdict.Rejection
 	switch {
 	case err == nil:

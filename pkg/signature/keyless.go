@@ -19,23 +19,22 @@ import (
 
 // byCertificate proves a keyless signature: certificate, its promise to the certificate transparency log (SCT),
 // inclusion in the transparency log, and a signing time within the certificate's life.
-func (v *Verifier) byCertificate(ctx context.Context, s signed) (proof, error) {
-	if v.state == noRoot {
-		return proof{}, untrustable("made with a certificate, and there is no trust root to verify it")
+func (t trusted) byCertificate(ctx context.Context, s signed) (proof, error) {
+	if t.missing != nil {
+		return proof{}, t.untrusted("made with a certificate, which cannot be verified")
 	}
 	if len(s.logs()) == 0 {
 		return proof{}, invalid("made with a certificate, but without a transparency log entry", nil)
 	}
 	p, err := s.verify(ctx, &cosign.CheckOpts{
-		TrustedMaterial: v.trust,
+		TrustedMaterial: t.trust,
 		// Any identity. Package policy matches identities on the evidence, because cosign refuses several for bundles
 		// and matches regular expressions unanchored. None at all is an error for bundles and "any" for legacy ones.
-		Identities:    []cosign.Identity{{IssuerRegExp: ".*", SubjectRegExp: ".*"}},
-		ClaimVerifier: cosign.SimpleClaimVerifier,
-		Offline:       true,
+		Identities: []cosign.Identity{{IssuerRegExp: ".*", SubjectRegExp: ".*"}},
+		Offline:    true,
 	})
 	if err != nil {
-		return proof{}, classified(err, v.diagnose(s))
+		return proof{}, t.diagnose(s, err)
 	}
 	p.signer, err = signerOf(p.summary)
 	if err != nil {
@@ -63,16 +62,16 @@ func signerOf(summary *certificate.Summary) (verdict.Signer, error) {
 
 // diagnose says for people why a signature by certificate failed, as far as can be told without interpreting the
 // texts of libraries. It decides nothing.
-func (v *Verifier) diagnose(s signed) string {
-	known := func(log string) bool { return v.trust.RekorLogs()[log] != nil }
+func (t trusted) diagnose(s signed, err error) error {
+	known := func(log string) bool { return t.trust.RekorLogs()[log] != nil }
 	issued := s.certificate().NotBefore
 	switch {
 	case !slices.ContainsFunc(s.logs(), known):
-		return "logged in no transparency log of the trust root"
-	case chains(s.certificate(), issued, v.trust) != nil:
-		return "its certificate is by no authority of the trust root"
+		return invalid("logged in no transparency log of the trust root", foreign{err})
+	case chains(s.certificate(), issued, t.trust) != nil:
+		return invalid("its certificate is by no authority of the trust root", err)
 	default:
-		return "its signature, certificate or log entry does not hold"
+		return invalid("its signature, certificate or log entry does not hold", err)
 	}
 }
 

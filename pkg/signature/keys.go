@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"errors"
 	"fmt"
 
 	"github.com/sigstore/cosign/v2/pkg/cosign"
@@ -16,8 +17,8 @@ import (
 )
 
 // byKeys proves a signature by one of the keys.
-func (v *Verifier) byKeys(ctx context.Context, s signed, keys []verdict.WantedKey) (proof, error) {
-	var rejection error = invalid("made with none of the trusted keys", nil)
+func (t trusted) byKeys(ctx context.Context, s signed, keys []verdict.WantedKey) (proof, error) {
+	var rejection error = invalid("made with none of the trusted keys", foreign{errors.New("no key verifies it")})
 	for _, key := range keys {
 		if err := ctx.Err(); err != nil {
 			return proof{}, outOfTime(err)
@@ -27,11 +28,11 @@ func (v *Verifier) byKeys(ctx context.Context, s signed, keys []verdict.WantedKe
 			return proof{}, internal(fmt.Errorf("use key %s: %w", key.Fingerprint(), err))
 		}
 		for _, verifier := range verifiers {
-			unlogged, err := s.verify(ctx, v.keyChecks(verifier, false))
+			unlogged, err := s.verify(ctx, t.keyChecks(verifier, false))
 			if err != nil {
 				continue // not made with this key
 			}
-			p, err := v.withLog(ctx, s, key, verifier, unlogged)
+			p, err := t.withLog(ctx, s, key, verifier, unlogged)
 			if err == nil {
 				p.signer = verdict.Signer{Key: key.Fingerprint()}
 				return p, nil
@@ -44,12 +45,12 @@ func (v *Verifier) byKeys(ctx context.Context, s signed, keys []verdict.WantedKe
 }
 
 // withLog adds the log entry to the proof of a signature by key, or explains why the proof does not do without.
-func (v *Verifier) withLog(
+func (t trusted) withLog(
 	ctx context.Context, s signed, key verdict.WantedKey, verifier signature.Verifier, unlogged proof,
 ) (proof, error) {
 	var cause error
-	if len(s.logs()) > 0 && v.state != noRoot {
-		logged, err := s.verify(ctx, v.keyChecks(verifier, true))
+	if len(s.logs()) > 0 && t.missing == nil {
+		logged, err := s.verify(ctx, t.keyChecks(verifier, true))
 		if err == nil {
 			logged.logged = true
 			return logged, nil
@@ -60,8 +61,8 @@ func (v *Verifier) withLog(
 	switch {
 	case key.AllowUnlogged:
 		return unlogged, nil
-	case v.state == noRoot:
-		return proof{}, untrustable(by + ", but there is no trust root to verify the log entry that the policy requires")
+	case t.missing != nil:
+		return proof{}, t.untrusted(by + ", but its log entry cannot be verified")
 	case cause != nil:
 		return proof{}, invalid(by+", but its log entry, which the policy requires, could not be verified", cause)
 	default:
@@ -69,11 +70,10 @@ func (v *Verifier) withLog(
 	}
 }
 
-func (v *Verifier) keyChecks(verifier signature.Verifier, log bool) *cosign.CheckOpts {
+func (t trusted) keyChecks(verifier signature.Verifier, log bool) *cosign.CheckOpts {
 	return &cosign.CheckOpts{
-		TrustedMaterial: v.trust,
+		TrustedMaterial: t.trust,
 		SigVerifier:     verifier,
-		ClaimVerifier:   cosign.SimpleClaimVerifier,
 		Offline:         true,
 		IgnoreTlog:      !log,
 	}

@@ -18,7 +18,6 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -27,7 +26,7 @@ import (
 func TestKeyTypes(t *testing.T) {
 	t.Parallel()
 	digest := digestOf(t, []byte("chart"))
-	verifier := must(signature.New(nil))(t)
+	verifier := verifierOf(t, nil)
 	rsaKey := must(rsa.GenerateKey(rand.Reader, 2048))(t)
 	_, edKey, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -60,7 +59,7 @@ func TestKeyTypes(t *testing.T) {
 				t.Parallel()
 				key := publicKeyOf(t, tc.key)
 				wanted := verdict.Wanted{Keys: []verdict.WantedKey{{PublicKey: key, AllowUnlogged: true}}}
-				got, err := verifier.Verify(context.Background(), digest, m, wanted)
+				got, err := one(verifier.Verify(context.Background(), digest, m, wanted))
 				if !tc.good {
 					wantRejection(t, got, err, verdict.SignatureInvalid, "made with none of the trusted keys")
 				} else if err != nil || !got.Signs(digest) || got.Signer.Key != key.Fingerprint() {
@@ -89,7 +88,7 @@ func sign(t testing.TB, key crypto.Signer, hash crypto.Hash, message []byte) []b
 func publicKeyOf(t testing.TB, key crypto.Signer) verdict.PublicKey {
 	t.Helper()
 	der := must(x509.MarshalPKIXPublicKey(key.Public()))(t)
-	return must(verdict.ParsePublicKey(string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))))(t)
+	return parsedKey(t, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
 // fixedKey signs what no fixture would.

@@ -20,17 +20,21 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// legacy is a signature in cosign 2's form: a simple-signing payload, and annotations with the rest.
+// legacy is a signature or an attestation in cosign 2's form: a payload, and annotations with the rest.
 type legacy struct {
 	digest  chart.Digest
+	claim   claim
+	payload []byte
 	layer   oci.Signature
 	leaf    *x509.Certificate
 	entry   *rekor.RekorBundle
-	stamped time.Time // already proven, by an authority of the trust root
+	stamp   []byte // nil if there is no timestamp
+	stamped []byte // what a timestamp is of
 }
 
-func parseLegacy(digest chart.Digest, m chart.Material, trust root.TrustedMaterial) (*legacy, error) {
-	if err := checkSizes(m); err != nil {
+// parseLegacy reads a signature: a simple-signing payload, with the signature in an annotation.
+func parseLegacy(digest chart.Digest, m chart.Material) (*legacy, error) {
+	if err := checkContent(m, maxPayload); err != nil {
 		return nil, err
 	}
 	if err := checkPayload(digest, m); err != nil {
@@ -40,28 +44,52 @@ func parseLegacy(digest chart.Digest, m chart.Material, trust root.TrustedMateri
 	if err != nil {
 		return nil, err
 	}
-	l := &legacy{digest: digest}
-	if l.leaf, err = parseCertificate(m.Annotations); err != nil {
+	l := &legacy{digest: digest, claim: claim{statement: verdict.ChartSignature}, payload: m.Content, stamped: raw}
+	return l, l.parse(m.Annotations, m.Annotations[static.SignatureAnnotationKey], legacyEntries())
+}
+
+// parseLegacyAttestation reads an attestation: an envelope, with the signature in it. It never counts as a signature.
+func parseLegacyAttestation(digest chart.Digest, m chart.Material) (*legacy, error) {
+	if err := checkContent(m, maxBundle); err != nil {
 		return nil, err
 	}
-	if l.entry, err = parseEntry(m.Annotations); err != nil {
-		return nil, err
+	// cosign would compare it with the log entry, and take a timestamp of it for one of the attestation.
+	if m.Annotations[static.SignatureAnnotationKey] != "" {
+		return nil, invalid("an attestation with a signature beside it", nil)
 	}
-	stamp, err := parseTimestamp(m.Annotations)
+	envelope, err := parseEnvelope(m.Content)
 	if err != nil {
 		return nil, err
 	}
-	// Proven here, because cosign panics on a timestamp that does not verify.
-	if l.stamped, err = stampedAt(stamp, raw, trust); err != nil {
-		return nil, invalid("its timestamp is by no authority of the trust root", err)
+	statement, err := parseStatement(digest, envelope.PayloadType, envelope.Payload)
+	if err != nil {
+		return nil, err
 	}
-	l.layer, err = newLayer(m, l, stamp)
-	return l, err
+	if statement.PredicateType == verdict.SignaturePredicate {
+		return nil, invalid("an attestation that says it is a signature", nil)
+	}
+	l := &legacy{digest: digest, claim: statement.claim(), payload: m.Content, stamped: m.Content}
+	return l, l.parse(m.Annotations, "", attestationEntries())
+}
+
+// parse reads what both have in annotations.
+func (l *legacy) parse(annotations map[string]string, signature string, allowed []entryKind) (err error) {
+	if l.leaf, err = parseCertificate(annotations); err != nil {
+		return err
+	}
+	if l.entry, err = parseEntry(annotations, allowed); err != nil {
+		return err
+	}
+	if l.stamp, err = parseTimestamp(annotations); err != nil {
+		return err
+	}
+	l.layer, err = l.newLayer(signature)
+	return err
 }
 
 // newLayer is the signature as cosign wants it. The certificates in the chain annotation are left out: intermediates
-// come from the trust root only.
-func newLayer(m chart.Material, l *legacy, stamp []byte) (oci.Signature, error) {
+// come from the trust root only. So is the timestamp, on which cosign panics if it does not verify.
+func (l *legacy) newLayer(signature string) (oci.Signature, error) {
 	var options []static.Option
 	if l.leaf != nil {
 		pem, err := cryptoutils.MarshalCertificateToPEM(l.leaf)
@@ -73,10 +101,7 @@ func newLayer(m chart.Material, l *legacy, stamp []byte) (oci.Signature, error) 
 	if l.entry != nil {
 		options = append(options, static.WithBundle(l.entry))
 	}
-	if !l.stamped.IsZero() {
-		options = append(options, static.WithRFC3161Timestamp(rekor.TimestampToRFC3161Timestamp(stamp)))
-	}
-	layer, err := static.NewSignature(m.Content, m.Annotations[static.SignatureAnnotationKey], options...)
+	layer, err := static.NewSignature(l.payload, signature, options...)
 	if err != nil {
 		return nil, internal(err)
 	}
@@ -93,48 +118,47 @@ func (l *legacy) logs() []string {
 }
 
 func (l *legacy) verify(ctx context.Context, co *cosign.CheckOpts) (proof, error) {
-	co.UseSignedTimestamps = !l.stamped.IsZero()
-	hash := ggcr.Hash{Algorithm: "sha256", Hex: l.digest.Hex()}
-	logged, err := cosign.VerifyImageSignature(ctx, l.layer, hash, co)
+	logged, err := l.ask(ctx, co)
 	switch {
 	case err != nil:
 		return proof{}, err
 	case logged == co.IgnoreTlog: // cannot be, by cosign's code
 		return proof{}, errors.New("cosign verified a log entry that it was not asked for, or none")
 	}
-	p := proof{statement: verdict.ChartSignature, signedAt: l.stamped}
+	var times []time.Time
 	if logged {
-		p.signedAt = earlier(p.signedAt, l.integrated())
+		// The promise of the log, which cosign wants of a legacy entry, covers the time.
+		times = append(times, time.Unix(l.entry.Payload.IntegratedTime, 0))
 	}
+	times = append(times, stampedAt(l.stamp, l.stamped, co.TrustedMaterial)...)
+	p := proof{claim: l.claim, signedAt: earliest(times)}
 	if l.leaf == nil {
 		return p, nil
 	}
-	if err := l.checkChain(co.TrustedMaterial); err != nil {
-		return proof{}, err
-	}
-	summary, err := certificate.SummarizeCertificate(l.leaf)
-	p.summary = &summary
+	p.summary, err = l.certified(times, co.TrustedMaterial)
 	return p, err
 }
 
-// checkChain proves that all certificates up to the root were valid when the signature was made. cosign proves it of
-// the leaf alone, and of the others when the leaf was issued (CVE-2026-24122).
-func (l *legacy) checkChain(trust root.TrustedMaterial) error {
-	for _, at := range []time.Time{l.integrated(), l.stamped} {
-		if at.IsZero() {
-			continue
-		}
-		if err := chains(l.leaf, at, trust); err != nil {
-			return err
-		}
+// ask lets cosign verify the signature, the certificate and the log entry. Without a claim verifier it would accept what
+// was copied from another chart.
+func (l *legacy) ask(ctx context.Context, co *cosign.CheckOpts) (logged bool, err error) {
+	hash := ggcr.Hash{Algorithm: "sha256", Hex: l.digest.Hex()}
+	if l.claim.statement == verdict.Attestation {
+		co.ClaimVerifier = cosign.IntotoSubjectClaimVerifier
+		return cosign.VerifyBlobAttestation(ctx, l.layer, hash, co)
 	}
-	return nil
+	co.ClaimVerifier = cosign.SimpleClaimVerifier
+	return cosign.VerifyImageSignature(ctx, l.layer, hash, co)
 }
 
-// integrated is when the log says that it got the entry: good once the entry is verified, whose promise covers it.
-func (l *legacy) integrated() time.Time {
-	if l.entry == nil {
-		return time.Time{}
+// certified proves that all certificates up to the root were valid when the signature was made, and reads the first.
+// cosign proves it of the leaf alone, and of the others when the leaf was issued (CVE-2026-24122).
+func (l *legacy) certified(times []time.Time, trust root.TrustedMaterial) (*certificate.Summary, error) {
+	for _, at := range times {
+		if err := chains(l.leaf, at, trust); err != nil {
+			return nil, err
+		}
 	}
-	return time.Unix(l.entry.Payload.IntegratedTime, 0)
+	summary, err := certificate.SummarizeCertificate(l.leaf)
+	return &summary, err
 }

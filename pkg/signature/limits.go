@@ -17,9 +17,11 @@ const (
 	maxProofs = 8
 	// maxEntry bounds the body of each log entry in a bundle. Honest ones take 3 KiB.
 	maxEntry = 64 << 10
-	// maxValues bounds the JSON values in a bundle, and in the statement within. Each becomes an object of some 1.5 KiB in
-	// all, however short it is: 2 MB of "{}," took 1 GiB and 2.7 s. An SBOM of 4 MB has about as many.
-	maxValues = 100_000
+	// maxValues bounds the JSON values in a bundle or an envelope, beside the statement in it. Honest ones have some
+	// hundred. Each of a bundle's becomes an object of some 1.5 KiB, however short it is: 2 MB of "{}," took 1 GiB.
+	maxValues = 10_000
+	// maxStatement bounds the JSON values in a statement.
+	maxStatement = 500_000
 )
 
 // values is an upper bound of the number of values in JSON, found without parsing it.

@@ -23,6 +23,10 @@ func bundleEntries() []entryKind {
 // legacyEntries are the records of legacy signatures. cosign writes this one since 1.2 (2021).
 func legacyEntries() []entryKind { return []entryKind{{"hashedrekord", "0.0.1"}} }
 
+// attestationEntries are the records of legacy attestations that name the digest of the whole envelope, as Rekor computed
+// it. cosign 2 writes either, by --rekor-entry-type.
+func attestationEntries() []entryKind { return []entryKind{{"dsse", "0.0.1"}, {"intoto", "0.0.1"}} }
+
 // checkEntry keeps bodies of other kinds from Rekor's parsers: there are a dozen, for rpm, jar and more, and they print
 // what they do not know to stderr.
 func checkEntry(body []byte, allowed []entryKind) error {

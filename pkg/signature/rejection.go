@@ -13,6 +13,24 @@ func invalid(detail string, err error) *verdict.Rejection {
 	return &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: detail, Err: err}
 }
 
+// foreign is why material is rejected with which the wanted keys, or a trust root, have nothing to do.
+type foreign struct{ error }
+
+// weight orders the rejections by several trust roots: the one that knows the material says more than the others, and
+// nobody can tell what one would say that is not there.
+func weight(err error) int {
+	rejection, _ := errors.AsType[*verdict.Rejection](err)
+	_, isForeign := errors.AsType[foreign](err)
+	switch {
+	case rejection != nil && rejection.Reason == verdict.TrustRootUnavailable:
+		return 2
+	case isForeign:
+		return 0
+	default:
+		return 1
+	}
+}
+
 func untrustable(detail string) *verdict.Rejection {
 	return &verdict.Rejection{Reason: verdict.TrustRootUnavailable, Detail: detail}
 }
@@ -45,13 +63,4 @@ func outOfTime(err error) error {
 		Detail: "the admission's deadline passed while signatures were verified",
 		Err:    err,
 	}
-}
-
-// classified is err if it is a rejection, or else a rejection with that detail.
-func classified(err error, detail string) error {
-	var rejection *verdict.Rejection
-	if errors.As(err, &rejection) {
-		return rejection
-	}
-	return invalid(detail, err)
 }

@@ -1,46 +1,50 @@
 package signature
 
 import (
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
+	"github.com/digitorus/timestamp"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
 )
 
-// earlier returns the time at, if it is the first or earlier than those so far. The earliest time that somebody vouches
-// for proves that the signature existed by then.
-func earlier(sofar, at time.Time) time.Time {
-	if sofar.IsZero() || at.Before(sofar) {
-		return at
+// earliest returns the first of the times that somebody vouches for: it proves that the signature existed by then. Of
+// no times it is zero.
+func earliest(times []time.Time) time.Time {
+	if len(times) == 0 {
+		return time.Time{}
 	}
-	return sofar
+	return slices.MinFunc(times, time.Time.Compare)
 }
 
 // timeByKey is when a verified bundle was signed with a key. cosign does not tell, because a key needs no time to be
-// valid; but policies may bound when it was trusted. Times of authorities that the trust root does not know count for
-// nothing.
+// valid; but policies may bound when it was trusted. Of a log entry, the log's promise must cover the time: a proof of
+// inclusion does not. Times of authorities that the trust root does not know count for nothing.
 func (b *bundle) timeByKey(co *cosign.CheckOpts) (time.Time, error) {
-	var at time.Time
+	var times []time.Time
 	if !co.IgnoreTlog {
-		integrated, err := verify.VerifyTlogEntry(b.Bundle, byKey{co.TrustedMaterial, co.SigVerifier}, 1, true)
+		integrated, err := verify.VerifyTlogEntry(b, byKey{co.TrustedMaterial, co.SigVerifier}, 1, true)
 		if err != nil {
 			return time.Time{}, err
 		}
 		for _, t := range integrated {
-			at = earlier(at, t.Time)
+			times = append(times, t.Time)
 		}
 	}
-	stamped, _, err := verify.VerifySignedTimestamp(b.Bundle, co.TrustedMaterial)
+	stamped, _, err := verify.VerifySignedTimestamp(b, co.TrustedMaterial)
 	if err != nil {
 		return time.Time{}, err
 	}
 	for _, t := range stamped {
-		at = earlier(at, t.Time)
+		times = append(times, t.Time)
 	}
-	return at, nil
+	return earliest(times), nil
 }
 
 // byKey is a trust root that trusts one key besides.
@@ -54,20 +58,67 @@ func (k byKey) PublicKeyVerifier(string) (root.TimeConstrainedVerifier, error) {
 	return root.NewExpiringKey(k.key, time.Time{}, time.Time{}), nil
 }
 
-// stampedAt verifies a signed timestamp (RFC 3161) of a signature. Without an authority that could vouch for it there is
-// none, and no error.
-func stampedAt(stamp, sig []byte, trust root.TrustedMaterial) (time.Time, error) {
-	authorities := trust.TimestampingAuthorities()
-	if len(stamp) == 0 || len(authorities) == 0 {
-		return time.Time{}, nil
+// stampedAt returns the time in a timestamp (RFC 3161) of what is stamped, if an authority of the trust root vouches for
+// it. Otherwise there is none: whoever may add a timestamp may also leave it away.
+func stampedAt(stamp, stamped []byte, trust root.TrustedMaterial) []time.Time {
+	if len(stamp) == 0 {
+		return nil
 	}
-	var errs []error
-	for _, authority := range authorities {
-		at, err := authority.Verify(stamp, sig)
-		if err == nil {
-			return at.Time, nil
+	for _, authority := range trust.TimestampingAuthorities() {
+		if at, err := authority.Verify(stamp, stamped); err == nil {
+			return []time.Time{at.Time}
 		}
-		errs = append(errs, err)
 	}
-	return time.Time{}, errors.Join(errs...)
+	return nil
+}
+
+// strictTimes is a trust root whose authorities vouch for fewer times than sigstore-go lets them.
+type strictTimes struct{ root.TrustedMaterial }
+
+func (s strictTimes) TimestampingAuthorities() []root.TimestampingAuthority {
+	var strict []root.TimestampingAuthority
+	for _, authority := range s.TrustedMaterial.TimestampingAuthorities() {
+		strict = append(strict, strictAuthority{authority})
+	}
+	return strict
+}
+
+type strictAuthority struct{ root.TimestampingAuthority }
+
+// Verify refuses two kinds of timestamp that sigstore-go accepts: at a time at which the authority's certificates were
+// not valid (it looks at another time in the token, or at the clock), and signed by somebody else to whom the
+// authority's CA gave a certificate of any kind, with the authority's own put beside (it checks that one).
+func (a strictAuthority) Verify(stamp, stamped []byte) (*root.Timestamp, error) {
+	at, err := a.TimestampingAuthority.Verify(stamp, stamped)
+	if err != nil {
+		return nil, err
+	}
+	authority, is := a.TimestampingAuthority.(*root.SigstoreTimestampingAuthority)
+	if !is {
+		return nil, fmt.Errorf("timestamp authority is a %T", a.TimestampingAuthority)
+	}
+	token, err := timestamp.ParseResponse(stamp)
+	if err != nil {
+		return nil, fmt.Errorf("read timestamp: %w", err)
+	}
+	leaf := authority.Leaf
+	trusted := append([]*x509.Certificate{authority.Root}, authority.Intermediates...)
+	for _, c := range token.Certificates {
+		switch {
+		case slices.ContainsFunc(trusted, c.Equal):
+		case leaf == nil && !c.IsCA:
+			leaf = c // the trust root leaves the choice to its CA
+		case leaf == nil || !c.Equal(leaf):
+			return nil, fmt.Errorf("timestamp holds a certificate of %q, which is not the authority's", c.Subject)
+		}
+	}
+	if leaf == nil {
+		return nil, errors.New("timestamp without the authority's certificate")
+	}
+	for _, c := range append(trusted, leaf) {
+		if at.Time.Before(c.NotBefore) || at.Time.After(c.NotAfter) {
+			return nil, fmt.Errorf("timestamp at %s, when the certificate of %q was not valid", at.Time, c.Subject)
+		}
+	}
+	return at, nil
 }

@@ -19,7 +19,6 @@ import (
 	"github.com/digitorus/timestamp"
 
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/sigstore"
 )
@@ -29,16 +28,12 @@ import (
 func TestTimes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	tsa := newTSA(t, w.now)
+	always := period{w.now.AddDate(-20, 0, 0), w.now.AddDate(20, 0, 0)}
+	tsa := newTSA(t, always, always)
 	end := w.now.AddDate(10, 0, 0)
-	trusted := edit(t, must(w.TrustedRoot())(t), func(r map[string]any) {
-		at(r, "timestampAuthorities", "0")["certChain"] = map[string]any{"certificates": []any{
-			map[string]any{"rawBytes": tsa.leaf.Raw}, map[string]any{"rawBytes": tsa.root.Raw},
-		}}
-		delete(at(r, "timestampAuthorities", "0", "validFor"), "end")
+	verifier := verifierOf(t, edit(t, tsa.in(t, w), func(r map[string]any) {
 		delete(at(r, "certificateAuthorities", "0", "validFor"), "end")
-	})
-	verifier := must(signature.New(trusted))(t)
+	}))
 	minute := func(n int) time.Time { return w.now.Add(time.Duration(n) * time.Minute) }
 	lastMinutes := []sigstore.Option{sigstore.CertificateAt(end.Add(-5 * time.Minute)), sigstore.SignedAt(end.Add(-time.Minute))}
 
@@ -62,7 +57,7 @@ func TestTimes(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := verifier.Verify(context.Background(), w.chart, tsa.restamp(t, tc.material, tc.stamp), tc.wanted)
+			got, err := one(verifier.Verify(context.Background(), w.chart, tsa.restamp(t, tc.material, tc.stamp), tc.wanted))
 			switch {
 			case tc.want.IsZero():
 				wantRejection(t, got, err, verdict.SignatureInvalid, "does not hold")
@@ -75,49 +70,100 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+type period struct{ start, end time.Time }
+
+// tsa is a timestamp authority of our own. Another got a certificate from its CA, for something else.
 type tsa struct {
-	root, leaf *x509.Certificate
-	key        *ecdsa.PrivateKey
+	root, leaf, other *x509.Certificate
+	key, otherKey     *ecdsa.PrivateKey
 }
 
-func newTSA(t *testing.T, now time.Time) *tsa {
+func newTSA(t *testing.T, ca, valid period) *tsa {
 	t.Helper()
-	issue := func(template, parent *x509.Certificate, public any, by *ecdsa.PrivateKey) *x509.Certificate {
-		template.NotBefore, template.NotAfter = now.AddDate(-20, 0, 0), now.AddDate(20, 0, 0)
-		return must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, parent, public, by))(t)))(t)
+	rootKey := ecKey(t, elliptic.P256())
+	issue := func(serial int64, name string, in period, parent *x509.Certificate, public any, usage ...pkix.Extension) *x509.Certificate {
+		template := &x509.Certificate{
+			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name}, NotBefore: in.start, NotAfter: in.end,
+			KeyUsage: x509.KeyUsageDigitalSignature, ExtraExtensions: usage,
+		}
+		if parent == nil {
+			parent, template.IsCA, template.BasicConstraintsValid, template.KeyUsage = template, true, true, x509.KeyUsageCertSign
+		}
+		return must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, parent, public, rootKey))(t)))(t)
 	}
-	usage := must(asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 8}}))(t)
-	rootKey, key := ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256())
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign,
+	stamping := pkix.Extension{
+		Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Critical: true,
+		Value: must(asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 8}}))(t),
 	}
-	root := issue(ca, ca, rootKey.Public(), rootKey)
-	leaf := issue(&x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "leaf"}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Critical: true, Value: usage}},
-	}, root, key.Public(), rootKey)
-	return &tsa{root: root, leaf: leaf, key: key}
+	a := &tsa{key: ecKey(t, elliptic.P256()), otherKey: ecKey(t, elliptic.P256())}
+	a.root = issue(1, "root", ca, nil, rootKey.Public())
+	a.leaf = issue(2, "leaf", valid, a.root, a.key.Public(), stamping)
+	a.other = issue(3, "a web server", ca, a.root, a.otherKey.Public())
+	return a
+}
+
+// in is the trusted_root.json of the world, with this authority in it.
+func (a *tsa) in(t *testing.T, w *world) []byte {
+	t.Helper()
+	return edit(t, must(w.TrustedRoot())(t), func(r map[string]any) {
+		at(r, "timestampAuthorities", "0")["certChain"] = map[string]any{"certificates": []any{
+			map[string]any{"rawBytes": a.leaf.Raw}, map[string]any{"rawBytes": a.root.Raw},
+		}}
+		delete(at(r, "timestampAuthorities", "0"), "validFor")
+	})
 }
 
 // restamp replaces the timestamp of the material.
 func (a *tsa) restamp(t *testing.T, m chart.Material, when time.Time) chart.Material {
 	t.Helper()
-	if m.Format == chart.Legacy {
-		stamp := a.stamp(t, m.Annotations[signatureAnnotation], when)
-		return annotate(m, timestampAnnotation, string(must(json.Marshal(map[string]any{"SignedRFC3161Timestamp": stamp}))(t)))
+	return withStamps(t, m, a.stamp(t, stampedIn(t, m), when))
+}
+
+// stampedIn is what a timestamp of the material is of.
+func stampedIn(t *testing.T, m chart.Material) []byte {
+	t.Helper()
+	var b struct {
+		DSSEEnvelope struct{ Signatures []struct{ Sig []byte } }
+	}
+	switch m.Format {
+	case chart.Legacy:
+		return must(base64.StdEncoding.DecodeString(m.Annotations[signatureAnnotation]))(t)
+	case chart.LegacyAttestation:
+		return m.Content
+	}
+	if err := json.Unmarshal(m.Content, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.DSSEEnvelope.Signatures[0].Sig
+}
+
+// withStamps replaces the timestamps; legacy material has one at most.
+func withStamps(t *testing.T, m chart.Material, stamps ...[]byte) chart.Material {
+	t.Helper()
+	if m.Format != chart.Bundle {
+		return annotate(m, timestampAnnotation, string(must(json.Marshal(map[string]any{"SignedRFC3161Timestamp": stamps[0]}))(t)))
+	}
+	var list []any
+	for _, stamp := range stamps {
+		list = append(list, map[string]any{"signedTimestamp": stamp})
 	}
 	return bundleOf(edit(t, m.Content, func(b map[string]any) {
-		stamp := a.stamp(t, at(b, "dsseEnvelope", "signatures", "0")["sig"].(string), when)
-		at(b, "verificationMaterial", "timestampVerificationData", "rfc3161Timestamps", "0")["signedTimestamp"] = stamp
+		at(b, "verificationMaterial")["timestampVerificationData"] = map[string]any{"rfc3161Timestamps": list}
 	}))
 }
 
-func (a *tsa) stamp(t *testing.T, encoded string, at time.Time) []byte {
+func (a *tsa) stamp(t *testing.T, content []byte, at time.Time) []byte {
 	t.Helper()
-	sum := sha256.Sum256(must(base64.StdEncoding.DecodeString(encoded))(t))
+	return signStamp(t, content, at, a.leaf, a.key)
+}
+
+// signStamp makes a timestamp; the certificates are put beside the signer's.
+func signStamp(t *testing.T, content []byte, at time.Time, by *x509.Certificate, key *ecdsa.PrivateKey, beside ...*x509.Certificate) []byte {
+	t.Helper()
+	sum := sha256.Sum256(content)
 	response := timestamp.Timestamp{
 		HashAlgorithm: crypto.SHA256, HashedMessage: sum[:], Time: at, Policy: asn1.ObjectIdentifier{1, 2, 3},
+		AddTSACertificate: len(beside) > 0, Certificates: beside,
 	}
-	return must(response.CreateResponseWithOpts(a.leaf, a.key, crypto.SHA256))(t)
+	return must(response.CreateResponseWithOpts(by, key, crypto.SHA256))(t)
 }

@@ -2,124 +2,151 @@ package signature
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"time"
-
-	"github.com/sigstore/cosign/v2/pkg/cosign"
-	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
-	"github.com/sigstore/sigstore-go/pkg/root"
+	"slices"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// noRoot is the State of a Verifier without a trust root.
-const noRoot = "none"
+// Verifier verifies against the trust roots that are asked for. It is safe for concurrent use.
+type Verifier struct{ roots Roots }
 
-// Verifier verifies against one trust root. It is safe for concurrent use.
-type Verifier struct {
-	trust root.TrustedMaterial // empty without a trust root, never nil: VerifyNewBundle wants one even for keys
-	state string
+// New returns a Verifier.
+func New(roots Roots) *Verifier { return &Verifier{roots: roots} }
+
+// noneNeeded is the State where no trust root is asked for.
+const noneNeeded = "none"
+
+// State identifies the content of the trust roots that are wanted; "" if one of them cannot be had. Verified evidence is
+// good for one state only, so it belongs into a cache's key.
+func (v *Verifier) State(ctx context.Context, wanted verdict.Wanted) string {
+	state := noneNeeded
+	for _, name := range wanted.TrustRoots() {
+		found, err := v.roots.Root(ctx, name)
+		if err != nil || found.state == "" {
+			return ""
+		}
+		state += fmt.Sprintf(" %q=%s", name, found.state)
+	}
+	return state
 }
 
-// New reads a trusted_root.json. With nil content nothing can be verified that rests on a trust root: certificates and
-// log entries are rejected with TrustRootUnavailable, keys with AllowUnlogged still work.
-func New(trustedRootJSON []byte) (*Verifier, error) {
-	if trustedRootJSON == nil {
-		return &Verifier{trust: &root.BaseTrustedMaterial{}, state: noRoot}, nil
-	}
-	trust, err := root.NewTrustedRootFromJSON(trustedRootJSON)
-	if err != nil {
-		return nil, fmt.Errorf("read trusted root: %w", err)
-	}
-	if len(trust.RekorLogs()) == 0 && len(trust.FulcioCertificateAuthorities()) == 0 {
-		return nil, errors.New("read trusted root: it names neither a certificate authority nor a transparency log")
-	}
-	sum := sha256.Sum256(trustedRootJSON)
-	return &Verifier{trust: trust, state: "sha256:" + hex.EncodeToString(sum[:])}, nil
-}
-
-// State identifies the trust root's content: "sha256:…" of its JSON, or "none". Verified evidence is good for one state
-// only, so it belongs into a cache's key.
-func (v *Verifier) State() string { return v.state }
-
-// Verify proves who made the statement in m about the chart with the digest. Every failure is a *verdict.Rejection of
-// m alone, but for one: when ctx is done, it is a *chart.Problem of KindTimeout, since then nothing was found out.
+// Verify proves who made the statement in m about the chart with the digest: the evidence has one entry for each trust
+// root that proves it. What a root alone would prove is its own: no entry mixes two of them. Every failure is a
+// *verdict.Rejection of m alone, but for one: when ctx is done, it is a *chart.Problem of KindTimeout, since then
+// nothing was found out.
 func (v *Verifier) Verify(
 	ctx context.Context, digest chart.Digest, m chart.Material, wanted verdict.Wanted,
-) (evidence verdict.Evidence, err error) {
+) (evidence []verdict.Evidence, err error) {
 	// cosign and its parsers panic on some inputs that are only shaped like what they expect.
 	defer func() {
 		if reason := recover(); reason != nil {
-			evidence, err = verdict.Evidence{}, panicked(reason)
+			evidence, err = nil, panicked(reason)
 		}
 	}()
 	if digest.IsZero() {
-		return verdict.Evidence{}, internal(errors.New("no digest to verify"))
+		return nil, internal(errors.New("no digest to verify"))
 	}
 	if err := ctx.Err(); err != nil {
-		return verdict.Evidence{}, outOfTime(err)
+		return nil, outOfTime(err)
 	}
-	s, err := v.parse(digest, m)
+	s, err := parse(digest, m)
 	if err != nil {
-		return verdict.Evidence{}, err
+		return nil, err
 	}
-	p, err := v.prove(ctx, s, wanted)
+	names, err := rootsFor(s, wanted)
 	if err != nil {
-		return verdict.Evidence{}, err
+		return nil, err
 	}
-	evidence = verdict.NewEvidence(digest, p.statement, p.signer)
-	evidence.Predicate, evidence.Format = p.predicate, m.Format
-	evidence.Logged, evidence.SignedAt = p.logged, p.signedAt.UTC()
+	var rejection error
+	for _, name := range names {
+		found, err := v.proveBy(ctx, name, s, wanted)
+		switch {
+		case err == nil:
+			evidence = appendNew(evidence, found.evidence(digest, m.Format, name))
+		case ctx.Err() != nil:
+			return nil, outOfTime(ctx.Err())
+		case rejection == nil || weight(err) > weight(rejection):
+			rejection = err
+		}
+	}
+	if len(evidence) == 0 {
+		return nil, rejection
+	}
 	return evidence, nil
 }
 
-// signed is parsed material: what it claims, none of which is proven.
-type signed interface {
-	// certificate is nil if the material was made with a key.
-	certificate() *x509.Certificate
-	// logs are the identifiers, in hexadecimal, of the logs that the entries in the material name.
-	logs() []string
-	// verify proves the signature over the digest by the key in the options or else by the certificate, and all else
-	// that the options ask for.
-	verify(ctx context.Context, co *cosign.CheckOpts) (proof, error)
-}
-
-// proof is what was established about material.
-type proof struct {
-	statement verdict.Statement
-	predicate string               // of an attestation
-	summary   *certificate.Summary // of the verified certificate; nil for a key
-	signer    verdict.Signer
-	logged    bool
-	signedAt  time.Time // zero if nobody vouches for a time
-}
-
-func (v *Verifier) parse(digest chart.Digest, m chart.Material) (signed, error) {
+// parse reads material. Nothing in it is proven yet.
+func parse(digest chart.Digest, m chart.Material) (signed, error) {
 	switch m.Format {
 	case chart.Bundle:
 		return parseBundle(digest, m)
 	case chart.Legacy:
-		return parseLegacy(digest, m, v.trust)
+		return parseLegacy(digest, m)
+	case chart.LegacyAttestation:
+		return parseLegacyAttestation(digest, m)
 	default:
 		return nil, internal(fmt.Errorf("material %s is in an %s", m.Source, m.Format))
 	}
 }
 
-func (v *Verifier) prove(ctx context.Context, s signed, wanted verdict.Wanted) (proof, error) {
+// rootsFor returns the names of the trust roots, one at least, by which material may count; "" is for keys that need
+// none.
+func rootsFor(s signed, wanted verdict.Wanted) ([]string, error) {
 	byCertificate := s.certificate() != nil
 	switch {
-	case byCertificate && wanted.Keyless:
-		return v.byCertificate(ctx, s)
+	case byCertificate && len(wanted.Keyless) > 0:
+		return wanted.Keyless, nil
 	case byCertificate:
-		return proof{}, invalid("made with a certificate, while the policy trusts keys only", nil)
-	case len(wanted.Keys) > 0:
-		return v.byKeys(ctx, s, wanted.Keys)
-	default:
-		return proof{}, invalid("made with a key, while the policy trusts certificates only", nil)
+		return nil, invalid("made with a certificate, while the policy trusts keys only", nil)
+	case len(wanted.Keys) == 0:
+		return nil, invalid("made with a key, while the policy trusts certificates only", nil)
 	}
+	var names []string
+	for _, key := range wanted.Keys {
+		names = append(names, key.TrustRoots...)
+		if len(key.TrustRoots) == 0 {
+			names = append(names, "")
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// proveBy proves by one trust root.
+func (v *Verifier) proveBy(ctx context.Context, name string, s signed, wanted verdict.Wanted) (proof, error) {
+	t := v.trusted(ctx, name)
+	var p proof
+	var err error
+	if s.certificate() != nil {
+		p, err = t.byCertificate(ctx, s)
+	} else {
+		p, err = t.byKeys(ctx, s, keysOf(name, wanted))
+	}
+	if err != nil || !slices.Contains(wanted.Predicates, p.predicate) {
+		p.content = nil
+		return p, err
+	}
+	return p, checkPredicate(p.content)
+}
+
+// keysOf returns the keys whose signatures the trust root may prove; for "", those that need none.
+func keysOf(name string, wanted verdict.Wanted) []verdict.WantedKey {
+	var keys []verdict.WantedKey
+	for _, key := range wanted.Keys {
+		if slices.Contains(key.TrustRoots, name) || name == "" && len(key.TrustRoots) == 0 {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// appendNew keeps one of those that no trust root had a part in: they are the same.
+func appendNew(all []verdict.Evidence, e verdict.Evidence) []verdict.Evidence {
+	if e.TrustRoot == "" && slices.ContainsFunc(all, func(other verdict.Evidence) bool { return other.TrustRoot == "" }) {
+		return all
+	}
+	return append(all, e)
 }

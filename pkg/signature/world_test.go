@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -62,9 +63,9 @@ func newWorld(t testing.TB) *world {
 		},
 		key:       must(sigstore.NewKey())(t),
 		strangers: must(sigstore.NewKey())(t),
-		rootless:  must(signature.New(nil))(t),
+		rootless:  verifierOf(t, nil),
 	}
-	w.verifier = must(signature.New(must(w.TrustedRoot())(t)))(t)
+	w.verifier = verifierOf(t, must(w.TrustedRoot())(t))
 	return w
 }
 
@@ -98,8 +99,56 @@ func (w *world) legacyIn(t testing.TB, s *sigstore.Sigstore, by sigstore.Signer,
 	return legacyOf(t, payload, annotations)
 }
 
+// attestations are the two forms of one attestation of the chart.
+func (w *world) attestations(t testing.TB, by sigstore.Signer, predicateType string, predicate any, opts ...sigstore.Option) []chart.Material {
+	t.Helper()
+	return w.attestationsAbout(t, w.chart, by, predicateType, predicate, opts...)
+}
+
+func (w *world) attestationsAbout(t testing.TB, digest chart.Digest, by sigstore.Signer, predicateType string, predicate any, opts ...sigstore.Option) []chart.Material {
+	t.Helper()
+	return []chart.Material{
+		bundleOf(must(w.Bundle(by, digest.String(), predicateType, predicate, opts...))(t)),
+		w.legacyAttestation(t, w.Sigstore, digest, by, predicateType, predicate, opts...),
+	}
+}
+
+func (w *world) legacyAttestation(t testing.TB, s *sigstore.Sigstore, digest chart.Digest, by sigstore.Signer, predicateType string, predicate any, opts ...sigstore.Option) chart.Material {
+	t.Helper()
+	envelope, annotations, err := s.LegacyAttestation(by, digest.String(), predicateType, predicate, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attestationOf(t, envelope, annotations)
+}
+
+func attestationOf(t testing.TB, envelope []byte, annotations map[string]string) chart.Material {
+	t.Helper()
+	return chart.Material{
+		Format: chart.LegacyAttestation, Source: digestOf(t, envelope), Content: envelope, Annotations: annotations,
+	}
+}
+
 func (w *world) verify(m chart.Material, wanted verdict.Wanted) (verdict.Evidence, error) {
-	return w.verifier.Verify(context.Background(), w.chart, m, wanted)
+	return one(w.verifier.Verify(context.Background(), w.chart, m, wanted))
+}
+
+// verifierOf has one trust root, the default one.
+func verifierOf(t testing.TB, trustedRoot []byte) *signature.Verifier {
+	t.Helper()
+	return signature.New(must(signature.Fixed(trustedRoot))(t))
+}
+
+// one is the evidence by one trust root.
+func one(evidence []verdict.Evidence, err error) (verdict.Evidence, error) {
+	switch {
+	case err == nil && len(evidence) == 1:
+		return evidence[0], nil
+	case err != nil && len(evidence) == 0:
+		return verdict.Evidence{}, err
+	default:
+		return verdict.Evidence{}, fmt.Errorf("%d pieces of evidence, and error %w", len(evidence), err)
+	}
 }
 
 func bundleOf(raw []byte) chart.Material {
@@ -113,24 +162,50 @@ func legacyOf(t testing.TB, payload []byte, annotations map[string]string) chart
 	}
 }
 
-func keyless() verdict.Wanted { return verdict.Wanted{Keyless: true} }
-
-func logged(t testing.TB, keys ...*sigstore.Key) verdict.Wanted { return keysWanted(t, false, keys...) }
-
-func unlogged(t testing.TB, keys ...*sigstore.Key) verdict.Wanted {
-	return keysWanted(t, true, keys...)
+func keyless(roots ...string) verdict.Wanted {
+	if len(roots) == 0 {
+		roots = []string{verdict.DefaultTrustRoot}
+	}
+	return verdict.Wanted{Keyless: roots}
 }
 
-func keysWanted(t testing.TB, allowUnlogged bool, keys ...*sigstore.Key) (wanted verdict.Wanted) {
+// logged wants keys with a log entry.
+func logged(t testing.TB, keys ...*sigstore.Key) verdict.Wanted {
+	return keysWanted(t, verdict.WantedKey{TrustRoots: []string{verdict.DefaultTrustRoot}}, keys...)
+}
+
+// unlogged wants keys with or without a log entry, and the time if it can be had.
+func unlogged(t testing.TB, keys ...*sigstore.Key) verdict.Wanted {
+	return keysWanted(t, verdict.WantedKey{TrustRoots: []string{verdict.DefaultTrustRoot}, AllowUnlogged: true}, keys...)
+}
+
+// wanting wants the content of attestations besides.
+func wanting(wanted verdict.Wanted, predicates ...string) verdict.Wanted {
+	wanted.Predicates = predicates
+	return wanted
+}
+
+// bare wants keys and nothing else.
+func bare(t testing.TB, keys ...*sigstore.Key) verdict.Wanted {
+	return keysWanted(t, verdict.WantedKey{AllowUnlogged: true}, keys...)
+}
+
+func keysWanted(t testing.TB, like verdict.WantedKey, keys ...*sigstore.Key) (wanted verdict.Wanted) {
 	for _, key := range keys {
-		wanted.Keys = append(wanted.Keys, verdict.WantedKey{PublicKey: publicKey(t, key), AllowUnlogged: allowUnlogged})
+		like.PublicKey = publicKey(t, key)
+		wanted.Keys = append(wanted.Keys, like)
 	}
 	return wanted
 }
 
 func publicKey(t testing.TB, key *sigstore.Key) verdict.PublicKey {
 	t.Helper()
-	return must(verdict.ParsePublicKey(string(must(key.PEM())(t))))(t)
+	return parsedKey(t, must(key.PEM())(t))
+}
+
+func parsedKey(t testing.TB, pem []byte) verdict.PublicKey {
+	t.Helper()
+	return must(verdict.ParsePublicKeys(string(pem)))(t)[0]
 }
 
 func digestOf(t testing.TB, content []byte) chart.Digest {
@@ -194,7 +269,7 @@ func wantRejection(t *testing.T, got verdict.Evidence, err error, reason verdict
 	if rejection.Reason != reason || !strings.Contains(rejection.Detail, detail) {
 		t.Errorf("got %s: %s\nwant %s: %s\ncause: %v", rejection.Reason, rejection.Detail, reason, detail, rejection.Err)
 	}
-	if len(rejection.Detail) > 160 || strings.Contains(rejection.Detail, "\n") {
+	if len(rejection.Detail) > 200 || strings.Contains(rejection.Detail, "\n") {
 		t.Errorf("detail is not a short clause: %s", rejection.Detail)
 	}
 }

@@ -21,6 +21,7 @@ type argoSource struct {
 
 type application struct {
 	Spec struct {
+		Project        string       `json:"project"`
 		Source         *argoSource  `json:"source"`
 		Sources        []argoSource `json:"sources"`
 		SourceHydrator *struct {
@@ -61,6 +62,12 @@ func (e *Extractor) applicationClaims(w Write) ([]claim, error) {
 	}
 	if state := app.Status.OperationState; state != nil && !slices.Contains(e.options.ArgoUsers, w.User) {
 		claims = append(claims, e.stateClaims(*state, app)...)
+	}
+	for i, c := range claims {
+		if source, ok := c.(argoClaim); ok {
+			source.project = app.Spec.Project
+			claims[i] = source
+		}
 	}
 	return claims, nil
 }
@@ -124,6 +131,8 @@ func (e *Extractor) argoClaim(field string, s argoSource, at *revisions, positio
 type argoClaim struct {
 	field string
 	argoSource
+	// project scopes the repository Secrets that Argo CD looks for.
+	project string
 	// unseen is set where Argo CD resolves the revision by itself later on, when
 	// nobody asks chartgate.
 	unseen bool
@@ -141,12 +150,18 @@ func (s argoSource) isGit() bool {
 	return s.Chart == "" && !strings.EqualFold(scheme, chart.SchemeOCI)
 }
 
+func (c argoClaim) bare() claim {
+	c.project = ""
+	return c
+}
+
 func (c argoClaim) use(_ context.Context, e *Extractor) Use {
 	reference, err := c.reference(e)
 	if c.unseen {
 		reference.Selector = reference.Selector.Floating()
 	}
-	return Use{Field: c.field, Reference: reference, Problem: err}
+	access := chart.Access{Consumer: chart.ArgoCD, URL: c.RepoURL, Project: c.project}
+	return Use{Field: c.field, Reference: reference, Access: access, Problem: err}
 }
 
 func (c argoClaim) reference(e *Extractor) (chart.Reference, error) {

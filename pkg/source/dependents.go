@@ -36,7 +36,7 @@ func (e *Extractor) Dependents(ctx context.Context, w Write) ([]Dependent, error
 			return nil, err
 		}
 		c, _ := claimOf(object.ID, release)
-		use := Use{Object: object.ID, Field: c.field}
+		use := Use{Object: object.ID, Field: c.field, Access: repository.access}
 		use.Reference, use.Problem = c.in(repository, e)
 		dependents = append(dependents, Dependent{Object: object, Use: use})
 	}

@@ -45,11 +45,15 @@ func NewExtractor(reader Reader, options Options) *Extractor {
 }
 
 // claim is one place of an object that names a chart, as its author wrote it.
-// Implementations are comparable: a claim that is == to one of the old object is
-// no news. They hold all fields that decide which chart is pulled, and no others.
+// Implementations are comparable. They hold all fields that decide which chart is
+// pulled and how, and no others.
 type claim interface {
 	// use follows the claim to a chart.
 	use(ctx context.Context, e *Extractor) Use
+	// bare is the claim without the fields that only say how its registry is reached: a
+	// claim whose bare form is == to one of the old object is no news. What other
+	// credentials, or another proxy, may bring in meets the gates on what is pulled.
+	bare() claim
 }
 
 // Changes are the places where a write names a chart that its object did not name
@@ -78,7 +82,9 @@ func (e *Extractor) Changes(w Write) (Changes, error) {
 		before.JSON = w.Old
 		// An old object that cannot be read made nothing deployable.
 		known, _ := e.claims(before)
-		claims = slices.DeleteFunc(claims, func(c claim) bool { return slices.Contains(known, c) })
+		claims = slices.DeleteFunc(claims, func(c claim) bool {
+			return slices.ContainsFunc(known, func(k claim) bool { return k.bare() == c.bare() })
+		})
 	}
 	return Changes{object: w.ID, claims: claims}, nil
 }
@@ -157,16 +163,13 @@ func decode(o Object, into any) error {
 	return nil
 }
 
-// deferrable turns the absence of a source into a deferral: Flux dry-runs a whole
+// deferrable lets the absence of a source, or of a Secret that it refers to, defer: Flux dry-runs a whole
 // Kustomization before it applies the first object, HelmReleases before their
 // sources, so a denial would block both for ever. Nothing can be pulled from what
 // does not exist, and what is pulled later meets the gates on HelmChart,
 // OCIRepository and their status. Only absence defers; every other problem stays.
 func (e *Extractor) deferrable(use Use) Use {
-	var problem *chart.Problem
-	if errors.As(use.Problem, &problem) && problem.Kind == chart.KindSourceNotFound {
-		use.Deferred = !e.options.DenyMissingSource
-	}
+	use.Deferrable = !e.options.DenyMissingSource
 	return use
 }
 

@@ -170,7 +170,7 @@ func TestReaderFailures(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, u := range e.Uses(ctx, changes) {
-					if got := verdict.FromError(u.Problem).Reason; u.Problem == nil || got != c.want || u.Deferred {
+					if got := verdict.FromError(u.Problem).Reason; u.Problem == nil || got != c.want || u.Defers(u.Problem) {
 						t.Errorf("got %s, want %s", show(u), c.want)
 					}
 				}

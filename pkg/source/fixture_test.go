@@ -117,7 +117,7 @@ func show(u source.Use) string {
 	default:
 		fmt.Fprintf(&b, "%s %s", u.Reference, u.Reference.Selector.Pinning())
 	}
-	if u.Deferred {
+	if u.Defers(u.Problem) {
 		b.WriteString(", deferred")
 	}
 	if u.MaybeChart && u.Problem == nil {

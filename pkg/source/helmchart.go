@@ -61,32 +61,35 @@ type chartClaim struct {
 	chart, version              string
 }
 
+func (c chartClaim) bare() claim { return c }
+
 func (c chartClaim) use(ctx context.Context, e *Extractor) Use {
-	reference, err := c.reference(ctx, e)
-	return e.deferrable(Use{Field: c.field, Reference: reference, Problem: err})
+	reference, access, err := c.reference(ctx, e)
+	return e.deferrable(Use{Field: c.field, Reference: reference, Access: access, Problem: err})
 }
 
-func (c chartClaim) reference(ctx context.Context, e *Extractor) (chart.Reference, error) {
+func (c chartClaim) reference(ctx context.Context, e *Extractor) (chart.Reference, chart.Access, error) {
 	switch c.sourceKind {
 	case sourcev1.HelmRepositoryKind:
 	case sourcev1.GitRepositoryKind, sourcev1.BucketKind:
-		return chart.Reference{}, &chart.Problem{
+		return chart.Reference{}, chart.Access{}, &chart.Problem{
 			Kind:   chart.KindNotOCI,
 			Detail: fmt.Sprintf("chart %s comes from %s %s/%s, where it cannot carry a signature", chart.Quote(c.chart), c.sourceKind, c.namespace, c.name),
 			Next:   "push the chart to an OCI registry, sign it there, and refer to it through a HelmRepository of type oci or an OCIRepository",
 		}
 	default:
-		return chart.Reference{}, &chart.Problem{Kind: chart.KindUnsupported, Detail: fmt.Sprintf("%s.sourceRef.kind %s is unknown", c.field, chart.Quote(c.sourceKind))}
+		return chart.Reference{}, chart.Access{}, &chart.Problem{Kind: chart.KindUnsupported, Detail: fmt.Sprintf("%s.sourceRef.kind %s is unknown", c.field, chart.Quote(c.sourceKind))}
 	}
 	object, err := e.one(ctx, fluxSource(c.sourceKind, c.namespace, c.name))
 	if err != nil {
-		return chart.Reference{}, err
+		return chart.Reference{}, chart.Access{}, err
 	}
 	repository, err := readHelmRepository(object)
 	if err != nil {
-		return chart.Reference{}, err
+		return chart.Reference{}, chart.Access{}, err
 	}
-	return c.in(repository, e)
+	reference, err := c.in(repository, e)
+	return reference, repository.access, err
 }
 
 // in returns the chart as Flux finds it: in an OCI repository at the URL and the
@@ -131,6 +134,8 @@ type chartArtifactClaim struct {
 	repackaged, vouched bool
 }
 
+func (c chartArtifactClaim) bare() claim { return c }
+
 // use never defers: an artifact is deployable at once, so its source must be known.
 func (c chartArtifactClaim) use(ctx context.Context, e *Extractor) Use {
 	use := Use{Field: c.field}
@@ -140,7 +145,7 @@ func (c chartArtifactClaim) use(ctx context.Context, e *Extractor) Use {
 		return use
 	}
 	use.Pulled = &pulled
-	use.Reference, use.Problem = c.reference(ctx, e)
+	use.Reference, use.Access, use.Problem = c.reference(ctx, e)
 	return use
 }
 
@@ -153,21 +158,23 @@ func (c chartArtifactClaim) pulled() (Pulled, error) {
 // checked when it was written, by a vouched writer or by its digest; it is compared
 // again because the chart that the HelmChart names may have changed since. Pulled is
 // nil only if the HelmChart has no artifact.
-func (e *Extractor) pulledByHelmChart(ctx context.Context, object Object) (chart.Reference, *Pulled, error) {
+func (e *Extractor) pulledByHelmChart(ctx context.Context, object Object) Use {
 	var obj helmChart
 	if err := decode(object, &obj); err != nil {
-		return chart.Reference{}, nil, err
+		return Use{Problem: err}
 	}
-	reference, err := obj.claim(object.Namespace).reference(ctx, e)
+	var use Use
+	use.Reference, use.Access, use.Problem = obj.claim(object.Namespace).reference(ctx, e)
 	if obj.Status.Artifact == nil {
-		return reference, nil, err
+		return use
 	}
 	claim := chartArtifactClaim{artifact: *obj.Status.Artifact, repackaged: obj.repackages(), vouched: true}
 	pulled, broken := claim.pulled()
-	if err == nil {
-		err = broken
+	if use.Problem == nil {
+		use.Problem = broken
 	}
-	return reference, &pulled, err
+	use.Pulled = &pulled
+	return use
 }
 
 // usesHelmChart reports whether a release takes its chart from a HelmChart: by

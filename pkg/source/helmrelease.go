@@ -101,6 +101,8 @@ func helmReleaseStatusClaims(w Write) ([]claim, error) {
 // spec.chartRef or status.helmChart.
 type chartRefClaim struct{ field, own, kind, namespace, name string }
 
+func (c chartRefClaim) bare() claim { return c }
+
 func (c chartRefClaim) use(ctx context.Context, e *Extractor) Use {
 	use := Use{Field: c.field}
 	switch c.kind {
@@ -132,15 +134,15 @@ func (c chartRefClaim) follow(ctx context.Context, e *Extractor, use Use) Use {
 		}
 		return e.deferrable(use)
 	}
-	if c.kind == sourcev1.OCIRepositoryKind {
-		use.Reference, use.Pulled, use.Problem = e.pulledByOCIRepository(object)
-	} else {
-		use.Reference, use.Pulled, use.Problem = e.pulledByHelmChart(ctx, object)
-		if use.Pulled == nil {
-			return e.deferrable(use) // the HelmChart's own source may not exist yet
-		}
+	found := e.pulledByOCIRepository(object)
+	if c.kind == sourcev1.HelmChartKind {
+		found = e.pulledByHelmChart(ctx, object)
 	}
-	return use
+	found.Field = c.field
+	if found.Pulled == nil {
+		return e.deferrable(found) // what it needs may not exist yet, and nothing is pulled without it
+	}
+	return found
 }
 
 // releases reads all HelmReleases and returns those for which is holds.

@@ -10,12 +10,19 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
+// localReference names an object of the same namespace.
+type localReference struct {
+	Name string `json:"name"`
+}
+
 type helmRepository struct {
 	Spec struct {
-		URL      string `json:"url"`
-		Type     string `json:"type"`
-		Insecure bool   `json:"insecure"`
-		Provider string `json:"provider"`
+		URL           string         `json:"url"`
+		Type          string         `json:"type"`
+		Insecure      bool           `json:"insecure"`
+		Provider      string         `json:"provider"`
+		SecretRef     localReference `json:"secretRef"`
+		CertSecretRef localReference `json:"certSecretRef"`
 	} `json:"spec"`
 }
 
@@ -35,14 +42,26 @@ func readHelmRepository(o Object) (repositoryClaim, error) {
 		return repositoryClaim{}, err
 	}
 	return repositoryClaim{
-		url: obj.Spec.URL, kind: obj.Spec.Type, insecure: obj.Spec.Insecure, provider: obj.Spec.Provider,
+		url: obj.Spec.URL, kind: obj.Spec.Type, insecure: obj.Spec.Insecure,
+		access: chart.Access{
+			Consumer: chart.Flux, Namespace: o.Namespace,
+			Secret: obj.Spec.SecretRef.Name, Certificates: obj.Spec.CertSecretRef.Name, Provider: obj.Spec.Provider,
+		},
 	}, nil
 }
 
 // repositoryClaim is spec of a HelmRepository.
 type repositoryClaim struct {
-	url, kind, provider string
-	insecure            bool
+	url, kind string
+	insecure  bool
+	access    chart.Access
+}
+
+// bare keeps the provider: the releases that use the repository are asked about again
+// where that changes.
+func (c repositoryClaim) bare() claim {
+	c.access = chart.Access{Provider: c.access.Provider}
+	return c
 }
 
 func (c repositoryClaim) use(_ context.Context, e *Extractor) Use {

@@ -16,6 +16,11 @@ type ociRepository struct {
 		LayerSelector *sourcev1.OCILayerSelector `json:"layerSelector"`
 		Insecure      bool                       `json:"insecure"`
 		Suspend       bool                       `json:"suspend"`
+		Provider      string                     `json:"provider"`
+		SecretRef     localReference             `json:"secretRef"`
+		CertSecretRef localReference             `json:"certSecretRef"`
+		ProxyRef      localReference             `json:"proxySecretRef"`
+		Account       string                     `json:"serviceAccountName"`
 	} `json:"spec"`
 	Status struct {
 		Artifact *artifact `json:"artifact"`
@@ -28,7 +33,7 @@ func ociRepositoryClaims(w Write) ([]claim, error) {
 	if err != nil || c.suspended {
 		return nil, err
 	}
-	return []claim{c}, nil
+	return []claim{ociSpecClaim{c}}, nil
 }
 
 func readOCIRepository(o Object) (ociRepository, error) {
@@ -39,6 +44,10 @@ func readOCIRepository(o Object) (ociRepository, error) {
 
 func (r ociRepository) claim(id ID) ociClaim {
 	c := ociClaim{field: "spec.ref", id: id, url: r.Spec.URL, insecure: r.Spec.Insecure, suspended: r.Spec.Suspend}
+	c.access = chart.Access{
+		Consumer: chart.Flux, Namespace: id.Namespace, Provider: r.Spec.Provider, ServiceAccount: r.Spec.Account,
+		Secret: r.Spec.SecretRef.Name, Certificates: r.Spec.CertSecretRef.Name, Proxy: r.Spec.ProxyRef.Name,
+	}
 	if selector := r.Spec.LayerSelector; selector != nil {
 		c.ref.ChartLayer = selector.MediaType == chart.MediaTypeLayer
 	}
@@ -61,6 +70,19 @@ type ociClaim struct {
 	url                 string
 	ref                 chart.FluxRef
 	insecure, suspended bool
+	access              chart.Access
+}
+
+// ociSpecClaim is what is going to be pulled. Without a Secret that it names, nothing is.
+type ociSpecClaim struct{ ociClaim }
+
+func (c ociSpecClaim) bare() claim {
+	c.access = chart.Access{}
+	return c
+}
+
+func (c ociSpecClaim) use(ctx context.Context, e *Extractor) Use {
+	return e.deferrable(c.ociClaim.use(ctx, e))
 }
 
 // use decides by reference whether this is a chart at all, because Flux keeps
@@ -68,7 +90,7 @@ type ociClaim struct {
 // for Helm's layer or a HelmRelease refers to it. Otherwise the artifact itself
 // must tell.
 func (c ociClaim) use(ctx context.Context, e *Extractor) Use {
-	use := Use{Field: c.field}
+	use := Use{Field: c.field, Access: c.access}
 	location, err := c.location()
 	if err != nil {
 		use.Field, use.Problem = "spec.url", err
@@ -157,6 +179,11 @@ type ociArtifactClaim struct {
 	repackaged, vouched bool
 }
 
+func (c ociArtifactClaim) bare() claim {
+	c.access = chart.Access{}
+	return c
+}
+
 func (c ociArtifactClaim) use(ctx context.Context, e *Extractor) Use {
 	use := c.ociClaim.use(ctx, e)
 	if use.Problem != nil {
@@ -179,16 +206,18 @@ func (c ociArtifactClaim) pulled() (Pulled, error) {
 // pulledByOCIRepository follows an OCIRepository that a release refers to. Its
 // artifact may have been written when nothing used it as a chart, so the digest
 // that it was pulled by must be verified now.
-func (e *Extractor) pulledByOCIRepository(object Object) (chart.Reference, *Pulled, error) {
+func (e *Extractor) pulledByOCIRepository(object Object) Use {
 	obj, err := readOCIRepository(object)
 	if err != nil {
-		return chart.Reference{}, nil, err
+		return Use{Problem: err}
 	}
-	reference, err := obj.claim(object.ID).reference(e)
-	if err != nil || obj.Status.Artifact == nil {
-		return reference, nil, err
+	claim := obj.claim(object.ID)
+	use := Use{Access: claim.access}
+	use.Reference, use.Problem = claim.reference(e)
+	if use.Problem != nil || obj.Status.Artifact == nil {
+		return use
 	}
-	claim := ociArtifactClaim{artifact: *obj.Status.Artifact, repackaged: obj.repackages(), vouched: true}
-	pulled, err := claim.pulled()
-	return reference, &pulled, err
+	pulled, err := ociArtifactClaim{artifact: *obj.Status.Artifact, repackaged: obj.repackages(), vouched: true}.pulled()
+	use.Pulled, use.Problem = &pulled, err
+	return use
 }

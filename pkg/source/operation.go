@@ -162,6 +162,8 @@ func appendNew(claims, more []claim) []claim {
 // manifestsClaim is a sync of manifests that somebody sends instead of the chart's.
 type manifestsClaim struct{ field, manifests, when string }
 
+func (c manifestsClaim) bare() claim { return c }
+
 func (c manifestsClaim) use(context.Context, *Extractor) Use {
 	return Use{Field: c.field, Problem: &chart.Problem{
 		Kind:   chart.KindUnsupported,

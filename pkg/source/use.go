@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 )
@@ -47,15 +48,25 @@ type Use struct {
 	Repository chart.Location
 	// Problem is why the chart cannot be told. It is a *chart.Problem.
 	Problem error
-	// Deferred is set with a Problem that is no reason to deny: the source does not
-	// exist yet, and what will be pulled from it meets a gate of its own.
-	Deferred bool
+	// Deferrable is set where the absence of an object (chart.KindSourceNotFound) is no
+	// reason to deny: nothing can be pulled without it, and what will be pulled meets a
+	// gate of its own.
+	Deferrable bool
+	// Access is how the consumer reaches the registry.
+	Access chart.Access
 	// Pulled is what a source has already pulled, nil if nothing. The chart is then
 	// deployable at once, so this very content must be the verified one.
 	Pulled *Pulled
 	// MaybeChart is set where the artifact may be something else than a chart, and
 	// nothing known uses it as one: an OCIRepository without a HelmRelease.
 	MaybeChart bool
+}
+
+// Defers reports whether err, which kept the use from being verified, is no reason to
+// deny it.
+func (u Use) Defers(err error) bool {
+	var problem *chart.Problem
+	return u.Deferrable && errors.As(err, &problem) && problem.Kind == chart.KindSourceNotFound
 }
 
 // Pulled is the artifact in a source's status.

@@ -100,6 +100,12 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 		d = FromError(f.Failure)
 		d.Policy, d.Found = []string{wants}, f.lines()
 		return d
+	case len(f.Unmet) > 0 && f.Unmet[0].Predicate != "":
+		f.unattested(&d, f.Unmet[0], subject.Chart(), image)
+	case len(f.Unmet) > 0 && len(f.Unmet[0].Near) > 0:
+		d.Reason = IdentityNotAllowed
+		d.Summary = fmt.Sprintf("%s is signed, but not at a time that counts: %s", subject.Chart(), List(f.Unmet[0].Near))
+		d.Next = "have the chart signed by an identity that is valid now: cosign sign " + image
 	case f.Partly:
 		d.Reason = IdentityNotAllowed
 		d.Summary = fmt.Sprintf("%s is signed by some whom the policy wants, but not by all", subject.Chart())
@@ -123,11 +129,48 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 	return d
 }
 
+// unattested tells what became of the attestations of a type that a policy wants.
+func (f Findings) unattested(d *Denial, unmet Unmet, chart, image string) {
+	d.Next = fmt.Sprintf("cosign attest --type %s --predicate FILE %s", unmet.Predicate, image)
+	switch {
+	case len(unmet.Near) > 0:
+		d.Reason = AttestationRejected
+		d.Summary = fmt.Sprintf("%s has no attestation %s that satisfies the policy: %s", chart, unmet.Predicate, List(unmet.Near))
+		d.Next = "mend what the condition names, attest anew and apply again, or ask the platform team about the condition"
+	case len(f.Rejections) > 0 && f.worst() != SignatureInvalid:
+		d.Reason = f.worst()
+		d.Summary = fmt.Sprintf("%s has no attestation %s that could be verified", chart, unmet.Predicate)
+		d.Next = nextFor(d.Reason)
+	default:
+		d.Reason = AttestationMissing
+		d.Summary = fmt.Sprintf("%s has no attestation %s by whom the policy wants", chart, unmet.Predicate)
+	}
+}
+
+// DependenciesMissing denies a chart that declares sub-charts which it does not contain.
+func DependenciesMissing(subject Subject, missing []string) Denial {
+	return Denial{
+		Reason:  DependencyMissing,
+		Summary: fmt.Sprintf("%s declares dependencies that it does not contain: %s", subject.Chart(), List(missing)),
+		Next:    "vendor them before the chart is packaged (helm dependency update), then push and sign it again: whoever fetches them later fetches them unverified",
+	}
+}
+
+// Unmet is a requirement of a policy that nothing satisfies.
+type Unmet struct {
+	// Predicate is the type of the attestation that is wanted, "" if it is a signature.
+	Predicate string
+	// Near is what was made by the right identity and still does not do, and why.
+	Near []string
+}
+
 // Findings is all that was seen beside a chart.
 type Findings struct {
 	Bundles, Legacy int // pieces of material looked at
 	Evidence        []Evidence
 	Rejections      []*Rejection
+	// Unmet are the requirements that are not satisfied.
+	Unmet []Unmet
 	// Partly is set where the policy wants several signatures and has some of them.
 	Partly bool
 	// Failure is why not everything could be looked at. It outranks every other
@@ -162,7 +205,7 @@ func (f Findings) lines() []string {
 		lines = append(lines, "signed by "+List(signers))
 	}
 	if attested := f.signers(Attestation); len(attested) > 0 {
-		lines = append(lines, "attested, which is not signed, by "+List(attested))
+		lines = append(lines, f.attested(attested))
 	}
 	var rejected []string
 	for _, r := range f.Rejections {
@@ -174,6 +217,20 @@ func (f Findings) lines() []string {
 		lines = append(lines, "not usable: "+List(rejected))
 	}
 	return lines
+}
+
+// attested names who attested and, where an attestation is what is wanted, what.
+func (f Findings) attested(signers []string) string {
+	if len(f.Unmet) == 0 || f.Unmet[0].Predicate == "" {
+		return "attested, which is not signed, by " + List(signers)
+	}
+	var all []string
+	for _, e := range f.Evidence {
+		if one := e.Predicate + " by " + e.Signer.describe(); e.Statement == Attestation && !slices.Contains(all, one) {
+			all = append(all, one)
+		}
+	}
+	return "attested: " + List(all)
 }
 
 func plural(n int, noun string) string {

@@ -44,14 +44,24 @@ const (
 	Attestation
 )
 
+// SignaturePredicate is the predicate type with which cosign signs a chart in a bundle.
+// Every other one is an attestation about it.
+const SignaturePredicate = "https://sigstore.dev/cosign/sign/v1"
+
 // Evidence is one verified statement of a known signer about a digest. Only
 // package signature makes it, with NewEvidence; the zero value proves nothing.
 type Evidence struct {
 	digest    chart.Digest
 	Statement Statement
 	Predicate string // predicate type of an attestation
-	Signer    Signer
-	Format    chart.Format
+	// Content is the predicate of an attestation, as JSON; nil where no policy asked
+	// for attestations of the type.
+	Content []byte
+	Signer  Signer
+	Format  chart.Format
+	// TrustRoot is the name of the trust root that proves the certificate, the log entry
+	// and the time; "" if none was needed.
+	TrustRoot string
 	// Logged is set when inclusion in a trusted transparency log was proven.
 	Logged bool
 	// SignedAt is the time that the log or a timestamp authority vouches for; zero
@@ -66,6 +76,12 @@ func NewEvidence(digest chart.Digest, statement Statement, signer Signer) Eviden
 
 // Digest returns the digest that was signed.
 func (e Evidence) Digest() chart.Digest { return e.digest }
+
+// Attests reports whether e is an attestation of that type about exactly the chart
+// with this digest.
+func (e Evidence) Attests(digest chart.Digest, predicateType string) bool {
+	return !digest.IsZero() && e.digest == digest && e.Statement == Attestation && predicateType != "" && e.Predicate == predicateType
+}
 
 // Signs reports whether e is a signature of exactly the chart with this digest.
 func (e Evidence) Signs(digest chart.Digest) bool {

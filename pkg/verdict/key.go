@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // PublicKey is a parsed public key that policies trust. The zero value is no key.
@@ -22,19 +23,40 @@ type PublicKey struct {
 // minRSABits refuses RSA keys that NIST SP 800-131A no longer allows.
 const minRSABits = 2048
 
-// ParsePublicKey reads one PEM block "PUBLIC KEY" (ECDSA, Ed25519, or RSA of at
-// least 2048 bits). Certificates and private keys are refused by name, since
+// maxKeys bounds the keys of one identity: the old and the new one of a rotation, and
+// room for the keys of some who share a role.
+const maxKeys = 8
+
+// ParsePublicKeys reads PEM blocks "PUBLIC KEY" (ECDSA, Ed25519, or RSA of at least
+// 2048 bits), one at least. Certificates and private keys are refused by name, since
 // either pasted here is a mistake worth telling.
-func ParsePublicKey(text string) (PublicKey, error) {
-	block, rest := pem.Decode([]byte(text))
-	switch {
-	case block == nil:
-		return PublicKey{}, errors.New("no PEM block found")
-	case block.Type != "PUBLIC KEY":
-		return PublicKey{}, fmt.Errorf("the PEM block is a %q, not a \"PUBLIC KEY\"", block.Type)
+func ParsePublicKeys(text string) ([]PublicKey, error) {
+	var keys []PublicKey
+	for rest := []byte(text); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		key, err := parseBlock(block)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(keys) == maxKeys:
+			return nil, fmt.Errorf("more than %d keys; use several TrustedIdentities", maxKeys)
+		case slices.ContainsFunc(keys, func(k PublicKey) bool { return k.fingerprint == key.fingerprint }):
+			return nil, fmt.Errorf("the key %s occurs twice", key.fingerprint)
+		}
+		keys = append(keys, key)
 	}
-	if more, _ := pem.Decode(rest); more != nil {
-		return PublicKey{}, errors.New("more than one PEM block; use one TrustedIdentity for each key")
+	if len(keys) == 0 {
+		return nil, errors.New("no PEM block found")
+	}
+	return keys, nil
+}
+
+func parseBlock(block *pem.Block) (PublicKey, error) {
+	if block.Type != "PUBLIC KEY" {
+		return PublicKey{}, fmt.Errorf("the PEM block is a %q, not a \"PUBLIC KEY\"", block.Type)
 	}
 	key, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
@@ -62,13 +84,32 @@ func (k PublicKey) Fingerprint() string { return k.fingerprint }
 // Wanted says which signers some policies can use at all, so that verification
 // does no work for others. The zero value wants nobody.
 type Wanted struct {
-	Keyless bool
+	// Keyless are the trust roots by which certificates count.
+	Keyless []string
 	Keys    []WantedKey
+	// Predicates are the types of the attestations whose content the policies judge.
+	Predicates []string
 }
 
-// WantedKey is a key, and whether a signature by it counts without proof of
-// inclusion in a transparency log.
+// WantedKey is a key, and what must be proven of a signature by it.
 type WantedKey struct {
 	PublicKey
+	// TrustRoots are those by which its log entry, or the time in it, counts.
+	TrustRoots []string
+	// AllowUnlogged is set where a signature counts without proof of inclusion in a
+	// transparency log.
 	AllowUnlogged bool
+}
+
+// DefaultTrustRoot is the name of the trust root of identities that name none.
+const DefaultTrustRoot = "default"
+
+// TrustRoots returns the names of all trust roots that count for something, sorted.
+func (w Wanted) TrustRoots() []string {
+	all := slices.Clone(w.Keyless)
+	for _, key := range w.Keys {
+		all = append(all, key.TrustRoots...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-func TestParsePublicKey(t *testing.T) {
+func TestParsePublicKeys(t *testing.T) {
 	t.Parallel()
 	p256 := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	edPublic, _, err := ed25519.GenerateKey(rand.Reader)
@@ -36,6 +36,10 @@ func TestParsePublicKey(t *testing.T) {
 	certificate := must(x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1)}, &x509.Certificate{SerialNumber: big.NewInt(1)}, p256.Public(), p256))(t)
 	private := must(x509.MarshalPKCS8PrivateKey(p256))(t)
 	block, _ := pem.Decode([]byte(good))
+	var others []string
+	for range 8 {
+		others = append(others, publicPEM(t, must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t).Public()))
+	}
 	for _, tc := range []struct {
 		name, in string
 		key      crypto.PublicKey
@@ -54,8 +58,10 @@ func TestParsePublicKey(t *testing.T) {
 		{name: "RSA of 2047 bits", in: publicPEM(t, modulus(2047)), because: "the RSA key has 2047 bits; at least 2048 are needed"},
 		{name: "RSA of 1024 bits", in: publicPEM(t, modulus(1024)), because: "the RSA key has 1024 bits"},
 		{name: "a key that cannot sign", in: publicPEM(t, x25519.Public()), because: "keys of type *ecdh.PublicKey are not supported"},
-		{name: "two keys", in: good + good, because: "more than one PEM block; use one TrustedIdentity for each key"},
-		{name: "a key and a certificate", in: good + encode("CERTIFICATE", certificate), because: "more than one PEM block"},
+		{name: "one key twice", in: good + good, because: "occurs twice"},
+		{name: "nine keys", in: good + strings.Join(others[:8], ""), because: "more than 8 keys; use several TrustedIdentities"},
+		{name: "a key and a certificate", in: good + encode("CERTIFICATE", certificate), because: `the PEM block is a "CERTIFICATE"`},
+		{name: "a key and a private key, which must not be here", in: good + encode("PRIVATE KEY", private), because: `the PEM block is a "PRIVATE KEY"`},
 		{name: "a certificate", in: encode("CERTIFICATE", certificate), because: `the PEM block is a "CERTIFICATE", not a "PUBLIC KEY"`},
 		{name: "a private key, which must not be here", in: encode("PRIVATE KEY", private), because: `the PEM block is a "PRIVATE KEY"`},
 		{name: "cosign's encrypted private key", in: encode("ENCRYPTED SIGSTORE PRIVATE KEY", private), because: `the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY"`},
@@ -66,19 +72,20 @@ func TestParsePublicKey(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := verdict.ParsePublicKey(tc.in)
+			all, err := verdict.ParsePublicKeys(tc.in)
 			if tc.because != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.because) {
 					t.Errorf("got %v, want it to say %q", err, tc.because)
 				}
-				if got != (verdict.PublicKey{}) {
-					t.Errorf("a key came back with the error: %v", got)
+				if len(all) > 0 {
+					t.Errorf("keys came back with the error: %v", all)
 				}
 				return
 			}
-			if err != nil {
-				t.Fatal(err)
+			if err != nil || len(all) != 1 {
+				t.Fatalf("%d keys, error %v", len(all), err)
 			}
+			got := all[0]
 			der, _ := pem.Decode([]byte(tc.in))
 			sum := sha256.Sum256(der.Bytes)
 			if want := "sha256:" + hex.EncodeToString(sum[:]); got.Fingerprint() != want {
@@ -88,6 +95,10 @@ func TestParsePublicKey(t *testing.T) {
 				t.Errorf("another key came back: %v", got.Key())
 			}
 		})
+	}
+	rotation, err := verdict.ParsePublicKeys("# new\n" + good + "# old\n" + others[0])
+	if err != nil || len(rotation) != 2 || rotation[0].Fingerprint() == rotation[1].Fingerprint() {
+		t.Errorf("two keys of a rotation: %v, %v", rotation, err)
 	}
 	var zero verdict.PublicKey
 	if zero.Fingerprint() != "" || zero.Key() != nil {

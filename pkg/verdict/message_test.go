@@ -33,6 +33,12 @@ func TestMessages(t *testing.T) {
 	unsigned := func(s verdict.Subject, f verdict.Findings) verdict.Verdict {
 		return verdict.Deny(s, verdict.Unsigned(s, wants, f))
 	}
+	const sbom = "https://spdx.dev/Document"
+	statement := func(predicate string) verdict.Evidence {
+		e := verdict.NewEvidence(subject.Digest, verdict.Attestation, verdict.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
+		e.Predicate = predicate
+		return e
+	}
 	attestation := verdict.NewEvidence(subject.Digest, verdict.Attestation, verdict.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
 	byKey := verdict.NewEvidence(subject.Digest, verdict.ChartSignature, verdict.Signer{Key: "sha256:" + hexA})
 	from := func(repository string) verdict.Evidence {
@@ -144,6 +150,55 @@ HelmRelease apps/podinfo denied (ReferenceInvalid): targetRevision is empty
 HelmRelease apps/podinfo denied (InternalError): chartgate failed while it decided; its log has the cause
   where:    spec.chart.spec
   next:     try again; if it stays so, ask the cluster's admin for chartgate's log`},
+		{"a signature at the wrong time", unsigned(subject, verdict.Findings{
+			Bundles: 1, Evidence: []verdict.Evidence{signedBy(t, "release@acme.example")},
+			Unmet: []verdict.Unmet{{Near: []string{"acme-release signed it at 2026-07-01T13:00:00Z, after validity.notAfter 2026-07-01T12:00:00Z"}}},
+		}), `
+HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` is signed, but not at a time that counts: acme-release signed it at 2026-07-01T13:00:00Z, after validity.notAfter 2026-07-01T12:00:00Z
+  where:    spec.chart.spec
+  policy:   ` + wants + `
+  found:    1 bundle, 0 legacy signatures
+  found:    signed by subject release@acme.example, issuer https://issuer.example
+  next:     have the chart signed by an identity that is valid now: cosign sign ghcr.io/acme/charts/podinfo@sha256:` + hexA},
+		{"no attestation", unsigned(subject, verdict.Findings{
+			Bundles: 1, Evidence: []verdict.Evidence{signedBy(t, "release@acme.example")}, Unmet: []verdict.Unmet{{Predicate: sbom}},
+		}), `
+HelmRelease apps/podinfo denied (AttestationMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no attestation https://spdx.dev/Document by whom the policy wants
+  where:    spec.chart.spec
+  policy:   ` + wants + `
+  found:    1 bundle, 0 legacy signatures
+  found:    signed by subject release@acme.example, issuer https://issuer.example
+  next:     cosign attest --type https://spdx.dev/Document --predicate FILE ghcr.io/acme/charts/podinfo@sha256:` + hexA},
+		{"an attestation of which a condition is not true", unsigned(subject, verdict.Findings{
+			Bundles: 1, Evidence: []verdict.Evidence{statement(sbom)}, Unmet: []verdict.Unmet{{Predicate: sbom, Near: []string{"the SBOM is a stub (in the predicate by release)"}}},
+		}), `
+HelmRelease apps/podinfo denied (AttestationRejected): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no attestation https://spdx.dev/Document that satisfies the policy: the SBOM is a stub (in the predicate by release)
+  where:    spec.chart.spec
+  policy:   ` + wants + `
+  found:    1 bundle, 0 legacy signatures
+  found:    attested: https://spdx.dev/Document by subject release@acme.example, issuer https://issuer.example
+  next:     mend what the condition names, attest anew and apply again, or ask the platform team about the condition`},
+		{"attestations that could not be verified without the trust root", unsigned(subject, verdict.Findings{
+			Bundles: 1, Rejections: []*verdict.Rejection{rejected(verdict.TrustRootUnavailable, "the TrustRoot corp does not exist")}, Unmet: []verdict.Unmet{{Predicate: sbom}},
+		}), `
+HelmRelease apps/podinfo denied (TrustRootUnavailable): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no attestation https://spdx.dev/Document that could be verified
+  where:    spec.chart.spec
+  policy:   ` + wants + `
+  found:    1 bundle, 0 legacy signatures
+  found:    not usable: the TrustRoot corp does not exist
+  next:     ask the cluster's admin to give chartgate the trust root (trusted_root.json) that this signature needs`},
+		{"an attestation that is missing because not all could be looked at", unsigned(subject, verdict.Findings{
+			Bundles: 32, Unmet: []verdict.Unmet{{Predicate: sbom}}, Failure: &chart.Problem{Kind: chart.KindLimitExceeded, Detail: "it has 40 bundles", Next: "remove some"},
+		}), `
+HelmRelease apps/podinfo denied (LimitExceeded): it has 40 bundles
+  where:    spec.chart.spec
+  policy:   ` + wants + `
+  found:    32 bundles, 0 legacy signatures
+  next:     remove some`},
+		{"dependencies", verdict.Deny(subject, verdict.DependenciesMissing(subject, []string{`"redis"`, `"mysql"`})), `
+HelmRelease apps/podinfo denied (DependencyMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` declares dependencies that it does not contain: "redis", "mysql"
+  where:    spec.chart.spec
+  next:     vendor them before the chart is packaged (helm dependency update), then push and sign it again: whoever fetches them later fetches them unverified`},
 		{"two policies", verdict.Deny(subject, verdict.Unsigned(subject, wants, verdict.Findings{}), verdict.BrokenPolicy(subject, "other", "require is empty")), `
 HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature
   where:    spec.chart.spec

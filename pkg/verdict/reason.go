@@ -23,6 +23,9 @@ const (
 	SignatureMissing     Reason = "SignatureMissing"
 	SignatureInvalid     Reason = "SignatureInvalid"
 	IdentityNotAllowed   Reason = "IdentityNotAllowed"
+	AttestationMissing   Reason = "AttestationMissing"
+	AttestationRejected  Reason = "AttestationRejected"
+	DependencyMissing    Reason = "DependencyMissing"
 	DigestMismatch       Reason = "DigestMismatch"
 	SourceNotFound       Reason = "SourceNotFound"
 	PolicyInvalid        Reason = "PolicyInvalid"
@@ -38,7 +41,7 @@ func Reasons() []Reason {
 	return []Reason{
 		NoPolicy, NotPinned, NotOCI, ReferenceInvalid, ChartNotFound, NotAChart,
 		RegistryUnavailable, RegistryUnauthorized, SignatureMissing, SignatureInvalid,
-		IdentityNotAllowed, DigestMismatch, SourceNotFound, PolicyInvalid,
+		IdentityNotAllowed, AttestationMissing, AttestationRejected, DependencyMissing, DigestMismatch, SourceNotFound, PolicyInvalid,
 		TrustRootUnavailable, LimitExceeded, Timeout, Unsupported, InternalError,
 	}
 }

@@ -28,8 +28,20 @@ type Denial struct {
 type Acceptance struct {
 	Policy   string
 	Identity string // the TrustedIdentity that matched
-	Evidence Evidence
-	Waiver   string // reason of an allowUnverified policy that is in force
+	// Predicate is the type of the attestation that was wanted, "" if it was a
+	// signature.
+	Predicate string
+	Evidence  Evidence
+	Waiver    string // reason of an allowUnverified policy that is in force
+}
+
+// proves reports whether the evidence is what was wanted, about the chart with this
+// digest.
+func (a Acceptance) proves(digest chart.Digest) bool {
+	if a.Predicate != "" {
+		return a.Evidence.Attests(digest, a.Predicate)
+	}
+	return a.Evidence.Signs(digest)
 }
 
 type decision int
@@ -74,7 +86,7 @@ func Admit(subject Subject, acceptances []Acceptance) Verdict {
 		case a.Policy == "":
 			return Deny(subject)
 		case a.Waiver != "":
-		case a.Identity != "" && a.Evidence.Signs(subject.Digest):
+		case a.Identity != "" && a.proves(subject.Digest):
 			result.decision = verified
 		default:
 			return Deny(subject)

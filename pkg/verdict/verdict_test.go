@@ -32,6 +32,10 @@ func TestWithoutJustificationEveryConstructorDenies(t *testing.T) {
 	}
 	warning := verdict.Denial{Reason: verdict.SignatureMissing, Summary: "unsigned", Policy: []string{"acme wants a signature"}}
 	anonymous := verdict.Denial{Reason: verdict.SignatureMissing, Summary: "unsigned"}
+	attested := verdict.NewEvidence(subject.Digest, verdict.Attestation, verdict.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
+	attested.Predicate = "sbom"
+	elsewhere := subject
+	elsewhere.Digest = digestOf(t, "b")
 	for _, tc := range []struct {
 		name string
 		got  verdict.Verdict
@@ -57,6 +61,10 @@ func TestWithoutJustificationEveryConstructorDenies(t *testing.T) {
 		{"Warn although an enforcing policy's acceptance is bad", verdict.Warn(subject, []verdict.Denial{warning}, []verdict.Acceptance{{Policy: "acme"}})},
 		{"Warn although the evidence is for another digest", verdict.Warn(subject, []verdict.Denial{warning}, evidence(digestOf(t, "b"), verdict.ChartSignature))},
 		{"Cover without a policy", verdict.Cover(subject, "")},
+		{"Admit with an attestation where a signature was wanted", verdict.Admit(subject, []verdict.Acceptance{{Policy: "acme", Identity: "release", Evidence: attested}})},
+		{"Admit with a signature where an attestation was wanted", verdict.Admit(subject, []verdict.Acceptance{{Policy: "acme", Identity: "release", Predicate: "sbom", Evidence: signedBy(t, "release@acme.example")}})},
+		{"Admit with an attestation of another type", verdict.Admit(subject, []verdict.Acceptance{{Policy: "acme", Identity: "release", Predicate: "scan", Evidence: attested}})},
+		{"Admit with an attestation of another chart", verdict.Admit(elsewhere, []verdict.Acceptance{{Policy: "acme", Identity: "release", Predicate: "sbom", Evidence: attested}})},
 		{"Outside without a reason", verdict.Outside(subject, "")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -92,6 +100,8 @@ func TestWithJustificationTheConstructorsAdmit(t *testing.T) {
 	waiver := verdict.Acceptance{Policy: "legacy", Waiver: "moving; until 2027-01-31"}
 	warning := verdict.Denial{Reason: verdict.SignatureMissing, Policy: []string{"acme wants a signature"}}
 	missing := verdict.Denial{Reason: verdict.SourceNotFound}
+	attested := verdict.NewEvidence(subject.Digest, verdict.Attestation, verdict.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
+	attested.Predicate = "sbom"
 	type shown struct {
 		Text                     string
 		Warned, Waived, Deferred bool
@@ -112,6 +122,7 @@ func TestWithJustificationTheConstructorsAdmit(t *testing.T) {
 		{"nothing to warn of", verdict.Warn(subject, nil, []verdict.Acceptance{good}), shown{Text: "Verified", Acceptances: 1}},
 		{"a covered repository", verdict.Cover(subject, "acme"), shown{Text: "Covered", Acceptances: 1}},
 		{"outside", verdict.Outside(subject, "no chart"), shown{Text: "Outside"}},
+		{"an attestation, where one was wanted", verdict.Admit(subject, []verdict.Acceptance{{Policy: "acme", Identity: "release", Predicate: "sbom", Evidence: attested}}), shown{Text: "Verified", Acceptances: 1}},
 		{"deferred", verdict.Defer(subject, missing), shown{Text: "Deferred", Deferred: true, Reason: verdict.SourceNotFound}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

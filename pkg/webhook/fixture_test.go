@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -114,7 +115,7 @@ func (w *world) find(id source.ID) []source.Object {
 }
 
 // Resolve implements gate.Registry: every chart has the digest aaa… and the archive bbb….
-func (w *world) Resolve(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+func (w *world) Resolve(ctx context.Context, ref chart.Reference, _ chart.Access) (chart.Resolved, error) {
 	w.asked.Add(1)
 	if w.resolve != nil {
 		return w.resolve(ctx, ref)
@@ -129,7 +130,7 @@ func resolved(ref chart.Reference) chart.Resolved {
 }
 
 // Signatures implements gate.Registry.
-func (w *world) Signatures(_ context.Context, r chart.Resolved) iter.Seq2[chart.Material, error] {
+func (w *world) Signatures(_ context.Context, r chart.Resolved, _ chart.Search) iter.Seq2[chart.Material, error] {
 	return func(yield func(chart.Material, error) bool) {
 		if r.Location.Name() != "unsigned" {
 			yield(chart.Material{Format: chart.Bundle, Content: []byte(r.Location.Name())}, nil)
@@ -137,18 +138,23 @@ func (w *world) Signatures(_ context.Context, r chart.Resolved) iter.Seq2[chart.
 	}
 }
 
+// Archive implements gate.Registry.
+func (w *world) Archive(context.Context, chart.Resolved, chart.Access) ([]byte, error) {
+	return nil, errors.New("there are no archives")
+}
+
 // State implements gate.Verifier.
-func (w *world) State() string { return "root" }
+func (w *world) State(context.Context, verdict.Wanted) string { return "root" }
 
 // Verify implements gate.Verifier.
-func (w *world) Verify(_ context.Context, d chart.Digest, m chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+func (w *world) Verify(_ context.Context, d chart.Digest, m chart.Material, _ verdict.Wanted) ([]verdict.Evidence, error) {
 	who := "release@acme.example"
 	if string(m.Content) == "stranger" {
 		who = "mallory@evil.example"
 	}
 	e := verdict.NewEvidence(d, verdict.ChartSignature, verdict.Signer{Issuer: "https://issuer.example", Subject: who})
-	e.Logged = true
-	return e, nil
+	e.Logged, e.TrustRoot = true, verdict.DefaultTrustRoot
+	return []verdict.Evidence{e}, nil
 }
 
 // event is what a test compares of an Event.

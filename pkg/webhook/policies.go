@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +22,10 @@ import (
 type Policies struct {
 	// KnownIdentities returns the names of the TrustedIdentities that exist.
 	KnownIdentities func() []string
+	// KnownTrustRoots returns the names of the TrustRoots that exist.
+	KnownTrustRoots func() []string
+	// CheckTrustRoot returns what is wrong with a TrustRoot as it is written.
+	CheckTrustRoot func(v1alpha1.TrustRoot) error
 }
 
 // Handle checks one object.
@@ -30,7 +35,16 @@ func (p *Policies) Handle(_ context.Context, req admission.Request) admission.Re
 	field := "spec"
 	switch req.Kind.Kind {
 	case "TrustedIdentity":
-		err = check(req, policy.CheckIdentity)
+		err = check(req, func(obj v1alpha1.TrustedIdentity) error {
+			// "default" is built in.
+			if name := obj.Spec.TrustRoot; name != "" && name != verdict.DefaultTrustRoot && !slices.Contains(p.KnownTrustRoots(), name) {
+				warnings = append(warnings, fmt.Sprintf(
+					"until TrustRoot %s exists, signatures by the identity that need a trust root are denied", name))
+			}
+			return policy.CheckIdentity(obj)
+		})
+	case "TrustRoot":
+		err = check(req, p.CheckTrustRoot)
 	case "ChartPolicy":
 		err = check(req, func(obj v1alpha1.ChartPolicy) error {
 			if missing := policy.MissingIdentities(obj, p.KnownIdentities()); len(missing) > 0 {

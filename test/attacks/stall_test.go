@@ -153,7 +153,7 @@ func (s *stall) gate(t *testing.T) *gate.Gate {
 			return "chartgate", "hunter2", nil
 		},
 	})
-	return gate.New(s.set(t), client, must(signature.New(s.root))(t), time.Now)
+	return gate.New(s.set(t), client, signature.New(must(signature.Fixed(s.root))(t)), time.Now)
 }
 
 // use is a HelmRelease's use of a chart below the registry, "charts/app:1.0.0", or anywhere, "oci://…".

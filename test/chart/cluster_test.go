@@ -316,8 +316,9 @@ func (c *cluster) rights() {
 		{false, "create update patch delete", own, "", "configmaps", "chartgate-identities"},
 		{false, "get list watch", elsewhere, "", "configmaps secrets", "x"},
 		{true, "list watch", own, "", "secrets", ""},
+		{true, "get", own, "", "secrets", "x"}, // public keys of TrustedIdentities
 		{true, "get update patch", own, "", "secrets", "chartgate-certificate"},
-		{false, "get update patch", own, "", "secrets", "x"},
+		{false, "update patch", own, "", "secrets", "x"},
 		{false, "create delete", own, "", "secrets", "chartgate-certificate"},
 		{true, "get create update", own, "coordination.k8s.io", "leases", "chartgate"},
 		{true, "create patch", own, "", "events", "x"},

@@ -40,6 +40,7 @@ func TestObjects(t *testing.T) {
 	}
 	crds := []string{
 		"CustomResourceDefinition/chartpolicies.chartgate.dev", "CustomResourceDefinition/trustedidentities.chartgate.dev",
+		"CustomResourceDefinition/trustroots.chartgate.dev",
 	}
 	full := slices.Concat(common, crds, []string{
 		"ConfigMap/chartgate-identities", "ConfigMap/chartgate-trusted-root", "NetworkPolicy/chartgate",
@@ -178,7 +179,7 @@ func TestArguments(t *testing.T) {
 	arguments := func(certificates, options []string) []string {
 		return slices.Concat([]string{"serve", "--webhook-port=9443", "--cert-dir=/tmp/certs"}, certificates, []string{
 			"--metrics-bind-address=:8080", "--health-probe-bind-address=:8081", "--namespace=$(POD_NAMESPACE)",
-			"--policy-configmap=chartgate-identities", "--leader-elect",
+			"--policy-configmap=chartgate-identities", "--leader-elect", "--tuf-cache=/var/cache/chartgate",
 		}, options)
 	}
 	const argo = "system:serviceaccount:argocd:argocd-application-controller,system:serviceaccount:argocd:argocd-server"
@@ -260,10 +261,12 @@ func TestMounts(t *testing.T) {
 				i := slices.IndexFunc(spec.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name })
 				got[mount.MountPath] = spec.Volumes[i].VolumeSource
 			}
-			if got["/tmp"].EmptyDir == nil {
-				t.Error("/tmp is not an emptyDir")
+			for _, path := range []string{"/tmp", "/var/cache/chartgate"} {
+				if got[path].EmptyDir == nil {
+					t.Errorf("%s is not an emptyDir", path)
+				}
+				delete(got, path)
 			}
-			delete(got, "/tmp")
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("mounts (-want +got):\n%s", diff)
 			}
@@ -428,7 +431,8 @@ func TestRules(t *testing.T) {
 		}
 	}
 	forCertificates := func(rule rbacv1.PolicyRule) bool {
-		return slices.Contains(rule.Resources, "secrets") || slices.Contains(rule.Resources, "validatingwebhookconfigurations")
+		writesSecret := slices.Contains(rule.Resources, "secrets") && len(rule.ResourceNames) > 0
+		return writesSecret || slices.Contains(rule.Resources, "validatingwebhookconfigurations")
 	}
 	for name, values := range installations {
 		t.Run(name, func(t *testing.T) {

@@ -23,6 +23,7 @@ type Installation struct {
 	cluster     *Cluster
 	port        int      // of the webhook
 	args        []string // of the Deployment's container
+	env         []string // of it too, without what a kubelet would put in
 	trustedRoot string
 	certificate certificate // with Files only
 }
@@ -156,6 +157,11 @@ func (i *Installation) readDeployment(object *unstructured.Unstructured) error {
 	expand := strings.NewReplacer(variables(containers[0].Env)...)
 	for _, arg := range containers[0].Args {
 		i.args = append(i.args, expand.Replace(arg))
+	}
+	for _, variable := range containers[0].Env {
+		if variable.ValueFrom == nil && variable.Name != "HOME" && !strings.Contains(variable.Value, "$(") {
+			i.env = append(i.env, variable.Name+"="+variable.Value)
+		}
 	}
 	return nil
 }

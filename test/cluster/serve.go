@@ -78,7 +78,7 @@ func (i *Installation) Launch(ctx context.Context, args ...string) (*Process, er
 	all := append(append(append([]string{}, i.args...), own...), args...)
 	// Not CommandContext: a context that ends must not kill the process before its graceful end is tested.
 	p.cmd = exec.Command(binary, all...)
-	p.cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=" + os.Getenv("PATH")}
+	p.cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=" + os.Getenv("PATH")}, i.env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (i *Installation) pod(ctx context.Context, p *Process, dir string) ([]strin
 	}
 	p.probes, p.scrape = fmt.Sprintf("http://127.0.0.1:%d", probes), fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics)
 	args := []string{
-		"--kubeconfig=" + kubeconfig, "--cert-dir=" + p.CertDir,
+		"--kubeconfig=" + kubeconfig, "--cert-dir=" + p.CertDir, "--tuf-cache=" + filepath.Join(dir, "tuf"),
 		"--webhook-host=127.0.0.1", fmt.Sprintf("--webhook-port=%d", i.port),
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", probes),
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", metrics),

@@ -89,7 +89,7 @@ func (p Pull) wrongChart(uses []source.Use) string {
 	for _, u := range uses {
 		switch {
 		case u.Field != p.Field:
-		case u.Problem != nil && !u.Deferred:
+		case u.Problem != nil && !u.Defers(u.Problem):
 			return ""
 		case p.is(u.Reference):
 			return ""

@@ -29,7 +29,8 @@ func loaded(into **controller.Snapshot) func(*setting) {
 			list := w.local(listed)
 			in.ConfigMap = &list
 			w.serve(in)
-			*into = controller.NewSnapshot(w.api.reader(t), types.NamespacedName{Namespace: "chartgate-system", Name: "chartgate-identities"})
+			keys := controller.NewKeys(w.api.reader(t), "chartgate-system", nil, controller.RefreshKeys) // no policy here names one elsewhere
+			*into = controller.NewSnapshot(w.api.reader(t), types.NamespacedName{Namespace: "chartgate-system", Name: "chartgate-identities"}, keys)
 			return *into
 		}
 	}

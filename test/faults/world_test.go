@@ -65,7 +65,7 @@ func newWorld(t *testing.T, changes ...func(*setting)) *world {
 // handler is the webhook as "chartgate serve" wires it.
 func (w *world) handler(t *testing.T, s setting) http.Handler {
 	t.Helper()
-	verifier, err := signature.New(s.trustedRoot)
+	roots, err := signature.Fixed(s.trustedRoot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func (w *world) handler(t *testing.T, s setting) http.Handler {
 	}
 	s.options.PlainHTTP = append([]string{w.registry.Host(), nobody(t)}, s.others...)
 	client := registry.New(registry.Options{PlainHTTP: s.options.PlainHTTP})
-	decide := gate.New(s.policies(t, w), client, verifier, s.clock)
+	decide := gate.New(s.policies(t, w), client, signature.New(roots), s.clock)
 	extractor := source.NewExtractor(w.api.siblings(t), s.options)
 	charts := webhook.NewCharts(extractor, decide, 32, metrics, nil)
 	return w.counting(webhook.WithDeadline(&admission.Webhook{

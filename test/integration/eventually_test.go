@@ -11,7 +11,7 @@ import (
 // eventually tries until nothing is wrong. A minute is many times what a busy machine needs.
 func eventually(t *testing.T, wrong func() string) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		problem := wrong()
 		if problem == "" {
 			return

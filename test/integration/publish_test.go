@@ -34,10 +34,10 @@ func split(place string) (host, repository, tag string) {
 
 var pushed = regexp.MustCompile(`Digest: (sha256:[0-9a-f]{64})`)
 
-// publish pushes a chart with helm and signs it.
-func (s *shop) publish(ctx context.Context, i item) (digest string, err error) {
+// publish pushes a chart with helm and signs it. The files replace those of a minimal chart, or come on top.
+func (s *shop) publish(ctx context.Context, i item, files ...charts.File) (digest string, err error) {
 	host, repository, tag := split(i.place)
-	archive, err := charts.Archive(path.Base(repository), strings.ReplaceAll(tag, "_", "+"))
+	archive, err := charts.Archive(path.Base(repository), strings.ReplaceAll(tag, "_", "+"), files...)
 	if err != nil {
 		return "", err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/chartgate/chartgate/test/cluster"
 	"github.com/chartgate/chartgate/test/registry"
 	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/vault"
 )
 
 // downHost is down.example: no program gets so low a port by chance.
@@ -27,6 +28,7 @@ type shop struct {
 	registry  *registry.Registry // ghcr.io
 	fallback  *registry.Registry // quay.io
 	sigstore  *sigstore.Sigstore
+	vault     *vault.Vault
 	keys      map[string]keyPair // by owner
 	published map[string]string  // "ghcr.io/acme/charts/podinfo:6.7.1" → digest
 }
@@ -35,6 +37,7 @@ func openShop(ctx context.Context) (*shop, error) {
 	s := &shop{
 		registry: registry.New(registry.Options{}),
 		fallback: registry.New(registry.Options{NoReferrers: true}),
+		vault:    vault.New(vaultToken),
 		tools:    map[string]string{}, keys: map[string]keyPair{}, published: map[string]string{},
 	}
 	var err error
@@ -49,7 +52,7 @@ func openShop(ctx context.Context) (*shop, error) {
 	if s.sigstore, err = sigstore.New(time.Now); err != nil {
 		return s, err
 	}
-	for _, owner := range []string{"acme", "mallory"} {
+	for _, owner := range []string{"acme", "mallory", "old", "new"} {
 		if s.keys[owner], err = s.generateKey(ctx, owner); err != nil {
 			return s, err
 		}
@@ -61,6 +64,7 @@ func openShop(ctx context.Context) (*shop, error) {
 func (s *shop) Stop() error {
 	s.registry.Close()
 	s.fallback.Close()
+	s.vault.Close()
 	return os.RemoveAll(s.dir)
 }
 

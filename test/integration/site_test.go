@@ -32,6 +32,8 @@ func openSite(ctx context.Context, s *shop, crds []string, managed bool) (*site,
 	values := map[string]any{
 		"plainHTTP":   []string{s.registry.Host(), s.fallback.Host(), downHost},
 		"trustedRoot": map[string]any{"json": string(root)},
+		"env":         []any{map[string]any{"name": "VAULT_ADDR", "value": s.vault.URL()}, map[string]any{"name": "VAULT_TOKEN", "value": vaultToken}},
+		"extraArgs":   []string{"--key-refresh=1s"},
 	}
 	if w.install, err = w.Cluster.Install(ctx, values, managed); err != nil {
 		return w, err
@@ -50,6 +52,9 @@ func (w *site) Stop() error {
 		errs = append(errs, w.gate.Stop())
 		if strings.Contains(w.gate.Log(), "is forbidden") {
 			errs = append(errs, fmt.Errorf("the chart's RBAC does not allow what chartgate does:\n%s", w.gate.Log()))
+		}
+		if strings.Contains(w.gate.Log(), "canary") {
+			errs = append(errs, fmt.Errorf("the log holds a secret:\n%s", w.gate.Log()))
 		}
 	}
 	if w.Cluster != nil {

@@ -68,7 +68,7 @@ func serve(ctx context.Context) error {
 
 // handler wires the webhook as "chartgate serve" does, and writes the log as it does, to nowhere.
 func (c config) handler() (http.Handler, error) {
-	verifier, err := signature.New(c.TrustedRoot)
+	roots, err := signature.Fixed(c.TrustedRoot)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (c config) handler() (http.Handler, error) {
 	log := zap.New(zap.WriteTo(io.Discard), zap.JSONEncoder())
 	client := registry.New(registry.Options{PlainHTTP: []string{c.Registry}})
 	extractor := source.NewExtractor(nobody{}, source.Options{PlainHTTP: []string{c.Registry}})
-	charts := chartgate.NewCharts(extractor, gate.New(fixed{set}, client, verifier, time.Now), 32, metrics, nil)
+	charts := chartgate.NewCharts(extractor, gate.New(fixed{set}, client, signature.New(roots), time.Now), 32, metrics, nil)
 	mux := http.NewServeMux()
 	var waiting atomic.Int64
 	mux.Handle("/validate-charts", counting(&waiting, chartgate.WithDeadline(&admission.Webhook{

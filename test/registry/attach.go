@@ -12,12 +12,18 @@ import (
 const (
 	bundleMediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 	legacyMediaType = "application/vnd.dev.cosign.simplesigning.v1+json"
+	dsseMediaType   = "application/vnd.dsse.envelope.v1+json"
 	emptyMediaType  = "application/vnd.oci.empty.v1+json"
 )
 
 // AttachBundle makes a bundle, or any bytes in its place, a referrer of the subject, a manifest digest, as
 // cosign 3 does. Nil annotations tell the truth about the bundle's content; others may lie.
 func (r *Registry) AttachBundle(repo, subject string, bundle []byte, annotations map[string]string) (digest string, err error) {
+	return r.AttachBundleIn(repo, repo, subject, bundle, annotations)
+}
+
+// AttachBundleIn does the same in another repository, as cosign 3 does with COSIGN_REPOSITORY: the subject is not there.
+func (r *Registry) AttachBundleIn(place, repo, subject string, bundle []byte, annotations map[string]string) (digest string, err error) {
 	if annotations == nil {
 		annotations = bundleAnnotations(bundle)
 	}
@@ -28,16 +34,16 @@ func (r *Registry) AttachBundle(repo, subject string, bundle []byte, annotations
 	if m.Subject, err = r.describe(repo, subject); err != nil {
 		return "", err
 	}
-	if m.Config, err = r.pushDescriptor(repo, emptyMediaType, []byte("{}")); err != nil {
+	if m.Config, err = r.pushDescriptor(place, emptyMediaType, []byte("{}")); err != nil {
 		return "", err
 	}
 	m.Config.ArtifactType = bundleMediaType
-	layer, err := r.pushDescriptor(repo, bundleMediaType, bundle)
+	layer, err := r.pushDescriptor(place, bundleMediaType, bundle)
 	if err != nil {
 		return "", err
 	}
 	m.Layers = []v1.Descriptor{layer}
-	return r.pushImage(repo, "", m)
+	return r.pushImage(place, "", m)
 }
 
 func bundleAnnotations(bundle []byte) map[string]string {
@@ -72,18 +78,27 @@ func (r *Registry) describe(repo, digest string) (*v1.Descriptor, error) {
 	}, err
 }
 
-// AttachLegacy appends a signature to the tag sha256-<hex>.sig of the subject, a manifest digest, as cosign 2 does.
+// AttachLegacy appends a signature to the tag sha256-<hex>.sig of the subject, a manifest digest, as cosign 2 does. The
+// subject need not be in the repository.
 func (r *Registry) AttachLegacy(repo, subject string, payload []byte, annotations map[string]string) error {
+	return r.attachLayer(repo, fallbackTag(subject)+".sig", legacyMediaType, payload, annotations)
+}
+
+// AttachLegacyAttestation appends a DSSE envelope to the tag sha256-<hex>.att in the same way.
+func (r *Registry) AttachLegacyAttestation(repo, subject string, envelope []byte, annotations map[string]string) error {
+	return r.attachLayer(repo, fallbackTag(subject)+".att", dsseMediaType, envelope, annotations)
+}
+
+func (r *Registry) attachLayer(repo, tag, mediaType string, content []byte, annotations map[string]string) error {
 	r.attaching.Lock()
 	defer r.attaching.Unlock()
-	tag := fallbackTag(subject) + ".sig"
 	m := manifest{Manifest: v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1}}
 	if raw, err := r.Manifest(repo, tag); err == nil {
 		if err := json.Unmarshal(raw, &m); err != nil {
-			return fmt.Errorf("read signatures of %s: %w", subject, err)
+			return fmt.Errorf("read %s: %w", tag, err)
 		}
 	}
-	layer, err := r.pushDescriptor(repo, legacyMediaType, payload)
+	layer, err := r.pushDescriptor(repo, mediaType, content)
 	if err != nil {
 		return err
 	}

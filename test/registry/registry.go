@@ -5,6 +5,7 @@
 package registry
 
 import (
+	"crypto/tls"
 	"encoding/pem"
 	"io"
 	"log"
@@ -23,6 +24,8 @@ type Options struct {
 	NoReferrers bool
 	// TLS serves HTTPS, with the certificate of CA.
 	TLS bool
+	// Clients, with TLS, is the CA that clients need a certificate of; nil lets all in.
+	Clients *Authority
 	// Auth is how clients log in, with Username and Password.
 	Auth               Auth
 	Username, Password string
@@ -53,6 +56,9 @@ func New(options Options) *Registry {
 	}
 	r.server = httptest.NewUnstartedServer(http.HandlerFunc(r.serve))
 	r.server.Config.ErrorLog = log.New(io.Discard, "", 0) // faults abort connections on purpose
+	if options.Clients != nil {
+		r.server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: options.Clients.pool()}
+	}
 	if options.TLS {
 		r.server.StartTLS()
 	} else {

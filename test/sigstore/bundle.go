@@ -23,6 +23,7 @@ func (s *Sigstore) Bundle(by Signer, subject, predicateType string, predicate an
 	if err != nil {
 		return nil, err
 	}
+	payload = o.rewrite(payload)
 	sig, err := s.sign(by, payload, o)
 	if err != nil {
 		return nil, err

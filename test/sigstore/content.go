@@ -22,6 +22,8 @@ type content interface {
 	record(signature, verifier []byte) (record, error)
 	// other is a different content of the same kind.
 	other() content
+	// stamped is what a timestamp authority is shown.
+	stamped(signature []byte) ([]byte, error)
 }
 
 // blob is bytes, of which only the digest matters.
@@ -29,6 +31,8 @@ type blob [sha256.Size]byte
 
 func (b blob) digest() [sha256.Size]byte { return b }
 func (b blob) other() content            { return blob(sha256.Sum256(b[:])) }
+
+func (b blob) stamped(signature []byte) ([]byte, error) { return signature, nil }
 
 func (b blob) record(signature, verifier []byte) (record, error) {
 	body, err := canonical(&hashedrekord.V001Entry{}, types.ArtifactProperties{
@@ -48,12 +52,25 @@ const statementType = "application/vnd.in-toto+json"
 func (s statement) digest() [sha256.Size]byte { return sha256.Sum256(dsse.PAE(statementType, s)) }
 func (s statement) other() content            { return statement(`{"_type":"https://in-toto.io/Statement/v1"}`) }
 
-func (s statement) record(signature, verifier []byte) (record, error) {
-	envelope, err := json.Marshal(dsse.Envelope{
+func (s statement) stamped(signature []byte) ([]byte, error) { return signature, nil }
+
+func (s statement) envelope(signature []byte) ([]byte, error) {
+	return json.Marshal(dsse.Envelope{
 		PayloadType: statementType,
 		Payload:     base64.StdEncoding.EncodeToString(s),
 		Signatures:  []dsse.Signature{{Sig: base64.StdEncoding.EncodeToString(signature)}},
 	})
+}
+
+// legacyStatement is a statement that cosign 2 attests: timestamps are of the whole envelope.
+type legacyStatement struct{ statement }
+
+func (s legacyStatement) other() content { return legacyStatement{s.statement.other().(statement)} }
+
+func (s legacyStatement) stamped(signature []byte) ([]byte, error) { return s.envelope(signature) }
+
+func (s statement) record(signature, verifier []byte) (record, error) {
+	envelope, err := s.envelope(signature)
 	if err != nil {
 		return record{}, err
 	}

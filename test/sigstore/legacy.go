@@ -29,13 +29,32 @@ func (s *Sigstore) Legacy(by Signer, repository, digest string, opts ...Option) 
 		return nil, nil, err
 	}
 	payload = o.tamper(payload)
-	annotations, err = sig.annotations(payload, o.issuer.fulcio)
+	annotations, err = sig.annotations(payload, base64.StdEncoding.EncodeToString(sig.signature), o.issuer.fulcio)
 	return payload, annotations, err
 }
 
+// LegacyAttestation is an attestation in cosign 2's form: the envelope around a signed statement about the subject, a
+// manifest digest "sha256:…", and the annotations of its layer. The predicate is as for Bundle.
+func (s *Sigstore) LegacyAttestation(by Signer, subject, predicateType string, predicate any, opts ...Option) (envelope []byte, annotations map[string]string, err error) {
+	o := s.options(opts)
+	payload, err := newStatement(subject, predicateType, predicate)
+	if err != nil {
+		return nil, nil, err
+	}
+	payload = o.rewrite(payload)
+	sig, err := s.sign(by, legacyStatement{payload}, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if envelope, err = statement(o.tamper(payload)).envelope(sig.signature); err != nil {
+		return nil, nil, err
+	}
+	annotations, err = sig.annotations(envelope, "", o.issuer.fulcio, static.WithAnnotations(map[string]string{"predicateType": predicateType}))
+	return envelope, annotations, err
+}
+
 // annotations are written by cosign's own code.
-func (s *signed) annotations(payload []byte, issuer *authority) (map[string]string, error) {
-	var opts []static.Option
+func (s *signed) annotations(payload []byte, signature string, issuer *authority, opts ...static.Option) (map[string]string, error) {
 	if s.certificate != nil {
 		opts = append(opts, static.WithCertChain(certificatePEM(s.certificate), certificatePEM(issuer.intermediate, issuer.root)))
 	}
@@ -53,7 +72,7 @@ func (s *signed) annotations(payload []byte, issuer *authority) (map[string]stri
 	if s.timestamp != nil {
 		opts = append(opts, static.WithRFC3161Timestamp(&bundle.RFC3161Timestamp{SignedRFC3161Timestamp: s.timestamp}))
 	}
-	layer, err := static.NewSignature(payload, base64.StdEncoding.EncodeToString(s.signature), opts...)
+	layer, err := static.NewSignature(payload, signature, opts...)
 	if err != nil {
 		return nil, err
 	}

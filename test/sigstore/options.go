@@ -9,20 +9,26 @@ type Option func(*options)
 type options struct {
 	issuedAt, signedAt                        time.Time
 	noSCT, noLog, noTimestamp, unrelatedEntry bool
-	issuer                                    *Sigstore
-	tamper                                    func([]byte) []byte
+	issuer, stamper                           *Sigstore
+	stampedAt                                 time.Time // zero: signedAt
+	rewrite, tamper                           func([]byte) []byte
 }
 
 func (s *Sigstore) options(opts []Option) *options {
 	now := s.clock()
-	o := &options{issuedAt: now, signedAt: now, issuer: s, tamper: func(b []byte) []byte { return b }}
+	o := &options{issuedAt: now, signedAt: now, issuer: s, stamper: s, rewrite: unchanged, tamper: unchanged}
 	for _, opt := range opts {
 		opt(o)
 	}
 	o.issuedAt = o.issuedAt.UTC().Truncate(time.Second)
 	o.signedAt = o.signedAt.UTC().Truncate(time.Second)
+	if o.stampedAt.IsZero() {
+		o.stampedAt = o.signedAt
+	}
 	return o
 }
+
+func unchanged(b []byte) []byte { return b }
 
 // At moves everything to another time: a good signature of that day.
 func At(t time.Time) Option { return func(o *options) { o.issuedAt, o.signedAt = t, t } }
@@ -48,8 +54,18 @@ func WithoutLog() Option { return func(o *options) { o.noLog = true } }
 // WithoutTimestamp does not ask the timestamp authority.
 func WithoutTimestamp() Option { return func(o *options) { o.noTimestamp = true } }
 
+// TimestampBy takes the timestamp, of that time, from the authority of another Sigstore, or of the same one.
+func TimestampBy(other *Sigstore, at time.Time) Option {
+	return func(o *options) { o.stamper, o.stampedAt = other, at }
+}
+
 // UnrelatedLogEntry presents a genuine log entry of another signature, by the same key over other content.
 func UnrelatedLogEntry() Option { return func(o *options) { o.unrelatedEntry = true } }
+
+// Rewritten changes the statement before it is signed: a signer who writes odd ones.
+func Rewritten(change func(statement []byte) []byte) Option {
+	return func(o *options) { o.rewrite = change }
+}
 
 // Tampered changes what was signed after it was signed and logged: the statement of a bundle, the payload of a
 // legacy signature, the digest of a message signature.

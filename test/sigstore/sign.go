@@ -31,7 +31,11 @@ func (s *Sigstore) sign(by Signer, what content, o *options) (*signed, error) {
 		}
 	}
 	if !o.noTimestamp {
-		if out.timestamp, err = s.tsa.stamp(out.signature, o.signedAt); err != nil {
+		stamped, err := what.stamped(out.signature)
+		if err != nil {
+			return nil, err
+		}
+		if out.timestamp, err = o.stamper.tsa.stamp(stamped, o.stampedAt); err != nil {
 			return nil, fmt.Errorf("timestamp signature: %w", err)
 		}
 	}

@@ -33,6 +33,8 @@ type ChartPolicy struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.require) != has(self.allowUnverified)",message="exactly one of require and allowUnverified must be set"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowUnverified) || !has(self.pinning)",message="pinning has no meaning with allowUnverified"
+// +kubebuilder:validation:XValidation:rule="!has(self.allowUnverified) || !has(self.signatureRepository)",message="signatureRepository has no meaning with allowUnverified"
+// +kubebuilder:validation:XValidation:rule="!has(self.allowUnverified) || !has(self.dependencies) || self.dependencies == 'Ignore'",message="dependencies cannot be checked with allowUnverified"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowUnverified) || !has(self.mode) || self.mode != 'Warn'",message="with mode Warn, allowUnverified would never end"
 type ChartPolicySpec struct {
 	// Match says which charts the policy is about.
@@ -52,6 +54,19 @@ type ChartPolicySpec struct {
 	// (anything, resolved when it is admitted).
 	// +optional
 	Pinning Pinning `json:"pinning,omitempty"`
+	// SignatureRepository is where the charts' signatures and attestations are, if not
+	// beside the charts: a repository as in cosign's COSIGN_REPOSITORY, written
+	// oci://registry.acme.example/signatures.
+	// +kubebuilder:validation:Pattern=`^oci://.+/.+$`
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	SignatureRepository string `json:"signatureRepository,omitempty"`
+	// Dependencies says what sub-charts must be: Ignore, or Vendored to deny a chart
+	// that declares a dependency which its archive does not contain. Argo CD fetches
+	// such a dependency when it renders the chart, and nobody verifies it.
+	// +kubebuilder:default=Ignore
+	// +optional
+	Dependencies Dependencies `json:"dependencies,omitempty"`
 	// Mode is Enforce, or Warn to admit what the policy does not accept with a
 	// warning, an Event, a log line and a metric.
 	// +kubebuilder:default=Enforce
@@ -79,15 +94,54 @@ type Match struct {
 	Exclude []string `json:"exclude,omitempty"`
 }
 
-// Requirement is one thing that a chart must carry.
+// Requirement is one thing that a chart must carry: a signature or, with
+// attestation, a signed statement about the chart.
 type Requirement struct {
-	// AnyOf are names of TrustedIdentities: the chart must be signed by one of them.
+	// AnyOf are names of TrustedIdentities: the signature or the attestation must be
+	// by one of them.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
 	// +required
 	AnyOf []string `json:"anyOf"`
+	// Attestation asks for an attestation in place of a signature. An attestation
+	// never counts as a signature: who wants both writes two requirements.
+	// +optional
+	Attestation *Attestation `json:"attestation,omitempty"`
+}
+
+// Attestation is a statement about a chart that somebody signed: its provenance, its
+// bill of materials, a scan.
+type Attestation struct {
+	// PredicateType is the statement's type, exactly: https://slsa.dev/provenance/v1,
+	// https://spdx.dev/Document, https://cyclonedx.org/bom,
+	// https://cosign.sigstore.dev/attestation/vuln/v1, or one of your own.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +required
+	PredicateType string `json:"predicateType"`
+	// Conditions must all hold of one and the same attestation. None: it is enough that
+	// there is one.
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Conditions []Condition `json:"conditions,omitempty"`
+}
+
+// Condition is one thing that must be true of a predicate.
+type Condition struct {
+	// CEL is an expression that must yield true. Its variables are predicate (the
+	// predicate, as JSON), predicateType, signer (issuer, subject, claims, key), digest
+	// (the chart's, sha256:…) and now, the time of the admission. What does not exist in
+	// the predicate is an error, and an error is not true: ask with has().
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	// +required
+	CEL string `json:"cel"`
+	// Message says, to who is denied, what is wrong when the expression is not true.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Message string `json:"message,omitempty"`
 }
 
 // AllowUnverified is the migration window: explicit, reasoned, and it ends.
@@ -113,6 +167,17 @@ const (
 	PinningDigest   Pinning = "Digest"
 	PinningVersion  Pinning = "Version"
 	PinningFloating Pinning = "Floating"
+)
+
+// Dependencies says what is asked of a chart's sub-charts.
+//
+// +kubebuilder:validation:Enum=Ignore;Vendored
+type Dependencies string
+
+// The values of Dependencies.
+const (
+	DependenciesIgnore   Dependencies = "Ignore"
+	DependenciesVendored Dependencies = "Vendored"
 )
 
 // Mode is what happens to a chart that a policy does not accept.

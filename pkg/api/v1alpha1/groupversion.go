@@ -24,6 +24,7 @@ func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion(),
 		&TrustedIdentity{}, &TrustedIdentityList{},
 		&ChartPolicy{}, &ChartPolicyList{},
+		&TrustRoot{}, &TrustRootList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion())
 	return nil
@@ -37,4 +38,10 @@ const ConditionReady = "Ready"
 const (
 	ReasonCompiled = "Compiled"
 	ReasonInvalid  = "Invalid"
+	// ReasonUnavailable: a TrustRoot that is well written, but cannot be used now.
+	ReasonUnavailable = "Unavailable"
+	// ReasonLoading: a TrustRoot that is being fetched for the first time.
+	ReasonLoading = "Loading"
+	// ReasonLoaded: a TrustRoot that is in use.
+	ReasonLoaded = "Loaded"
 )

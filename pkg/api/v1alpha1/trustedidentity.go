@@ -33,9 +33,36 @@ type TrustedIdentitySpec struct {
 	// into the signing certificate.
 	// +optional
 	Keyless *Keyless `json:"keyless,omitempty"`
-	// Key is a public key.
+	// Key is a public key, or several during a rotation.
 	// +optional
 	Key *Key `json:"key,omitempty"`
+	// TrustRoot is the name of the TrustRoot by which certificates, log entries and
+	// timestamps are proven. Without it, it is the TrustRoot "default" or, if there is
+	// none, what chartgate was installed with: the admin's trusted_root.json, or
+	// Sigstore's public-good instance.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	TrustRoot string `json:"trustRoot,omitempty"`
+	// Validity is the window in which signatures by this identity were made. The time
+	// must be proven by a transparency log or a timestamp authority of the trust root:
+	// a signature without a proven time is outside every window.
+	// +optional
+	Validity *Validity `json:"validity,omitempty"`
+}
+
+// Validity is a window of signing times. A key or person that is retired or was
+// compromised gets an end, and charts signed before it stay valid.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.notBefore) || has(self.notAfter)",message="at least one of notBefore and notAfter must be set"
+// +kubebuilder:validation:XValidation:rule="!has(self.notBefore) || !has(self.notAfter) || self.notBefore < self.notAfter",message="notBefore must be before notAfter"
+type Validity struct {
+	// NotBefore is the first moment at which a signature counts.
+	// +optional
+	NotBefore *metav1.Time `json:"notBefore,omitempty"`
+	// NotAfter is the last moment at which a signature counts.
+	// +optional
+	NotAfter *metav1.Time `json:"notAfter,omitempty"`
 }
 
 // Keyless describes a signing certificate. Everything given must hold.
@@ -86,20 +113,49 @@ const (
 	TransparencyLogNotRequired TransparencyLog = "NotRequired"
 )
 
-// Key is a public key.
+// Key says where a public key is: exactly one of pem, secretRef and kms.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.pem), has(self.secretRef), has(self.kms)].exists_one(x, x)",message="exactly one of pem, secretRef and kms must be set"
 type Key struct {
-	// PEM is the public key as one PEM block "PUBLIC KEY": ECDSA, Ed25519, or RSA of
-	// 2048 bits or more. cosign writes it to cosign.pub.
+	// PEM is the public key as a PEM block "PUBLIC KEY": ECDSA, Ed25519, or RSA of
+	// 2048 bits or more. cosign writes it to cosign.pub. During a rotation there may
+	// be several blocks, up to 8: a signature by any of them counts.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=16384
-	// +required
-	PEM string `json:"pem"`
+	// +optional
+	PEM string `json:"pem,omitempty"`
+	// SecretRef is a Secret, in the namespace that chartgate is installed in, that
+	// holds the PEM blocks.
+	// +optional
+	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
+	// KMS is the key in a key management service, as cosign spells it: awskms://…,
+	// gcpkms://…, azurekms://… or hashivault://…. chartgate reads the public key with
+	// its own workload identity and never signs.
+	// +kubebuilder:validation:Pattern=`^(awskms|gcpkms|azurekms|hashivault)://.+$`
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	KMS string `json:"kms,omitempty"`
 	// TransparencyLog says whether inclusion in a transparency log must be proven
 	// too. Without it nobody can tell when a signature was made, or notice a stolen
 	// key at work.
 	// +kubebuilder:default=Required
 	// +optional
 	TransparencyLog TransparencyLog `json:"transparencyLog,omitempty"`
+}
+
+// SecretKeyReference names an item of a Secret.
+type SecretKeyReference struct {
+	// Name is the Secret's name.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+	// Key is the item in the Secret.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:default=cosign.pub
+	// +optional
+	Key string `json:"key,omitempty"`
 }
 
 // TrustedIdentityList is a list of TrustedIdentities.

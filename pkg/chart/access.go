@@ -1,0 +1,43 @@
+package chart
+
+// Consumer is what pulls a chart in a cluster. The zero value pulls nothing: somebody
+// asks on a command line.
+type Consumer int
+
+const (
+	// Flux takes what it needs from the namespace of its source object.
+	Flux Consumer = iota + 1
+	// ArgoCD finds its repository Secrets by URL and project.
+	ArgoCD
+)
+
+// Access is how a consumer reaches the registry of a chart, by the names in its
+// objects. It holds no secret. The zero value is chartgate's own way.
+type Access struct {
+	Consumer Consumer
+	// Namespace is that of Flux's source object. Only Secrets in it count.
+	Namespace string
+	// Secret holds a user name and password, or a Docker configuration (secretRef).
+	Secret string
+	// ServiceAccount is the one whose imagePullSecrets count (serviceAccountName).
+	ServiceAccount string
+	// Certificates holds a CA, a client certificate, or both (certSecretRef).
+	Certificates string
+	// Proxy holds the address of a proxy, with a login or without (proxySecretRef).
+	Proxy string
+	// Provider is the cloud whose identity logs in: "aws", "azure" or "gcp". "" and
+	// "generic" are none.
+	Provider string
+	// URL is Argo CD's repoURL as it is written, Project the Application's project.
+	URL, Project string
+}
+
+// Search says where the signature material of a chart is, and which of it counts.
+type Search struct {
+	Access Access
+	// Places are the repositories to look in; the zero Location is the chart's own. No
+	// places at all are the chart's own too.
+	Places []Location
+	// Predicates are the types of the attestations that are wanted beside signatures.
+	Predicates []string
+}

@@ -1,0 +1,174 @@
+package gate_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+const scan = "https://cosign.sigstore.dev/attestation/vuln/v1"
+
+// scanned is a policy that wants a scan of the last week.
+func scanned(p *v1alpha1.ChartPolicy) {
+	p.Spec.Require[0].Attestation = &v1alpha1.Attestation{
+		PredicateType: scan,
+		Conditions:    []v1alpha1.Condition{{CEL: `now - timestamp(predicate.at) < duration("168h")`, Message: "the scan is old"}},
+	}
+}
+
+// attesting makes of the steps some whose charts carry an attestation with the content.
+func attesting(s *steps, content string, verified *int) {
+	s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+		*verified++
+		e := signedBy(d, subject)
+		e.Statement, e.Predicate, e.Content = verdict.Attestation, scan, []byte(content)
+		return e, nil
+	}
+}
+
+// What is remembered of a chart is judged anew each time: a scan grows old.
+func TestMemoryJudgesAttestationsAnew(t *testing.T) {
+	verified, now := 0, today
+	s := fine(t)
+	s.now = func() time.Time { return now }
+	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, scanned)) }
+	attesting(&s, `{"at": "`+today.Add(-6*24*time.Hour-23*time.Hour-30*time.Minute).Format(time.RFC3339)+`"}`, &verified)
+	g := gateOver(&s)
+	for range 2 {
+		if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+			t.Fatal(v.Message())
+		}
+	}
+	if verified != 1 {
+		t.Errorf("verified %d times", verified)
+	}
+	now = now.Add(45 * time.Minute)
+	if v := g.Decide(t.Context(), use(t, podinfo)); v.Admits() || v.Reason() != verdict.AttestationRejected {
+		t.Error(v.Message())
+	}
+}
+
+// A window that closes closes for charts that are remembered, too.
+func TestMemoryDoesNotOutliveAValidity(t *testing.T) {
+	s := fine(t)
+	s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+		e := signedBy(d, subject)
+		e.SignedAt = today
+		return e, nil
+	}
+	until := func(end time.Time) func() *policy.Set {
+		in := requiring("acme", subject)
+		in.Identities[0].Spec.Validity = &v1alpha1.Validity{NotAfter: &metav1.Time{Time: end}}
+		return func() *policy.Set { return compile(t, in) }
+	}
+	g := gateOver(&s)
+	s.current = until(today.Add(time.Hour))
+	if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+		t.Fatal(v.Message())
+	}
+	s.current = until(today.Add(-time.Hour))
+	if v := g.Decide(t.Context(), use(t, podinfo)); v.Admits() || v.Reason() != verdict.IdentityNotAllowed {
+		t.Error(v.Message())
+	}
+	s.current = until(today.Add(time.Hour))
+	if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+		t.Error(v.Message())
+	}
+}
+
+// Nothing is remembered while a trust root cannot be used, nor what was found while it
+// changed.
+func TestMemoryNeedsItsTrustRoots(t *testing.T) {
+	for _, tc := range []struct {
+		sentence string
+		states   []string // as they are asked for, the last one for ever
+		verified int      // of two admissions
+	}{
+		{"a root that stays", []string{"one"}, 1},
+		{"no root", []string{""}, 2},
+		{"a root that goes away while it is used", []string{"one", ""}, 2},
+		{"a root that changes while it is used", []string{"one", "two", "one"}, 2},
+		{"a root that comes back", []string{"", "one"}, 2},
+	} {
+		t.Run(tc.sentence, func(t *testing.T) {
+			verified, states := 0, tc.states
+			s := fine(t)
+			s.state = func() string {
+				state := states[0]
+				if len(states) > 1 {
+					states = states[1:]
+				}
+				return state
+			}
+			s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+				verified++
+				return signedBy(d, subject), nil
+			}
+			g := s.gate()
+			for range 2 {
+				if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+					t.Fatal(v.Message())
+				}
+			}
+			if verified != tc.verified {
+				t.Errorf("verified %d times, want %d", verified, tc.verified)
+			}
+		})
+	}
+}
+
+// The predicates in memory are bounded: charts with large ones push others out, and
+// one that is larger than all of it is never kept.
+func TestMemoryOfPredicatesIsBounded(t *testing.T) {
+	padding := func(mebibytes int) string {
+		return `{"at": "` + today.Format(time.RFC3339) + `", "padding": "` + strings.Repeat("x", mebibytes<<20) + `"}`
+	}
+	verified := 0
+	s := fine(t)
+	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, scanned)) }
+	g := gateOver(&s)
+	ask := func(name string, mebibytes, want int) {
+		t.Helper()
+		attesting(&s, padding(mebibytes), &verified)
+		verified = 0
+		if v := g.Decide(t.Context(), use(t, "oci://ghcr.io/acme/"+name+":1.0.0")); !v.Admits() {
+			t.Fatal(v.Message())
+		}
+		if verified != want {
+			t.Errorf("%s: verified %d times, want %d", name, verified, want)
+		}
+	}
+	ask("first", 30, 1)
+	ask("first", 30, 0)
+	ask("second", 30, 1)
+	ask("first", 30, 0)
+	ask("third", 30, 1) // there is room for two
+	ask("first", 30, 0)
+	ask("second", 30, 1)
+	ask("giant", 65, 1)
+	ask("giant", 65, 1)
+	ask("second", 30, 0)
+}
+
+// Who attested what is told, also where it is nobody whom the policy names.
+func TestAStrangersAttestationIsNamed(t *testing.T) {
+	s := fine(t)
+	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, scanned)) }
+	s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+		e := signedBy(d, "mallory@evil.example")
+		e.Statement, e.Predicate, e.Content = verdict.Attestation, scan, []byte(`{"at": "2099-01-01T00:00:00Z"}`)
+		return e, nil
+	}
+	v := s.gate().Decide(t.Context(), use(t, podinfo))
+	if v.Admits() || v.Reason() != verdict.AttestationMissing || !strings.Contains(v.Message(), "attested: "+scan+" by subject mallory@evil.example") {
+		t.Error(v.Message())
+	}
+}

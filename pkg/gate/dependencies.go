@@ -1,0 +1,48 @@
+package gate
+
+import (
+	"context"
+	"errors"
+
+	"github.com/chartgate/chartgate/pkg/archive"
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+// dependencies is what is known of the sub-charts that a chart declares. The zero value
+// knows nothing, which is not good enough for a policy that asks.
+type dependencies struct {
+	vendored bool     // the archive contains all of them
+	missing  []string // those that it does not contain
+	err      error    // why nothing is known
+}
+
+// maxArchives bounds the archives that are held at the same time: each may take 16 MiB,
+// and 64 MiB unpacked (pkg/archive). More wait.
+const maxArchives = 2
+
+// dependencies reads the archive of a chart whose signatures hold: it is what was
+// signed, by the digest of its layer.
+func (g *Gate) dependencies(ctx context.Context, resolved chart.Resolved, access chart.Access) dependencies {
+	if err := g.archives.Acquire(ctx, 1); err != nil {
+		return dependencies{err: timeout(err)}
+	}
+	defer g.archives.Release(1)
+	content, err := g.registry.Archive(ctx, resolved, access)
+	if err != nil {
+		return dependencies{err: err}
+	}
+	missing, err := archive.MissingDependencies(content)
+	return dependencies{vendored: err == nil && len(missing) == 0, missing: missing, err: err}
+}
+
+func (d dependencies) denial(subject verdict.Subject) verdict.Denial {
+	switch {
+	case d.err != nil:
+		return verdict.FromError(d.err)
+	case len(d.missing) > 0:
+		return verdict.DependenciesMissing(subject, d.missing)
+	default:
+		return verdict.FromError(errors.New("nobody looked at the chart's dependencies"))
+	}
+}

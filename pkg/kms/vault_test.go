@@ -1,0 +1,180 @@
+package kms_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/kms"
+	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/test/vault"
+)
+
+// token must never be seen in an error.
+const token = "hvs.canary-5f1d"
+
+func startVault(t *testing.T) *vault.Vault {
+	t.Helper()
+	v := vault.New(token)
+	t.Cleanup(v.Close)
+	t.Setenv("VAULT_ADDR", v.URL())
+	t.Setenv("VAULT_TOKEN", token)
+	t.Setenv("VAULT_MAX_RETRIES", "0")
+	t.Setenv("HOME", t.TempDir())
+	return v
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// outcome is what a test compares of a read.
+type outcome struct {
+	Keys   int
+	Kind   chart.Kind
+	Detail string
+}
+
+func read(t *testing.T, ctx context.Context, uri string) (outcome, []verdict.PublicKey) {
+	t.Helper()
+	text, err := kms.NewReader().PublicKeys(ctx, uri)
+	if err != nil {
+		problem, ok := err.(*chart.Problem)
+		if !ok || text != "" {
+			t.Fatalf("%q and the error %T %v", text, err, err)
+		}
+		if strings.Contains(err.Error(), "canary") {
+			t.Errorf("the error holds a secret: %v", err)
+		}
+		return outcome{Kind: problem.Kind, Detail: problem.Detail}, nil
+	}
+	keys, err := verdict.ParsePublicKeys(text)
+	must(t, err)
+	return outcome{Keys: len(keys)}, keys
+}
+
+func TestVault(t *testing.T) {
+	const noKey = "the KMS has no such key, or the key is disabled"
+	for _, c := range []struct {
+		sentence string
+		given    func(*testing.T, *vault.Vault)
+		uri      string
+		want     outcome
+	}{
+		{"an ECDSA key", nil, "hashivault://ecdsa-p256", outcome{Keys: 1}},
+		{"an ECDSA key on a larger curve", nil, "hashivault://ecdsa-p384", outcome{Keys: 1}},
+		{"an Ed25519 key", nil, "hashivault://ed25519", outcome{Keys: 1}},
+		{"an RSA key", nil, "hashivault://rsa-2048", outcome{Keys: 1}},
+		{"all versions of a rotated key", func(t *testing.T, v *vault.Vault) { must(t, v.Rotate("ed25519")) }, "hashivault://ed25519", outcome{Keys: 2}},
+		{"the versions that may still verify", func(t *testing.T, v *vault.Vault) {
+			for range 3 {
+				must(t, v.Rotate("ed25519"))
+			}
+			v.Minimum("ed25519", 3)
+		}, "hashivault://ed25519", outcome{Keys: 2}},
+		{"the newest of many versions", func(t *testing.T, v *vault.Vault) {
+			for range 20 {
+				must(t, v.Rotate("ed25519"))
+			}
+		}, "hashivault://ed25519", outcome{Keys: 8}},
+		{"a key that encrypts", nil, "hashivault://aes256-gcm96", outcome{Kind: chart.KindUnsupported, Detail: "the key in Vault has no public half"}},
+		{"no such key", nil, "hashivault://absent", outcome{Kind: chart.KindNotFound, Detail: noKey}},
+		{"a key that was deleted", func(_ *testing.T, v *vault.Vault) { v.Delete("ed25519") }, "hashivault://ed25519", outcome{Kind: chart.KindNotFound, Detail: noKey}},
+		{"a token that may not", func(t *testing.T, _ *vault.Vault) { t.Setenv("VAULT_TOKEN", "hvs.canary-other") }, "hashivault://ed25519",
+			outcome{Kind: chart.KindUnauthorized, Detail: "the KMS does not let chartgate read the key"}},
+		{"a Vault that is down", func(_ *testing.T, v *vault.Vault) { v.Down(true) }, "hashivault://ed25519",
+			outcome{Kind: chart.KindUnavailable, Detail: "the KMS gave no usable answer"}},
+		{"no address", func(t *testing.T, _ *vault.Vault) { t.Setenv("VAULT_ADDR", "") }, "hashivault://ed25519",
+			outcome{Kind: chart.KindUnavailable, Detail: "VAULT_ADDR is not set in chartgate's environment"}},
+		{"no token", func(t *testing.T, _ *vault.Vault) { t.Setenv("VAULT_TOKEN", "") }, "hashivault://ed25519",
+			outcome{Kind: chart.KindUnauthorized, Detail: "chartgate has no Vault token: neither VAULT_TOKEN nor the file .vault-token in its home directory"}},
+		{"a token in a file", func(t *testing.T, _ *vault.Vault) {
+			t.Setenv("VAULT_TOKEN", "")
+			must(t, os.WriteFile(filepath.Join(os.Getenv("HOME"), ".vault-token"), []byte(token+"\n"), 0o600))
+		}, "hashivault://ed25519", outcome{Keys: 1}},
+		{"another place of the engine", func(t *testing.T, _ *vault.Vault) { t.Setenv("TRANSIT_SECRET_ENGINE_PATH", "signing") }, "hashivault://ed25519",
+			outcome{Kind: chart.KindNotFound, Detail: noKey}},
+		// The token would go where the policy says.
+		{"a path out of the engine", nil, "hashivault://../../sys/seal", outcome{Kind: chart.KindInvalid, Detail: "the URI is not of the form hashivault://KEY"}},
+		{"a host", nil, "hashivault://evil.example/key", outcome{Kind: chart.KindInvalid, Detail: "the URI is not of the form hashivault://KEY"}},
+		{"a query", nil, "hashivault://ed25519?version=1", outcome{Kind: chart.KindInvalid, Detail: "the URI is not of the form hashivault://KEY"}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			v := startVault(t)
+			for _, kind := range []string{"ecdsa-p256", "ecdsa-p384", "ed25519", "rsa-2048", "aes256-gcm96"} {
+				must(t, v.Create(kind, kind))
+			}
+			if c.given != nil {
+				c.given(t, v)
+			}
+			got, _ := read(t, t.Context(), c.uri)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestNewestVersionsOfVault: eight keys are as many as an identity may have.
+func TestNewestVersionsOfVault(t *testing.T) {
+	v := startVault(t)
+	must(t, v.Create("release", "ed25519"))
+	var last []verdict.PublicKey
+	for range 10 {
+		_, last = read(t, t.Context(), "hashivault://release")
+		must(t, v.Rotate("release"))
+	}
+	_, keys := read(t, t.Context(), "hashivault://release")
+	fingerprints := func(keys []verdict.PublicKey) (all []string) {
+		for _, key := range keys {
+			all = append(all, key.Fingerprint())
+		}
+		return all
+	}
+	if diff := cmp.Diff(fingerprints(last)[:7], fingerprints(keys)[1:]); diff != "" {
+		t.Errorf("not the newest key and the seven before it: %s", diff)
+	}
+}
+
+// TestTimeout: a Vault that takes requests and does not answer.
+func TestTimeout(t *testing.T) {
+	v := startVault(t)
+	v.Hang(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan outcome)
+	go func() {
+		got, _ := read(t, ctx, "hashivault://release")
+		done <- got
+	}()
+	cancel()
+	want := outcome{Kind: chart.KindTimeout, Detail: "the KMS did not answer within 10s"}
+	if diff := cmp.Diff(want, <-done); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSchemes(t *testing.T) {
+	for _, c := range []struct{ uri, detail string }{
+		{"", "the URI begins with none of awskms://, azurekms://, gcpkms:// and hashivault://"},
+		{"k8s://apps/release", "the URI begins with none of awskms://, azurekms://, gcpkms:// and hashivault://"},
+		{"file:///etc/passwd", "the URI begins with none of awskms://, azurekms://, gcpkms:// and hashivault://"},
+		{"awskms://x", "the URI is not of the form awskms://[ENDPOINT]/ID, with a key's ID or ARN, or alias/NAME or its ARN"},
+		{"azurekms://x", "the URI is not of the form azurekms://VAULT_HOST/KEY or azurekms://VAULT_HOST/KEY/VERSION"},
+		{"gcpkms://x", "the URI is not of the form gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY, with /cryptoKeyVersions/VERSION or without"},
+	} {
+		t.Run(fmt.Sprintf("%q", c.uri), func(t *testing.T) {
+			if got, _ := read(t, t.Context(), c.uri); got.Detail != c.detail {
+				t.Error(got)
+			}
+		})
+	}
+}

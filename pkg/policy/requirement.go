@@ -1,0 +1,88 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+// requirement is one thing that a chart must carry: a signature or, with attestation,
+// an attestation, by any of the identities. Its zero value is satisfied by nothing.
+type requirement struct {
+	anyOf       []identity
+	attestation *attestation
+}
+
+// subject is what a requirement is asked about.
+type subject struct {
+	digest chart.Digest
+	now    time.Time
+}
+
+func compileRequirement(spec v1alpha1.Requirement, identities map[string]compiledIdentity) (requirement, error) {
+	anyOf, err := compileAnyOf(spec.AnyOf, identities)
+	if err != nil {
+		return requirement{}, err
+	}
+	r := requirement{anyOf: anyOf}
+	if spec.Attestation != nil {
+		r.attestation, err = compileAttestation(*spec.Attestation)
+	}
+	return r, err
+}
+
+// satisfiedBy returns the evidence that satisfies r and the identity that made it, or
+// nil and what came near.
+func (r requirement) satisfiedBy(about subject, evidence []verdict.Evidence) (by identity, proof *verdict.Evidence, near []string) {
+	for _, e := range evidence {
+		for _, id := range r.anyOf {
+			if !r.isAbout(about.digest, e) || !id.is(e) {
+				continue
+			}
+			why := id.outside(e)
+			if why == "" && r.attestation != nil {
+				why = r.attestation.rejects(about, e)
+			}
+			switch {
+			case why == "":
+				return id, &e, nil
+			case !slices.Contains(near, why):
+				near = append(near, why)
+			}
+		}
+	}
+	return identity{}, nil, near
+}
+
+func (r requirement) isAbout(digest chart.Digest, e verdict.Evidence) bool {
+	if r.attestation != nil {
+		return e.Attests(digest, r.attestation.predicateType)
+	}
+	return e.Signs(digest)
+}
+
+// predicateType is that of the attestation, "" if r wants a signature.
+func (r requirement) predicateType() string {
+	if r.attestation == nil {
+		return ""
+	}
+	return r.attestation.predicateType
+}
+
+// String says what r asks for.
+func (r requirement) String() string {
+	var names []string
+	for _, id := range r.anyOf {
+		names = append(names, id.String())
+	}
+	what := "a signature"
+	if r.attestation != nil {
+		what = fmt.Sprintf("an attestation %s", r.attestation.predicateType)
+	}
+	return what + " by " + strings.Join(names, " or ")
+}

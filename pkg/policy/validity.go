@@ -1,0 +1,52 @@
+package policy
+
+import (
+	"errors"
+	"time"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+)
+
+// validity is a window of signing times. Its zero value holds every time, and no time
+// at all too.
+type validity struct{ notBefore, notAfter time.Time }
+
+func compileValidity(spec *v1alpha1.Validity) (validity, error) {
+	if spec == nil {
+		return validity{}, nil
+	}
+	var v validity
+	if spec.NotBefore != nil {
+		v.notBefore = spec.NotBefore.UTC()
+	}
+	if spec.NotAfter != nil {
+		v.notAfter = spec.NotAfter.UTC()
+	}
+	switch {
+	case v.isZero():
+		return validity{}, errors.New("validity: at least one of notBefore and notAfter must be set")
+	case !v.notBefore.IsZero() && !v.notAfter.IsZero() && !v.notBefore.Before(v.notAfter):
+		return validity{}, errors.New("validity: notBefore must be before notAfter")
+	}
+	return v, nil
+}
+
+func (v validity) isZero() bool { return v == validity{} }
+
+// outside says why a signing time is not in the window, "" if it is. A time that
+// nobody vouches for is zero: the signature may be as old as its key, or as new as the
+// theft of it.
+func (v validity) outside(at time.Time) string {
+	switch {
+	case v.isZero():
+		return ""
+	case at.IsZero():
+		return "signed it at a time that no log or timestamp proves, while validity is limited"
+	case !v.notBefore.IsZero() && at.Before(v.notBefore):
+		return "signed it at " + at.Format(time.RFC3339) + ", before validity.notBefore " + v.notBefore.Format(time.RFC3339)
+	case !v.notAfter.IsZero() && at.After(v.notAfter):
+		return "signed it at " + at.Format(time.RFC3339) + ", after validity.notAfter " + v.notAfter.Format(time.RFC3339)
+	default:
+		return ""
+	}
+}

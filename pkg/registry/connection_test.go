@@ -1,0 +1,491 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/registry"
+	fixture "github.com/chartgate/chartgate/test/registry"
+)
+
+// someone is a consumer with credentials of its own.
+var someone = chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "regcred"}
+
+// always connects everybody in the same way.
+func always(c registry.Connection) func(context.Context, chart.Access, string) (registry.Connection, error) {
+	return func(context.Context, chart.Access, string) (registry.Connection, error) { return c, nil }
+}
+
+func login(username, password string) func(context.Context) (string, string, error) {
+	return func(context.Context) (string, string, error) { return username, password, nil }
+}
+
+// TestConsumersLogin: the credentials of whoever pulls count, in place of chartgate's
+// own, and what goes wrong names them.
+func TestConsumersLogin(t *testing.T) {
+	t.Parallel()
+	const public = "; if it should be public, check the name: registries also answer so where nothing exists"
+	missing := &chart.Problem{Kind: chart.KindUnauthorized, Detail: "Secret apps/regcred does not exist", Next: "create it"}
+	refused := func(answered string) *outcome {
+		return &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo with the credentials of Secret apps/regcred: " + answered,
+			"let Secret apps/regcred hold credentials that may pull acme/charts/podinfo from HOST" + public}
+	}
+	for name, tc := range map[string]struct {
+		auth       fixture.Auth
+		own        string // chartgate's own password, "" for none
+		connection registry.Connection
+		want       *outcome
+	}{
+		"basic":                           {auth: fixture.Basic, connection: registry.Connection{ID: "1", Login: login("user", "hunter2")}},
+		"bearer":                          {auth: fixture.Bearer, connection: registry.Connection{ID: "1", Login: login("user", "hunter2")}},
+		"nobody asks":                     {auth: fixture.Open, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}},
+		"basic, wrong":                    {auth: fixture.Basic, own: "hunter2", connection: registry.Connection{ID: "1", Login: login("user", "hunter3"), Origin: "Secret apps/regcred"}, want: refused("the registry answered 401 Unauthorized")},
+		"bearer, wrong":                   {auth: fixture.Bearer, own: "hunter2", connection: registry.Connection{ID: "1", Login: login("user", "hunter3"), Origin: "Secret apps/regcred"}, want: refused("its token service answered 401 Unauthorized")},
+		"wrong, from nobody knows where":  {auth: fixture.Basic, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}, want: &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo with the credentials of the chart's source: the registry answered 401 Unauthorized", "let the chart's source hold credentials that may pull acme/charts/podinfo from HOST" + public}},
+		"none of the consumer's":          {auth: fixture.Basic, own: "hunter2"},
+		"none at all":                     {auth: fixture.Basic, want: &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it wants credentials and chartgate has none for it", nextCredentials}},
+		"lacking, and chartgate's own do": {auth: fixture.Basic, own: "hunter2", connection: registry.Connection{Lacking: missing}},
+		"lacking, and nobody asks":        {auth: fixture.Open, connection: registry.Connection{Lacking: missing}},
+		"lacking": {auth: fixture.Basic, connection: registry.Connection{Lacking: missing}, want: &outcome{chart.KindUnauthorized,
+			"HOST does not let chartgate read acme/charts/podinfo (it wants credentials and chartgate has none for it), and Secret apps/regcred does not exist", "create it"}},
+		"lacking, of another kind": {auth: fixture.Bearer, connection: registry.Connection{Lacking: &chart.Problem{Kind: chart.KindSourceNotFound, Detail: "no Secret", Next: "x"}}, want: &outcome{chart.KindSourceNotFound,
+			"HOST does not let chartgate read acme/charts/podinfo (its token service answered 401 Unauthorized), and no Secret", "x"}},
+		"the login fails": {auth: fixture.Basic, connection: registry.Connection{ID: "1", Origin: "Secret apps/regcred", Login: func(context.Context) (string, string, error) { return "", "", errors.New("hunter2") }},
+			want: refused("they could not be read")},
+		"the login has a problem": {auth: fixture.Bearer, connection: registry.Connection{ID: "1", Login: func(context.Context) (string, string, error) { return "", "", missing }}, want: &outcome{missing.Kind, missing.Detail, missing.Next}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, fixture.Options{Auth: tc.auth, Username: "user", Password: "hunter2"})
+			options := s.options(t, "user", tc.own)
+			if tc.own == "" {
+				options.Credentials = nil
+			}
+			options.Connect = always(tc.connection)
+			c := registry.New(options)
+			resolved, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)
+			if tc.want != nil {
+				got := outcomeOf(t, err)
+				equal(t, outcome{tc.want.Kind, s.text(tc.want.Detail), s.text(tc.want.Next)}, got)
+				if strings.Contains(got.Detail+got.Next, "hunter") {
+					t.Error("the password is told")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Archive(t.Context(), resolved, someone); err != nil {
+				t.Error(err)
+			}
+			_, problems := collectFor(t.Context(), t, c, resolved, chart.Search{Access: someone})
+			equal(t, 0, len(problems))
+		})
+	}
+}
+
+// TestConnectFails: what keeps a consumer's credentials from chartgate is told before
+// any packet is sent.
+func TestConnectFails(t *testing.T) {
+	t.Parallel()
+	missing := &chart.Problem{Kind: chart.KindUnauthorized, Detail: "Secret apps/regcred does not exist", Next: "create it"}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	pair := fixture.NewAuthority().Client()
+	for name, tc := range map[string]struct {
+		ctx        context.Context
+		connection registry.Connection
+		err        error
+		want       outcome
+	}{
+		"a problem":      {err: fmt.Errorf("wrapped: %w", missing), want: outcome{missing.Kind, missing.Detail, missing.Next}},
+		"another error":  {err: errors.New("hunter2"), want: outcome{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach HOST"}},
+		"in time":        {ctx: over, err: context.Canceled, want: outcome{chart.KindTimeout, "the credentials for HOST were not there in time", "try again"}},
+		"no ID":          {connection: registry.Connection{Login: login("user", "hunter2")}, want: outcome{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach HOST"}},
+		"no ID, with CA": {connection: registry.Connection{CAs: []byte{}}, want: outcome{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach HOST"}},
+		"CAs that are none": {connection: registry.Connection{ID: "1", CAs: []byte("hunter2"), Origin: "Secret apps/ca"},
+			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the CA certificates of Secret apps/ca are not certificates in PEM", "correct the Secret or ConfigMap that holds them"}},
+		"no CAs": {connection: registry.Connection{ID: "1", CAs: []byte{}},
+			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the CA certificates of the chart's source are not certificates in PEM", "correct the Secret or ConfigMap that holds them"}},
+		"a certificate without key": {connection: registry.Connection{ID: "1", ClientCertificate: pair.Certificate},
+			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the client certificate and key of the chart's source are not a pair in PEM", "correct the Secret or ConfigMap that holds them"}},
+		"a key without certificate": {connection: registry.Connection{ID: "1", ClientKey: pair.Key},
+			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the client certificate and key of the chart's source are not a pair in PEM", "correct the Secret or ConfigMap that holds them"}},
+		"a certificate with another key": {connection: registry.Connection{ID: "1", ClientCertificate: pair.Certificate, ClientKey: fixture.NewAuthority().Client().Key},
+			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the client certificate and key of the chart's source are not a pair in PEM", "correct the Secret or ConfigMap that holds them"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, fixture.Options{})
+			options := s.options(t, "", "")
+			options.Connect = func(_ context.Context, access chart.Access, host string) (registry.Connection, error) {
+				equal(t, someone, access)
+				equal(t, s.Host(), host)
+				return tc.connection, tc.err
+			}
+			c, ctx := registry.New(options), tc.ctx
+			if ctx == nil {
+				ctx = t.Context()
+			}
+			want := outcome{tc.want.Kind, s.text(tc.want.Detail), tc.want.Next}
+			_, err := c.Resolve(ctx, reference(t, s, "CHART:1.0.0"), someone)
+			equal(t, want, outcomeOf(t, err))
+			_, err = c.Archive(ctx, s.resolved(t), someone)
+			equal(t, want, outcomeOf(t, err))
+			_, problems := collectFor(ctx, t, c, s.resolved(t), chart.Search{Access: someone})
+			equal(t, []outcome{want}, problems)
+			equal(t, 0, len(s.Requests()))
+		})
+	}
+}
+
+// TestNobodyConnects: on chartgate's own way nobody is asked for anything else.
+func TestNobodyConnects(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{})
+	options := s.options(t, "", "")
+	options.Connect = func(context.Context, chart.Access, string) (registry.Connection, error) {
+		return registry.Connection{}, errors.New("asked")
+	}
+	if _, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTokensAreNotShared: what one consumer may read, another one may not.
+func TestTokensAreNotShared(t *testing.T) {
+	t.Parallel()
+	for _, auth := range []fixture.Auth{fixture.Basic, fixture.Bearer} {
+		s := newShelf(t, fixture.Options{Auth: auth, Username: "user", Password: "hunter2"})
+		var asked atomic.Int32
+		options := s.options(t, "user", "hunter3")
+		options.Connect = func(_ context.Context, access chart.Access, _ string) (registry.Connection, error) {
+			return registry.Connection{ID: access.Secret, Login: func(context.Context) (string, string, error) {
+				asked.Add(1)
+				return "user", access.Secret, nil
+			}}, nil
+		}
+		c := registry.New(options)
+		may := func(access chart.Access) bool {
+			_, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), access)
+			return err == nil
+		}
+		good, bad := chart.Access{Consumer: chart.Flux, Secret: "hunter2"}, chart.Access{Consumer: chart.Flux, Secret: "other"}
+		equal(t, []bool{true, true, false, false, true}, []bool{may(good), may(good), may(bad), may(chart.Access{}), may(good)})
+		equal(t, int32(2), asked.Load()) // once each: the good one is remembered
+	}
+}
+
+// TestLoginOfOneHost: each host is asked about anew, so that no login goes to the host of
+// a place with signatures.
+func TestLoginOfOneHost(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{Auth: fixture.Basic, Username: "user", Password: "hunter2"})
+	thief := newElsewhere(t, false, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", "Basic")
+		w.WriteHeader(401)
+	})
+	place := parseLocation(t, "oci://"+thief.host()+"/signatures")
+	options := s.options(t, "", "")
+	options.Credentials = nil
+	options.PlainHTTP = append(options.PlainHTTP, thief.host())
+	options.Connect = func(_ context.Context, _ chart.Access, host string) (registry.Connection, error) {
+		if host != s.Host() {
+			return registry.Connection{}, nil
+		}
+		return registry.Connection{ID: "1", Login: login("user", "hunter2")}, nil
+	}
+	c := registry.New(options)
+	if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone); err != nil {
+		t.Fatal(err)
+	}
+	_, problems := collectFor(t.Context(), t, c, s.resolved(t), chart.Search{Access: someone, Places: []chart.Location{place}})
+	equal(t, chart.KindUnauthorized, problems[0].Kind)
+	equal(t, strings.Repeat(",", len(thief.seen)-1), strings.Join(thief.seen, ","))
+}
+
+// TestRedirectTwice is the attack in which a storage sends chartgate on within itself:
+// net/http then sends again what was taken off at the first redirect.
+func TestRedirectTwice(t *testing.T) {
+	t.Parallel()
+	for _, auth := range []fixture.Auth{fixture.Basic, fixture.Bearer} {
+		s := newShelf(t, fixture.Options{Auth: auth, Username: "user", Password: "hunter2"})
+		s.bundle(t, "bundle", nil)
+		e := newElsewhere(t, false, func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path == "/1" {
+				http.Redirect(w, req, "/2", http.StatusTemporaryRedirect)
+				return
+			}
+			_, _ = fmt.Fprint(w, "bundle")
+		})
+		s.Fail("/blobs/", func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
+			if req.Header.Get("Authorization") == "" {
+				healthy.ServeHTTP(w, req)
+				return
+			}
+			answer(307, "Location: "+e.URL+"/1")(w, req, healthy)
+		})
+		options := s.options(t, "user", "hunter2")
+		options.PlainHTTP = append(options.PlainHTTP, e.host())
+		found, _ := collect(t.Context(), t, registry.New(options), s.resolved(t))
+		equal(t, []string{"bundle: bundle"}, contents(found))
+		equal(t, []string{"", ""}, e.seen)
+	}
+}
+
+// TestIdentityToken: it is changed for an access token, and never follows a redirect.
+func TestIdentityToken(t *testing.T) {
+	t.Parallel()
+	exchange := func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
+		if req.Method != http.MethodPost || req.PostFormValue("refresh_token") != "1dentity" || req.PostFormValue("grant_type") != "refresh_token" {
+			w.WriteHeader(401)
+			return
+		}
+		req.Method, req.Body = http.MethodGet, http.NoBody
+		req.SetBasicAuth("user", "hunter2")
+		given := httptest.NewRecorder()
+		healthy.ServeHTTP(given, req)
+		_, _ = fmt.Fprint(w, strings.Replace(given.Body.String(), "token", "access_token", 1))
+	}
+	for name, tc := range map[string]struct {
+		auth  fixture.Auth
+		token string
+		moved bool
+		want  string
+	}{
+		"good":       {auth: fixture.Bearer, token: "1dentity"},
+		"wrong":      {auth: fixture.Bearer, token: "0ther", want: "HOST does not let chartgate read acme/charts/podinfo: its token service answered 401 Unauthorized"},
+		"redirected": {auth: fixture.Bearer, token: "1dentity", moved: true, want: "CHART:1.0.0 could not be read: the token service redirects a login, which is refused"},
+		"basic":      {auth: fixture.Basic, token: "1dentity", want: "HOST does not let chartgate read acme/charts/podinfo: it wants a user name and password, and an identity token is neither"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, fixture.Options{Auth: tc.auth, Username: "user", Password: "hunter2"})
+			e := newElsewhere(t, false, func(http.ResponseWriter, *http.Request) {})
+			s.Fail("POST /token", exchange)
+			if tc.moved {
+				s.Fail("POST /token", redirectTo(e))
+			}
+			options := s.options(t, "<token>", tc.token)
+			options.PlainHTTP = append(options.PlainHTTP, e.host())
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
+			if tc.want != "" {
+				equal(t, s.text(tc.want), outcomeOf(t, err).Detail)
+			} else if err != nil {
+				t.Error(err)
+			}
+			equal(t, 0, len(e.seen))
+		})
+	}
+}
+
+// TestOwnCredentialsStayHome is the attack in which a tenant brings a CA, a proxy or a
+// certificate of its own, to read what chartgate logs in with.
+func TestOwnCredentialsStayHome(t *testing.T) {
+	t.Parallel()
+	pair := fixture.NewAuthority().Client()
+	for name, tc := range map[string]struct {
+		change func(*registry.Connection, *registry.Options, shelf)
+		kept   bool // the credentials are not asked for
+	}{
+		"nothing of its own": {func(*registry.Connection, *registry.Options, shelf) {}, false},
+		"an ID":              {func(c *registry.Connection, _ *registry.Options, _ shelf) { c.ID = "1" }, false},
+		"a CA":               {func(c *registry.Connection, _ *registry.Options, s shelf) { c.CAs = s.CA() }, true},
+		"a client certificate": {func(c *registry.Connection, _ *registry.Options, _ shelf) {
+			c.ClientCertificate, c.ClientKey = pair.Certificate, pair.Key
+		}, true},
+		"a proxy": {func(c *registry.Connection, _ *registry.Options, _ shelf) { c.Proxy = tunnel(t, nil) }, true},
+		"a CA and a lacking login": {func(c *registry.Connection, _ *registry.Options, s shelf) {
+			c.CAs, c.Lacking = s.CA(), &chart.Problem{Kind: chart.KindUnauthorized, Detail: "no Secret"}
+		}, true},
+	} {
+		for _, auth := range []fixture.Auth{fixture.Basic, fixture.Bearer} {
+			t.Run(fmt.Sprint(name, auth), func(t *testing.T) {
+				t.Parallel()
+				s := newShelf(t, fixture.Options{TLS: true, Auth: auth, Username: "user", Password: "hunter2"})
+				options := s.options(t, "user", "hunter2")
+				connection, asked := registry.Connection{ID: "1"}, 0
+				tc.change(&connection, &options, s)
+				own := options.Credentials
+				options.Credentials = func(ctx context.Context, host string) (string, string, error) {
+					asked++
+					return own(ctx, host)
+				}
+				options.Connect = always(connection)
+				_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)
+				equal(t, tc.kept, err != nil)
+				equal(t, tc.kept, asked == 0)
+				if tc.kept && connection.Lacking == nil {
+					equal(t, s.text("let the source of the chart name a Secret with credentials that may pull acme/charts/podinfo from HOST: chartgate's own are not sent where "+
+						"the source brings its own CA, client certificate or proxy; if it should be public, check the name: registries also answer so where nothing exists"), outcomeOf(t, err).Next)
+				}
+			})
+		}
+	}
+}
+
+// tunnel is an HTTP proxy for HTTPS, which notes where to. It leaves with the test.
+func tunnel(t *testing.T, login *url.Userinfo, to ...*[]string) *url.URL {
+	t.Helper()
+	var mu sync.Mutex
+	server := httptest.NewServer(fixture.Tunnel(login, func(host string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, list := range to {
+			*list = append(*list, host)
+		}
+		return host
+	}))
+	t.Cleanup(server.Close)
+	at, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at.User = login
+	return at
+}
+
+// TestCertificates: the CAs of a connection are the only ones that it trusts, and a
+// client certificate opens what wants one.
+func TestCertificates(t *testing.T) {
+	t.Parallel()
+	clients := fixture.NewAuthority()
+	pair, stranger := clients.Client(), fixture.NewAuthority().Client()
+	missing := &chart.Problem{Kind: chart.KindUnauthorized, Detail: "Secret apps/ca does not exist"}
+	const nextCertificate = "let the source of the chart name a Secret with a client certificate that HOST accepts; if it should be public, check the name: registries also answer so where nothing exists"
+	for name, tc := range map[string]struct {
+		clients    *fixture.Authority
+		connection func(s shelf) registry.Connection
+		want       *outcome
+	}{
+		"the admin's CA": {nil, func(shelf) registry.Connection { return registry.Connection{ID: "1", Login: login("a", "b")} }, nil},
+		"its CA":         {nil, func(s shelf) registry.Connection { return registry.Connection{ID: "1", CAs: s.CA()} }, nil},
+		"two CAs, with words around them": {nil, func(s shelf) registry.Connection {
+			return registry.Connection{ID: "1", CAs: []byte("ours:\n" + string(clients.PEM()) + "theirs:\n" + string(s.CA()))}
+		}, nil},
+		"another CA": {nil, func(shelf) registry.Connection { return registry.Connection{ID: "1", CAs: clients.PEM()} },
+			&outcome{Kind: chart.KindUnavailable, Detail: "CHART:1.0.0 could not be read: the TLS certificate is signed by a CA that chartgate does not trust"}},
+		"another CA, since its own is lacking": {nil, func(shelf) registry.Connection {
+			return registry.Connection{ID: "1", CAs: clients.PEM(), Lacking: missing}
+		}, &outcome{Kind: chart.KindUnauthorized, Detail: "HOST does not let chartgate read acme/charts/podinfo (the TLS certificate is signed by a CA that chartgate does not trust), and Secret apps/ca does not exist"}},
+		"a certificate": {clients, func(shelf) registry.Connection {
+			return registry.Connection{ID: "1", ClientCertificate: pair.Certificate, ClientKey: pair.Key}
+		}, nil},
+		"no certificate": {clients, func(shelf) registry.Connection { return registry.Connection{} },
+			&outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it wants a client certificate and chartgate has none for it", nextCertificate}},
+		"no certificate, since it is lacking": {clients, func(shelf) registry.Connection { return registry.Connection{Lacking: missing} },
+			&outcome{Kind: chart.KindUnauthorized, Detail: "HOST does not let chartgate read acme/charts/podinfo (it wants a client certificate and chartgate has none for it), and Secret apps/ca does not exist"}},
+		"a stranger's certificate": {clients, func(shelf) registry.Connection {
+			return registry.Connection{ID: "1", ClientCertificate: stranger.Certificate, ClientKey: stranger.Key}
+		}, &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it refuses the client certificate", nextCertificate}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, fixture.Options{TLS: true, Clients: tc.clients})
+			options := s.options(t, "", "")
+			options.Connect = always(tc.connection(s))
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)
+			if tc.want == nil {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			equal(t, outcome{tc.want.Kind, s.text(tc.want.Detail), s.text(tc.want.Next)}, outcomeOf(t, err))
+		})
+	}
+}
+
+// TestCertificateStaysHome: a storage does not get to know who pulls.
+func TestCertificateStaysHome(t *testing.T) {
+	t.Parallel()
+	clients := fixture.NewAuthority()
+	pair := clients.Client()
+	s := newShelf(t, fixture.Options{TLS: true, Clients: clients})
+	s.bundle(t, "bundle", nil)
+	storage := newShelf(t, fixture.Options{TLS: true, Clients: clients}) // it would take the certificate
+	s.Fail("/blobs/", answer(307, "Location: https://"+storage.Host()+"/v2/"))
+	options := s.options(t, "", "")
+	options.Connect = always(registry.Connection{ID: "1", ClientCertificate: pair.Certificate, ClientKey: pair.Key})
+	c := registry.New(options)
+	if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone); err != nil {
+		t.Fatal(err)
+	}
+	found, problems := collectFor(t.Context(), t, c, s.resolved(t), chart.Search{Access: someone})
+	equal(t, 0, len(found))
+	equal(t, 1, len(problems))
+	equal(t, 0, len(storage.Requests()))
+}
+
+// TestProxyOfAConnection: everything goes through it, by its login.
+func TestProxyOfAConnection(t *testing.T) {
+	t.Parallel()
+	unavailable := func(why string) *outcome {
+		return &outcome{Kind: chart.KindUnavailable, Detail: "CHART:1.0.0 could not be read: " + why}
+	}
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for name, tc := range map[string]struct {
+		login, wants *url.Userinfo
+		gone         bool
+		want         *outcome
+	}{
+		"open":                 {},
+		"with a login":         {login: url.UserPassword("user", "hunter2"), wants: url.UserPassword("user", "hunter2")},
+		"with a wrong login":   {login: url.UserPassword("user", "hunter3"), wants: url.UserPassword("user", "hunter2"), want: unavailable(`the proxy "PROXY" answered 407 Proxy Authentication Required`)},
+		"without a login":      {wants: url.UserPassword("user", "hunter2"), want: unavailable(`the proxy "PROXY" answered 407 Proxy Authentication Required`)},
+		"nobody listens there": {gone: true, want: unavailable("connection refused (at the proxy)")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, fixture.Options{TLS: true})
+			var reached []string
+			proxy := tunnel(t, tc.wants, &reached)
+			proxy.User = tc.login
+			if tc.gone {
+				proxy.Host = gone.Listener.Addr().String()
+			}
+			options := s.options(t, "", "")
+			options.Connect = always(registry.Connection{ID: "1", Proxy: proxy})
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)
+			if tc.want == nil {
+				if err != nil {
+					t.Error(err)
+				}
+				equal(t, []string{s.Host()}, reached)
+				return
+			}
+			equal(t, outcome{tc.want.Kind, strings.ReplaceAll(s.text(tc.want.Detail), "PROXY", proxy.Host), ""}, outcomeOf(t, err))
+			if strings.Contains(fmt.Sprint(err), "hunter") {
+				t.Errorf("the log learns the proxy's password: %v", err)
+			}
+			equal(t, 0, len(s.Requests()))
+		})
+	}
+}
+
+// TestPlainHTTPOfAConnection: no connection speaks plain HTTP where the admin does not.
+func TestPlainHTTPOfAConnection(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{})
+	for name, connection := range map[string]registry.Connection{
+		"a login": {ID: "1", Login: login("user", "hunter2")},
+		"a proxy": {ID: "2", Proxy: tunnel(t, nil)},
+		"a CA":    {ID: "3", CAs: fixture.NewAuthority().PEM()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := registry.New(registry.Options{Connect: always(connection)}).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)
+			equal(t, outcome{Kind: chart.KindUnavailable, Detail: s.text("CHART:1.0.0 could not be read: the port does not speak HTTPS")}, outcomeOf(t, err))
+			equal(t, 0, len(s.Requests()))
+		})
+	}
+}

@@ -1,0 +1,72 @@
+package registry
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// Mirrors are the admin's rules about which repositories are asked for somewhere else.
+// The zero value has none.
+type Mirrors struct {
+	rules map[chart.Location]chart.Location
+}
+
+// ParseMirrors reads rules "FROM=TO", each a host or a host and a path: what is below
+// FROM is asked for below TO.
+func ParseMirrors(rules []string) (Mirrors, error) {
+	m := Mirrors{rules: make(map[chart.Location]chart.Location, len(rules))}
+	for _, rule := range rules {
+		left, right, found := strings.Cut(rule, "=")
+		if !found {
+			return Mirrors{}, fmt.Errorf("%q is not of the form FROM=TO", rule)
+		}
+		from, err := parseMirror(left)
+		if err != nil {
+			return Mirrors{}, fmt.Errorf("%q: %w", rule, err)
+		}
+		to, err := parseMirror(right)
+		if err != nil {
+			return Mirrors{}, fmt.Errorf("%q: %w", rule, err)
+		}
+		_, again := m.rules[from]
+		switch {
+		case from == to:
+			return Mirrors{}, fmt.Errorf("%q mirrors a place to itself", rule)
+		case again:
+			return Mirrors{}, fmt.Errorf("%q: there are two rules for %s", rule, unschemed(from))
+		}
+		m.rules[from] = to
+	}
+	return m, nil
+}
+
+func parseMirror(place string) (chart.Location, error) {
+	if strings.Contains(place, "://") {
+		return chart.Location{}, fmt.Errorf("%q must be written without a scheme", place)
+	}
+	return chart.ParseLocation(chart.SchemeOCI + "://" + place)
+}
+
+// of returns where l is asked for, by the rule that names most of it, and whether that
+// is a mirror. No rule applies to what a rule leads to.
+func (m Mirrors) of(l chart.Location) (chart.Location, bool, error) {
+	longestFirst := func(a, b chart.Location) int { return len(b.String()) - len(a.String()) }
+	for _, from := range slices.SortedFunc(maps.Keys(m.rules), longestFirst) {
+		below, found := strings.CutPrefix(l.String()+"/", from.String()+"/")
+		if !found {
+			continue
+		}
+		at, err := chart.ParseChart(strings.TrimSuffix(m.rules[from].String()+"/"+below, "/"))
+		return at, true, err
+	}
+	return l, false, nil
+}
+
+// unschemed returns a location as registries' own tools spell it.
+func unschemed(l chart.Location) string {
+	return strings.TrimPrefix(l.String(), chart.SchemeOCI+"://")
+}

@@ -1,0 +1,259 @@
+package signature_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/digitorus/pkcs7"
+	"github.com/digitorus/timestamp"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/test/sigstore"
+)
+
+// TestForgedTimes: validity windows lean on the time in evidence, so whoever holds a stolen key wants to choose it. None
+// of these attacks proves a time that no log or authority of the trust root vouched for. The signatures are by a key,
+// whose signature counts without any time: what is forged must count for nothing.
+func TestForgedTimes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	never := time.Time{}
+	early := w.now.Add(-30 * 24 * time.Hour)
+	noStamp, noLog := sigstore.WithoutTimestamp(), sigstore.WithoutLog()
+	all := func(opts ...sigstore.Option) []chart.Material {
+		return append(w.attestations(t, w.key, slsa, nil, opts...), w.bundle(t, w.key, opts...), w.legacy(t, w.key, opts...))
+	}
+	bundles := func(opts ...sigstore.Option) []chart.Material { return []chart.Material{w.bundle(t, w.key, opts...)} }
+	legacy := func(opts ...sigstore.Option) []chart.Material {
+		return []chart.Material{w.legacy(t, w.key, opts...), w.legacyAttestation(t, w.Sigstore, w.chart, w.key, slsa, nil, opts...)}
+	}
+	each := func(materials []chart.Material, change func(chart.Material) chart.Material) []chart.Material {
+		for i, m := range materials {
+			materials[i] = change(m)
+		}
+		return materials
+	}
+	// entry changes the log entry of a bundle or of legacy material.
+	entry := func(inBundle, inLegacy func(map[string]any)) func(chart.Material) chart.Material {
+		return func(m chart.Material) chart.Material {
+			if m.Format == chart.Bundle {
+				return bundleOf(edit(t, m.Content, func(b map[string]any) { inBundle(at(b, "verificationMaterial", "tlogEntries", "0")) }))
+			}
+			return annotate(m, bundleAnnotation, string(edit(t, []byte(m.Annotations[bundleAnnotation]), inLegacy)))
+		}
+	}
+	backdated := entry(
+		func(e map[string]any) { e["integratedTime"] = early.Unix() },
+		func(e map[string]any) { at(e, "Payload")["integratedTime"] = early.Unix() })
+	// donor gives material the parts that vouch for the time of other material of the same form.
+	donor := func(annotation, part string, from ...chart.Material) func(chart.Material) chart.Material {
+		return func(m chart.Material) chart.Material {
+			other := from[slices.IndexFunc(from, func(other chart.Material) bool { return other.Format == m.Format })]
+			if m.Format != chart.Bundle {
+				return annotate(m, annotation, other.Annotations[annotation])
+			}
+			var b map[string]any
+			if err := json.Unmarshal(other.Content, &b); err != nil {
+				t.Fatal(err)
+			}
+			return bundleOf(edit(t, m.Content, func(mine map[string]any) {
+				at(mine, "verificationMaterial")[part] = at(b, "verificationMaterial")[part]
+			}))
+		}
+	}
+	old := all(sigstore.At(early))
+	stampOf := func(opts ...sigstore.Option) []byte {
+		var b struct {
+			VerificationMaterial struct {
+				TimestampVerificationData struct {
+					RFC3161Timestamps []struct{ SignedTimestamp []byte }
+				}
+			}
+		}
+		if err := json.Unmarshal(w.bundle(t, w.key, opts...).Content, &b); err != nil {
+			t.Fatal(err)
+		}
+		return b.VerificationMaterial.TimestampVerificationData.RFC3161Timestamps[0].SignedTimestamp
+	}
+	loggedTwice := func(m chart.Material) chart.Material {
+		return bundleOf(edit(t, m.Content, func(b map[string]any) {
+			material := at(b, "verificationMaterial")
+			forged := map[string]any{}
+			for name, value := range at(material, "tlogEntries", "0") {
+				forged[name] = value
+			}
+			forged["integratedTime"], forged["logIndex"] = early.Unix(), "77"
+			material["tlogEntries"] = []any{forged, at(material, "tlogEntries", "0")}
+		}))
+	}
+
+	for _, tc := range []struct {
+		name     string
+		material []chart.Material
+		logged   bool
+		at       time.Time
+	}{
+		{name: "(good) log and timestamp", material: all(), logged: true, at: w.now},
+		{name: "(good) the log's promise without its proof of inclusion", material: each(bundles(noStamp), func(m chart.Material) chart.Material {
+			return bundleOf(edit(t, m.Content, func(b map[string]any) {
+				b["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.1"
+				delete(at(b, "verificationMaterial", "tlogEntries", "0"), "inclusionProof")
+			}))
+		}), logged: true, at: w.now},
+		{name: "the log's time changed", material: each(all(noStamp), backdated), at: never},
+		{name: "the log's time changed, beside a good timestamp", material: each(all(), backdated), at: w.now},
+		{name: "the log's promise removed, its proof of inclusion and the time kept", material: each(bundles(noStamp), entry(func(e map[string]any) { delete(e, "inclusionPromise") }, nil)), logged: true, at: never},
+		{name: "the log's promise removed, and the time changed", material: each(bundles(noStamp), entry(func(e map[string]any) {
+			delete(e, "inclusionPromise")
+			e["integratedTime"] = early.Unix()
+		}, nil)), logged: true, at: never},
+		{name: "the log's promise emptied, its proof of inclusion kept", material: each(bundles(noStamp), entry(func(e map[string]any) { at(e, "inclusionPromise")["signedEntryTimestamp"] = "" }, nil)), logged: true, at: never},
+		{name: "the log's promise emptied", material: each(legacy(noStamp), entry(nil, func(e map[string]any) { e["SignedEntryTimestamp"] = "" })), at: never},
+		{name: "no time, proof of inclusion only (Rekor v2), and no timestamp", material: each(bundles(noStamp), func(m chart.Material) chart.Material {
+			return bundleOf(edit(t, m.Content, forgetTime))
+		}), logged: true, at: never},
+		{name: "the log entry of an older signature by the same key", material: each(all(noStamp), donor(bundleAnnotation, "tlogEntries", all(sigstore.At(early), noStamp)...)), at: never},
+		{name: "a log entry that was changed beside the good one", material: each(bundles(noStamp), loggedTwice), logged: true, at: w.now},
+		{name: "logged by a stranger earlier", material: []chart.Material{
+			bundleOf(must(w.stranger.Bundle(w.key, w.chart.String(), sigstore.SignPredicateType, nil, sigstore.At(early)))(t)),
+			w.legacyIn(t, w.stranger, w.key, sigstore.At(early)),
+			w.legacyAttestation(t, w.stranger, w.chart, w.key, slsa, nil, sigstore.At(early)),
+		}, at: never},
+		{name: "the timestamp of an older signature by the same key", material: each(all(noLog), donor(timestampAnnotation, "timestampVerificationData", old...)), at: never},
+		{name: "the timestamp of an older signature, beside a good log entry", material: each(all(), donor(timestampAnnotation, "timestampVerificationData", old...)), logged: true, at: w.now},
+		{name: "a stranger's earlier timestamp", material: all(noLog, sigstore.TimestampBy(w.stranger, early)), at: never},
+		{name: "a stranger's earlier timestamp, beside a good log entry", material: all(sigstore.TimestampBy(w.stranger, early)), logged: true, at: w.now},
+		{name: "two timestamps, the first one of an older signature", material: each(bundles(noLog), func(m chart.Material) chart.Material {
+			return withStamps(t, m, stampOf(sigstore.At(early)), stampIn(t, m))
+		}), at: w.now},
+		{name: "two timestamps, the second one of an older signature", material: each(bundles(noLog), func(m chart.Material) chart.Material {
+			return withStamps(t, m, stampIn(t, m), stampOf(sigstore.At(early)))
+		}), at: w.now},
+		{name: "two timestamps, both of older signatures", material: each(bundles(noLog), func(m chart.Material) chart.Material {
+			return withStamps(t, m, stampOf(sigstore.At(early)), stampOf(sigstore.At(early)))
+		}), at: never},
+		{name: "a timestamp that is garbage", material: each(all(noLog), func(m chart.Material) chart.Material { return withStamps(t, m, []byte{0x30, 0}) }), at: never},
+		{name: "a timestamp of the envelope's signature, where the whole envelope counts", material: each(legacy(noLog)[1:], func(m chart.Material) chart.Material {
+			return withStamps(t, m, stampOf(sigstore.At(early)))
+		}), at: never},
+	} {
+		for _, m := range tc.material {
+			t.Run(tc.name+", "+m.Format.String(), func(t *testing.T) {
+				t.Parallel()
+				got, err := w.verify(m, unlogged(t, w.key))
+				if err != nil || got.Logged != tc.logged || !got.SignedAt.Equal(tc.at) {
+					t.Errorf("logged %v, signed at %s; want %v, %s\nerror %v", got.Logged, got.SignedAt, tc.logged, tc.at, err)
+				}
+			})
+		}
+	}
+
+	// cosign would take the time of what the annotation holds, which has nothing to do with the attestation.
+	t.Run("an old signature with its timestamp in the annotations of an attestation", func(t *testing.T) {
+		t.Parallel()
+		mine, donor := legacy(noLog, noStamp)[1], w.legacy(t, w.key, sigstore.At(early), noLog)
+		forged := annotate(annotate(mine, signatureAnnotation, donor.Annotations[signatureAnnotation]), timestampAnnotation, donor.Annotations[timestampAnnotation])
+		got, err := w.verify(forged, unlogged(t, w.key))
+		wantRejection(t, got, err, verdict.SignatureInvalid, "a signature beside it")
+	})
+}
+
+func stampIn(t *testing.T, m chart.Material) []byte {
+	t.Helper()
+	var b map[string]any
+	if err := json.Unmarshal(m.Content, &b); err != nil {
+		t.Fatal(err)
+	}
+	stamp := at(b, "verificationMaterial", "timestampVerificationData", "rfc3161Timestamps", "0")["signedTimestamp"]
+	return must(base64.StdEncoding.DecodeString(stamp.(string)))(t)
+}
+
+// TestForgedTimestamps: an authority vouches only for times at which it was one, and nobody vouches in its name.
+func TestForgedTimestamps(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	day := func(n int) time.Time { return w.now.AddDate(0, 0, n) }
+	always := period{day(-1000), day(1000)}
+	expired, future := period{day(-100), day(-10)}, period{day(10), day(100)}
+	current := newTSA(t, always, always)
+	ending := edit(t, current.in(t, w), func(r map[string]any) {
+		at(r, "timestampAuthorities", "0")["validFor"] = map[string]any{"end": day(-10).Format(time.RFC3339)}
+	})
+	leafless := edit(t, current.in(t, w), func(r map[string]any) {
+		at(r, "timestampAuthorities", "0")["certChain"] = map[string]any{"certificates": []any{map[string]any{"rawBytes": current.root.Raw}}}
+	})
+	plain := func(a *tsa, at time.Time) func(*testing.T, []byte) []byte {
+		return func(t *testing.T, content []byte) []byte { return a.stamp(t, content, at) }
+	}
+	started, stopped := newTSA(t, always, period{day(-1), day(100)}), newTSA(t, always, period{day(-100), day(1)})
+	young := newTSA(t, period{day(-1), day(100)}, always)
+	past, coming := newTSA(t, always, expired), newTSA(t, always, future)
+	withItsCertificate := func(t *testing.T, content []byte) []byte {
+		return signStamp(t, content, day(-1), current.leaf, current.key, current.root)
+	}
+	// Signing times in tokens are those of signing, so a token of the past is made by an authority of the present.
+	for _, tc := range []struct {
+		name  string
+		trust []byte
+		stamp func(*testing.T, []byte) []byte
+		at    time.Time
+	}{
+		{name: "(good) by the authority", trust: current.in(t, w), stamp: plain(current, day(-1)), at: day(-1)},
+		{name: "(good) by the authority, with its certificates", trust: current.in(t, w), stamp: withItsCertificate, at: day(-1)},
+		{name: "(good) the trust root names the CA only", trust: leafless, stamp: withItsCertificate, at: day(-1)},
+		{name: "at a time before its certificate was valid", trust: started.in(t, w), stamp: plain(started, day(-2))},
+		{name: "at a time after its certificate was valid", trust: stopped.in(t, w), stamp: plain(stopped, day(2))},
+		{name: "at a time before its CA was valid", trust: young.in(t, w), stamp: plain(young, day(-2))},
+		{name: "by an authority whose certificate has expired, at a time when it was valid", trust: past.in(t, w), stamp: plain(past, day(-20))},
+		{name: "by an authority whose certificate is not valid yet", trust: coming.in(t, w), stamp: plain(coming, day(20))},
+		{name: "after the trust root retired the authority", trust: ending, stamp: plain(current, day(-5))},
+		{name: "(good) before the trust root retired the authority", trust: ending, stamp: plain(current, day(-15)), at: day(-15)},
+		{name: "by another authority of the same names", trust: current.in(t, w), stamp: plain(newTSA(t, always, always), day(-1))},
+		{name: "by somebody else with a certificate of the CA", trust: current.in(t, w), stamp: func(t *testing.T, content []byte) []byte {
+			return signStamp(t, content, day(-1), current.other, current.otherKey, current.root)
+		}},
+		{name: "by somebody else with a certificate of the CA, and the authority's put before it", trust: current.in(t, w), stamp: func(t *testing.T, content []byte) []byte {
+			return impostor(t, content, day(-1), current.leaf, current.other, current.otherKey)
+		}},
+		{name: "by somebody else with a certificate of the CA, where the trust root names the CA only", trust: leafless, stamp: func(t *testing.T, content []byte) []byte {
+			return impostor(t, content, day(-1), current.leaf, current.other, current.otherKey)
+		}},
+	} {
+		for _, m := range append(w.attestations(t, w.key, slsa, nil, sigstore.WithoutLog()), w.legacy(t, w.key, sigstore.WithoutLog())) {
+			t.Run(tc.name+", "+m.Format.String(), func(t *testing.T) {
+				t.Parallel()
+				stamped := withStamps(t, m, tc.stamp(t, stampedIn(t, m)))
+				got, err := one(verifierOf(t, tc.trust).Verify(context.Background(), w.chart, stamped, unlogged(t, w.key)))
+				if err != nil || !got.SignedAt.Equal(tc.at) {
+					t.Errorf("signed at %s, want %s; error %v", got.SignedAt, tc.at, err)
+				}
+			})
+		}
+	}
+}
+
+// impostor signs a timestamp with a certificate that is not the authority's, and puts the authority's own before it.
+func impostor(t *testing.T, content []byte, when time.Time, authority, own *x509.Certificate, key *ecdsa.PrivateKey) []byte {
+	t.Helper()
+	honest := must(timestamp.ParseResponse(signStamp(t, content, when, own, key)))(t)
+	token := must(pkcs7.NewSignedData(must(pkcs7.Parse(honest.RawToken))(t).Content))(t)
+	token.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
+	token.SetContentType(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 4})
+	token.AddCertificate(authority)
+	if err := token.AddSigner(own, key, pkcs7.SignerInfoConfig{}); err != nil {
+		t.Fatal(err)
+	}
+	type status struct{ Status int }
+	return must(asn1.Marshal(struct {
+		Status status
+		Token  asn1.RawValue
+	}{Token: asn1.RawValue{FullBytes: must(token.Finish())(t)}}))(t)
+}

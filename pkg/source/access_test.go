@@ -1,0 +1,99 @@
+package source_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/source"
+)
+
+// How a registry is reached is taken from the object that Flux or Argo CD takes it
+// from, with the names in that object's namespace.
+func TestAccess(t *testing.T) {
+	private := repository(`spec: {type: oci, url: "oci://ghcr.io/acme/charts", secretRef: {name: login}, certSecretRef: {name: ca}, provider: aws}`)
+	ofRepository := chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "login", Certificates: "ca", Provider: "aws"}
+	elsewhere := object("HelmRepository", "team-b/acme", `spec: {type: oci, url: "oci://ghcr.io/acme/charts", secretRef: {name: login}}`)
+	oci := ociSpec(`, ref: {tag: 6.7.1}, ` + copyLayer + `, secretRef: {name: login}, certSecretRef: {name: ca}, proxySecretRef: {name: proxy}, serviceAccountName: puller, provider: generic`)
+	ofOCI := chart.Access{
+		Consumer: chart.Flux, Namespace: "apps", Secret: "login", Certificates: "ca", Proxy: "proxy", ServiceAccount: "puller", Provider: "generic",
+	}
+	chartSpec := `spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}`
+	artifact := "\nstatus: {artifact: {digest: \"" + hex("b") + "\", revision: \"6.7.1@" + hex("a") + "\"}}"
+	for _, tc := range []struct {
+		sentence, cluster, new, subresource string
+		want                                []chart.Access
+	}{
+		{"a HelmRelease goes through its HelmRepository", private, release(`spec: {chart: {spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}}}`), "", []chart.Access{ofRepository}},
+		{"a HelmRepository of another namespace has the Secrets of that one", elsewhere, release(`spec: {chart: {spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme, namespace: team-b}}}}`), "", []chart.Access{{Consumer: chart.Flux, Namespace: "team-b", Secret: "login"}}},
+		{"a HelmChart goes through its HelmRepository", private, helmChart(chartSpec), "", []chart.Access{ofRepository}},
+		{"what a HelmChart has pulled came the same way", private, helmChart(chartSpec + artifact), "status", []chart.Access{ofRepository}},
+		{"a HelmRelease that refers to a HelmChart", private + helmChart(chartSpec), release(`spec: {chartRef: {kind: HelmChart, name: podinfo}}`), "", []chart.Access{ofRepository}},
+		{"an OCIRepository", "", ociRepo(oci), "", []chart.Access{ofOCI}},
+		{"what an OCIRepository has pulled", "", ociRepo(oci + artifact), "status", []chart.Access{ofOCI}},
+		{"a HelmRelease that refers to an OCIRepository", ociRepo(oci), release(`spec: {chartRef: {kind: OCIRepository, name: podinfo}}`), "", []chart.Access{ofOCI}},
+		{"a HelmRelease of another namespace that refers to it", ociRepo(oci), object("HelmRelease", "team-b/x", `spec: {chartRef: {kind: OCIRepository, name: podinfo, namespace: apps}}`), "", []chart.Access{ofOCI}},
+		{"an Application is known by URL and project", "", app(`spec: {project: shop, source: {repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1}}`), "", []chart.Access{{Consumer: chart.ArgoCD, URL: "ghcr.io/acme/charts", Project: "shop"}}},
+		{
+			"so is a sync", "", app("spec: {project: shop}\noperation: {sync: {revision: 6.7.1, source: {repoURL: 'oci://ghcr.io/acme/charts/podinfo', targetRevision: 6.7.1}}}"), "",
+			[]chart.Access{{Consumer: chart.ArgoCD, URL: "oci://ghcr.io/acme/charts/podinfo", Project: "shop"}},
+		},
+	} {
+		t.Run(tc.sentence, func(t *testing.T) {
+			e := source.NewExtractor(&cluster{objects: parse(t, tc.cluster)}, source.Options{})
+			w := row{new: tc.new, subresource: tc.subresource}.write(t)
+			changes, err := e.Changes(w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []chart.Access
+			for _, u := range e.Uses(t.Context(), changes) {
+				if u.Problem != nil {
+					t.Fatal(u.Problem)
+				}
+				got = append(got, u.Access)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// What is going to be pulled may wait for a Secret; what was pulled, or what Argo CD
+// syncs, may not.
+func TestWhatMayWaitForASecret(t *testing.T) {
+	artifact := "\nstatus: {artifact: {digest: \"" + hex("b") + "\", revision: \"6.7.1@" + hex("a") + "\"}}"
+	chartSpec := `spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}`
+	oci := ociSpec(`, ref: {tag: 6.7.1}, ` + copyLayer)
+	ref := release(`spec: {chartRef: {kind: OCIRepository, name: podinfo}}`)
+	for _, tc := range []struct {
+		sentence, cluster, new, subresource string
+		deny                                bool
+		want                                bool
+	}{
+		{"a HelmChart", acme, helmChart(chartSpec), "", false, true},
+		{"a HelmChart where the admin denies", acme, helmChart(chartSpec), "", true, false},
+		{"a HelmChart's artifact", acme, helmChart(chartSpec + artifact), "status", false, false},
+		{"an OCIRepository", "", ociRepo(oci), "", false, true},
+		{"an OCIRepository where the admin denies", "", ociRepo(oci), "", true, false},
+		{"an OCIRepository's artifact", "", ociRepo(oci + artifact), "status", false, false},
+		{"a HelmRelease that refers to an OCIRepository without an artifact", ociRepo(oci), ref, "", false, true},
+		{"a HelmRelease that refers to one with an artifact", ociRepo(oci + artifact), ref, "", false, false},
+		{"an Application", "", app(`spec: {source: {repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1}}`), "", false, false},
+	} {
+		t.Run(tc.sentence, func(t *testing.T) {
+			e := source.NewExtractor(&cluster{objects: parse(t, tc.cluster)}, source.Options{DenyMissingSource: tc.deny})
+			changes, err := e.Changes(row{new: tc.new, subresource: tc.subresource}.write(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, u := range e.Uses(t.Context(), changes) {
+				if got := u.Defers(&chart.Problem{Kind: chart.KindSourceNotFound}); got != tc.want {
+					t.Errorf("%s defers: %v", u.Field, got)
+				}
+			}
+		})
+	}
+}

@@ -1,9 +1,10 @@
 # The tools that the tests and `make verify` need. Each is pinned by a small module of its own beside this file and
 # built into $(BIN) on first use. The including Makefile sets ROOT and BIN.
 #
-#   make tools-test     what the tests run: a control plane, helm, cosign 2 and 3, Flux's and Argo CD's CRDs
+#   make tools-test     what the tests run: a control plane, helm, cosign 2 and 3, a registry, a Sigstore (Fulcio, Rekor, a
+#                       timestamp authority), Flux's and Argo CD's CRDs
 #   make tools-verify   what `make verify` runs
-#   make tools          both, and the real registry server
+#   make tools          both
 #
 # With KUBEBUILDER_ASSETS set, the tests use that control plane, and none is built here.
 
@@ -12,11 +13,12 @@ TOOLS := $(ROOT)/hack/tools
 ifndef KUBEBUILDER_ASSETS
 CONTROL_PLANE := $(BIN)/kube-apiserver $(BIN)/kubectl $(BIN)/etcd
 endif
+SIGSTORE := $(BIN)/fulcio $(BIN)/rekor $(BIN)/timestamp-server
 CRDS := $(BIN)/crds/flux $(BIN)/crds/flux-old $(BIN)/crds/argo
 
 .PHONY: tools tools-test tools-verify
-tools: tools-test tools-verify $(BIN)/registry
-tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/cosign2 $(BIN)/cosign3 $(CRDS)
+tools: tools-test tools-verify
+tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/registry $(SIGSTORE) $(CRDS)
 tools-verify: $(BIN)/controller-gen $(BIN)/staticcheck
 
 # For this machine, whatever the caller cross-compiles or has in a workspace.
@@ -56,6 +58,16 @@ $(BIN)/helm: $(call pins,helm)
 $(BIN)/cosign2 $(BIN)/cosign3: $(BIN)/cosign%: $(TOOLS)/cosign%/go.mod $(TOOLS)/cosign%/go.sum
 	$(call build,cosign$*,github.com/sigstore/cosign/v$*/cmd/cosign,\
 		-X sigs.k8s.io/release-utils/version.gitVersion=$(call version,github.com/sigstore/cosign/v$*))
+
+# After cosign3, whose packages they share at the same versions.
+$(BIN)/fulcio: $(call pins,fulcio) | $(BIN)/cosign3
+	$(call build,fulcio,github.com/sigstore/fulcio)
+
+$(BIN)/rekor: $(call pins,rekor) | $(BIN)/cosign3
+	$(call build,rekor,github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix)
+
+$(BIN)/timestamp-server: $(call pins,timestamp) $(TOOLS)/timestamp/main.go | $(BIN)/cosign3
+	$(call build,timestamp,.)
 
 $(BIN)/registry: $(call pins,distribution)
 	$(call build,distribution,github.com/distribution/distribution/v3/cmd/registry,\

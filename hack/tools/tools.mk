@@ -18,7 +18,7 @@ CRDS := $(BIN)/crds/flux $(BIN)/crds/flux-old $(BIN)/crds/argo
 
 .PHONY: tools tools-test tools-verify
 tools: tools-test tools-verify
-tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/registry $(SIGSTORE) $(CRDS)
+tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry $(SIGSTORE) $(CRDS)
 tools-verify: $(BIN)/controller-gen $(BIN)/staticcheck
 
 # For this machine, whatever the caller cross-compiles or has in a workspace.
@@ -68,6 +68,9 @@ $(BIN)/rekor: $(call pins,rekor) | $(BIN)/cosign3
 
 $(BIN)/timestamp-server: $(call pins,timestamp) $(TOOLS)/timestamp/main.go | $(BIN)/cosign3
 	$(call build,timestamp,.)
+
+$(BIN)/crane: $(call pins,crane)
+	$(call build,crane,github.com/google/go-containerregistry/cmd/crane)
 
 $(BIN)/registry: $(call pins,distribution)
 	$(call build,distribution,github.com/distribution/distribution/v3/cmd/registry,\

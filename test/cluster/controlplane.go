@@ -98,6 +98,8 @@ func (c *Cluster) prepare(crds []string) error {
 	}
 	policy := filepath.Join(c.dir, "audit-policy.yaml")
 	c.environment.ControlPlane.GetAPIServer().Configure().
+		// No address but loopback's, which endpoints must not have: a machine without a network has no other.
+		Set("advertise-address", "127.0.0.1").Set("endpoint-reconciler-type", "none").
 		Set("audit-policy-file", policy).
 		Set("audit-log-path", c.auditLog())
 	return os.WriteFile(policy, []byte(auditPolicy), 0o600)

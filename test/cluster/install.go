@@ -25,6 +25,7 @@ type Installation struct {
 	args        []string // of the Deployment's container
 	env         []string // of it too, without what a kubelet would put in
 	trustedRoot string
+	registryCA  string
 	certificate certificate // with Files only
 }
 
@@ -116,8 +117,11 @@ func (i *Installation) adapt(objects []*unstructured.Unstructured) error {
 		case "Deployment":
 			err = i.readDeployment(object)
 		case "ConfigMap":
-			if object.GetName() == "chartgate-trusted-root" {
+			switch object.GetName() {
+			case "chartgate-trusted-root":
 				i.trustedRoot, _, err = unstructured.NestedString(object.Object, "data", "trusted_root.json")
+			case "chartgate-registry-ca":
+				i.registryCA, _, err = unstructured.NestedString(object.Object, "data", "ca.crt")
 			}
 		}
 		if err != nil {

@@ -111,10 +111,16 @@ func (i *Installation) pod(ctx context.Context, p *Process, dir string) ([]strin
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", probes),
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", metrics),
 	}
-	if i.trustedRoot != "" {
-		root := filepath.Join(dir, "trusted_root.json")
-		args = append(args, "--trusted-root="+root)
-		if err := os.WriteFile(root, []byte(i.trustedRoot), 0o600); err != nil {
+	for _, mount := range []struct{ flag, file, content string }{
+		{"--trusted-root=", "trusted_root.json", i.trustedRoot},
+		{"--registry-ca=", "ca.crt", i.registryCA},
+	} {
+		if mount.content == "" {
+			continue
+		}
+		path := filepath.Join(dir, mount.file)
+		args = append(args, mount.flag+path)
+		if err := os.WriteFile(path, []byte(mount.content), 0o600); err != nil {
 			return nil, err
 		}
 	}

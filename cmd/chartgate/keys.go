@@ -29,9 +29,9 @@ func (f *serveFlags) keys(live client.Reader) *controller.Keys {
 // maxKeyReads bounds the keys that a command reads from KMS at once.
 const maxKeyReads = 8
 
-// lookup finds the keys of policies on the command line: Secrets among the documents, by
+// lookupKeys finds the keys of policies on the command line: Secrets among the documents, by
 // name, and keys in a KMS by the credentials of whoever runs the command.
-func lookup(ctx context.Context, sources []policy.KeySource, secrets []corev1.Secret) policy.Keys {
+func lookupKeys(ctx context.Context, sources []policy.KeySource, secrets []corev1.Secret) policy.Keys {
 	found, services := policy.Keys{}, kms.NewReader()
 	var mu sync.Mutex
 	var group errgroup.Group

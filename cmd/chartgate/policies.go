@@ -68,7 +68,7 @@ func compileDocuments(ctx context.Context, documents []document) (fixedPolicies,
 			return fixedPolicies{}, policy.Report{}, fmt.Errorf("%s: %w", d.file, err)
 		}
 	}
-	in.Keys = lookup(ctx, policy.KeySources(in), secrets)
+	in.Keys = lookupKeys(ctx, policy.KeySources(in), secrets)
 	set, report := policy.Compile(in)
 	return fixedPolicies{set: set, trustRoots: trustRoots}, report, nil
 }

@@ -37,7 +37,7 @@ func TestLoadPolicies(t *testing.T) {
 		{"a field that is given twice", map[string]string{"a.yaml": strings.Replace(acmePolicy, "spec:", "spec: {}\nspec:", 1)}, nil, "", "a.yaml: document 1: "},
 		{"a kind that is no policy", map[string]string{"a.yaml": acmeRepository}, nil, "", "kind HelmRepository is not a policy"},
 		{"a kind of another group", map[string]string{"a.yaml": strings.Replace(acmePolicy, "chartgate.dev/", "evil.example/", 1)}, nil, "", "kind ChartPolicy is not a policy"},
-		{"an unknown kind of our group", map[string]string{"a.yaml": strings.Replace(acmePolicy, "ChartPolicy", "TrustRoot", 1)}, nil, "", "kind TrustRoot is not a policy"},
+		{"an unknown kind of our group", map[string]string{"a.yaml": strings.Replace(acmePolicy, "ChartPolicy", "TrustRing", 1)}, nil, "", "kind TrustRing is not a policy"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			dir := (&shop{host: "ghcr.io"}).files(t, c.files)

@@ -27,6 +27,7 @@ func TestServeFlags(t *testing.T) {
 	}{
 		{"no namespace", nil, "--namespace or $POD_NAMESPACE must say where chartgate runs"},
 		{"no place for any write", []string{"--namespace=x", "--max-concurrent=0"}, "--max-concurrent must be at least 1"},
+		{"keys that are read without a pause", []string{"--namespace=x", "--key-refresh=1ms"}, "--key-refresh must be at least 1s"},
 		{"an unknown log level", []string{"--namespace=x", "--log-level=trace"}, `--log-level is "trace", not debug, info or error`},
 		{"an unknown log format", []string{"--namespace=x", "--log-format=xml"}, `--log-format is "xml", not json or text`},
 		{"a kubeconfig that does not exist", []string{"--namespace=x", "--kubeconfig", dir + "/absent"}, "find the API server: "},

@@ -46,7 +46,7 @@ Without --registry-config, the credentials of docker login are used.`,
 	flags := cmd.Flags()
 	f.register(flags, "Deny")
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with manifests, - for standard input (repeatable)")
-	flags.StringArrayVar(&f.policies, "policy", nil, "`file` or directory with ChartPolicies, TrustedIdentities, TrustRoots or the identities ConfigMap (repeatable)")
+	flags.StringArrayVar(&f.policies, "policy", nil, "`file` or directory with ChartPolicies, TrustedIdentities, the Secrets with their keys, TrustRoots or the identities ConfigMap (repeatable)")
 	flags.StringVarP(&f.output, "output", "o", "text", "`format`: text or json")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "`time` for each object")
 	return cmd

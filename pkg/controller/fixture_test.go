@@ -29,7 +29,7 @@ func clusterWith(t *testing.T, funcs interceptor.Funcs, objects ...client.Object
 		t.Fatal(err)
 	}
 	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
-		WithStatusSubresource(&v1alpha1.TrustedIdentity{}, &v1alpha1.ChartPolicy{}).WithInterceptorFuncs(funcs).Build()
+		WithStatusSubresource(&v1alpha1.TrustedIdentity{}, &v1alpha1.ChartPolicy{}, &v1alpha1.TrustRoot{}).WithInterceptorFuncs(funcs).Build()
 }
 
 func identity(name, subject string) *v1alpha1.TrustedIdentity {

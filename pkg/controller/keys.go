@@ -74,12 +74,12 @@ type knownKey struct {
 
 var errNotRead = errors.New("it has not been read yet")
 
-func (k *knownKey) content(now time.Time) policy.KeyContent {
+func (k *knownKey) content() policy.KeyContent {
 	switch {
+	case k.pem != "":
+		return policy.KeyContent{PEM: k.pem}
 	case !k.asked:
 		return policy.KeyContent{Err: errNotRead}
-	case k.failure == nil, k.pem != "" && now.Sub(k.readAt) < keepKeys:
-		return policy.KeyContent{PEM: k.pem}
 	default:
 		return policy.KeyContent{Err: k.failure}
 	}
@@ -106,7 +106,7 @@ func (k *Keys) lookup(ctx context.Context, sources []policy.KeySource) policy.Ke
 	found := policy.Keys{}
 	for _, source := range sources {
 		if known, is := k.known[source]; is {
-			found[source] = known.content(time.Now())
+			found[source] = known.content()
 		}
 	}
 	return found

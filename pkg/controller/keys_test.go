@@ -118,6 +118,19 @@ func TestKeysInSecrets(t *testing.T) {
 	}
 }
 
+// TestOnlyPublicKeysAreTaken: whatever else the item holds is not kept, not even in memory.
+func TestOnlyPublicKeysAreTaken(t *testing.T) {
+	alice, bob := publicPEM(t, 'a'), publicPEM(t, 'b')
+	noted := strings.Replace(alice, "KEY-----\n", "KEY-----\nPassword: "+canary+"\n\n", 1)
+	text, err := controller.KeyIn(*ours(map[string]string{"cosign.pub": canary + "\n" + noted + canary + "\n" + bob + canary}), "cosign.pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(alice+bob, text); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestSecretsAreReadFromOneNamespaceOnly: whatever an identity names.
 func TestSecretsAreReadFromOneNamespaceOnly(t *testing.T) {
 	var asked []client.ObjectKey
@@ -351,6 +364,17 @@ func TestKMS(t *testing.T) {
 			w.expect(t, identityFine, policyFine)
 			if err := w.snapshot.Ready(nil); err != nil {
 				t.Error(err)
+			}
+			w.service.answer("hashivault://new", hangs)
+			if err := w.Create(t.Context(), keyIdentity("new", v1alpha1.Key{KMS: "hashivault://new"})); err != nil {
+				t.Fatal(err)
+			}
+			w.load(t)
+			if err := w.snapshot.Ready(nil); err != nil {
+				t.Errorf("a new identity takes a replica out of service: %v", err)
+			}
+			if err := w.Delete(t.Context(), keyIdentity("new", v1alpha1.Key{})); err != nil {
+				t.Fatal(err)
 			}
 		})
 	})

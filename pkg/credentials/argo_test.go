@@ -338,6 +338,9 @@ func TestQuestionsAtTheSameTimeShareAList(t *testing.T) {
 				close(asked)
 				<-answered
 			}
+			if err := ctx.Err(); err != nil {
+				return err // as a real API server's client does
+			}
 			return c.List(ctx, list, options...)
 		},
 	}).Build()

@@ -147,15 +147,15 @@ func withoutAnswers(err error) error {
 	var retrieve *oauth2.RetrieveError
 	switch {
 	case errors.As(err, &response):
-		return fmt.Errorf("the answer was %d %s", response.StatusCode, response.ErrorCode)
+		return fmt.Errorf("the answer was %d %q", response.StatusCode, response.ErrorCode)
 	case errors.As(err, &failed):
-		return errors.New("Azure refused the identity of chartgate's service account")
+		return errors.New("the identity of chartgate's service account was refused")
 	case errors.As(err, &retrieve):
 		code := 0
 		if retrieve.Response != nil {
 			code = retrieve.Response.StatusCode
 		}
-		return fmt.Errorf("the answer was %d %s", code, retrieve.ErrorCode)
+		return fmt.Errorf("the answer was %d %q", code, retrieve.ErrorCode)
 	default:
 		return err
 	}

@@ -135,6 +135,14 @@ func TestFluxLacksALogin(t *testing.T) {
 			want: answer{Lacking: "SourceNotFound: Secret apps/gone does not exist"},
 		},
 		{
+			sentence: "neither those before nor those behind it", access: withAccount("puller", ""),
+			objects: []client.Object{
+				serviceAccount("puller", "gone", "regcred"),
+				docker("regcred", `{"auths": {"ghcr.io": {"username": "u", "password": "p"}}}`),
+			},
+			want: answer{Lacking: "SourceNotFound: Secret apps/gone does not exist"},
+		},
+		{
 			sentence: "attack: a Secret that exists in another namespace only", access: withSecret("regcred"),
 			objects: []client.Object{secretIn("team-b", "regcred", corev1.SecretTypeOpaque, map[string]string{"username": "u", "password": "p"})},
 			want:    answer{Lacking: "SourceNotFound: Secret apps/regcred does not exist"},

@@ -2,7 +2,6 @@ package kms
 
 import (
 	"context"
-	"slices"
 
 	"github.com/sigstore/sigstore/pkg/signature/kms/gcp"
 	"google.golang.org/api/option"
@@ -17,12 +16,11 @@ const (
 
 // readGCP dials by itself, because sigstore's client can neither be closed nor told when
 // to give up: closing the connection does both.
-func (r *Reader) readGCP(ctx context.Context, uri string) (string, error) {
+func readGCP(ctx context.Context, uri string) (string, error) {
 	if err := gcp.ValidReference(uri); err != nil {
 		return "", malformed("gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY, with /cryptoKeyVersions/VERSION or without", err)
 	}
-	ours := []option.ClientOption{option.WithEndpoint(gcpEndpoint), option.WithScopes(gcpScope)}
-	connection, err := transport.Dial(ctx, slices.Concat(ours, r.gcp)...)
+	connection, err := transport.Dial(ctx, option.WithEndpoint(gcpEndpoint), option.WithScopes(gcpScope))
 	if err != nil {
 		return "", err
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/kms/gcp"
 	"github.com/sigstore/sigstore/pkg/signature/kms/hashivault"
 	"github.com/sigstore/sigstore/pkg/signature/options"
-	"google.golang.org/api/option"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 )
@@ -25,16 +24,10 @@ const readTimeout = 10 * time.Second
 
 // Reader reads public keys with the credentials that the environment holds, which it looks
 // for anew at each read: tokens may be rotated. It is safe for concurrent use.
-type Reader struct {
-	timeout time.Duration
-	gcp     []option.ClientOption
-}
+type Reader struct{ timeout time.Duration }
 
-// NewReader returns a Reader. Options are for Google's client, which takes nothing but
-// its credentials from the environment.
-func NewReader(forGCP ...option.ClientOption) *Reader {
-	return &Reader{timeout: readTimeout, gcp: forGCP}
-}
+// NewReader returns a Reader.
+func NewReader() *Reader { return &Reader{timeout: readTimeout} }
 
 // PublicKeys returns the public keys of a URI as PEM blocks: of hashivault all versions
 // that Vault still lets verify, else the version in the URI or the newest. Its error is a
@@ -49,7 +42,7 @@ func (r *Reader) PublicKeys(ctx context.Context, uri string) (string, error) {
 	// Not every client gives up with the context: one that hangs is left behind.
 	answers := make(chan answer, 1)
 	go func() {
-		text, err := r.read(ctx, uri)
+		text, err := read(ctx, uri)
 		answers <- answer{text, err}
 	}()
 	var given answer
@@ -64,7 +57,7 @@ func (r *Reader) PublicKeys(ctx context.Context, uri string) (string, error) {
 	return given.text, nil
 }
 
-func (r *Reader) read(ctx context.Context, uri string) (text string, err error) {
+func read(ctx context.Context, uri string) (text string, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			text, err = "", fmt.Errorf("panic: %v", reason)
@@ -73,11 +66,11 @@ func (r *Reader) read(ctx context.Context, uri string) (text string, err error) 
 	scheme, _, _ := strings.Cut(uri, "://")
 	switch scheme + "://" {
 	case aws.ReferenceScheme:
-		return r.readAWS(ctx, uri)
+		return readAWS(ctx, uri)
 	case azure.ReferenceScheme:
-		return r.readAzure(ctx, uri)
+		return readAzure(ctx, uri)
 	case gcp.ReferenceScheme:
-		return r.readGCP(ctx, uri)
+		return readGCP(ctx, uri)
 	case hashivault.ReferenceScheme:
 		return readVault(ctx, uri)
 	default:
@@ -92,7 +85,7 @@ func malformed(want string, err error) error {
 	return &chart.Problem{Kind: chart.KindInvalid, Detail: "the URI is not of the form " + want, Err: err}
 }
 
-func (r *Reader) readAWS(ctx context.Context, uri string) (string, error) {
+func readAWS(ctx context.Context, uri string) (string, error) {
 	if err := aws.ValidReference(uri); err != nil {
 		return "", malformed("awskms://[ENDPOINT]/ID, with a key's ID or ARN, or alias/NAME or its ARN", err)
 	}
@@ -103,7 +96,7 @@ func (r *Reader) readAWS(ctx context.Context, uri string) (string, error) {
 	return encode(key.PublicKey(options.WithContext(ctx)))
 }
 
-func (r *Reader) readAzure(ctx context.Context, uri string) (string, error) {
+func readAzure(ctx context.Context, uri string) (string, error) {
 	if err := azure.ValidReference(uri); err != nil {
 		return "", malformed("azurekms://VAULT_HOST/KEY or azurekms://VAULT_HOST/KEY/VERSION", err)
 	}

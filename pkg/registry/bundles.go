@@ -33,9 +33,10 @@ func (s search) bundles(ctx context.Context, list []ocispec.Descriptor, listing 
 			if err != nil {
 				err = s.unusable(ctx, fmt.Sprintf("the referrer %s of %s", d.Digest, s.name), "bundle", err)
 			}
-			more := material.Format == 0 && err == nil || yield(material, err)
-			done()
-			if !more {
+			if material.Format == 0 && err == nil {
+				continue
+			}
+			if !hand(yield, material, err, done) {
 				return
 			}
 		}
@@ -46,6 +47,12 @@ func (s search) bundles(ctx context.Context, list []ocispec.Descriptor, listing 
 			yield(chart.Material{}, s.problem(ctx, "the list of referrers of "+s.name, listing))
 		}
 	}
+}
+
+// hand yields material whose content is of no more use afterwards.
+func hand(yield func(chart.Material, error) bool, material chart.Material, err error, done func()) (more bool) {
+	defer done()
+	return yield(material, err)
 }
 
 // promising returns the referrers that may be bundles, each once, most promising

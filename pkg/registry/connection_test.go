@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -372,6 +373,12 @@ func TestCertificates(t *testing.T) {
 		"two CAs, with words around them": {nil, func(s shelf) registry.Connection {
 			return registry.Connection{ID: "1", CAs: []byte("ours:\n" + string(clients.PEM()) + "theirs:\n" + string(s.CA()))}
 		}, nil},
+		"another CA beside the admin's": {nil, func(shelf) registry.Connection {
+			return registry.Connection{ID: "1", CAs: clients.PEM(), AddCAs: true}
+		}, nil},
+		"words beside the admin's CA": {nil, func(shelf) registry.Connection {
+			return registry.Connection{ID: "1", CAs: []byte("hunter2"), AddCAs: true}
+		}, &outcome{chart.KindUnauthorized, "HOST cannot be asked: the CA certificates of the chart's source are not certificates in PEM", "correct the Secret or ConfigMap that holds them"}},
 		"another CA": {nil, func(shelf) registry.Connection { return registry.Connection{ID: "1", CAs: clients.PEM()} },
 			&outcome{Kind: chart.KindUnavailable, Detail: "CHART:1.0.0 could not be read: the TLS certificate is signed by a CA that chartgate does not trust"}},
 		"another CA, since its own is lacking": {nil, func(shelf) registry.Connection {
@@ -402,6 +409,21 @@ func TestCertificates(t *testing.T) {
 			}
 			equal(t, outcome{tc.want.Kind, s.text(tc.want.Detail), s.text(tc.want.Next)}, outcomeOf(t, err))
 		})
+	}
+}
+
+// TestCAsBesideTheSystems: where the admin has named no CA, those of a connection still add to the system's. And the CAs
+// that one connection adds are not trusted by anybody else.
+func TestCAsBesideTheSystems(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{TLS: true})
+	for _, admins := range []*x509.CertPool{nil, x509.NewCertPool()} {
+		c := registry.New(registry.Options{RootCAs: admins, Connect: always(registry.Connection{ID: "1", CAs: s.CA(), AddCAs: true})})
+		if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone); err != nil {
+			t.Error(err)
+		}
+		_, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
+		equal(t, chart.KindUnavailable, outcomeOf(t, err).Kind)
 	}
 }
 

@@ -78,7 +78,7 @@ func (r *repository) mirrored() string {
 func (r *repository) mend(err error) string {
 	host, path := r.at.Host(), r.at.Path()
 	switch {
-	case refusesCertificate(err):
+	case errors.Is(err, errIntroduction):
 		return "let the source of the chart name a Secret with a client certificate that " + host + " accepts"
 	case r.connection.Login != nil:
 		return "let " + r.connection.origin() + " hold credentials that may pull " + path + " from " + host
@@ -117,9 +117,9 @@ func (r *repository) classify(ctx context.Context, err error) (chart.Kind, strin
 		return chart.KindUnauthorized, "it wants credentials and chartgate has none for it"
 	case errors.As(err, &status):
 		return r.classifyStatus(status)
-	case refusesCertificate(err) && r.connection.ClientCertificate != nil:
+	case errors.Is(err, errIntroduction) && r.connection.ClientCertificate != nil:
 		return chart.KindUnauthorized, "it refuses the client certificate"
-	case refusesCertificate(err):
+	case errors.Is(err, errIntroduction):
 		return chart.KindUnauthorized, "it wants a client certificate and chartgate has none for it"
 	case expired(ctx):
 		return chart.KindTimeout, ""
@@ -226,19 +226,6 @@ func secureConnection(err error) string {
 func distrusts(err error) bool {
 	var verification *tls.CertificateVerificationError
 	return errors.As(err, &verification)
-}
-
-// refusesCertificate reports whether the other end refuses our certificate, or that we
-// have none: the alerts about certificates of RFC 8446, section 6.2, by which TLS 1.2
-// (bad certificate) and 1.3 (certificate required) tell either.
-func refusesCertificate(err error) bool {
-	switch alert(err) {
-	case "tls: bad certificate", "tls: unsupported certificate", "tls: revoked certificate", "tls: expired certificate",
-		"tls: unknown certificate", "tls: unknown certificate authority", "tls: access denied", "tls: certificate required":
-		return true
-	default:
-		return false
-	}
 }
 
 // alert returns the text of the TLS alert by which the other end hung up, which is all

@@ -198,7 +198,7 @@ func TestTokensAreBounded(t *testing.T) {
 func TestDefaultTransport(t *testing.T) {
 	t.Parallel()
 	pool := x509.NewCertPool()
-	transport := newTransport(&tls.Config{RootCAs: pool}, nil)
+	transport := newTransport(pool, nil, nil)
 	switch {
 	case transport.TLSClientConfig.InsecureSkipVerify || transport.TLSClientConfig.RootCAs != pool:
 		t.Error("certificates are not checked against the pool")

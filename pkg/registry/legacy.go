@@ -81,9 +81,7 @@ func (s search) layers(ctx context.Context, of layered) materials {
 			if err != nil {
 				err = s.unusable(ctx, fmt.Sprintf("the legacy %s %s of %s", of.noun, chart.Quote(layer.Digest.String()), s.name), of.noun, err)
 			}
-			more := yield(material, err)
-			done()
-			if !more {
+			if !hand(yield, material, err, done) {
 				return
 			}
 		}

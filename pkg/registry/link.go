@@ -57,7 +57,7 @@ func (c *Client) link(connection Connection, host string) (*link, error) {
 func (c *Client) newOwnLink() *link {
 	base := c.options.Transport
 	if base == nil {
-		base = newTransport(&tls.Config{RootCAs: c.options.RootCAs}, nil)
+		base = newTransport(c.options.RootCAs, nil, nil)
 	}
 	return c.linkThrough(base, "", maxTokens, credentials(c.options.Credentials))
 }
@@ -69,14 +69,14 @@ func (c *Client) newLink(connection Connection, host string) (*link, error) {
 	}
 	base := c.options.Transport
 	if base == nil || connection.foreign() {
-		base = newTransport(&tls.Config{RootCAs: roots}, connection.Proxy)
+		base = newTransport(roots, nil, connection.Proxy)
 	}
 	if connection.ClientCertificate != nil || connection.ClientKey != nil {
 		pair, err := tls.X509KeyPair(connection.ClientCertificate, connection.ClientKey)
 		if err != nil {
 			return nil, badCertificates(host, "the client certificate and key of "+connection.origin()+" are not a pair in PEM", err)
 		}
-		known := newTransport(&tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}, connection.Proxy)
+		known := newTransport(roots, &pair, connection.Proxy)
 		base = &introduced{host: httpName(host), known: known, others: base}
 	}
 	// A registry is as slow as the proxy in front of it. One that a tenant chose must not
@@ -136,26 +136,6 @@ func (c *Client) linkThrough(base http.RoundTripper, lane string, tokens int, lo
 		lacking: newMemory(referrersMemory, time.Now),
 		lane:    lane,
 		close:   (&http.Client{Transport: base}).CloseIdleConnections,
-	}
-}
-
-// introduced shows a client certificate to one host and to nobody else.
-type introduced struct {
-	host          string // as in URLs
-	known, others http.RoundTripper
-}
-
-func (t *introduced) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Host == t.host {
-		return t.known.RoundTrip(req)
-	}
-	return t.others.RoundTrip(req)
-}
-
-// CloseIdleConnections is what http.Client.CloseIdleConnections asks for.
-func (t *introduced) CloseIdleConnections() {
-	for _, next := range []http.RoundTripper{t.known, t.others} {
-		(&http.Client{Transport: next}).CloseIdleConnections()
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"sync/atomic"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,12 +142,18 @@ func TestSlowProxy(t *testing.T) {
 	}
 }
 
-// TestBulky: of large contents few are in memory at the same time, of small ones many.
+// TestBulky: what is larger than most material takes one of few places until it is of no
+// more use; what is small, or fails, takes none.
 func TestBulky(t *testing.T) {
 	t.Parallel()
-	var now, most atomic.Int32
-	body := make([]byte, maxBundle+1)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) }))
+	small, large := make([]byte, 1000), make([]byte, maxBundle+1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if answer, err := newAnswer(http.Header{}, small, ""); err == nil && strings.HasSuffix(req.URL.Path, answer.digest.String()) {
+			_, _ = w.Write(small)
+			return
+		}
+		_, _ = w.Write(large)
+	}))
 	defer server.Close()
 	host := server.Listener.Addr().String()
 	location, err := chart.ParseChart("oci://" + host + "/acme/podinfo")
@@ -159,53 +165,58 @@ func TestBulky(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := newAnswer(http.Header{}, body, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error)
-	for range 3 * maxBulky {
-		go func() {
-			_, leave, err := r.bulk(t.Context(), descriptor(content, 0), maxAttestation)
-			most.Store(max(most.Load(), now.Add(1)))
-			time.Sleep(5 * time.Millisecond)
-			now.Add(-1)
-			leave()
-			done <- err
-		}()
-	}
-	for range 3 * maxBulky {
-		if err := <-done; err != nil {
-			t.Error(err)
+	taken := func() int {
+		c.bulky.mu.Lock()
+		defer c.bulky.mu.Unlock()
+		if c.bulky.hosts[host] == nil {
+			return 0
 		}
+		return len(c.bulky.hosts[host].taken)
 	}
-	if most.Load() > maxBulky {
-		t.Errorf("%d at once", most.Load())
-	}
-	var leaves []func()
-	for range maxBulky { // what fails takes no place, what is used does
-		if _, _, err := r.bulk(t.Context(), descriptor(content, 9<<20), maxAttestation); err == nil {
-			t.Error("too large, and no error")
-		}
-		_, leave, err := r.bulk(t.Context(), descriptor(content, int64(len(body))), maxAttestation)
+	for _, step := range []struct {
+		sentence string
+		content  []byte
+		size     int64 // as its descriptor says; 0 does not
+		limit    int64
+		fails    bool
+		takes    int
+	}{
+		{"a small one that may not be large", small, 0, maxBundle, false, 0},
+		{"a small one that may be large, and says so", small, 1000, maxAttestation, false, 0},
+		{"one of unknown size", small, 0, maxAttestation, false, 1},
+		{"a large one", large, maxBundle + 1, maxAttestation, false, 1},
+		{"a large one that says it is small", large, 1, maxAttestation, true, 0},
+		{"a large one that may not be", large, 0, maxBundle, true, 0},
+		{"one that is too large by its own words", large, maxAttestation + 1, maxAttestation, true, 0},
+	} {
+		a, err := newAnswer(http.Header{}, step.content, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		leaves = append(leaves, leave)
-	}
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, _, err := r.bulk(over, descriptor(content, 0), maxAttestation); !errors.Is(err, context.Canceled) {
-		t.Errorf("one more: %v", err)
-	}
-	if _, _, err := r.bulk(t.Context(), descriptor(content, 1), maxAttestation); err == nil || errors.Is(err, context.Canceled) {
-		t.Errorf("a small one that is none: %v", err)
-	}
-	for _, leave := range leaves {
-		leave()
+		_, done, err := r.bulk(t.Context(), descriptor(a, step.size), step.limit)
+		if (err != nil) != step.fails || taken() != step.takes {
+			t.Errorf("%s: %v, takes %d places", step.sentence, err, taken())
+		}
+		if done(); taken() != 0 {
+			t.Errorf("%s: %d places are taken for ever", step.sentence, taken())
+		}
 	}
 }
 
 func descriptor(a answer, size int64) ocispec.Descriptor {
 	return ocispec.Descriptor{Digest: digest.Digest(a.digest.String()), Size: size}
+}
+
+// TestHandEvenInPanic: the gate recovers from whatever a verifier does; the place of its
+// material must be free again.
+func TestHandEvenInPanic(t *testing.T) {
+	t.Parallel()
+	done := 0
+	func() {
+		defer func() { _ = recover() }()
+		hand(func(chart.Material, error) bool { panic("verifier") }, chart.Material{}, nil, func() { done++ })
+	}()
+	if more := hand(func(chart.Material, error) bool { return true }, chart.Material{}, nil, func() { done++ }); !more || done != 2 {
+		t.Errorf("%d places are free, more: %v", done, more)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -28,18 +29,18 @@ func (c *Client) guard(base http.RoundTripper, lane string) http.RoundTripper {
 	for _, host := range c.options.PlainHTTP {
 		plain[httpHost(host)] = true
 	}
-	whole := &wholeAnswers{next: base, slots: c.requests, lane: lane, timeout: answerTimeout}
+	whole := &wholeAnswers{next: &introductions{base}, slots: c.requests, lane: lane, timeout: answerTimeout}
 	return &httpsOnly{except: plain, next: &retryOnce{next: whole}}
 }
 
-// newTransport returns a transport with timeouts, through a proxy or, if that is nil,
-// through that of the environment.
-func newTransport(config *tls.Config, proxy *url.URL) *http.Transport {
+// newTransport returns a transport with timeouts. nil is the system's CAs, no client
+// certificate, the proxy of the environment.
+func newTransport(roots *x509.CertPool, pair *tls.Certificate, proxy *url.URL) *http.Transport {
 	through := http.ProxyFromEnvironment
 	if proxy != nil {
 		through = http.ProxyURL(proxy)
 	}
-	config.MinVersion = tls.VersionTLS12
+	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, GetClientCertificate: introduction(pair)}
 	return &http.Transport{
 		Proxy:                  through,
 		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,

@@ -144,7 +144,7 @@ func TestBundleAttacks(t *testing.T) {
 		}), wanted: keyless(), reason: invalid, detail: "log entry of an unknown kind"},
 		{name: "a huge bundle", material: bundleOf([]byte(strings.Repeat(" ", 8<<20) + string(byWorkflow.Content))), wanted: keyless(), reason: verdict.LimitExceeded, detail: "the bundle's size in bytes exceeds the limit of 8388608"},
 		{name: "a bundle of very many values", material: bundleOf([]byte("[" + strings.Repeat("0,", 10_000) + "0]")), wanted: keyless(), reason: verdict.LimitExceeded, detail: "the number of values in the bundle exceeds the limit of 10000"},
-		{name: "a well signed statement of very many values", material: bundleOf(must(w.Bundle(w.workflow, w.chart.String(), slsa, map[string]any{"list": make([]int, 500_000)}))(t)), wanted: keyless(), reason: verdict.LimitExceeded, detail: "the number of values in its statement exceeds the limit of 500000"},
+		{name: "a well signed statement of very many values", material: bundleOf(must(w.Bundle(w.workflow, w.chart.String(), slsa, map[string]any{"list": make([]int, 300_000)}))(t)), wanted: keyless(), reason: verdict.LimitExceeded, detail: "the number of values in its statement exceeds the limit of 300000"},
 		{name: "a huge log entry", material: changed(byWorkflow, func(b map[string]any) {
 			e := at(b, "verificationMaterial", "tlogEntries", "0")
 			e["canonicalizedBody"] = append(must(base64.StdEncoding.DecodeString(e["canonicalizedBody"].(string)))(t), bytes.Repeat([]byte(" "), 64<<10)...)

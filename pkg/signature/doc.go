@@ -2,6 +2,9 @@
 // only importer of cosign and sigstore: cosign/v2 verifies, this package gives it material that was parsed within
 // limits and asks the questions that cosign leaves open.
 //
+// Signatures and attestations come in two forms each, sigstore bundles and what cosign 2 wrote. Each trust root that is
+// wanted proves by itself, so evidence never mixes what two of them vouch for.
+//
 // It fetches nothing: transparency log entries, certificate timestamps and signing times are proven offline, from the
 // material itself.
 //

@@ -36,7 +36,7 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if x := newForger(t); len(x.genuine) != 8 {
+	if x := newForger(t); len(x.genuine) != 10 {
 		t.Errorf("%d good signatures", len(x.genuine))
 	}
 }
@@ -48,10 +48,12 @@ func newGolden(t testing.TB) golden {
 		g.Signed = append(g.Signed,
 			w.bundle(t, by), w.legacy(t, by),
 			bundleOf(must(w.Bundle(by, w.chart.String(), slsa, nil))(t)),
+			w.legacyAttestation(t, w.Sigstore, w.chart, by, slsa, map[string]any{"builder": map[string]string{"id": "x"}}),
 			bundleOf(must(w.MessageSignatureBundle(by, w.chart.String()))(t)))
 		g.Forged = append(g.Forged,
 			bundleOf(must(w.Bundle(by, w.other.String(), sigstore.SignPredicateType, nil))(t)),
-			w.legacyIn(t, w.stranger, by))
+			w.legacyIn(t, w.stranger, by),
+			w.legacyAttestation(t, w.stranger, w.chart, by, slsa, nil))
 	}
 	for i := range g.Signed { // a Digest is not for JSON
 		g.Signed[i].Source = chart.Digest{}
@@ -77,7 +79,7 @@ func newForger(t testing.TB) *forger {
 	x.verifier = verifierOf(t, x.TrustedRoot)
 	x.digest = must(chart.ParseDigest(x.Chart))(t)
 	key := parsedKey(t, []byte(x.Key))
-	x.wanted = verdict.Wanted{Keyless: keyless().Keyless, Keys: []verdict.WantedKey{{PublicKey: key, TrustRoots: keyless().Keyless}}}
+	x.wanted = verdict.Wanted{Keyless: keyless().Keyless, Predicates: []string{slsa}, Keys: []verdict.WantedKey{{PublicKey: key, TrustRoots: keyless().Keyless}}}
 	for _, m := range x.Signed {
 		m.Source = digestOf(t, m.Content)
 		x.genuine = append(x.genuine, must(one(x.verifier.Verify(context.Background(), x.digest, m, x.wanted)))(t))
@@ -130,6 +132,21 @@ func FuzzLegacy(f *testing.F) {
 		x.check(t, legacyOf(t, payload, map[string]string{
 			signatureAnnotation: sig, certificateAnnotation: certificate, chainAnnotation: chain,
 			bundleAnnotation: entry, timestampAnnotation: stamp,
+		}))
+	})
+}
+
+func FuzzLegacyAttestation(f *testing.F) {
+	x := newForger(f)
+	for _, m := range append(x.Signed, x.Forged...) {
+		if a := m.Annotations; m.Format == chart.LegacyAttestation {
+			f.Add(m.Content, a[certificateAnnotation], a[chainAnnotation], a[bundleAnnotation], a[timestampAnnotation])
+		}
+	}
+	f.Add([]byte("null"), "", "", "", "")
+	f.Fuzz(func(t *testing.T, envelope []byte, certificate, chain, entry, stamp string) {
+		x.check(t, attestationOf(t, envelope, map[string]string{
+			certificateAnnotation: certificate, chainAnnotation: chain, bundleAnnotation: entry, timestampAnnotation: stamp,
 		}))
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"testing"
 
@@ -22,7 +23,7 @@ import (
 )
 
 // TestKeyTypes: keys of every type that policies take, with the hashes that cosign 2 (always SHA-256) and cosign 3 (by
-// curve) sign with.
+// curve) sign with. Package test/cosign signs with the tools themselves.
 func TestKeyTypes(t *testing.T) {
 	t.Parallel()
 	digest := digestOf(t, []byte("chart"))
@@ -48,6 +49,7 @@ func TestKeyTypes(t *testing.T) {
 		{"P-521 with SHA-512", p521, crypto.SHA512, true},
 		{"RSA with SHA-256", rsaKey, crypto.SHA256, true},
 		{"RSA with SHA-512", rsaKey, crypto.SHA512, false},
+		{"RSA-PSS with SHA-256, which cosign does not write", pss{rsaKey}, crypto.SHA256, false},
 		{"Ed25519", edKey, 0, true},
 		{"Ed25519ph", edKey, crypto.SHA512, true},
 	} {
@@ -68,6 +70,13 @@ func TestKeyTypes(t *testing.T) {
 			})
 		}
 	}
+}
+
+// pss signs with RSA in the other way.
+type pss struct{ *rsa.PrivateKey }
+
+func (k pss) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return rsa.SignPSS(random, k.PrivateKey, opts.HashFunc(), digest, nil)
 }
 
 func ecKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {

@@ -3,9 +3,9 @@ package signature
 import "bytes"
 
 const (
-	// maxBundle bounds a bundle's JSON. Signatures take 10 KiB; the largest honest attestations, SBOMs, a few MiB.
-	// Parsing costs several times the size in memory, and a bundle is not compressed (never decompress one: 509 KiB
-	// became 1.2 GiB).
+	// maxBundle bounds a bundle's JSON, and a legacy attestation's envelope. Signatures take 10 KiB; the largest honest
+	// attestations, SBOMs, a few MiB. Parsing costs several times the size in memory, and a bundle is not compressed
+	// (never decompress one: 509 KiB became 1.2 GiB).
 	maxBundle = 8 << 20
 	// maxPayload bounds a legacy payload: cosign's take 300 bytes, more only with annotations of the signer's own.
 	maxPayload = 64 << 10
@@ -20,8 +20,9 @@ const (
 	// maxValues bounds the JSON values in a bundle or an envelope, beside the statement in it. Honest ones have some
 	// hundred. Each of a bundle's becomes an object of some 1.5 KiB, however short it is: 2 MB of "{}," took 1 GiB.
 	maxValues = 10_000
-	// maxStatement bounds the JSON values in a statement.
-	maxStatement = 500_000
+	// maxStatement bounds the JSON values in a statement. An SBOM of 4 MB has 180,000, so the largest that fits into
+	// maxBundle fits in here. Its predicate, once decoded, takes 50 MiB at the worst (150,000 objects of one name).
+	maxStatement = 300_000
 )
 
 // values is an upper bound of the number of values in JSON, found without parsing it.

@@ -37,7 +37,7 @@ func twoRoots(t testing.TB, w *world) *asked {
 		return func() (signature.Root, error) { return found, nil }
 	}
 	return &asked{roots: map[string]func() (signature.Root, error){
-		"ours": has(w.Sigstore), "theirs": has(w.stranger),
+		"ours": has(w.Sigstore), "theirs": has(w.stranger), "ours-too": has(w.Sigstore),
 		"away": func() (signature.Root, error) {
 			return signature.Root{}, &verdict.Rejection{Reason: verdict.TrustRootUnavailable, Detail: "the mirror of TrustRoot away does not answer"}
 		},
@@ -80,6 +80,7 @@ func TestRoots(t *testing.T) {
 		{name: "a certificate of a root, wanted under it", material: ours(w.workflow), wanted: keyless("ours"), want: []string{"ours"}, asked: []string{"ours"}},
 		{name: "a certificate of a root, wanted under another", material: ours(w.workflow), wanted: keyless("theirs"), reason: invalid, detail: "logged in no transparency log of the trust root", asked: []string{"theirs"}},
 		{name: "a certificate of a root, wanted under two", material: ours(w.workflow), wanted: keyless("theirs", "ours"), want: []string{"ours"}, asked: []string{"theirs", "ours"}},
+		{name: "a certificate that two roots prove", material: ours(w.workflow), wanted: keyless("ours", "ours-too"), want: []string{"ours", "ours-too"}, asked: []string{"ours", "ours-too"}},
 		{name: "the other's certificate, wanted under two", material: theirs(w.workflow), wanted: keyless("theirs", "ours"), want: []string{"theirs"}, asked: []string{"theirs", "ours"}},
 		{name: "a certificate by an authority of one root, logged in the other", material: ours(w.workflow, sigstore.CertificateOf(w.stranger)), wanted: keyless("theirs", "ours"), reason: invalid, detail: "its certificate is by no authority of the trust root", asked: []string{"theirs", "ours"}},
 		{name: "one of two roots is away, the other proves it", material: ours(w.workflow), wanted: keyless("away", "ours"), want: []string{"ours"}, asked: []string{"away", "ours"}},
@@ -125,6 +126,29 @@ func TestRoots(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestDeadlineOfRoots: a root that does not arrive in time says nothing about the material, whatever the one before said.
+func TestDeadlineOfRoots(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, first := range []string{"theirs", "away"} {
+		t.Run(first, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(context.Background())
+			roots := twoRoots(t, w)
+			roots.roots["slow"] = func() (signature.Root, error) {
+				cancel()
+				return signature.Root{}, &verdict.Rejection{Reason: verdict.TrustRootUnavailable, Detail: "too slow"}
+			}
+			got, err := one(signature.New(roots).Verify(ctx, w.chart, w.bundle(t, w.workflow), keyless(first, "slow")))
+			compare(t, verdict.Evidence{}, got)
+			problem, is := errors.AsType[*chart.Problem](err)
+			if !is || problem.Kind != chart.KindTimeout {
+				t.Errorf("got %v, want a timeout", err)
+			}
+		})
 	}
 }
 

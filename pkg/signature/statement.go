@@ -87,7 +87,7 @@ func (s *statement) forSigstore() *intoto.Statement {
 }
 
 // checkPredicate refuses a predicate in which an object has a name twice: which of the two counts would be the reader's
-// choice. It is asked of trusted signers' only, because it takes several times the predicate's size in memory.
+// choice. It takes several times the predicate's size in memory, so nobody asks it of what has not been verified.
 func checkPredicate(predicate []byte) error {
 	if len(predicate) == 0 {
 		return nil

@@ -101,11 +101,25 @@ func (a strictAuthority) Verify(stamp, stamped []byte) (*root.Timestamp, error) 
 	if err != nil {
 		return nil, fmt.Errorf("read timestamp: %w", err)
 	}
+	chain, err := chainOf(authority, token.Certificates)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range chain {
+		if at.Time.Before(c.NotBefore) || at.Time.After(c.NotAfter) {
+			return nil, fmt.Errorf("timestamp at %s, when the certificate of %q was not valid", at.Time, c.Subject)
+		}
+	}
+	return at, nil
+}
+
+// chainOf returns the certificates that an authority signs by, if the ones in its token are no others.
+func chainOf(authority *root.SigstoreTimestampingAuthority, inToken []*x509.Certificate) ([]*x509.Certificate, error) {
+	issuers := append([]*x509.Certificate{authority.Root}, authority.Intermediates...)
 	leaf := authority.Leaf
-	trusted := append([]*x509.Certificate{authority.Root}, authority.Intermediates...)
-	for _, c := range token.Certificates {
+	for _, c := range inToken {
 		switch {
-		case slices.ContainsFunc(trusted, c.Equal):
+		case slices.ContainsFunc(issuers, c.Equal):
 		case leaf == nil && !c.IsCA:
 			leaf = c // the trust root leaves the choice to its CA
 		case leaf == nil || !c.Equal(leaf):
@@ -115,10 +129,5 @@ func (a strictAuthority) Verify(stamp, stamped []byte) (*root.Timestamp, error) 
 	if leaf == nil {
 		return nil, errors.New("timestamp without the authority's certificate")
 	}
-	for _, c := range append(trusted, leaf) {
-		if at.Time.Before(c.NotBefore) || at.Time.After(c.NotAfter) {
-			return nil, fmt.Errorf("timestamp at %s, when the certificate of %q was not valid", at.Time, c.Subject)
-		}
-	}
-	return at, nil
+	return append(issuers, leaf), nil
 }

@@ -128,7 +128,7 @@ func attacks() []attack {
 			w.show()
 		}, "the target trusted_root.json is no trusted_root.json", true},
 		{"the trust root is larger than any", func(t *testing.T, w *world) {
-			must(t, w.repository.Publish(map[string][]byte{target: bytes.Repeat([]byte(" "), 4<<20+1)}))
+			must(t, w.repository.Publish(map[string][]byte{target: bytes.Repeat([]byte(" "), 1<<20+1)}))
 			w.show()
 		}, "the target trusted_root.json is not what the signed metadata describe (length or hash)", true},
 	}

@@ -65,7 +65,7 @@ func (f *fetcher) DownloadFile(address string, limit int64, _ time.Duration) ([]
 		return nil, errors.New("the cache does not hold it")
 	}
 	// The metadata themselves say how long the next file is.
-	limit = min(limit, limitOf(f.file))
+	limit = min(limit, f.most())
 	req, err := http.NewRequestWithContext(f.ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
@@ -113,11 +113,15 @@ func (f *fetcher) status(code int, address string) error {
 	return &metadata.ErrDownloadHTTP{StatusCode: code, URL: address}
 }
 
-func limitOf(file string) int64 {
+// most is how long the file may be, whatever the metadata say.
+func (f *fetcher) most() int64 {
+	if f.target {
+		return maxTrustedRoot
+	}
 	for suffix, limit := range map[string]int64{
 		"root.json": maxRoot, "timestamp.json": maxTimestamp, "snapshot.json": maxSnapshot,
 	} {
-		if file == suffix || strings.HasSuffix(file, "."+suffix) {
+		if f.file == suffix || strings.HasSuffix(f.file, "."+suffix) {
 			return limit
 		}
 	}

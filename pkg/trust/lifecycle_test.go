@@ -5,12 +5,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
@@ -182,6 +182,7 @@ func TestChangesOfTheSet(t *testing.T) {
 	mustDeny(t, w.roots, "corp", "the TrustRoots have not been loaded yet")
 	w.follow()
 	w.set(item("more", v1alpha1.TrustRootSpec{TrustedRoot: string(sigstoreRoot(t))}))
+	w.roots.Await("corp")
 	if n := w.timestamps(); n != 1 {
 		t.Errorf("%d updates: one that is as before is fetched again", n)
 	}
@@ -355,20 +356,56 @@ func TestBackground(t *testing.T) {
 	mustDeny(t, roots, "corp", "the TrustRoot corp does not exist")
 }
 
-// TestStopped: what nobody needs any more asks nobody.
+// TestStopped: what nobody needs any more asks nobody, lets nobody wait, and is no failure.
 func TestStopped(t *testing.T) {
 	w := newWorld(t)
-	w.roots.WithPace(time.Millisecond, time.Millisecond)
-	release := w.hang(t)
-	w.set()
-	for len(w.mirror.Requests()) == 0 {
-		time.Sleep(time.Millisecond)
+	var log []string
+	roots := trust.New(trust.Options{CacheDir: t.TempDir(), Patience: time.Hour, Log: funcr.New(func(_, args string) { log = append(log, args) }, funcr.Options{})})
+	asked := make(chan struct{})
+	w.mirror.Fail("2.root.json", func(_ http.ResponseWriter, req *http.Request) {
+		close(asked)
+		<-req.Context().Done()
+	})
+	roots.Set([]trust.Item{tufRoot("corp", w.mirror.URL, w.pinned)})
+	waiting := make(chan error)
+	go func() {
+		_, err := roots.Root(t.Context(), "corp")
+		waiting <- err
+	}()
+	<-asked
+	roots.Close()
+	if err := <-waiting; err == nil {
+		t.Error("a trust root that nobody has fetched")
 	}
-	w.roots.Close()
-	release()
-	if asked := w.mirror.Requests(); slices.Contains(asked, "timestamp.json") {
-		t.Errorf("after the end: %v", asked)
+	if diff := cmp.Diff([]string{"2.root.json"}, w.mirror.Requests()); diff != "" || len(log) > 0 {
+		t.Errorf("%s %v", diff, log)
 	}
+}
+
+// TestHTTPS: a mirror with a private CA needs that CA. It must not lead away from HTTPS.
+func TestHTTPS(t *testing.T) {
+	w := newWorld(t)
+	content := w.published(t)
+	plain := w.mirror
+	mirror, cas := tuf.ServeTLS(w.repository.Files())
+	t.Cleanup(mirror.Close)
+	w.mirror = mirror
+	w.follow()
+	mustDeny(t, w.roots, "corp", w.notFetched("the certificate of the host is not trusted"))
+
+	open := func() {
+		w.roots.Close()
+		w.roots = trust.New(trust.Options{CacheDir: t.TempDir(), Now: w.clock.Now, Patience: time.Minute, RootCAs: cas})
+		t.Cleanup(w.roots.Close)
+		w.follow()
+	}
+	open()
+	mustTrust(t, w.roots, "corp", content)
+	mirror.Fail("timestamp.json", func(rw http.ResponseWriter, req *http.Request) {
+		http.Redirect(rw, req, plain.URL+"/timestamp.json", http.StatusFound)
+	})
+	open()
+	mustDeny(t, w.roots, "corp", w.notFetched("it redirects from HTTPS to plain HTTP"))
 }
 
 // TestRequests: what an update costs.

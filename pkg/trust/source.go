@@ -32,6 +32,7 @@ type source struct {
 
 	ctx   context.Context // ends when nobody needs the source any more
 	stop  context.CancelFunc
+	work  *sync.WaitGroup
 	once  sync.Once
 	begun time.Time     // by the system's clock
 	first chan struct{} // closed after the first update
@@ -52,7 +53,7 @@ type state struct {
 
 func (r *Roots) newSource(name, title string, where repository) *source {
 	s := &source{
-		title: title, where: where, client: r.client, pace: &r.pace,
+		title: title, where: where, client: r.client, pace: &r.pace, work: &r.work,
 		patience: r.options.Patience, now: r.options.Now, changed: r.options.Changed,
 		log:   r.options.Log.WithName("trust").WithValues("trustRoot", title, "mirror", where.mirror),
 		first: make(chan struct{}),
@@ -66,18 +67,17 @@ func (r *Roots) newSource(name, title string, where repository) *source {
 func (s *source) start() {
 	s.once.Do(func() {
 		s.begun = time.Now()
-		go s.follow()
+		s.work.Go(s.follow)
 	})
 }
 
 func (s *source) follow() {
-	for {
+	for s.ctx.Err() == nil {
 		s.update()
 		timer := time.NewTimer(s.pause())
 		select {
 		case <-s.ctx.Done():
 			timer.Stop()
-			return
 		case <-timer.C:
 		}
 	}
@@ -155,6 +155,8 @@ func (s *source) need(ctx context.Context) (signature.Root, error) {
 	default:
 		select {
 		case <-s.first:
+		case <-s.ctx.Done():
+			return signature.Root{}, unavailable(s.title+" has just been changed or deleted", nil)
 		case <-ctx.Done():
 			return signature.Root{}, unavailable(s.title+" is still being fetched from "+s.where.mirror, ctx.Err())
 		case <-timer.C:

@@ -106,7 +106,7 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 		d.Reason = IdentityNotAllowed
 		d.Summary = fmt.Sprintf("%s is signed, but not at a time that counts: %s", subject.Chart(), List(f.Unmet[0].Near))
 		d.Next = "have the chart signed by an identity that is valid now: cosign sign " + image
-	case f.Partly:
+	case f.Partly && len(f.signers(ChartSignature)) > 0:
 		d.Reason = IdentityNotAllowed
 		d.Summary = fmt.Sprintf("%s is signed by some whom the policy wants, but not by all", subject.Chart())
 		d.Next = "have the chart signed by the others too: cosign sign " + image

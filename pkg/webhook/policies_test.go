@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/yaml"
 
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
@@ -44,6 +46,12 @@ func TestPolicies(t *testing.T) {
 		{"an identity with a broken expression", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subjectRegExp: "("}}`, false, "subjectRegExp"},
 		{"an identity with a private key", "TrustedIdentity", "spec: {key: {pem: \"-----BEGIN PRIVATE KEY-----\\nAA==\\n-----END PRIVATE KEY-----\\n\"}}", false, "PRIVATE KEY"},
 		{"an identity of another type", "TrustedIdentity", `spec: 1`, false, "read the object"},
+		{"an identity with a TrustRoot", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, trustRoot: corp}`, true, ""},
+		{"an identity with the TrustRoot that is built in", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, trustRoot: default}`, true, ""},
+		{"an identity with a TrustRoot that does not exist", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, trustRoot: later}`, true, "until TrustRoot later exists, signatures by the identity that need a trust root are denied"},
+		{"a TrustRoot", "TrustRoot", `spec: {trustedRoot: good}`, true, ""},
+		{"a TrustRoot that is none", "TrustRoot", `spec: {trustedRoot: bad}`, false, "TrustRoot x denied (PolicyInvalid): it is bad"},
+		{"a TrustRoot of another type", "TrustRoot", `spec: {tuf: 1}`, false, "read the object"},
 		{"a policy", "ChartPolicy", policyOf + "require: [{anyOf: [known]}]}", true, ""},
 		{"a policy that asks for somebody unknown", "ChartPolicy", policyOf + "require: [{anyOf: [known, a]}, {anyOf: [b, a]}]}", true, "until TrustedIdentity a, b exists, the policy denies every chart that it matches"},
 		{"a policy that requires nothing", "ChartPolicy", policyOf + "require: []}", false, "ChartPolicy x denied (PolicyInvalid): "},
@@ -58,7 +66,16 @@ func TestPolicies(t *testing.T) {
 		{"a kind that is no policy", "Secret", `{}`, false, `chartgate does not know the kind "Secret"`},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			p := &webhook.Policies{KnownIdentities: func() []string { return []string{"known"} }}
+			p := &webhook.Policies{
+				KnownIdentities: func() []string { return []string{"known"} },
+				KnownTrustRoots: func() []string { return []string{"corp"} },
+				CheckTrustRoot: func(obj v1alpha1.TrustRoot) error {
+					if obj.Spec.TrustedRoot != "good" {
+						return errors.New("it is bad")
+					}
+					return nil
+				},
+			}
 			got := p.Handle(t.Context(), policyRequest(t, c.kind, c.body))
 			text := strings.Join(got.Warnings, "\n")
 			if !got.Allowed {

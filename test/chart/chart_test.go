@@ -76,19 +76,28 @@ func render(t *testing.T, values string) manifests {
 func parse(t *testing.T, text string) manifests {
 	t.Helper()
 	result := manifests{}
-	for document := range strings.SplitSeq("\n"+text, "\n---") {
-		object := &unstructured.Unstructured{}
-		if err := yaml.UnmarshalStrict([]byte(document), &object.Object); err != nil {
-			t.Fatalf("%v in\n%s", err, document)
-		}
-		if object.Object == nil {
-			continue
-		}
+	for _, object := range parseAll(t, text) {
 		key := object.GetKind() + "/" + object.GetName()
 		if result[key] != nil {
 			t.Fatalf("%s is rendered twice", key)
 		}
 		result[key] = object
+	}
+	return result
+}
+
+// parseAll returns rendered objects in order.
+func parseAll(t *testing.T, text string) []*unstructured.Unstructured {
+	t.Helper()
+	var result []*unstructured.Unstructured
+	for document := range strings.SplitSeq("\n"+text, "\n---") {
+		object := &unstructured.Unstructured{}
+		if err := yaml.UnmarshalStrict([]byte(document), &object.Object); err != nil {
+			t.Fatalf("%v in\n%s", err, document)
+		}
+		if object.Object != nil {
+			result = append(result, object)
+		}
 	}
 	return result
 }
@@ -129,6 +138,8 @@ resources: {limits: null}
 priorityClassName: ""
 podDisruptionBudget: {enabled: false}
 crds: {install: false}
+secrets: {access: None}
+argoNamespace: argocd
 `,
 }
 
@@ -154,6 +165,9 @@ trustedRoot:
       "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
     }
 argoGitSources: Deny
+argoNamespace: argo
+secrets: {access: Namespaces, namespaces: [apps]}
+registryIdentity: [aws, gcp]
 plainHTTP: ["localhost:5000", registry.test]
 maxConcurrent: 8
 logLevel: debug

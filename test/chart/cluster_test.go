@@ -87,7 +87,9 @@ func startCluster(t *testing.T) *cluster {
 	c.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: map[string]string{
 		"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted",
 	}}})
-	c.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "apps"}})
+	for _, name := range []string{"apps", "argo", "argocd"} {
+		c.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	}
 	return c
 }
 
@@ -314,7 +316,12 @@ func (c *cluster) rights() {
 		{false, "get update patch delete", everywhere, "admissionregistration.k8s.io", "validatingwebhookconfigurations", "x"},
 		{true, "get list watch", own, "", "configmaps", "chartgate-identities"},
 		{false, "create update patch delete", own, "", "configmaps", "chartgate-identities"},
-		{false, "get list watch", elsewhere, "", "configmaps secrets", "x"},
+		{false, "get list watch", elsewhere, "", "configmaps", "x"},
+		{true, "get", elsewhere, "", "secrets serviceaccounts", "x"}, // what Flux logs in with
+		{false, "list watch create update patch delete", elsewhere, "", "secrets serviceaccounts", "x"},
+		{true, "list", "argocd", "", "secrets", ""}, // helm saw the namespace
+		{true, "get", "argocd", "", "configmaps", "argocd-tls-certs-cm"},
+		{false, "get list", "argocd", "", "configmaps", "x"},
 		{true, "list watch", own, "", "secrets", ""},
 		{true, "get", own, "", "secrets", "x"}, // public keys of TrustedIdentities
 		{true, "get update patch", own, "", "secrets", "chartgate-certificate"},

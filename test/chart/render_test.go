@@ -42,19 +42,22 @@ func TestObjects(t *testing.T) {
 		"CustomResourceDefinition/chartpolicies.chartgate.dev", "CustomResourceDefinition/trustedidentities.chartgate.dev",
 		"CustomResourceDefinition/trustroots.chartgate.dev",
 	}
+	// Rights to read Secrets: everywhere, or in listed namespaces and Argo CD's.
+	everywhere := []string{"ClusterRole/chartgate-secrets", "ClusterRoleBinding/chartgate-secrets"}
 	full := slices.Concat(common, crds, []string{
+		"ClusterRole/chartgate-secrets", "RoleBinding/chartgate-secrets", "Role/chartgate-argocd", "RoleBinding/chartgate-argocd",
 		"ConfigMap/chartgate-identities", "ConfigMap/chartgate-trusted-root", "NetworkPolicy/chartgate",
 		"PodDisruptionBudget/chartgate", "Service/chartgate-metrics", "ServiceAccount/other", "ServiceMonitor/chartgate",
 	})
 	for name, want := range map[string][]string{
-		"the defaults": slices.Concat(common, crds, []string{
+		"the defaults": slices.Concat(common, crds, everywhere, []string{
 			"ConfigMap/chartgate-identities", "PodDisruptionBudget/chartgate", "Secret/chartgate-certificate", "ServiceAccount/chartgate",
 		}),
 		"everything, with cert-manager": slices.Concat(full, []string{
 			"Certificate/chartgate", "Certificate/chartgate-ca", "Issuer/chartgate-ca", "Issuer/chartgate-self-signed",
 		}),
 		"everything, with an existing certificate": full,
-		"cert-manager with an issuer": slices.Concat(common, crds, []string{
+		"cert-manager with an issuer": slices.Concat(common, crds, everywhere, []string{
 			"Certificate/chartgate", "ConfigMap/chartgate-identities", "PodDisruptionBudget/chartgate", "ServiceAccount/chartgate",
 		}),
 		"next to nothing": slices.Concat(common, []string{"Secret/chartgate-certificate"}),
@@ -67,7 +70,13 @@ func TestObjects(t *testing.T) {
 				t.Errorf("objects (-want +got):\n%s", diff)
 			}
 			for key, object := range rendered {
-				if ns := object.GetNamespace(); ns != "" && ns != namespace {
+				want, others := map[string]string{
+					"RoleBinding/chartgate-secrets": "apps", "Role/chartgate-argocd": "argo", "RoleBinding/chartgate-argocd": "argo",
+				}[key]
+				if !others {
+					want = namespace
+				}
+				if ns := object.GetNamespace(); ns != "" && ns != want {
 					t.Errorf("%s is in namespace %s", key, ns)
 				}
 			}
@@ -184,10 +193,10 @@ func TestArguments(t *testing.T) {
 	}
 	const argo = "system:serviceaccount:argocd:argocd-application-controller,system:serviceaccount:argocd:argocd-server"
 	users := []string{"--artifact-writers=system:serviceaccount:flux-system:source-controller", "--argo-users=" + argo, "--missing-source=Defer"}
-	defaults := []string{users[0], users[1], users[2], "--argo-git-sources=Allow", "--max-concurrent=32", "--log-level=info", "--log-format=json"}
+	defaults := []string{users[0], users[1], "--argo-namespace=argocd", users[2], "--argo-git-sources=Allow", "--max-concurrent=32", "--log-level=info", "--log-format=json"}
 	everything := []string{
-		"--trusted-root=/etc/chartgate/trusted_root.json", "--plain-http=localhost:5000", "--plain-http=registry.test",
-		users[0], users[1], users[2], "--argo-git-sources=Deny", "--max-concurrent=8", "--log-level=debug", "--log-format=json", "--missing-source=Deny",
+		"--trusted-root=/etc/chartgate/trusted_root.json", "--registry-identity=aws,gcp", "--plain-http=localhost:5000", "--plain-http=registry.test",
+		users[0], users[1], "--argo-namespace=argo", users[2], "--argo-git-sources=Deny", "--max-concurrent=8", "--log-level=debug", "--log-format=json", "--missing-source=Deny",
 	}
 	for name, want := range map[string][]string{
 		"the defaults":                             arguments(managed, defaults),
@@ -460,7 +469,57 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestReach: cluster-wide, chartgate reads no Secret and writes nothing but its own resources' status and its own
+// TestRightsToReadSecrets: by name everywhere or in the namespaces that are listed, and by list in Argo CD's alone.
+func TestRightsToReadSecrets(t *testing.T) {
+	t.Parallel()
+	byName := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets", "serviceaccounts"}, Verbs: []string{"get"}}}
+	argo := []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"argocd-tls-certs-cm"}, Verbs: []string{"get"}},
+	}
+	const inArgo = `argoNamespace: argocd`
+	for values, want := range map[string]struct {
+		everywhere bool
+		namespaces []string
+		argo       bool
+	}{
+		``:     {everywhere: true},
+		inArgo: {everywhere: true, argo: true},
+		`{secrets: {access: Namespaces, namespaces: [apps, team-b]}}`:         {namespaces: []string{"apps", "team-b"}},
+		`{secrets: {access: Namespaces, namespaces: [apps]}, ` + inArgo + `}`: {namespaces: []string{"apps"}, argo: true},
+		`{secrets: {access: None}, ` + inArgo + `}`:                           {},
+	} {
+		t.Run(values, func(t *testing.T) {
+			t.Parallel()
+			var everywhere, lists bool
+			var namespaces []string
+			for _, object := range parseAll(t, template(t, values)) {
+				one := manifests{"it": object}
+				switch object.GetKind() + "/" + object.GetName() {
+				case "ClusterRole/chartgate-secrets":
+					if diff := cmp.Diff(byName, get[rbacv1.ClusterRole](t, one, "it").Rules); diff != "" {
+						t.Errorf("by name (-want +got):\n%s", diff)
+					}
+				case "Role/chartgate-argocd":
+					if diff := cmp.Diff(argo, get[rbacv1.Role](t, one, "it").Rules); diff != "" || object.GetNamespace() != "argocd" {
+						t.Errorf("in %s (-want +got):\n%s", object.GetNamespace(), diff)
+					}
+				case "ClusterRoleBinding/chartgate-secrets":
+					everywhere = true
+				case "RoleBinding/chartgate-secrets":
+					namespaces = append(namespaces, object.GetNamespace())
+				case "RoleBinding/chartgate-argocd":
+					lists = true
+				}
+			}
+			if everywhere != want.everywhere || lists != want.argo || !slices.Equal(namespaces, want.namespaces) {
+				t.Errorf("everywhere %t, in %v, in Argo CD's %t; want %+v", everywhere, namespaces, lists, want)
+			}
+		})
+	}
+}
+
+// TestReach: by its main role, chartgate reads no Secret cluster-wide and writes nothing but its own resources' status and its own
 // webhook configuration. Its Events go where the denied objects are.
 func TestReach(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"strings"
 )
 
 // Auth is how a registry wants to be asked.
@@ -56,7 +57,8 @@ func (r *Registry) challenge(req *http.Request) string {
 	if r.options.Auth == Basic {
 		return `Basic realm="registry"`
 	}
-	challenge := `Bearer realm="` + r.server.URL + `/token",service="` + r.Host() + `"`
+	scheme, _, _ := strings.Cut(r.server.URL, "://")
+	challenge := `Bearer realm="` + scheme + "://" + req.Host + `/token",service="` + r.Host() + `"` // by the name that the client knows
 	if repo, _, ok := splitPath(req.URL.Path); ok {
 		challenge += `,scope="repository:` + repo + `:pull"`
 	}

@@ -50,12 +50,12 @@ type Registry struct {
 func New(options Options) *Registry {
 	r := &Registry{
 		options: options,
-		backend: ggcr.New(ggcr.WithReferrersSupport(!options.NoReferrers), ggcr.Logger(log.New(io.Discard, "", 0))),
+		backend: ggcr.New(ggcr.WithReferrersSupport(!options.NoReferrers), ggcr.Logger(quiet())),
 		token:   newToken(),
 		pushed:  map[string]int{},
 	}
 	r.server = httptest.NewUnstartedServer(http.HandlerFunc(r.serve))
-	r.server.Config.ErrorLog = log.New(io.Discard, "", 0) // faults abort connections on purpose
+	r.server.Config.ErrorLog = quiet() // faults abort connections on purpose
 	if options.Clients != nil {
 		r.server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: options.Clients.pool()}
 	}
@@ -66,6 +66,8 @@ func New(options Options) *Registry {
 	}
 	return r
 }
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // Close stops the registry, also in the middle of an answer.
 func (r *Registry) Close() {

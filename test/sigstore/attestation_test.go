@@ -59,6 +59,8 @@ func TestLegacyAttestations(t *testing.T) {
 		{name: "a workflow attested last year", by: w.workflow, options: []Option{At(w.now.AddDate(-1, 0, 0))}},
 		{name: "a workflow attests, time from the timestamp authority too", by: w.workflow, checks: stamped},
 		{name: "a key attests", by: w.key},
+		{name: "a key attests, logged in the older kind of entry", by: w.key, options: []Option{IntotoLogEntry()}},
+		{name: "the older kind of log entry is of another attestation", by: w.key, options: []Option{IntotoLogEntry(), UnrelatedLogEntry()}, want: "matching bundle to payload"},
 		{name: "a key attests, unlogged, and none is asked for", by: w.key, options: []Option{WithoutLog(), WithoutTimestamp()}, checks: noTlog},
 		{name: "a key attests, unlogged", by: w.key, options: []Option{WithoutLog()}, want: "offline verification failed"},
 		{name: "the log entry is of another attestation", by: w.key, options: []Option{UnrelatedLogEntry()}, want: "matching bundle to payload"},

@@ -13,6 +13,7 @@ import (
 	"github.com/sigstore/rekor/pkg/types"
 	dsserecord "github.com/sigstore/rekor/pkg/types/dsse/v0.0.1"
 	hashedrekord "github.com/sigstore/rekor/pkg/types/hashedrekord/v0.0.1"
+	intotorecord "github.com/sigstore/rekor/pkg/types/intoto/v0.0.1"
 )
 
 // content is what is signed, and how Rekor records its signature.
@@ -68,6 +69,26 @@ type legacyStatement struct{ statement }
 func (s legacyStatement) other() content { return legacyStatement{s.statement.other().(statement)} }
 
 func (s legacyStatement) stamped(signature []byte) ([]byte, error) { return s.envelope(signature) }
+
+// intotoStatement is logged in the way of cosign attest --rekor-entry-type intoto.
+type intotoStatement struct{ legacyStatement }
+
+func (s intotoStatement) other() content {
+	return intotoStatement{s.legacyStatement.other().(legacyStatement)}
+}
+
+func (s intotoStatement) record(signature, verifier []byte) (record, error) {
+	envelope, err := s.envelope(signature)
+	if err != nil {
+		return record{}, err
+	}
+	body, err := canonical(&intotorecord.V001Entry{}, types.ArtifactProperties{
+		ArtifactBytes:  envelope,
+		PublicKeyBytes: [][]byte{verifier},
+		PKIFormat:      "x509",
+	})
+	return record{kind: "intoto", version: intotorecord.APIVERSION, body: body}, err
+}
 
 func (s statement) record(signature, verifier []byte) (record, error) {
 	envelope, err := s.envelope(signature)

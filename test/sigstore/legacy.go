@@ -42,7 +42,11 @@ func (s *Sigstore) LegacyAttestation(by Signer, subject, predicateType string, p
 		return nil, nil, err
 	}
 	payload = o.rewrite(payload)
-	sig, err := s.sign(by, legacyStatement{payload}, o)
+	var what content = legacyStatement{payload}
+	if o.intotoEntry {
+		what = intotoStatement{legacyStatement{payload}}
+	}
+	sig, err := s.sign(by, what, o)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -11,6 +11,7 @@ type options struct {
 	noSCT, noLog, noTimestamp, unrelatedEntry bool
 	issuer, stamper                           *Sigstore
 	stampedAt                                 time.Time // zero: signedAt
+	intotoEntry                               bool
 	rewrite, tamper                           func([]byte) []byte
 }
 
@@ -61,6 +62,9 @@ func TimestampBy(other *Sigstore, at time.Time) Option {
 
 // UnrelatedLogEntry presents a genuine log entry of another signature, by the same key over other content.
 func UnrelatedLogEntry() Option { return func(o *options) { o.unrelatedEntry = true } }
+
+// IntotoLogEntry logs a legacy attestation in the older kind of entry.
+func IntotoLogEntry() Option { return func(o *options) { o.intotoEntry = true } }
 
 // Rewritten changes the statement before it is signed: a signer who writes odd ones.
 func Rewritten(change func(statement []byte) []byte) Option {

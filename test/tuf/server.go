@@ -1,6 +1,9 @@
 package tuf
 
 import (
+	"crypto/x509"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -26,6 +29,18 @@ func Serve(files map[string][]byte) *Server {
 	s.server = httptest.NewServer(http.HandlerFunc(s.serve))
 	s.URL = s.server.URL
 	return s
+}
+
+// ServeTLS is Serve over HTTPS, with a certificate that only clients of these CAs trust.
+func ServeTLS(files map[string][]byte) (*Server, *x509.CertPool) {
+	s := &Server{files: files, faults: map[string]http.HandlerFunc{}}
+	s.server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that refuse the certificate
+	s.server.StartTLS()
+	s.URL = s.server.URL
+	cas := x509.NewCertPool()
+	cas.AddCert(s.server.Certificate())
+	return s, cas
 }
 
 // Close stops the server. It does not wait for answers that go on.

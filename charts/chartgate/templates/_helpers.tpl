@@ -33,6 +33,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{/* The ConfigMap that holds trusted_root.json; empty without one. */}}
+{{- define "chartgate.registryCAConfigMap" -}}
+{{- if .Values.registry.caBundle }}chartgate-registry-ca
+{{- else }}{{ .Values.registry.existingCAConfigMap }}
+{{- end }}
+{{- end }}
+
 {{- define "chartgate.trustedRootConfigMap" -}}
 {{- if .Values.trustedRoot.json }}chartgate-trusted-root
 {{- else }}{{ .Values.trustedRoot.existingConfigMap }}

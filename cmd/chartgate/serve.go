@@ -149,6 +149,7 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 			// Only their metadata: that they change. They are read live.
 			&corev1.Secret{}: {Namespaces: map[string]cache.Config{f.namespace: {}}},
 		}},
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	})
 }
 

@@ -4,11 +4,11 @@ import "time"
 
 const (
 	// maxRoot, maxTimestamp, maxSnapshot and maxTargets bound the files of TUF metadata. Those of Sigstore's public-good
-	// instance take 6, 1, 1 and 8 KiB.
+	// instance take 6, 1, 1 and 8 KiB. With all delegated roles they must fit into the chart's cache of 64 MiB.
 	maxRoot      = 512 << 10
 	maxTimestamp = 16 << 10
 	maxSnapshot  = 1 << 20
-	maxTargets   = 4 << 20
+	maxTargets   = 1 << 20
 	// maxTrustedRoot bounds a trusted_root.json from a TUF repository. The public-good one takes 8 KiB.
 	maxTrustedRoot = 1 << 20
 	// maxRotations bounds the root versions that one update follows. Real repositories make some two a year.

@@ -26,10 +26,11 @@ type fixtures struct {
 	shop    lazy[*shop]
 	current lazy[*site]
 	old     lazy[*site]
+	vips    lazy[*vip]
 }
 
 func (f *fixtures) stop() error {
-	return errors.Join(f.current.stop(), f.old.stop(), f.shop.stop())
+	return errors.Join(f.current.stop(), f.old.stop(), f.vips.stop(), f.shop.stop())
 }
 
 // stopper is what a lazy value must be able to do in the end, also when its start failed half-way.

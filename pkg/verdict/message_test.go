@@ -101,7 +101,7 @@ HelmRelease apps/podinfo denied (TrustRootUnavailable): oci://ghcr.io/acme/chart
   policy:   ` + wants + `
   found:    0 bundles, 7 legacy signatures
   found:    not usable: a, b, c, d, e and 2 more
-  next:     ask the cluster's admin to give chartgate the trust root (trusted_root.json) that this signature needs`},
+  next:     ask the cluster's admin about the trust root that this signature needs (kubectl get trustroots)`},
 		{"a failure outranks what was found", unsigned(subject, verdict.Findings{Bundles: 1, Evidence: []verdict.Evidence{signedBy(t, "eve@evil.example")}, Failure: &chart.Problem{Kind: chart.KindUnavailable, Detail: "ghcr.io does not answer", Next: "try again"}}), `
 HelmRelease apps/podinfo denied (RegistryUnavailable): ghcr.io does not answer
   where:    spec.chart.spec
@@ -186,7 +186,7 @@ HelmRelease apps/podinfo denied (TrustRootUnavailable): oci://ghcr.io/acme/chart
   policy:   ` + wants + `
   found:    1 bundle, 0 legacy signatures
   found:    not usable: the TrustRoot corp does not exist
-  next:     ask the cluster's admin to give chartgate the trust root (trusted_root.json) that this signature needs`},
+  next:     ask the cluster's admin about the trust root that this signature needs (kubectl get trustroots)`},
 		{"an attestation that is missing because not all could be looked at", unsigned(subject, verdict.Findings{
 			Bundles: 32, Unmet: []verdict.Unmet{{Predicate: sbom}}, Failure: &chart.Problem{Kind: chart.KindLimitExceeded, Detail: "it has 40 bundles", Next: "remove some"},
 		}), `

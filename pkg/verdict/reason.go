@@ -124,7 +124,7 @@ func nextFor(reason Reason) string {
 	case DigestMismatch:
 		return "tell the platform team: a registry that serves other content than it promises is broken, or attacked"
 	case TrustRootUnavailable:
-		return "ask the cluster's admin to give chartgate the trust root (trusted_root.json) that this signature needs"
+		return "ask the cluster's admin about the trust root that this signature needs (kubectl get trustroots)"
 	case LimitExceeded:
 		return "docs/architecture.md lists the limits; remove what is too much or too large"
 	case InternalError:

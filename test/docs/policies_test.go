@@ -60,6 +60,11 @@ func compile(t *testing.T, where string, in policy.Input, known map[string]v1alp
 			in.Identities = append(in.Identities, known[name])
 		}
 	}
+	// Keys that stand elsewhere are any.
+	in.Keys = policy.Keys{}
+	for _, source := range policy.KeySources(in) {
+		in.Keys[source] = policy.KeyContent{PEM: known["acme-breakglass"].Spec.Key.PEM}
+	}
 	_, report := policy.Compile(in)
 	for name, err := range report.Identities {
 		t.Errorf("%s: TrustedIdentity %s: %v", where, name, err)
@@ -88,6 +93,8 @@ func parse(t *testing.T, where, block string) policy.Input {
 			in.Identities, err = appendStrict(in.Identities, document)
 		case kind.APIVersion == v1alpha1.GroupVersion().String() && kind.Kind == "ChartPolicy":
 			in.Policies, err = appendStrict(in.Policies, document)
+		case kind.APIVersion == v1alpha1.GroupVersion().String() && kind.Kind == "TrustRoot":
+			_, err = appendStrict([]v1alpha1.TrustRoot(nil), document)
 		case strings.Contains(kind.APIVersion, "chartgate.dev"):
 			err = fmt.Errorf("%s %s does not exist", kind.APIVersion, kind.Kind)
 		case kind.Kind == "ConfigMap":

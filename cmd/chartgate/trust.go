@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -57,7 +56,8 @@ func (f *engineFlags) roots(o trust.Options) (*trust.Roots, error) {
 	return trust.New(o), nil
 }
 
-// trustRoots follows the TrustRoots of a cluster.
+// trustRoots follows the TrustRoots of a cluster. They are never closed: admissions that were accepted before the end still
+// need them.
 func (f *serveFlags) trustRoots(mgr manager.Manager) (*trust.Roots, *controller.TrustRoots, error) {
 	changes := controller.NewChanges()
 	roots, err := f.roots(trust.Options{Changed: changes.Tell, Log: mgr.GetLogger()})
@@ -69,21 +69,7 @@ func (f *serveFlags) trustRoots(mgr manager.Manager) (*trust.Roots, *controller.
 		objects.SetupWithManager(mgr),
 		controller.NewTrustRootStatus(mgr.GetClient(), roots, changes).SetupWithManager(mgr),
 		mgr.AddReadyzCheck("trustroots", objects.Ready),
-		mgr.Add(closeAtEnd{roots}),
 	)
-}
-
-// closeAtEnd ends background work with the manager.
-type closeAtEnd struct{ roots *trust.Roots }
-
-// NeedLeaderElection lets every replica end.
-func (closeAtEnd) NeedLeaderElection() bool { return false }
-
-// Start waits for the end.
-func (c closeAtEnd) Start(ctx context.Context) error {
-	<-ctx.Done()
-	c.roots.Close()
-	return nil
 }
 
 // takeTrustRoots takes the TrustRoots out of documents, and the ConfigMaps that they refer to.

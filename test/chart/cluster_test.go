@@ -228,7 +228,7 @@ func TestPoliciesBeforeTheGate(t *testing.T) {
 		t.Fatal(err, stderr)
 	}
 	c.kubectl(crds, "apply", "--server-side", "-f", "-")
-	c.kubectl("", "wait", "--for=condition=Established", "crd/chartpolicies.chartgate.dev", "crd/trustedidentities.chartgate.dev")
+	c.kubectl("", "wait", "--for=condition=Established", "crd/chartpolicies.chartgate.dev", "crd/trustedidentities.chartgate.dev", "crd/trustroots.chartgate.dev")
 	policy := c.policy("first")
 	c.create(policy)
 	c.helm("", "install", "chartgate", chartDir, "--take-ownership")
@@ -305,9 +305,9 @@ func (c *cluster) rights() {
 		may                                      bool
 		verbs, namespace, group, resources, name string
 	}{
-		{true, "get list watch", everywhere, "chartgate.dev", "trustedidentities chartpolicies", "x"},
-		{true, "get update patch", everywhere, "chartgate.dev", "trustedidentities/status chartpolicies/status", "x"},
-		{false, "create update patch delete", everywhere, "chartgate.dev", "trustedidentities chartpolicies", "x"},
+		{true, "get list watch", everywhere, "chartgate.dev", "trustedidentities chartpolicies trustroots", "x"},
+		{true, "get update patch", everywhere, "chartgate.dev", "trustedidentities/status chartpolicies/status trustroots/status", "x"},
+		{false, "create update patch delete", everywhere, "chartgate.dev", "trustedidentities chartpolicies trustroots", "x"},
 		{true, "get list", elsewhere, "source.toolkit.fluxcd.io", "helmrepositories helmcharts ocirepositories", "x"},
 		{true, "get list", elsewhere, "helm.toolkit.fluxcd.io", "helmreleases", "x"},
 		{false, "create update patch delete", elsewhere, "helm.toolkit.fluxcd.io", "helmreleases helmreleases/status", "x"},

@@ -163,7 +163,7 @@ func wantWebhooks(timeout int32, caBundle []byte) []admissionv1.ValidatingWebhoo
 			Name:         "policies.chartgate.dev",
 			ClientConfig: client("/validate-policies"),
 			Rules: []admissionv1.RuleWithOperations{
-				rule(admissionv1.ClusterScope, "chartgate.dev", "*", "trustedidentities", "chartpolicies"),
+				rule(admissionv1.ClusterScope, "chartgate.dev", "*", "trustedidentities", "chartpolicies", "trustroots"),
 				rule(admissionv1.NamespacedScope, "", "v1", "configmaps"),
 			},
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": namespace}},
@@ -532,7 +532,7 @@ func TestReach(t *testing.T) {
 		}
 		writes := slices.ContainsFunc(rule.Verbs, func(verb string) bool { return !slices.Contains([]string{"get", "list", "watch"}, verb) })
 		events := slices.Equal(rule.Resources, []string{"events"}) && slices.Equal(rule.APIGroups, []string{"events.k8s.io"})
-		ownStatus := slices.Equal(rule.Resources, []string{"chartpolicies/status", "trustedidentities/status"})
+		ownStatus := slices.Equal(rule.Resources, []string{"chartpolicies/status", "trustedidentities/status", "trustroots/status"})
 		if writes && !ownStatus && !events && !slices.Equal(rule.ResourceNames, []string{"chartgate"}) {
 			t.Errorf("may write more than its own: %v", rule)
 		}

@@ -59,9 +59,20 @@ func TestTheSchemaRefuses(t *testing.T) {
 			want:     invalid("TrustedIdentity", `spec.keyless.issuer: Invalid value: "": spec.keyless.issuer in body should be at least 1 chars long`, "FieldValueInvalid spec.keyless.issuer"),
 		},
 		{
-			sentence: "a key without PEM",
+			sentence: "a key that is nowhere",
 			object:   identity("wrong", "{key: {}}"),
-			want:     invalid("TrustedIdentity", `[spec.key.pem: Required value, <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]`, "FieldValueRequired spec.key.pem", "FieldValueInvalid <nil>"),
+			want:     invalid("TrustedIdentity", `spec.key: Invalid value: exactly one of pem, secretRef and kms must be set`, "FieldValueInvalid spec.key"),
+		},
+		{
+			sentence: "a key in two places",
+			object:   identity("wrong", "{key: {kms: 'hashivault://release', secretRef: {name: release}}}"),
+			want:     invalid("TrustedIdentity", `spec.key: Invalid value: exactly one of pem, secretRef and kms must be set`, "FieldValueInvalid spec.key"),
+		},
+		{
+			sentence: "a key in a file",
+			object:   identity("wrong", "{key: {kms: 'file:///etc/passwd'}}"),
+			want: invalid("TrustedIdentity", `spec.key.kms: Invalid value: "file:///etc/passwd": spec.key.kms in body should match '^(awskms|gcpkms|azurekms|hashivault)://.+$'`,
+				"FieldValueInvalid spec.key.kms"),
 		},
 		{
 			sentence: "a transparency log that is half required",
@@ -178,7 +189,7 @@ func TestTheWebhookRefuses(t *testing.T) {
 		key("a key that is none", "cosign.pub", `no PEM block found`),
 		key("a certificate in the place of a key", pemBlock("CERTIFICATE", []byte("x")), `the PEM block is a "CERTIFICATE", not a "PUBLIC KEY"`),
 		key("a private key", pemBlock("PRIVATE KEY", []byte("x")), `the PEM block is a "PRIVATE KEY", not a "PUBLIC KEY"`),
-		key("two keys", newPublicKey(t)+newPublicKey(t), `more than one PEM block; use one TrustedIdentity for each key`),
+		key("nine keys", newPublicKeys(t, 9), `more than 8 keys; use several TrustedIdentities`),
 		key("an RSA key that is too short", shortRSAKey(t), `the RSA key has 1024 bits; at least 2048 are needed`),
 	})
 }
@@ -192,13 +203,17 @@ func pemBlock(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-func newPublicKey(t *testing.T) string {
+func newPublicKeys(t *testing.T, n int) string {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	var all strings.Builder
+	for range n {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.WriteString(publicKey(t, key.Public()))
 	}
-	return publicKey(t, key.Public())
+	return all.String()
 }
 
 func shortRSAKey(t *testing.T) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -19,11 +20,11 @@ type login = func(ctx context.Context, host string) (username, password string, 
 // which is anonymous.
 func (f *registryFlags) credentials() (login, error) {
 	var ways []login
-	if f.registryConfig != "" {
-		if _, err := os.Stat(f.registryConfig); err != nil {
+	for _, file := range f.registryConfigs {
+		if _, err := os.Stat(file); err != nil {
 			return nil, fmt.Errorf("read --registry-config: %w", err)
 		}
-		ways = append(ways, registry.DockerConfig(f.registryConfig))
+		ways = append(ways, registry.DockerConfig(file))
 	}
 	if len(f.registryIdentities) > 0 {
 		identity, err := identity(f.registryIdentities)
@@ -66,4 +67,22 @@ func (f *serveFlags) consumers(live client.Reader) (*credentials.Connector, erro
 		return nil, err
 	}
 	return credentials.New(credentials.Options{Reader: live, ArgoNamespace: f.argoNamespace, PlainHTTP: f.plainHTTP, Clouds: clouds}), nil
+}
+
+// dockerConfig returns where docker login keeps credentials, nothing if nobody has
+// logged in.
+func dockerConfig() []string {
+	folder := os.Getenv("DOCKER_CONFIG")
+	if folder == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil
+		}
+		folder = filepath.Join(home, ".docker")
+	}
+	file := filepath.Join(folder, "config.json")
+	if _, err := os.Stat(file); err != nil {
+		return nil
+	}
+	return []string{file}
 }

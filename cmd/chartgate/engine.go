@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -67,24 +65,6 @@ func newEngine(policies gate.Policies, siblings source.Reader, client *registry.
 		gate:      gate.New(policies, client, verifier, time.Now),
 		extractor: source.NewExtractor(siblings, options),
 	}
-}
-
-// dockerConfig returns where docker login keeps credentials, "" if nobody has logged
-// in.
-func dockerConfig() string {
-	folder := os.Getenv("DOCKER_CONFIG")
-	if folder == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return ""
-		}
-		folder = filepath.Join(home, ".docker")
-	}
-	file := filepath.Join(folder, "config.json")
-	if _, err := os.Stat(file); err != nil {
-		return ""
-	}
-	return file
 }
 
 // choice reads a flag that is either the milder value or Deny, and reports whether

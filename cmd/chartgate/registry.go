@@ -15,7 +15,7 @@ import (
 
 // registryFlags are the flags about the way to registries.
 type registryFlags struct {
-	registryConfig  string
+	registryConfigs []string
 	registryCA      string
 	registryMirrors []string
 	// registryIdentities are clouds.
@@ -28,7 +28,7 @@ type registryFlags struct {
 }
 
 func (f *registryFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.registryConfig, "registry-config", "", "Docker configuration `file` with credentials for registries")
+	flags.StringArrayVar(&f.registryConfigs, "registry-config", nil, "Docker configuration `file` with credentials for registries (repeatable; the first that names a registry counts for it)")
 	flags.StringVar(&f.registryCA, "registry-ca", "", "PEM `file` with CAs to trust for registries, their token services and the mirrors of trust roots, beside the system's; read at start")
 	flags.StringSliceVar(&f.registryIdentities, "registry-identity", nil, "`clouds` (aws, azure, gcp) whose registries chartgate logs in to with its own identity there, whatever the chart's source says")
 	flags.StringArrayVar(&f.registryMirrors, "registry-mirror", nil, "`FROM=TO`: what is at or below FROM, a registry or a path in one, is asked for at TO (repeatable; the longest FROM counts)")

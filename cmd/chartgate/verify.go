@@ -72,7 +72,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 		return fmt.Errorf("read -f: %w", err)
 	}
 	if !cmd.Flags().Changed("registry-config") {
-		f.registryConfig = dockerConfig()
+		f.registryConfigs = dockerConfig()
 	}
 	// Nobody will ask again, so the first fetch of a TUF repository may take as long as an object.
 	roots, err := f.roots(trust.Options{Patience: f.timeout})

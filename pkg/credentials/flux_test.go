@@ -316,7 +316,7 @@ func TestErrorsOfTheAPIServer(t *testing.T) {
 	secrets := schema.GroupResource{Resource: "secrets"}
 	forbidden := apierrors.NewForbidden(secrets, "x", errors.New("RBAC says no"))
 	outage := apierrors.NewGenericServerResponse(http.StatusInternalServerError, "get", secrets, "x", "hunter2", 0, true)
-	const next = "let chartgate read it (chart values secrets.access and secrets.namespaces), or give chartgate credentials of its own (registryConfig.existingSecret)"
+	const next = "let chartgate read it (chart values secrets.access and secrets.namespaces), or give chartgate credentials of its own (registryConfig.existingSecrets)"
 	for _, r := range []struct {
 		sentence string
 		access   chart.Access

@@ -15,8 +15,8 @@ import (
 
 // What the admin can do where RBAC does not let chartgate read.
 const (
-	nextForSecrets = "let chartgate read it (chart values secrets.access and secrets.namespaces), or give chartgate credentials of its own (registryConfig.existingSecret)"
-	nextForArgo    = "let chartgate read Argo CD's repository Secrets (chart values argoNamespace and secrets.access), or give chartgate credentials of its own (registryConfig.existingSecret)"
+	nextForSecrets = "let chartgate read it (chart values secrets.access and secrets.namespaces), or give chartgate credentials of its own (registryConfig.existingSecrets)"
+	nextForArgo    = "let chartgate read Argo CD's repository Secrets (chart values argoNamespace and secrets.access), or give chartgate credentials of its own (registryConfig.existingSecrets)"
 )
 
 // secret reads one Secret.

@@ -10,8 +10,9 @@ import (
 
 // DockerConfig returns the credentials in a Docker configuration file, as docker
 // login and Secrets of type kubernetes.io/dockerconfigjson keep them, credential
-// helpers included, as Options.Credentials wants them. The file is read anew each time a registry asks, because
-// mounted Secrets are renewed in place. A host that it does not name is anonymous.
+// helpers included, for Options.Credentials. The file is read anew each time that a
+// registry asks, because mounted Secrets are renewed in place. A host that it does not
+// name is anonymous.
 func DockerConfig(path string) func(context.Context, string) (username, password string, err error) {
 	return func(ctx context.Context, host string) (string, string, error) {
 		store, err := docker.NewStore(path, docker.StoreOptions{})

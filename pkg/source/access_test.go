@@ -81,6 +81,7 @@ func TestWhatMayWaitForASecret(t *testing.T) {
 		{"an OCIRepository's artifact", "", ociRepo(oci + artifact), "status", false, false},
 		{"a HelmRelease that refers to an OCIRepository without an artifact", ociRepo(oci), ref, "", false, true},
 		{"a HelmRelease that refers to one with an artifact", ociRepo(oci + artifact), ref, "", false, false},
+		{"attack: a HelmRelease that declares the future manifests of another namespace to be a chart", ociRepo(oci), object("HelmRelease", "team-b/x", `spec: {chartRef: {kind: OCIRepository, name: podinfo, namespace: apps}}`), "", false, false},
 		{"an Application", "", app(`spec: {source: {repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1}}`), "", false, false},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {

@@ -124,15 +124,16 @@ func (c chartRefClaim) use(ctx context.Context, e *Extractor) Use {
 // that the release refers to it, so that is verified; if it has pulled nothing
 // yet, what it is going to pull.
 func (c chartRefClaim) follow(ctx context.Context, e *Extractor, use Use) Use {
+	// In another namespace, a HelmRelease could otherwise declare somebody else's future
+	// manifests to be a chart, and have them denied.
+	mayWait := e.deferrable
+	if c.kind == sourcev1.OCIRepositoryKind && c.namespace != c.own {
+		mayWait = func(use Use) Use { return use }
+	}
 	object, err := e.one(ctx, fluxSource(c.kind, c.namespace, c.name))
 	if err != nil {
 		use.Problem = err
-		// In another namespace, a HelmRelease could otherwise declare somebody else's
-		// future manifests to be a chart, and have them denied.
-		if c.kind == sourcev1.OCIRepositoryKind && c.namespace != c.own {
-			return use
-		}
-		return e.deferrable(use)
+		return mayWait(use)
 	}
 	found := e.pulledByOCIRepository(object)
 	if c.kind == sourcev1.HelmChartKind {
@@ -140,7 +141,7 @@ func (c chartRefClaim) follow(ctx context.Context, e *Extractor, use Use) Use {
 	}
 	found.Field = c.field
 	if found.Pulled == nil {
-		return e.deferrable(found) // what it needs may not exist yet, and nothing is pulled without it
+		return mayWait(found) // what it needs may not exist yet, and nothing is pulled without it
 	}
 	return found
 }

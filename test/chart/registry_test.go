@@ -110,3 +110,33 @@ func TestRefusedRegistryValues(t *testing.T) {
 		})
 	}
 }
+
+// TestPullSecrets: each is mounted, and asked in the order of the list.
+func TestPullSecrets(t *testing.T) {
+	t.Parallel()
+	p := pod(t, `registryConfig: {existingSecrets: [first, second]}`)
+	var arguments, mounts, secrets []string
+	for _, arg := range p.Containers[0].Args {
+		if strings.HasPrefix(arg, "--registry-config=") {
+			arguments = append(arguments, arg)
+		}
+	}
+	for _, mount := range p.Containers[0].VolumeMounts {
+		if strings.HasPrefix(mount.Name, "registry-config-") {
+			mounts = append(mounts, mount.Name+" at "+mount.MountPath)
+		}
+	}
+	for _, volume := range p.Volumes {
+		if strings.HasPrefix(volume.Name, "registry-config-") {
+			secrets = append(secrets, volume.Name+": "+volume.Secret.SecretName+" "+volume.Secret.Items[0].Key+" as "+volume.Secret.Items[0].Path)
+		}
+	}
+	want := [][]string{
+		{"--registry-config=/etc/chartgate-registry/0/config.json", "--registry-config=/etc/chartgate-registry/1/config.json"},
+		{"registry-config-0 at /etc/chartgate-registry/0", "registry-config-1 at /etc/chartgate-registry/1"},
+		{"registry-config-0: first .dockerconfigjson as config.json", "registry-config-1: second .dockerconfigjson as config.json"},
+	}
+	if diff := cmp.Diff(want, [][]string{arguments, mounts, secrets}); diff != "" {
+		t.Error(diff)
+	}
+}

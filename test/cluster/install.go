@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
+
+	"github.com/chartgate/chartgate/test/process"
 )
 
 // Installation is chartgate's chart, applied to a cluster.
@@ -34,7 +34,7 @@ type Installation struct {
 func (c *Cluster) Install(ctx context.Context, values map[string]any, managed bool) (*Installation, error) {
 	i := &Installation{cluster: c}
 	var err error
-	if i.port, err = freePort(); err != nil {
+	if i.port, err = process.FreePort(); err != nil {
 		return nil, err
 	}
 	all := map[string]any{"replicas": 1}
@@ -214,19 +214,4 @@ func (c *Cluster) Apply(ctx context.Context, objects ...*unstructured.Unstructur
 	}
 	_, err := c.Kubectl(ctx, text.String(), "apply", "--server-side", "-f", "-")
 	return err
-}
-
-// freePort is a port on which nobody listens at this moment. It lies below the range from which the kernel takes ports for
-// outgoing connections, so it stays free.
-func freePort() (int, error) {
-	const lowest, many, tries = 12_000, 18_000, 100
-	var err error
-	for range tries {
-		port := lowest + rand.IntN(many)
-		var listener net.Listener
-		if listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			return port, listener.Close()
-		}
-	}
-	return 0, fmt.Errorf("find a free port: %w", err)
 }

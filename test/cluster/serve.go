@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -19,6 +15,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/chartgate/chartgate/test/process"
 )
 
 // patience bounds every wait for something that takes a second on an idle machine.
@@ -30,7 +28,7 @@ type Process struct {
 	CertDir string
 
 	cmd    *exec.Cmd
-	log    *journal
+	log    *process.Journal
 	probes string // base URL of /healthz and /readyz
 	scrape string // URL of /metrics
 	exited chan struct{}
@@ -70,7 +68,7 @@ func (i *Installation) Launch(ctx context.Context, args ...string) (*Process, er
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{CertDir: filepath.Join(dir, "certs"), log: &journal{}, exited: make(chan struct{})}
+	p := &Process{CertDir: filepath.Join(dir, "certs"), log: &process.Journal{}, exited: make(chan struct{})}
 	own, err := i.pod(ctx, p, dir)
 	if err != nil {
 		return nil, err
@@ -96,11 +94,11 @@ func (i *Installation) pod(ctx context.Context, p *Process, dir string) ([]strin
 	if err := errors.Join(os.Mkdir(p.CertDir, 0o700), i.writeKubeconfig(ctx, kubeconfig)); err != nil {
 		return nil, err
 	}
-	probes, err := freePort()
+	probes, err := process.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := freePort()
+	metrics, err := process.FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -154,12 +152,15 @@ func (i *Installation) writeKubeconfig(ctx context.Context, path string) error {
 
 // Ready asks /readyz. What is not ready is an error.
 func (p *Process) Ready(ctx context.Context) error {
-	_, err := get(ctx, p.probes+"/readyz")
+	_, err := process.Get(ctx, p.probes+"/readyz")
 	return err
 }
 
 // Metrics returns what Prometheus would scrape.
-func (p *Process) Metrics(ctx context.Context) (string, error) { return get(ctx, p.scrape) }
+func (p *Process) Metrics(ctx context.Context) (string, error) {
+	body, err := process.Get(ctx, p.scrape)
+	return string(body), err
+}
 
 // WaitReady waits until /readyz answers.
 func (p *Process) WaitReady(ctx context.Context) error {
@@ -208,38 +209,3 @@ func (p *Process) Stop() error {
 
 // Log is what the process has written.
 func (p *Process) Log() string { return p.log.String() }
-
-func get(ctx context.Context, url string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %s", url, response.Status, body)
-	}
-	return string(body), err
-}
-
-// journal is a log that can be read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}

@@ -507,9 +507,9 @@ func TestRightsToReadSecrets(t *testing.T) {
 
 	const refused = "ghcr.io does not let chartgate read acme/charts/podinfo (its token service answered 401 Unauthorized), and chartgate may not read "
 	noSecret := unauthorized("HelmRelease apps/app", "spec.chart.spec", refused+"Secret apps/login",
-		"let chartgate read it (chart values secrets.access and secrets.namespaces), or give chartgate credentials of its own (registryConfig.existingSecret)")
+		"let chartgate read it (chart values secrets.access and secrets.namespaces), or give chartgate credentials of its own (registryConfig.existingSecrets)")
 	noArgo := unauthorized("Application apps/app", "spec.source", refused+"the repository Secrets in namespace argocd",
-		"let chartgate read Argo CD's repository Secrets (chart values argoNamespace and secrets.access), or give chartgate credentials of its own (registryConfig.existingSecret)")
+		"let chartgate read Argo CD's repository Secrets (chart values argoNamespace and secrets.access), or give chartgate credentials of its own (registryConfig.existingSecrets)")
 	for _, mode := range []struct {
 		sentence, values string
 		flux, argo       answer

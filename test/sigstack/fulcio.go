@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/chartgate/chartgate/test/process"
 )
 
 // fulcioConfig names the issuers that Fulcio believes, and says what it makes of their tokens. For workflows it is the
@@ -53,7 +55,7 @@ func fulcioConfig(i *Issuer) ([]byte, error) {
 
 // fulcioChain is Fulcio's certificate chain as PEM, as Fulcio tells it.
 func (s *Stack) fulcioChain(ctx context.Context) ([]byte, error) {
-	raw, err := get(ctx, s.fulcio.url+"/api/v2/trustBundle")
+	raw, err := process.Get(ctx, s.fulcio.url+"/api/v2/trustBundle")
 	if err != nil {
 		return nil, err
 	}

@@ -4,18 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/chartgate/chartgate/test/cluster"
+	"github.com/chartgate/chartgate/test/process"
 )
 
 // patience bounds every wait for something that takes a second on an idle machine.
@@ -28,7 +23,7 @@ type server struct {
 	probe string // answers 200 once the server is ready
 
 	cmd    *exec.Cmd
-	log    journal
+	log    process.Journal
 	exited chan struct{}
 	err    error // of the exit; read it after exited is closed
 }
@@ -57,7 +52,7 @@ func (s *server) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		_, err := get(ctx, s.probe)
+		_, err := process.Get(ctx, s.probe)
 		if err == nil {
 			return nil
 		}
@@ -85,63 +80,13 @@ func (s *server) stop() error {
 	return nil
 }
 
-func get(ctx context.Context, url string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %s", url, response.Status, body)
-	}
-	return body, err
-}
-
-// journal is a log that can be read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
 func at(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
-
-// freePort is a port on which nobody listens at this moment. It lies below the range from which the kernel takes ports
-// for outgoing connections, so it stays free.
-func freePort() (int, error) {
-	const lowest, many, tries = 12_000, 18_000, 100
-	var err error
-	for range tries {
-		port := lowest + rand.IntN(many)
-		var listener net.Listener
-		if listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			return port, listener.Close()
-		}
-	}
-	return 0, fmt.Errorf("find a free port: %w", err)
-}
 
 func freePorts(n int) ([]int, error) {
 	ports := make([]int, n)
 	for i := range ports {
 		var err error
-		if ports[i], err = freePort(); err != nil {
+		if ports[i], err = process.FreePort(); err != nil {
 			return nil, err
 		}
 	}

@@ -21,6 +21,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/chartgate/chartgate/test/process"
 )
 
 // Stack is a running Sigstore, and its client.
@@ -88,7 +90,7 @@ func (s *Stack) Log() string {
 
 // startTimestamp needs no files: the authority makes its key and certificates itself.
 func (s *Stack) startTimestamp() error {
-	port, err := freePort()
+	port, err := process.FreePort()
 	if err != nil {
 		return err
 	}
@@ -151,7 +153,7 @@ func (s *Stack) services(ctx context.Context) (map[Service]service, error) {
 	if err != nil {
 		return nil, err
 	}
-	timestamp, err := get(ctx, s.timestamp.url+"/api/v1/timestamp/certchain")
+	timestamp, err := process.Get(ctx, s.timestamp.url+"/api/v1/timestamp/certchain")
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func newVerifiedCache(now func() time.Time) *verifiedCache {
 
 func (c *verifiedCache) get(key cacheKey) (verifiedChart, bool) {
 	found, ok := c.entries.Get(key)
-	if !ok || key.trustRoots == "" {
+	if !ok {
 		return verifiedChart{}, false
 	}
 	if age := c.now().Sub(found.at); age < 0 || age > verifiedFor {

@@ -88,32 +88,28 @@ func TestMemoryDoesNotOutliveAValidity(t *testing.T) {
 // changed.
 func TestMemoryNeedsItsTrustRoots(t *testing.T) {
 	for _, tc := range []struct {
-		sentence string
-		states   []string // as they are asked for, the last one for ever
-		verified int      // of two admissions
+		sentence       string
+		before, during string // the state before the signature is verified, and from then on
+		verified       int    // of two admissions
 	}{
-		{"a root that stays", []string{"one"}, 1},
-		{"no root", []string{""}, 2},
-		{"a root that goes away while it is used", []string{"one", ""}, 2},
-		{"a root that changes while it is used", []string{"one", "two", "one"}, 2},
-		{"a root that comes back", []string{"", "one"}, 2},
+		{"a root that stays", "one", "one", 1},
+		{"no root", "", "", 2},
+		{"a root that goes away while it is used", "one", "", 2},
+		{"a root that changes while it is used", "one", "two", 2},
+		{"a root that comes back", "", "one", 2},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
-			verified, states := 0, tc.states
+			verified, state := 0, ""
 			s := fine(t)
-			s.state = func() string {
-				state := states[0]
-				if len(states) > 1 {
-					states = states[1:]
-				}
-				return state
-			}
+			s.state = func() string { return state }
 			s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
 				verified++
+				state = tc.during
 				return signedBy(d, subject), nil
 			}
 			g := s.gate()
 			for range 2 {
+				state = tc.before
 				if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
 					t.Fatal(v.Message())
 				}

@@ -1,7 +1,9 @@
 package gate_test
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +35,7 @@ type world struct {
 	trust    *sigstore.Sigstore
 	client   *registry.Client
 	verifier *signature.Verifier
+	connects atomic.Int64 // how often the consumer's credentials were asked for
 }
 
 func newWorld(tb testing.TB, options ociregistry.Options) *world {
@@ -51,10 +54,15 @@ func newWorld(tb testing.TB, options ociregistry.Options) *world {
 	}
 	served := ociregistry.New(options)
 	tb.Cleanup(served.Close)
-	return &world{
-		registry: served, trust: trust, verifier: signature.New(roots),
-		client: registry.New(registry.Options{PlainHTTP: []string{served.Host()}}),
-	}
+	w := &world{registry: served, trust: trust, verifier: signature.New(roots)}
+	w.client = registry.New(registry.Options{
+		PlainHTTP: []string{served.Host()},
+		Connect: func(context.Context, chart.Access, string) (registry.Connection, error) {
+			w.connects.Add(1)
+			return registry.Connection{}, nil
+		},
+	})
+	return w
 }
 
 // push makes a chart, signed in the given format, and returns its digest.
@@ -146,6 +154,30 @@ func TestRegistryCost(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Each question about the consumer's credentials is a read of its Secrets from the API
+// server.
+func TestCostOfTheConsumersCredentials(t *testing.T) {
+	w := newWorld(t, ociregistry.Options{})
+	digest := w.push(t, "podinfo", chart.Bundle)
+	g := w.gate(t)
+	for _, step := range []struct {
+		name, rest string
+		want       int64
+	}{
+		{"cold", "podinfo:1.0.0", 2},
+		{"warm by tag", "podinfo:1.0.0", 1},
+		{"warm by digest", "podinfo@" + digest, 0},
+	} {
+		u := w.use(t, step.rest)
+		u.Access = chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "login"}
+		w.connects.Store(0)
+		w.decide(t, g, u)
+		if got := w.connects.Load(); got != step.want {
+			t.Errorf("%s: asked %d times, want %d", step.name, got, step.want)
+		}
 	}
 }
 

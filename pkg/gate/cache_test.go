@@ -56,6 +56,28 @@ func TestMemoryJudgesAttestationsAnew(t *testing.T) {
 	}
 }
 
+// Who scans again and applies again is admitted at once, though an older scan is remembered.
+func TestMemoryDoesNotHideANewerAttestation(t *testing.T) {
+	verified, now := 0, today
+	scanOf := func(at time.Time) string { return `{"at": "` + at.Format(time.RFC3339) + `"}` }
+	s := fine(t)
+	s.now = func() time.Time { return now }
+	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, scanned)) }
+	attesting(&s, scanOf(today.Add(-7*24*time.Hour+time.Minute)), &verified)
+	g := gateOver(&s)
+	if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+		t.Fatal(v.Message())
+	}
+	now = now.Add(2 * time.Minute)
+	if v := g.Decide(t.Context(), use(t, podinfo)); v.Admits() || v.Reason() != verdict.AttestationRejected {
+		t.Fatal(v.Message())
+	}
+	attesting(&s, scanOf(now), &verified)
+	if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+		t.Error(v.Message())
+	}
+}
+
 // A window that closes closes for charts that are remembered, too.
 func TestMemoryDoesNotOutliveAValidity(t *testing.T) {
 	s := fine(t)

@@ -28,8 +28,8 @@ func (g *Gate) examine(ctx context.Context, ref chart.Reference, access chart.Ac
 	key := cacheKey{location: ref.Location, identities: policy.Fingerprint(policies), trustRoots: g.verifier.State(ctx, wanted)}
 	if digest, pinned := ref.Selector.Digest(); pinned {
 		key.digest = digest
-		if known, ok := g.verified.get(key); ok {
-			return known.examined(), nil
+		if known, ok := g.recall(key, policies); ok {
+			return known, nil
 		}
 	}
 	resolved, err := g.resolve(ctx, ref, access)
@@ -37,8 +37,8 @@ func (g *Gate) examine(ctx context.Context, ref chart.Reference, access chart.Ac
 		return examined{}, err
 	}
 	key.digest = resolved.Digest
-	if known, ok := g.verified.get(key); ok {
-		return known.examined(), nil
+	if known, ok := g.recall(key, policies); ok {
+		return known, nil
 	}
 	return g.search(ctx, task{key: key, access: access}, resolved, wanted, policies)
 }
@@ -70,8 +70,8 @@ type task struct {
 func (g *Gate) search(ctx context.Context, task task, resolved chart.Resolved, wanted verdict.Wanted, policies []*policy.Policy) (examined, error) {
 	return share(ctx, &g.flights, task, func(ctx context.Context) (examined, error) {
 		// Another search may have ended since this caller looked.
-		if known, ok := g.verified.get(task.key); ok {
-			return known.examined(), nil
+		if known, ok := g.recall(task.key, policies); ok {
+			return known, nil
 		}
 		found := examined{resolved: resolved}
 		places := chart.Search{Access: task.access, Places: policy.Places(policies), Predicates: wanted.Predicates}
@@ -93,6 +93,17 @@ func (g *Gate) search(ctx context.Context, task task, resolved chart.Resolved, w
 		}
 		return found, nil
 	})
+}
+
+// recall returns what is remembered of a chart, if every policy still accepts it. A scan
+// that has grown old since may have been followed by a new one, so that is looked for.
+func (g *Gate) recall(key cacheKey, policies []*policy.Policy) (examined, bool) {
+	known, ok := g.verified.get(key)
+	if !ok {
+		return examined{}, false
+	}
+	found := known.examined()
+	return found, len(g.accepting(policies, found)) == len(policies)
 }
 
 // accepting returns the policies that accept the evidence.

@@ -2,7 +2,7 @@
 # built into $(BIN) on first use. The including Makefile sets ROOT and BIN.
 #
 #   make tools-test     what the tests run: a control plane, helm, cosign 2 and 3, a registry, a Sigstore (Fulcio, Rekor, a
-#                       timestamp authority), Flux's and Argo CD's CRDs
+#                       timestamp authority), Flux's controllers, Flux's and Argo CD's CRDs
 #   make tools-verify   what `make verify` runs
 #   make tools          both
 #
@@ -14,11 +14,12 @@ ifndef KUBEBUILDER_ASSETS
 CONTROL_PLANE := $(BIN)/kube-apiserver $(BIN)/kubectl $(BIN)/etcd
 endif
 SIGSTORE := $(BIN)/fulcio $(BIN)/rekor $(BIN)/timestamp-server
+FLUX := $(BIN)/source-controller $(BIN)/helm-controller
 CRDS := $(BIN)/crds/flux $(BIN)/crds/flux-old $(BIN)/crds/argo
 
 .PHONY: tools tools-test tools-verify
 tools: tools-test tools-verify
-tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry $(SIGSTORE) $(CRDS)
+tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry $(SIGSTORE) $(FLUX) $(CRDS)
 tools-verify: $(BIN)/controller-gen $(BIN)/staticcheck
 
 # For this machine, whatever the caller cross-compiles or has in a workspace.
@@ -68,6 +69,13 @@ $(BIN)/rekor: $(call pins,rekor) | $(BIN)/cosign3
 
 $(BIN)/timestamp-server: $(call pins,timestamp) $(TOOLS)/timestamp/main.go | $(BIN)/cosign3
 	$(call build,timestamp,.)
+
+# One after the other: they share two thirds of their packages. After cosign3, which shares some with source-controller.
+$(BIN)/source-controller: $(call pins,flux) | $(BIN)/cosign3
+	$(call build,flux,github.com/fluxcd/source-controller)
+
+$(BIN)/helm-controller: $(call pins,flux) | $(BIN)/source-controller
+	$(call build,flux,github.com/fluxcd/helm-controller)
 
 $(BIN)/crane: $(call pins,crane)
 	$(call build,crane,github.com/google/go-containerregistry/cmd/crane)

@@ -58,7 +58,6 @@ func timeout(err error) error {
 	return &chart.Problem{
 		Kind:   chart.KindTimeout,
 		Detail: "the admission's deadline passed before the chart was verified",
-		Next:   "try again; if it stays so, the registry is too slow for the webhook's timeoutSeconds",
 		Err:    err,
 	}
 }

@@ -204,7 +204,7 @@ func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Po
 	found, err := g.examine(ctx, contentOf(use), use.Access, policies)
 	if err == nil {
 		tally.subject.Digest = found.resolved.Digest
-		err = checkPulled(use.Pulled, found.resolved)
+		err = checkPulled(use, found.resolved)
 	}
 	for _, p := range policies {
 		if err != nil {

@@ -1,22 +1,27 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 // checkPulled compares the artifact that a source serves with the chart that was
 // verified. An artifact is accepted when its digest proves it, whoever wrote it;
 // one that cannot be proven, because the source repackages the chart or digests it
 // otherwise, only on the source controller's own word.
-func checkPulled(pulled *source.Pulled, resolved chart.Resolved) error {
-	switch {
-	case pulled == nil:
+func checkPulled(use source.Use, resolved chart.Resolved) error {
+	pulled := use.Pulled
+	if pulled == nil {
 		return nil
+	}
+	object := cmp.Or(pulled.Source, use.Object)
+	switch {
 	case !pulled.Manifest.IsZero() && pulled.Manifest != resolved.Digest:
-		return mismatch("the artifact was pulled as %s, but the verified chart is %s", pulled.Manifest, resolved.Digest)
+		return mismatch(object, "the artifact was pulled as %s, but the verified chart is %s", pulled.Manifest, resolved.Digest)
 	case !pulled.Archive.IsZero() && pulled.Archive == resolved.Layer:
 		return nil
 	case pulled.Incomparable && pulled.Vouched:
@@ -24,7 +29,7 @@ func checkPulled(pulled *source.Pulled, resolved chart.Resolved) error {
 	case pulled.Incomparable:
 		return unproven()
 	default:
-		return mismatch("the artifact's digest is %s, but the verified chart's archive is %s", or(pulled.Archive), resolved.Layer)
+		return mismatch(object, "the artifact's digest is %s, but the verified chart's archive is %s", or(pulled.Archive), resolved.Layer)
 	}
 }
 
@@ -45,11 +50,13 @@ func unproven() error {
 	}
 }
 
-func mismatch(format string, got, want any) error {
+// mismatch is the denial of an artifact that object holds and that is not the verified
+// chart.
+func mismatch(object source.ID, format string, got, want any) error {
 	return &chart.Problem{
 		Kind:   chart.KindDigestMismatch,
 		Detail: fmt.Sprintf(format, got, want),
-		Next:   "let Flux pull the chart again: kubectl annotate --overwrite the source reconcile.fluxcd.io/requestedAt=now",
+		Next:   "let Flux pull the chart again: " + verdict.Reconcile(object.Kind, object.Namespace, object.Name),
 	}
 }
 

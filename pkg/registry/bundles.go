@@ -143,6 +143,6 @@ func (s search) tooMany(of string, found, looked int) error {
 	return &chart.Problem{
 		Kind:   chart.KindLimitExceeded,
 		Detail: fmt.Sprintf("%s has %d %s, of which chartgate looked at %d only", s.name, found, of, looked),
-		Next:   "remove old " + of + " from the registry, or sign anew under a new version",
+		Next:   "remove old " + of + " from the registry, or sign again under a new version",
 	}
 }

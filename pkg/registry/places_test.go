@@ -180,7 +180,7 @@ func TestPredicates(t *testing.T) {
 		found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Predicates: []string{slsa}})
 		equal(t, 32, len(found))
 		equal(t, []outcome{{chart.KindLimitExceeded, s.text("CHART@DIGEST has 40 legacy attestations, of which chartgate looked at 32 only"),
-			"remove old legacy attestations from the registry, or sign anew under a new version"}}, problems)
+			"remove old legacy attestations from the registry, or sign again under a new version"}}, problems)
 	})
 	t.Run("none, and no way to look", func(t *testing.T) {
 		t.Parallel()

@@ -341,7 +341,7 @@ func TestTooMany(t *testing.T) {
 		equal(t, []string{"bundle: signature"}, contents(found))
 		equal(t, 31+2, len(problems))
 		equal(t, outcome{chart.KindLimitExceeded, s.text("CHART@DIGEST has 1000 bundles, of which chartgate looked at 32 only"),
-			"remove old bundles from the registry, or sign anew under a new version"}, problems[31])
+			"remove old bundles from the registry, or sign again under a new version"}, problems[31])
 		equal(t, outcome{Kind: chart.KindLimitExceeded, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: there are more than 1000")}, problems[32])
 		equal(t, 1+32+1+1, len(s.Requests())) // the list, 32 manifests, one blob, .sig
 	})
@@ -355,7 +355,7 @@ func TestTooMany(t *testing.T) {
 		equal(t, 32, len(found))
 		equal(t, "39", string(found[0].Content))
 		equal(t, []outcome{{chart.KindLimitExceeded, s.text("CHART@DIGEST has 40 legacy signatures, of which chartgate looked at 32 only"),
-			"remove old legacy signatures from the registry, or sign anew under a new version"}}, problems)
+			"remove old legacy signatures from the registry, or sign again under a new version"}}, problems)
 	})
 	t.Run("annotations of a legacy signature", func(t *testing.T) {
 		t.Parallel()

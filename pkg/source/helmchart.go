@@ -173,6 +173,7 @@ func (e *Extractor) pulledByHelmChart(ctx context.Context, object Object) Use {
 	if use.Problem == nil {
 		use.Problem = broken
 	}
+	pulled.Source = object.ID
 	use.Pulled = &pulled
 	return use
 }

@@ -218,6 +218,7 @@ func (e *Extractor) pulledByOCIRepository(object Object) Use {
 		return use
 	}
 	pulled, err := ociArtifactClaim{artifact: *obj.Status.Artifact, repackaged: obj.repackages(), vouched: true}.pulled()
+	pulled.Source = object.ID
 	use.Pulled, use.Problem = &pulled, err
 	return use
 }

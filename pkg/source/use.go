@@ -71,6 +71,9 @@ func (u Use) Defers(err error) bool {
 
 // Pulled is the artifact in a source's status.
 type Pulled struct {
+	// Source is the object that holds the artifact; zero where that is the object of the
+	// Use itself.
+	Source ID
 	// Manifest is the digest that the source resolved; zero for a HelmChart, whose
 	// status does not tell it.
 	Manifest chart.Digest

@@ -25,7 +25,7 @@ func NoPolicyFor(subject Subject) Denial {
 	return Denial{
 		Reason:  NoPolicy,
 		Summary: fmt.Sprintf("no policy matches %s", subject.Reference),
-		Next:    "ask the platform team for a ChartPolicy that matches this chart, or use a chart that one matches",
+		Next:    nextFor(NoPolicy),
 	}
 }
 
@@ -35,7 +35,7 @@ func NotFromOCI(subject Subject, policies []string) Denial {
 		Reason:  NotOCI,
 		Summary: fmt.Sprintf("%s does not come from an OCI registry, so it cannot carry a signature", subject.Reference),
 		Policy:  policies,
-		Next:    "use the chart from an OCI registry (oci://), or ask the platform team for a ChartPolicy with allowUnverified",
+		Next:    nextFor(NotOCI),
 	}
 }
 
@@ -53,7 +53,7 @@ func NotPinnedEnough(subject Subject, policy string, need chart.Pinning) Denial 
 	case need == chart.ByDigest:
 		d.Next = "name the chart's digest (sha256:…): OCIRepository spec.ref.digest, or targetRevision of an Argo CD oci:// source"
 	default:
-		d.Next = "write one complete version, as in 1.2.3"
+		d.Next = nextFor(NotPinned)
 	}
 	return d
 }
@@ -61,7 +61,7 @@ func NotPinnedEnough(subject Subject, policy string, need chart.Pinning) Denial 
 func floatingWhy(selector chart.Selector) string {
 	switch {
 	case selector.Unseen():
-		return "the sync names no revision, or one that a retry resolves anew, so Argo CD would look it up later, unseen"
+		return "the sync names no revision, or one that a retry resolves again, so Argo CD would look it up later, without the gate"
 	case selector.Pinning() == chart.Version:
 		return "a tag can be moved to other content"
 	case selector.String() == "latest":
@@ -86,7 +86,7 @@ func BrokenPolicy(subject Subject, policy, problem string) Denial {
 		Reason:  PolicyInvalid,
 		Summary: fmt.Sprintf("policy %s, which matches %s, is invalid: %s", policy, subject.Reference, problem),
 		Policy:  []string{policy + " cannot be evaluated"},
-		Next:    "ask the platform team to mend the policy; its Ready condition says the same",
+		Next:    nextFor(PolicyInvalid),
 	}
 }
 
@@ -108,12 +108,12 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 		d.Next = "have the chart signed by an identity that is valid now: cosign sign " + image
 	case f.Partly && len(f.signers(ChartSignature)) > 0:
 		d.Reason = IdentityNotAllowed
-		d.Summary = fmt.Sprintf("%s is signed by some whom the policy wants, but not by all", subject.Chart())
+		d.Summary = fmt.Sprintf("%s has some of the signatures that the policy wants, but not all of them", subject.Chart())
 		d.Next = "have the chart signed by the others too: cosign sign " + image
 	case len(f.signers(ChartSignature)) > 0:
 		d.Reason = IdentityNotAllowed
-		d.Summary = fmt.Sprintf("%s is signed, but by nobody whom the policy allows", subject.Chart())
-		d.Next = "have the chart signed by an allowed identity, or ask the platform team to allow this one"
+		d.Summary = fmt.Sprintf("%s is signed, but not by an identity that the policy allows", subject.Chart())
+		d.Next = nextFor(IdentityNotAllowed)
 	case len(f.Rejections) > 0:
 		d.Reason = f.worst()
 		d.Summary = fmt.Sprintf("%s carries no signature that could be verified", subject.Chart())
@@ -136,14 +136,14 @@ func (f Findings) unattested(d *Denial, unmet Unmet, chart, image string) {
 	case len(unmet.Near) > 0:
 		d.Reason = AttestationRejected
 		d.Summary = fmt.Sprintf("%s has no attestation %s that satisfies the policy: %s", chart, unmet.Predicate, List(unmet.Near))
-		d.Next = "mend what the condition names, attest anew and apply again, or ask the platform team about the condition"
+		d.Next = nextFor(AttestationRejected)
 	case len(f.Rejections) > 0 && f.worst() != SignatureInvalid:
 		d.Reason = f.worst()
 		d.Summary = fmt.Sprintf("%s has no attestation %s that could be verified", chart, unmet.Predicate)
 		d.Next = nextFor(d.Reason)
 	default:
 		d.Reason = AttestationMissing
-		d.Summary = fmt.Sprintf("%s has no attestation %s by whom the policy wants", chart, unmet.Predicate)
+		d.Summary = fmt.Sprintf("%s has no attestation %s by an identity that the policy allows", chart, unmet.Predicate)
 	}
 }
 
@@ -152,7 +152,7 @@ func DependenciesMissing(subject Subject, missing []string) Denial {
 	return Denial{
 		Reason:  DependencyMissing,
 		Summary: fmt.Sprintf("%s declares dependencies that it does not contain: %s", subject.Chart(), List(missing)),
-		Next:    "vendor them before the chart is packaged (helm dependency update), then push and sign it again: whoever fetches them later fetches them unverified",
+		Next:    "vendor them before the chart is packaged (helm dependency update), then push and sign it again: what is fetched later is not verified",
 	}
 }
 
@@ -222,7 +222,7 @@ func (f Findings) lines() []string {
 // attested names who attested and, where an attestation is what is wanted, what.
 func (f Findings) attested(signers []string) string {
 	if len(f.Unmet) == 0 || f.Unmet[0].Predicate == "" {
-		return "attested, which is not signed, by " + List(signers)
+		return "attested, not signed, by " + List(signers)
 	}
 	var all []string
 	for _, e := range f.Evidence {

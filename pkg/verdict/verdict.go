@@ -19,7 +19,7 @@ type Denial struct {
 	Summary string   // completes the sentence "X denied (Reason): …"
 	Policy  []string // what each policy wanted
 	Found   []string // what was there instead
-	Next    string   // what the reader can do
+	Next    string   // what the reader can do; a Verdict fills in an empty one by the reason
 	Cause   error    // for the log alone, never rendered
 }
 
@@ -70,7 +70,7 @@ func Deny(subject Subject, denials ...Denial) Verdict {
 	if len(denials) == 0 {
 		denials = []Denial{FromError(nil)}
 	}
-	return Verdict{Subject: subject, denials: denials}
+	return Verdict{Subject: subject, denials: withNext(denials)}
 }
 
 // Admit returns an admitting verdict if every acceptance justifies the admission
@@ -110,7 +110,7 @@ func Warn(subject Subject, unsatisfied []Denial, accepted []Acceptance) Verdict 
 			return Deny(subject, d)
 		}
 	}
-	return Verdict{Subject: subject, decision: warned, denials: unsatisfied, acceptances: accepted}
+	return Verdict{Subject: subject, decision: warned, denials: withNext(unsatisfied), acceptances: accepted}
 }
 
 // Cover returns the verdict on a repository of charts, below which a policy
@@ -138,7 +138,7 @@ func Defer(subject Subject, missing Denial) Verdict {
 	if missing.Reason != SourceNotFound {
 		return Deny(subject, missing)
 	}
-	return Verdict{Subject: subject, decision: deferred, denials: []Denial{missing}}
+	return Verdict{Subject: subject, decision: deferred, denials: withNext([]Denial{missing})}
 }
 
 // Admits reports whether the write may go on.

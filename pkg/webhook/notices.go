@@ -41,14 +41,15 @@ func (n *Notices) send(ctx context.Context, usersOf func(context.Context, source
 	}
 	for _, d := range found.dependents {
 		if !d.verdict.Admits() {
-			n.event(d.object, true, d.verdict)
+			cause := "the change of " + write.ID.String()
+			n.event(d.object, d.verdict, d.verdict.BreaksNote(cause, maxNote, again(d.object, true)))
 		}
 	}
 	for _, v := range found.verdicts {
 		if v.Admits() && !v.Warned() {
 			continue
 		}
-		n.event(write.Object, write.Old != nil, v)
+		n.event(write.Object, v, v.Note(maxNote, again(write.Object, write.Old != nil)))
 		if v.Admits() {
 			continue
 		}
@@ -57,16 +58,23 @@ func (n *Notices) send(ctx context.Context, usersOf func(context.Context, source
 			logr.FromContextOrDiscard(ctx).Error(err, "the releases that use a denied source were not told", "source", write.ID.String())
 		}
 		for _, user := range users {
-			n.event(user, true, v)
+			n.event(user, v, v.Note(maxNote, again(user, true)))
 		}
 	}
 }
 
-// event tells people on an object. What does not exist yet cannot be annotated, and
-// Argo CD knows no annotation of Flux's.
-func (n *Notices) event(on source.Object, exists bool, v verdict.Verdict) {
-	retry := exists && on.Group != argo.Group
-	n.events.Eventf(referenceTo(on), nil, corev1.EventTypeWarning, string(v.Reason()), "Admit", "%s", v.Note(maxNote, retry))
+// event writes what people read on an object.
+func (n *Notices) event(on source.Object, v verdict.Verdict, note string) {
+	n.events.Eventf(referenceTo(on), nil, corev1.EventTypeWarning, string(v.Reason()), "Admit", "%s", note)
+}
+
+// again returns the command that makes an object's controller try again. What does not
+// exist yet cannot be annotated, and Argo CD does not know Flux's annotation.
+func again(on source.Object, exists bool) string {
+	if !exists || on.Group == argo.Group {
+		return ""
+	}
+	return verdict.Reconcile(on.Kind, on.Namespace, on.Name)
 }
 
 // referenceTo names an object as Events do: with its UID, by which kubectl describe

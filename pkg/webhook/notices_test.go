@@ -17,7 +17,10 @@ import (
 // maxNote is the API server's limit on the note of an Event (events.k8s.io/v1).
 const maxNote = 1024
 
-const hint = "\nOnce mended: kubectl annotate --overwrite the object reconcile.fluxcd.io/requestedAt=\"$(date +%s)\""
+// hintFor is how a note ends, with the object that it is on.
+func hintFor(resource string) string {
+	return "\nOnce fixed: kubectl -n apps annotate --overwrite " + resource + ` reconcile.fluxcd.io/requestedAt="$(date +%s)"`
+}
 
 // told is an event without its text.
 type told struct{ On, UID, Type, Reason, Action string }
@@ -97,11 +100,11 @@ func TestNotesAreBounded(t *testing.T) {
 	long := strings.Repeat("x", 240)
 	unsigned := fmt.Sprintf("spec: {chart: {spec: {chart: %s/unsigned, version: 1.0.0-%s, sourceRef: {kind: HelmRepository, name: acme}}}}", long[:180], long[:100])
 	for _, c := range []struct {
-		sentence, cut string
-		req           admission.Request
+		sentence, cut, kind string
+		req                 admission.Request
 	}{
-		{"a denial", "…", update(t, object("HelmRelease", "apps/"+long, "spec: {}"), object("HelmRelease", "apps/"+long, unsigned), "")},
-		{"a denial with per cent signs", "", update(t, object("HelmChart", "apps/"+long, "spec: {}"), object("HelmChart", "apps/"+long, "spec: {chart: x, sourceRef: {kind: \""+strings.Repeat("%s", 300)+`"}}`), "")},
+		{"a denial", "…", "helmrelease", update(t, object("HelmRelease", "apps/"+long, "spec: {}"), object("HelmRelease", "apps/"+long, unsigned), "")},
+		{"a denial with per cent signs", "", "helmchart", update(t, object("HelmChart", "apps/"+long, "spec: {}"), object("HelmChart", "apps/"+long, "spec: {chart: x, sourceRef: {kind: \""+strings.Repeat("%s", 300)+`"}}`), "")},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			w := newWorld(t, repositories())
@@ -110,7 +113,7 @@ func TestNotesAreBounded(t *testing.T) {
 				t.Fatalf("%d events", len(w.events))
 			}
 			note := w.events[0].Note
-			if len(note) > maxNote || !strings.HasSuffix(note, c.cut+hint) || strings.Contains(note, "MISSING") {
+			if len(note) > maxNote || !strings.HasSuffix(note, c.cut+hintFor(c.kind+"/"+long)) || strings.Contains(note, "MISSING") {
 				t.Errorf("%d bytes: %s", len(note), note)
 			}
 		})
@@ -122,14 +125,19 @@ func TestDependents(t *testing.T) {
 	const evil = `spec: {type: oci, url: "oci://ghcr.io/acme"}`
 	moved := object("HelmRepository", "apps/acme", evil)
 	before := object("HelmRepository", "apps/acme", `spec: {type: oci, url: "oci://ghcr.io/old"}`)
-	headline := "HelmRelease apps/unsigned denied (SignatureMissing): oci://ghcr.io/acme/unsigned:1.0.0@" + hex("a") + " has no signature"
+	const summary = "oci://ghcr.io/acme/unsigned:1.0.0@"
+	warned := "this change breaks HelmRelease apps/unsigned: " + summary + hex("a") + " has no signature (SignatureMissing); next: cosign sign ghcr.io/acme/unsigned@" + hex("a")
 	w := newWorld(t, helmRelease("podinfo", "acme")+helmRelease("unsigned", "acme")+helmRelease("stranger", "other"))
 	got := w.charts(t, 8).Handle(t.Context(), update(t, before, moved, ""))
-	if diff := cmp.Diff(said{Allowed: true, Warnings: []string{headline}}, saidBy(got)); diff != "" {
+	if diff := cmp.Diff(said{Allowed: true, Warnings: []string{warned}}, saidBy(got)); diff != "" {
 		t.Errorf("somebody else's release must warn, not deny: %s", diff)
 	}
 	if diff := cmp.Diff([]told{warning("helm.toolkit.fluxcd.io/v2 HelmRelease apps/unsigned", "unsigned-uid", "SignatureMissing")}, toldBy(w)); diff != "" {
 		t.Error(diff)
+	}
+	note := w.events[0].Note
+	if !strings.HasPrefix(note, "the change of HelmRepository apps/acme breaks HelmRelease apps/unsigned (SignatureMissing): "+summary) || !strings.HasSuffix(note, hintFor("helmrelease/unsigned")) {
+		t.Errorf("note: %s", note)
 	}
 }
 

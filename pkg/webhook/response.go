@@ -48,7 +48,7 @@ func warnings(found findings) []string {
 	}
 	for _, d := range found.dependents {
 		if !d.verdict.Admits() {
-			texts = append(texts, d.verdict.Headline())
+			texts = append(texts, d.verdict.Breaks("this change"))
 		}
 	}
 	return texts

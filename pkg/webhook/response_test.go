@@ -50,7 +50,7 @@ func TestResponses(t *testing.T) {
 		}},
 		{"warned", create(t, helmRelease("unsigned", "warn")), admissionv1.AdmissionResponse{
 			Allowed: true, Result: ok(),
-			Warnings:         []string{"chartgate would deny this (SignatureMissing): oci://ghcr.io/warn/unsigned:1.0.0@" + hex("a") + " has no signature; next: cosign sign ghcr.io/warn/unsigned@" + hex("a")},
+			Warnings:         []string{"chartgate would deny this (SignatureMissing): oci://ghcr.io/warn/unsigned:1.0.0@" + hex("a") + " has no signature; policy: warn wants a signature by release (subject release@acme.example, issuer https://issuer.example); next: cosign sign ghcr.io/warn/unsigned@" + hex("a")},
 			AuditAnnotations: map[string]string{"verdict": "Warned", "reason": "SignatureMissing", "chart": "oci://ghcr.io/warn/unsigned:1.0.0", "digest": hex("a")},
 		}},
 		{"deferred", create(t, helmRelease("podinfo", "absent")), admissionv1.AdmissionResponse{

@@ -132,13 +132,13 @@ HelmRelease apps/app denied (%s): oci://ghcr.io/acme/seed/podinfo:%s@sha256:<pod
 func rejected(version, predicateType, why string) answer {
 	return seedDenied("AttestationRejected", version,
 		"has no attestation "+predicateType+" that satisfies the policy: "+why+" (in the predicate by "+byAcme+")",
-		"mend what the condition names, attest anew and apply again, or ask the platform team about the condition",
+		"fix what the condition names, attest again and apply again, or ask the platform team to change the condition",
 		"4 bundles, 0 legacy signatures", "signed by "+byAcme, attestedBy(slsaType, bomType, vulnType))
 }
 
 // missing is the answer where one attestation is not there, or not by the right signer.
 func missing(version, predicateType string, found ...string) answer {
-	return seedDenied("AttestationMissing", version, "has no attestation "+predicateType+" by whom the policy wants",
+	return seedDenied("AttestationMissing", version, "has no attestation "+predicateType+" by an identity that the policy allows",
 		fmt.Sprintf("cosign attest --type %s --predicate FILE ghcr.io/acme/seed/podinfo@sha256:<podinfo:%s>", predicateType, version), found...)
 }
 
@@ -176,7 +176,7 @@ func TestTheSeedWorkflow(t *testing.T) {
 			"3 bundles, 0 legacy signatures", "signed by "+byAcme, attestedBy(slsaType, vulnType))},
 		{"no signature, which attestations do not replace", "1.1.2", released("signature", nil), seedDenied(
 			"SignatureMissing", "1.1.2", "has no signature", "cosign sign ghcr.io/acme/seed/podinfo@sha256:<podinfo:1.1.2>",
-			"3 bundles, 0 legacy signatures", "attested, which is not signed, by "+byAcme)},
+			"3 bundles, 0 legacy signatures", "attested, not signed, by "+byAcme)},
 		{"an SBOM by somebody else", "1.1.3", released("SBOM", attest("cosign3", "mallory", "cyclonedx", billOfMaterials)), missing("1.1.3", bomType,
 			"4 bundles, 0 legacy signatures", "signed by "+byAcme, attestedBy(slsaType, vulnType), "not usable: made with none of the trusted keys")},
 		{"the SBOM of another version, copied", "1.1.4", released("SBOM", copied("1.0.0", bomType)), missing("1.1.4", bomType,
@@ -212,7 +212,7 @@ func TestTheSeedWorkflow(t *testing.T) {
 	w.mustPatch(t, rule, "{spec: {mode: Warn}}")
 	w.becomes(t, w.object(t, releaseFrom("team", "seed/podinfo", "1.2.4")), admitted("chartgate would deny this (AttestationRejected): "+
 		"oci://ghcr.io/acme/seed/podinfo:1.2.4@sha256:<podinfo:1.2.4> has no attestation "+vulnType+" that satisfies the policy: the scan is older than a week "+
-		"(in the predicate by "+byAcme+"); next: mend what the condition names, attest anew and apply again, or ask the platform team about the condition"))
+		"(in the predicate by "+byAcme+"); policy: "+seedWants+"; next: fix what the condition names, attest again and apply again, or ask the platform team to change the condition"))
 }
 
 // copied attaches the attestations of that type that another version of podinfo has.

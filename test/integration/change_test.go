@@ -32,7 +32,7 @@ HelmRelease apps/app denied (NoPolicy): no policy matches oci://ghcr.io/acme/cha
 // notBy is the answer to the chart, signed by the change team, where a policy wants somebody else.
 func notBy(wants string) answer {
 	return denied("IdentityNotAllowed spec.chart.spec", `
-HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but by nobody whom the policy allows
+HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   `+wants+`
   found:    1 bundle, 0 legacy signatures
@@ -58,7 +58,7 @@ func TestPolicyChangesTakeEffect(t *testing.T) {
 HelmRelease apps/app denied (PolicyInvalid): policy change, which matches oci://ghcr.io/acme/change/app:1.0.0, is invalid: require[0]: TrustedIdentity "change-team" does not exist
   where:    spec.chart.spec
   policy:   change cannot be evaluated
-  next:     ask the platform team to mend the policy; its Ready condition says the same`))
+  next:     ask the platform team to fix the policy; its Ready condition says the same`))
 	w.condition(t, rule, `False Invalid: require[0]: TrustedIdentity "change-team" does not exist`)
 
 	who := w.object(t, identity("change-team", changeTeam))
@@ -70,7 +70,7 @@ HelmRelease apps/app denied (PolicyInvalid): policy change, which matches oci://
 	w.mustPatch(t, rule, "{spec: {require: [{anyOf: [acme-release]}]}}")
 	w.becomes(t, chart, notBy("change wants "+wantsRelease))
 	w.mustPatch(t, rule, "{spec: {mode: Warn}}")
-	w.becomes(t, chart, admitted("chartgate would deny this (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but by nobody whom the policy allows; next: have the chart signed by an allowed identity, or ask the platform team to allow this one"))
+	w.becomes(t, chart, admitted("chartgate would deny this (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows; policy: change wants " + wantsRelease + "; next: have the chart signed by an allowed identity, or ask the platform team to allow this one"))
 	w.mustPatch(t, rule, "{spec: {mode: Enforce, require: [{anyOf: [change-team]}]}}")
 	w.becomes(t, chart, admitted())
 	w.mustPatch(t, who, "{spec: {keyless: {subject: 'https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main'}}}")

@@ -41,7 +41,7 @@ func TestDependencies(t *testing.T) {
 Application argocd/` + chart + ` denied (DependencyMissing): oci://ghcr.io/acme/vendored/` + chart + `:1.0.0@sha256:<` + chart + `:1.0.0> declares dependencies that it does not contain: "redis"
   where:    spec.source
   policy:   vendored wants ` + wantsRelease + `, and every dependency in the chart itself
-  next:     vendor them before the chart is packaged (helm dependency update), then push and sign it again: whoever fetches them later fetches them unverified`
+  next:     vendor them before the chart is packaged (helm dependency update), then push and sign it again: what is fetched later is not verified`
 	}
 	w.check(t, []row{
 		{sentence: "a chart without dependencies", object: application("vendored", "plain"), want: admitted()},

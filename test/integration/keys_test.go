@@ -93,7 +93,7 @@ func keysSay(name, policy, why string) answer {
 HelmRelease apps/app denied (PolicyInvalid): policy `+policy+`, which matches `+place+`, is invalid: require[0]: TrustedIdentity "`+policy+`" is invalid: `+why+`
   where:    spec.chart.spec
   policy:   `+policy+` cannot be evaluated
-  next:     ask the platform team to mend the policy; its Ready condition says the same`)
+  next:     ask the platform team to fix the policy; its Ready condition says the same`)
 }
 
 func (w *site) release(t *testing.T, name string) *unstructured.Unstructured {

@@ -91,7 +91,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/app:
 		{
 			sentence: "a policy in Warn mode",
 			object:   releaseFrom("team", "warn/app", "1.0.0"),
-			want:     admitted("chartgate would deny this (SignatureMissing): oci://ghcr.io/acme/warn/app:1.0.0@sha256:<app:1.0.0> has no signature; next: cosign sign ghcr.io/acme/warn/app@sha256:<app:1.0.0>"),
+			want:     admitted("chartgate would deny this (SignatureMissing): oci://ghcr.io/acme/warn/app:1.0.0@sha256:<app:1.0.0> has no signature; policy: warning wants " + wantsRelease + "; next: cosign sign ghcr.io/acme/warn/app@sha256:<app:1.0.0>"),
 		},
 		{
 			sentence: "a chart that may be unverified for a while",

@@ -194,7 +194,7 @@ func TestPrivateChartsDenied(t *testing.T) {
 HelmRelease apps/app denied (RegistryUnavailable): oci://quay.io/acme/charts/podinfo:6.7.1 could not be read: the TLS certificate is signed by a CA that chartgate does not trust
   where:    spec.chart.spec
   policy:   `+privateWants+`
-  next:     try again; if it stays so, see whether the registry is up, and whether chartgate's pods can reach it`),
+  next:     try again; if it stays so, check that the registry is up and that chartgate can reach it`),
 		},
 		{
 			sentence: "attack: a Secret that exists in another namespace only",

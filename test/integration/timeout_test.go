@@ -23,7 +23,7 @@ func TestASlowRegistryIsDeniedInTime(t *testing.T) {
 HelmRelease apps/app denied (Timeout): the admission's deadline passed before the chart was verified
   where:    spec.chart.spec
   policy:   `+acmeWants+`
-  next:     try again; if it stays so, the registry is too slow for the webhook's timeoutSeconds`)
+  next:     try again; if it stays so, ask the cluster's admin to raise webhook.timeoutSeconds (30 at most)`)
 	got := w.try(t, w.object(t, releaseOf("slow", "1.0.0")), true)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s\nThe message is\n%s", diff, got.Message)

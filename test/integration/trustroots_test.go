@@ -100,7 +100,7 @@ Application apps/app denied (TrustRootUnavailable): oci://ghcr.io/acme/`+name+`/
   policy:   `+name+` wants a signature by `+name+`-release (`+byRelease+`)
   found:    1 bundle, 0 legacy signatures
   found:    not usable: made with a certificate, which cannot be verified: `+why+`
-  next:     ask the cluster's admin about the trust root that this signature needs (kubectl get trustroots)`)
+  next:     ask the cluster's admin to check the trust root that this signature needs: kubectl get trustroots`)
 }
 
 // saysOf waits until kubectl shows this of a TrustRoot: whether it is ready, and why.

@@ -31,7 +31,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://quay.io/acme/charts/bare:1
 			sentence: "a stranger's bundle",
 			object:   releaseOf("stranger", "1.0.0"),
 			want: denied("IdentityNotAllowed spec.chart.spec", `
-HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stranger:1.0.0@sha256:<stranger:1.0.0> is signed, but by nobody whom the policy allows
+HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stranger:1.0.0@sha256:<stranger:1.0.0> is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    1 bundle, 0 legacy signatures
@@ -42,7 +42,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stra
 			sentence: "a stranger's legacy signature",
 			object:   releaseOf("stranger-legacy", "1.0.0"),
 			want: denied("IdentityNotAllowed spec.chart.spec", `
-HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stranger-legacy:1.0.0@sha256:<stranger-legacy:1.0.0> is signed, but by nobody whom the policy allows
+HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stranger-legacy:1.0.0@sha256:<stranger-legacy:1.0.0> is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    0 bundles, 1 legacy signature
@@ -75,12 +75,12 @@ HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/strang
 			sentence: "strangers in every format",
 			object:   releaseOf("strangers", "1.0.0"),
 			want: denied("IdentityNotAllowed spec.chart.spec", `
-HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/strangers:1.0.0@sha256:<strangers:1.0.0> is signed, but by nobody whom the policy allows
+HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/strangers:1.0.0@sha256:<strangers:1.0.0> is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    3 bundles, 2 legacy signatures
   found:    signed by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
-  found:    attested, which is not signed, by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
+  found:    attested, not signed, by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
   found:    not usable: made with none of the trusted keys
   next:     have the chart signed by an allowed identity, or ask the platform team to allow this one`),
 		},
@@ -92,14 +92,14 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/attest
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    1 bundle, 0 legacy signatures
-  found:    attested, which is not signed, by `+byRelease+`, sourceRepositoryURI https://github.com/acme/charts
+  found:    attested, not signed, by `+byRelease+`, sourceRepositoryURI https://github.com/acme/charts
   next:     cosign sign ghcr.io/acme/charts/attested@sha256:<attested:1.0.0>`),
 		},
 		{
 			sentence: "the right person, in a repository where somebody else must sign",
 			object:   releaseFrom("team", "billing/invoice", "1.0.0"),
 			want: denied("IdentityNotAllowed spec.chart.spec", `
-HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/billing/invoice:1.0.0@sha256:<invoice:1.0.0> is signed, but by nobody whom the policy allows
+HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/billing/invoice:1.0.0@sha256:<invoice:1.0.0> is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   acme-billing wants a signature by billing-release (subject https://github.com/acme/billing/.github/workflows/release.yaml@refs/heads/main, issuer https://token.actions.githubusercontent.com)
   found:    1 bundle, 0 legacy signatures
@@ -132,7 +132,7 @@ HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied
 			sentence: "one signature where two are required",
 			object:   releaseFrom("team", "both/half", "1.0.0"),
 			want: denied("IdentityNotAllowed spec.chart.spec", `
-HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/both/half:1.0.0@sha256:<half:1.0.0> is signed by some whom the policy wants, but not by all
+HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/both/half:1.0.0@sha256:<half:1.0.0> has some of the signatures that the policy wants, but not all of them
   where:    spec.chart.spec
   policy:   both wants `+wantsRelease+`, and a signature by `+wantsBreakglass+`
   found:    1 bundle, 0 legacy signatures

@@ -17,7 +17,7 @@ func TestKubectlShows(t *testing.T) {
 		t.Fatal(err)
 	}
 	const warning = "Warning: chartgate would deny this (SignatureMissing): oci://ghcr.io/acme/warn/app:1.0.0@sha256:<app:1.0.0> has no signature; " +
-		"next: cosign sign ghcr.io/acme/warn/app@sha256:<app:1.0.0>"
+		"policy: warning wants " + wantsRelease + "; next: cosign sign ghcr.io/acme/warn/app@sha256:<app:1.0.0>"
 	if got := strings.TrimSpace(w.public(out.Stderr)); got != warning {
 		t.Errorf("got %q, want %q", got, warning)
 	}

@@ -51,12 +51,12 @@ func TestWhoSigned(t *testing.T) {
 		}, {
 			sentence:   "attested by the right workflow, and not signed",
 			signatures: []signature{attested(ours, release)},
-			want:       denied("SignatureMissing", one, "attested, which is not signed, by "+byWorkflow(release, "acme/charts")),
+			want:       denied("SignatureMissing", one, "attested, not signed, by "+byWorkflow(release, "acme/charts")),
 		}, {
 			sentence:   "attested by the right workflow, and signed by another",
 			signatures: []signature{attested(ours, release), signed(ours, nightly)},
 			want: denied("IdentityNotAllowed", two, "signed by "+byWorkflow(nightly, "acme/charts"),
-				"attested, which is not signed, by "+byWorkflow(release, "acme/charts")),
+				"attested, not signed, by "+byWorkflow(release, "acme/charts")),
 		}, {
 			sentence:   "with the signature of another chart",
 			signatures: []signature{copied(ours, release)},

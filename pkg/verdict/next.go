@@ -1,0 +1,130 @@
+package verdict
+
+import (
+	"regexp"
+	"strings"
+)
+
+// internalSummary is all that people read of an error that is not for them, and
+// internalLocally what they read where no log exists.
+const (
+	internalSummary = "chartgate failed while it decided; its log has the cause"
+	internalLocally = "chartgate failed while it decided; the cause stands on standard error"
+)
+
+// nextFor returns the next step for a denial of which nothing more is known than
+// its reason. Every reason has one, and so has a reason that does not exist: the
+// constructors of a Verdict put it where a denial comes without.
+func nextFor(reason Reason) string {
+	switch reason {
+	case NoPolicy:
+		return "ask the platform team for a ChartPolicy that matches this chart, or use a chart that one matches"
+	case NotPinned:
+		return "write one complete version, as in 1.2.3"
+	case NotOCI:
+		return "use the chart from an OCI registry (oci://), or ask the platform team for a ChartPolicy with allowUnverified"
+	case ReferenceInvalid:
+		return "correct what the first line names; docs/reasons.md#ReferenceInvalid shows the accepted forms, such as oci://ghcr.io/acme/charts/podinfo:1.2.3"
+	case ChartNotFound:
+		return "check the chart's name and version, and that it has been pushed"
+	case NotAChart:
+		return "push the chart with helm push, or correct the reference"
+	case RegistryUnavailable:
+		return "try again; if it stays so, check that the registry is up and that chartgate can reach it"
+	case RegistryUnauthorized:
+		return "let the source of the chart name a Secret with credentials that may pull the chart"
+	case SignatureMissing, SignatureInvalid:
+		return "ask the publisher of the chart to sign it with an identity that the policy allows"
+	case IdentityNotAllowed:
+		return "have the chart signed by an allowed identity, or ask the platform team to allow this one"
+	case AttestationMissing:
+		return "ask the publisher of the chart to attest it with an identity that the policy allows"
+	case AttestationRejected:
+		return "fix what the condition names, attest again and apply again, or ask the platform team to change the condition"
+	case DependencyMissing:
+		return "run helm dependency update, then package, push and sign the chart again"
+	case DigestMismatch:
+		return "tell the platform team: a registry that serves other content than it promises is broken, or attacked"
+	case SourceNotFound:
+		return "apply the source first, or correct its name and namespace"
+	case PolicyInvalid:
+		return "ask the platform team to fix the policy; its Ready condition says the same"
+	case TrustRootUnavailable:
+		return "ask the cluster's admin to check the trust root that this signature needs: kubectl get trustroots"
+	case LimitExceeded:
+		return "docs/architecture.md lists the limits; remove what is too much or too large"
+	case Timeout:
+		return "try again; if it stays so, ask the cluster's admin to raise webhook.timeoutSeconds (30 at most)"
+	case Unsupported:
+		return "deploy a chart from an OCI registry through a kind that docs/reasons.md#Unsupported names"
+	default:
+		return "try again; if it stays so, ask the cluster's admin for chartgate's log"
+	}
+}
+
+// localNext returns the step of nextFor for somebody who runs "chartgate verify": there
+// are no pods, no cluster's admin and no log.
+func localNext(reason Reason) string {
+	switch reason {
+	case RegistryUnavailable:
+		return "try again; if it stays so, check that the registry is up and that this machine can reach it"
+	case RegistryUnauthorized:
+		return "log in to the registry (helm registry login, docker login), or give --registry-config a file with a login for it"
+	case PolicyInvalid:
+		return "fix the policy under --policy"
+	case TrustRootUnavailable:
+		return "give --trusted-root a current trusted_root.json, or --policy the TrustRoot that the identity names"
+	case Timeout:
+		return "try again with a longer --timeout"
+	case InternalError:
+		return "try again; if it stays so, report the cause that stands on standard error"
+	default:
+		return nextFor(reason)
+	}
+}
+
+// Local returns v for somebody who runs "chartgate verify" on a machine of their own:
+// the general next steps are those that can be taken there.
+func (v Verdict) Local() Verdict {
+	denials := make([]Denial, 0, len(v.denials))
+	for _, d := range v.Denials() {
+		if d.Next == nextFor(d.Reason) {
+			d.Next = localNext(d.Reason)
+		}
+		if d.Summary == internalSummary {
+			d.Summary = internalLocally
+		}
+		denials = append(denials, d)
+	}
+	v.denials = denials
+	return v
+}
+
+// withNext returns the denials, each with a next step.
+func withNext(denials []Denial) []Denial {
+	complete := make([]Denial, 0, len(denials))
+	for _, d := range denials {
+		if strings.TrimSpace(plain(d.Next)) == "" {
+			d.Next = nextFor(d.Reason)
+		}
+		complete = append(complete, d)
+	}
+	return complete
+}
+
+// kubernetesName is what names of objects and namespaces consist of. Other text is
+// never put into a command that people paste.
+var kubernetesName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+
+// Reconcile returns the command that makes Flux look at one of its objects again. What
+// cannot be the name of an object is not put into a command.
+func Reconcile(kind, namespace, name string) string {
+	resource := strings.ToLower(kind)
+	for _, part := range []string{resource, namespace, name} {
+		if !kubernetesName.MatchString(part) {
+			return "annotate " + Subject{Kind: kind, Namespace: namespace, Name: name}.String() + " with reconcile.fluxcd.io/requestedAt"
+		}
+	}
+	return "kubectl -n " + namespace + " annotate --overwrite " + resource + "/" + name +
+		` reconcile.fluxcd.io/requestedAt="$(date +%s)"`
+}

@@ -26,6 +26,7 @@ type engineFlags struct {
 	trustFlags
 	argoGitSources string
 	missingSource  string
+	repackaged     string
 }
 
 // register adds the flags. A cluster defers what has no source yet, because it will
@@ -34,6 +35,7 @@ func (f *engineFlags) register(flags *pflag.FlagSet, missingSource string) {
 	f.trustFlags.register(flags)
 	f.registryFlags.register(flags)
 	flags.StringVar(&f.missingSource, "missing-source", missingSource, "Defer (admit with a warning: what is pulled later is verified) or Deny a HelmRelease or HelmChart whose source does not exist yet")
+	flags.StringVar(&f.repackaged, "repackaged-charts", "Allow", "Allow or Deny HelmCharts with valuesFiles, which source-controller repackages: no digest proves their archive")
 	flags.StringVar(&f.argoGitSources, "argo-git-sources", "Allow", "Allow or Deny Argo CD sources that are Git repositories, which chartgate cannot verify")
 }
 
@@ -52,6 +54,11 @@ func (f *engineFlags) build(policies gate.Policies, siblings source.Reader, root
 	if err != nil {
 		return nil, err
 	}
+	denyRepackaged, err := choice("--repackaged-charts", f.repackaged, "Allow")
+	if err != nil {
+		return nil, err
+	}
+	options.DenyRepackaged = denyRepackaged
 	options.PlainHTTP, options.DenyArgoGit, options.DenyMissingSource = plainHTTP, denyGit, denyMissing
 	client, err := f.client()
 	if err != nil {

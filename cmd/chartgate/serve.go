@@ -52,6 +52,7 @@ type serveFlags struct {
 	logFormat     string
 	// Whom to believe what only they can know; everybody else must prove it.
 	artifactWriters []string
+	releaseWriters  []string
 	argoUsers       []string
 	argoNamespace   string
 }
@@ -87,6 +88,8 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.keyRefresh, "key-refresh", controller.RefreshKeys, "`time` after which keys in a KMS are read again; after a tenth of it if that fails")
 	flags.StringSliceVar(&f.artifactWriters, "artifact-writers", []string{"system:serviceaccount:flux-system:source-controller"},
 		"`users` that Flux's source controller writes as")
+	flags.StringSliceVar(&f.releaseWriters, "release-writers", []string{"system:serviceaccount:flux-system:helm-controller"},
+		"`users` that Flux's helm-controller writes as; nobody else may record what a HelmRelease deploys")
 	flags.StringSliceVar(&f.argoUsers, "argo-users", []string{
 		"system:serviceaccount:argocd:argocd-application-controller", "system:serviceaccount:argocd:argocd-server",
 	}, "`users` that Argo CD's own components write as")
@@ -176,7 +179,7 @@ func (f *serveFlags) assemble(mgr manager.Manager) error {
 		return fmt.Errorf("follow the TrustRoots: %w", err)
 	}
 	engine, err := f.build(snapshot, controller.NewSiblings(mgr.GetAPIReader(), mgr.GetRESTMapper()), roots,
-		source.Options{ArtifactWriters: f.artifactWriters, ArgoUsers: f.argoUsers})
+		source.Options{ArtifactWriters: f.artifactWriters, ReleaseWriters: f.releaseWriters, ArgoUsers: f.argoUsers})
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -60,9 +59,7 @@ func (e *Extractor) applicationClaims(w Write) ([]claim, error) {
 	if app.Operation != nil {
 		claims = append(claims, e.operationClaims("operation", *app.Operation, app, "")...)
 	}
-	if state := app.Status.OperationState; state != nil && !slices.Contains(e.options.ArgoUsers, w.User) {
-		claims = append(claims, e.stateClaims(*state, app)...)
-	}
+	claims = append(claims, e.recordedClaims(w, app)...)
 	for i, c := range claims {
 		if source, ok := c.(argoClaim); ok {
 			source.project = app.Spec.Project

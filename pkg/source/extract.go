@@ -22,9 +22,15 @@ type Options struct {
 	// ArtifactWriters are the users that Flux's source controller writes as. Their
 	// word on an artifact counts where its digest cannot be compared.
 	ArtifactWriters []string
+	// ReleaseWriters are the users that Flux's helm-controller writes as: only they may
+	// record in a HelmRelease what is deployed next, and what was.
+	ReleaseWriters []string
 	// ArgoUsers are the users that Argo CD's own components write as. What they say
 	// about a running operation is their record; from anybody else it is examined.
 	ArgoUsers []string
+	// DenyRepackaged denies HelmCharts whose values files make source-controller build an
+	// archive of its own, which no digest can prove.
+	DenyRepackaged bool
 	// DenyMissingSource denies what refers to a source that does not exist yet,
 	// instead of admitting it with a warning.
 	DenyMissingSource bool
@@ -130,13 +136,16 @@ func (e *Extractor) doorOf(id ID, subresource string) door {
 	pulled := fields{"spec": nil, "status": {"artifact": nil}}
 	switch (key{id.Group, id.Kind, subresource}) {
 	case key{helm, helmv2.HelmReleaseKind, ""}:
-		return door{helmReleaseClaims, spec}
+		return door{e.helmReleaseClaims, spec}
 	case key{helm, helmv2.HelmReleaseKind, "status"}:
-		return door{helmReleaseStatusClaims, fields{"status": {"helmChart": nil}}}
+		return door{e.helmReleaseStatusClaims, fields{"status": {
+			"helmChart": nil, "lastAttemptedRevision": nil, "lastAttemptedRevisionDigest": nil, "lastAttemptedConfigDigest": nil,
+			"lastAttemptedValuesChecksum": nil, "conditions": nil, "history": nil,
+		}}}
 	case key{flux, sourcev1.HelmRepositoryKind, ""}:
 		return door{helmRepositoryClaims, spec}
 	case key{flux, sourcev1.HelmChartKind, ""}:
-		return door{helmChartClaims, spec}
+		return door{e.helmChartClaims, spec}
 	case key{flux, sourcev1.HelmChartKind, "status"}:
 		return door{e.helmChartStatusClaims, pulled}
 	case key{flux, sourcev1.OCIRepositoryKind, ""}:

@@ -20,6 +20,7 @@ import (
 const (
 	editor     = "jane@acme.example"
 	fluxUser   = "system:serviceaccount:flux-system:source-controller"
+	helmUser   = "system:serviceaccount:flux-system:helm-controller"
 	argoUser   = "system:serviceaccount:argocd:argocd-application-controller"
 	otherUser  = "system:serviceaccount:argocd:argocd-application-controller-2"
 	chartLayer = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
@@ -149,13 +150,14 @@ type row struct {
 	old, new    string // YAML of the object; old is "" for a creation
 	subresource string
 	user        string // editor if ""
+	manager     string // the field manager that the request names
 	options     source.Options
 	want        []string // the uses; none: the write makes nothing newly deployable
 }
 
 func (r row) write(t testing.TB) source.Write {
 	t.Helper()
-	w := source.Write{Object: parseOne(t, r.new), Subresource: r.subresource, User: editor}
+	w := source.Write{Object: parseOne(t, r.new), Subresource: r.subresource, User: editor, FieldManager: r.manager}
 	if r.user != "" {
 		w.User = r.user
 	}
@@ -180,6 +182,7 @@ func check(t *testing.T, rows []row) {
 	for _, r := range rows {
 		t.Run(r.sentence, func(t *testing.T) {
 			r.options.ArtifactWriters = append(r.options.ArtifactWriters, fluxUser)
+			r.options.ReleaseWriters = append(r.options.ReleaseWriters, helmUser)
 			r.options.ArgoUsers = append(r.options.ArgoUsers, argoUser)
 			c := &cluster{objects: parse(t, r.cluster)}
 			if diff := cmp.Diff(r.want, usesOf(t.Context(), source.NewExtractor(c, r.options), r.write(t))); diff != "" {

@@ -13,19 +13,34 @@ import (
 
 type helmChart struct {
 	Spec struct {
-		Suspend     bool                                   `json:"suspend"`
-		Chart       string                                 `json:"chart"`
-		Version     string                                 `json:"version"`
-		SourceRef   sourcev1.LocalHelmChartSourceReference `json:"sourceRef"`
-		ValuesFiles []string                               `json:"valuesFiles"`
-		ValuesFile  string                                 `json:"valuesFile"` // v1beta1 and v1beta2
+		Suspend   bool                                   `json:"suspend"`
+		Chart     string                                 `json:"chart"`
+		Version   string                                 `json:"version"`
+		SourceRef sourcev1.LocalHelmChartSourceReference `json:"sourceRef"`
+		repackaging
 	} `json:"spec"`
 	Status struct {
 		Artifact *artifact `json:"artifact"`
 	} `json:"status"`
 }
 
-func helmChartClaims(w Write) ([]claim, error) {
+// repackaging are the fields that make source-controller build an archive of its own.
+type repackaging struct {
+	ValuesFiles []string `json:"valuesFiles"`
+	ValuesFile  string   `json:"valuesFile"` // v1beta1 and v1beta2
+}
+
+// mayRepackage reports whether source-controller may make an archive of its own, whose
+// digest differs at every build.
+func (r repackaging) mayRepackage() bool { return len(r.ValuesFiles) > 0 || r.ValuesFile != "" }
+
+// changesValues reports whether it surely does: the chart's own values.yaml alone leaves the
+// archive as it is.
+func (r repackaging) changesValues() bool {
+	return r.mayRepackage() && !(r.ValuesFile == "" && slices.Equal(r.ValuesFiles, []string{"values.yaml"}))
+}
+
+func (e *Extractor) helmChartClaims(w Write) ([]claim, error) {
 	var obj helmChart
 	if err := decode(w.Object, &obj); err != nil {
 		return nil, err
@@ -33,7 +48,9 @@ func helmChartClaims(w Write) ([]claim, error) {
 	if obj.Spec.Suspend {
 		return nil, nil
 	}
-	return []claim{obj.claim(w.Namespace)}, nil
+	c := obj.claim(w.Namespace)
+	c.repackaged = e.options.DenyRepackaged && obj.Spec.changesValues()
+	return []claim{c}, nil
 }
 
 func (c helmChart) claim(namespace string) chartClaim {
@@ -47,18 +64,15 @@ func (c helmChart) claim(namespace string) chartClaim {
 	}
 }
 
-// repackages reports whether source-controller makes an archive of its own: with
-// values files, whose digest then differs at every build.
-func (c helmChart) repackages() bool {
-	return len(c.Spec.ValuesFiles) > 0 || c.Spec.ValuesFile != ""
-}
-
 // chartClaim is a chart by name and version in a source object: spec of a
 // HelmChart, spec.chart.spec of a HelmRelease.
 type chartClaim struct {
 	field                       string
 	sourceKind, namespace, name string
 	chart, version              string
+	// repackaged is set where the admin does not allow what source-controller would make of
+	// the chart.
+	repackaged bool
 }
 
 func (c chartClaim) bare() claim { return c }
@@ -69,6 +83,14 @@ func (c chartClaim) use(ctx context.Context, e *Extractor) Use {
 }
 
 func (c chartClaim) reference(ctx context.Context, e *Extractor) (chart.Reference, chart.Access, error) {
+	if c.repackaged {
+		return chart.Reference{}, chart.Access{}, &chart.Problem{
+			Kind: chart.KindUnsupported,
+			Detail: fmt.Sprintf("chart %s would be repackaged with valuesFiles, which the cluster's admin does not allow: the archive that "+
+				"source-controller makes cannot be compared with what was signed", chart.Quote(c.chart)),
+			Next: "remove valuesFiles, and put these values into spec.values or spec.valuesFrom of the HelmRelease",
+		}
+	}
 	switch c.sourceKind {
 	case sourcev1.HelmRepositoryKind:
 	case sourcev1.GitRepositoryKind, sourcev1.BucketKind:
@@ -119,11 +141,12 @@ func (e *Extractor) helmChartStatusClaims(w Write) ([]claim, error) {
 	}
 	spec := obj.claim(w.Namespace)
 	spec.field = "status.artifact"
+	spec.repackaged = e.options.DenyRepackaged && obj.Spec.changesValues()
 	return []claim{chartArtifactClaim{
-		chartClaim: spec,
-		artifact:   *obj.Status.Artifact,
-		repackaged: obj.repackages(),
-		vouched:    slices.Contains(e.options.ArtifactWriters, w.User),
+		chartClaim:   spec,
+		artifact:     *obj.Status.Artifact,
+		incomparable: obj.Spec.mayRepackage(),
+		vouched:      slices.Contains(e.options.ArtifactWriters, w.User),
 	}}, nil
 }
 
@@ -131,7 +154,7 @@ func (e *Extractor) helmChartStatusClaims(w Write) ([]claim, error) {
 type chartArtifactClaim struct {
 	chartClaim
 	artifact
-	repackaged, vouched bool
+	incomparable, vouched bool
 }
 
 func (c chartArtifactClaim) bare() claim { return c }
@@ -151,7 +174,7 @@ func (c chartArtifactClaim) use(ctx context.Context, e *Extractor) Use {
 
 func (c chartArtifactClaim) pulled() (Pulled, error) {
 	archive, err := c.archive()
-	return Pulled{Archive: archive, Incomparable: c.repackaged || archive.IsZero(), Vouched: c.vouched}, err
+	return Pulled{Archive: archive, Incomparable: c.incomparable || archive.IsZero(), Vouched: c.vouched}, err
 }
 
 // pulledByHelmChart follows a HelmChart that a release refers to. Its artifact was
@@ -164,11 +187,13 @@ func (e *Extractor) pulledByHelmChart(ctx context.Context, object Object) Use {
 		return Use{Problem: err}
 	}
 	var use Use
-	use.Reference, use.Access, use.Problem = obj.claim(object.Namespace).reference(ctx, e)
+	spec := obj.claim(object.Namespace)
+	spec.repackaged = e.options.DenyRepackaged && obj.Spec.changesValues()
+	use.Reference, use.Access, use.Problem = spec.reference(ctx, e)
 	if obj.Status.Artifact == nil {
 		return use
 	}
-	claim := chartArtifactClaim{artifact: *obj.Status.Artifact, repackaged: obj.repackages(), vouched: true}
+	claim := chartArtifactClaim{artifact: *obj.Status.Artifact, incomparable: obj.Spec.mayRepackage(), vouched: true}
 	pulled, broken := claim.pulled()
 	if use.Problem == nil {
 		use.Problem = broken

@@ -23,6 +23,7 @@ type helmRelease struct {
 	} `json:"spec"`
 	Status struct {
 		HelmChart string `json:"helmChart"`
+		attempt   `json:",inline"`
 	} `json:"status"`
 }
 
@@ -31,6 +32,7 @@ type chartTemplate struct {
 		Chart     string          `json:"chart"`
 		Version   string          `json:"version"`
 		SourceRef objectReference `json:"sourceRef"`
+		repackaging
 	} `json:"spec"`
 }
 
@@ -42,8 +44,8 @@ type objectReference struct {
 
 // helmReleaseClaims reads spec.chart and spec.chartRef, and both if both are set
 // (the schema forbids it; older ones did not). A suspended release installs
-// nothing, so it claims nothing: resuming it claims everything anew.
-func helmReleaseClaims(w Write) ([]claim, error) {
+// nothing, so it claims nothing: resuming it claims everything again.
+func (e *Extractor) helmReleaseClaims(w Write) ([]claim, error) {
 	var release helmRelease
 	if err := decode(w.Object, &release); err != nil {
 		return nil, err
@@ -53,16 +55,12 @@ func helmReleaseClaims(w Write) ([]claim, error) {
 	}
 	var claims []claim
 	if release.Spec.Chart != nil {
-		claims = append(claims, release.chartClaim(w.Namespace))
+		c := release.chartClaim(w.Namespace)
+		c.repackaged = e.options.DenyRepackaged && release.Spec.Chart.Spec.changesValues()
+		claims = append(claims, c)
 	}
-	if ref := release.Spec.ChartRef; ref != nil {
-		claims = append(claims, chartRefClaim{
-			field:     "spec.chartRef",
-			own:       w.Namespace,
-			kind:      ref.Kind,
-			namespace: or(ref.Namespace, w.Namespace),
-			name:      ref.Name,
-		})
+	if release.Spec.ChartRef != nil {
+		claims = append(claims, release.chartRef(w.Namespace))
 	}
 	return claims, nil
 }
@@ -83,18 +81,37 @@ func (r helmRelease) chartClaim(namespace string) chartClaim {
 // helmReleaseStatusClaims reads status.helmChart: where chartRef is unset,
 // helm-controller takes its chart from the HelmChart that is named there
 // (internal/controller getSource, v1.6), whoever wrote it.
-func helmReleaseStatusClaims(w Write) ([]claim, error) {
+func (e *Extractor) helmReleaseStatusClaims(w Write) ([]claim, error) {
 	var release helmRelease
 	if err := decode(w.Object, &release); err != nil {
 		return nil, err
 	}
-	if release.Status.HelmChart == "" {
-		return nil, nil
+	var claims []claim
+	if release.Status.HelmChart != "" {
+		claims = append(claims, release.helmChartRef(w.Namespace))
 	}
-	namespace, name, _ := strings.Cut(release.Status.HelmChart, "/")
-	return []claim{chartRefClaim{
-		field: "status.helmChart", own: w.Namespace, kind: sourcev1.HelmChartKind, namespace: namespace, name: name,
-	}}, nil
+	attempts, err := e.attemptClaims(w, release)
+	return append(claims, attempts...), err
+}
+
+// helmChartRef is the HelmChart in status.helmChart.
+func (r helmRelease) helmChartRef(own string) chartRefClaim {
+	namespace, name, _ := strings.Cut(r.Status.HelmChart, "/")
+	return chartRefClaim{field: "status.helmChart", own: own, kind: sourcev1.HelmChartKind, namespace: namespace, name: name}
+}
+
+// installsFrom returns the source that helm-controller takes the chart from (getSource, v1.6).
+func (r helmRelease) installsFrom(own string) chartRefClaim {
+	if r.Spec.ChartRef != nil {
+		return r.chartRef(own)
+	}
+	return r.helmChartRef(own)
+}
+
+// chartRef is spec.chartRef, which must be set.
+func (r helmRelease) chartRef(own string) chartRefClaim {
+	ref := r.Spec.ChartRef
+	return chartRefClaim{field: "spec.chartRef", own: own, kind: ref.Kind, namespace: or(ref.Namespace, own), name: ref.Name}
 }
 
 // chartRefClaim is a source object that a HelmRelease takes its chart from:

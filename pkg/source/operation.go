@@ -126,13 +126,59 @@ func (e *Extractor) syncClaims(field string, source *argoSource, sources []argoS
 	return e.argoClaims(field, source, sources, at)
 }
 
-// stateClaims reads the state of a running operation. syncResult decides what a
+// completed reports whether the controller starts an operation afresh beside this state
+// instead of resuming from it (isOperationInProgress and OperationPhase.Completed, v3.2).
+func (s argoOperationState) completed() bool {
+	switch s.Phase {
+	case "Succeeded", "Failed", "Error":
+		return true
+	default:
+		return false
+	}
+}
+
+// recordedClaims reads the recorded state of an operation. What Argo CD's own components
+// write while an operation runs is their record and is left alone: a denial would make them
+// repeat it without end. Theirs are updates without a field manager (controller/
+// appcontroller.go, v3.2); an Application that they create or sync carries what its author
+// wrote into it: argocd-server clears the operation of a new Application and keeps status, and
+// the parent of an app of apps is applied as it stands in Git, with a field manager. A state
+// that a new operation resumes is read, by anyone: it may be older than any gate.
+func (e *Extractor) recordedClaims(w Write, app application) []claim {
+	state := app.Status.OperationState
+	if state == nil {
+		return nil
+	}
+	if !state.completed() && e.startsOperation(w, app) {
+		return e.stateClaims(*state, app, "resumed")
+	}
+	if w.Old != nil && w.FieldManager == "" && slices.Contains(e.options.ArgoUsers, w.User) {
+		return nil
+	}
+	return e.stateClaims(*state, app, "")
+}
+
+// startsOperation reports whether w sets an operation that was not there before, or was another.
+func (e *Extractor) startsOperation(w Write, app application) bool {
+	if app.Operation == nil || w.Old == nil {
+		return app.Operation != nil
+	}
+	before := w.Object
+	before.JSON = w.Old
+	var old application
+	if err := decode(before, &old); err != nil || old.Operation == nil {
+		return true
+	}
+	return !slices.Equal(e.operationClaims("", *old.Operation, old, ""), e.operationClaims("", *app.Operation, app, ""))
+}
+
+// stateClaims reads the state of an operation that is resumed now, or may be. syncResult decides what a
 // resumed sync deploys; where it is absent, or on a retry, the recorded operation
 // does. Argo CD 2 takes the revisions from the one and the sources from the other
 // (controller/sync.go, v2.14). All are read, finished or not.
-func (e *Extractor) stateClaims(state argoOperationState, app application) []claim {
+func (e *Extractor) stateClaims(state argoOperationState, app application, resumed string) []claim {
 	const field = "status.operationState"
-	when := fmt.Sprintf("%s|%s|%d", state.Phase, state.FinishedAt, state.RetryCount)
+	when := fmt.Sprintf("%s|%s|%d|%s", state.Phase, state.FinishedAt, state.RetryCount, resumed)
 	claims := e.operationClaims(field+".operation", state.Operation, app, when)
 	result := state.SyncResult
 	if result == nil {

@@ -138,7 +138,7 @@ status: {artifact: {url: x, revision: "1.0.0@` + hex("a") + `", digest: "` + hex
 	return []door{
 		{fluxRelease, "", editor, randomHelmRelease, releaseFull,
 			append([]string{"spec.chart.metadata", "spec.chart.spec.interval", "spec.chart.spec.reconcileStrategy", "spec.chart.spec.valuesFiles", "spec.chart.spec.sourceRef.apiVersion", "spec.chartRef.apiVersion", "spec.values", "spec.targetNamespace", "spec.serviceAccountName", "status"}, metadata...)},
-		{fluxRelease, "status", editor, randomHelmRelease, releaseFull, append([]string{"spec", "status.conditions", "status.history"}, metadata...)},
+		{fluxRelease, "status", editor, randomHelmRelease, releaseFull, append([]string{"spec", "status.conditions"}, metadata...)},
 		{flux("HelmRepository"), "", editor, randomRepository, realMetadata + `
 spec: {type: oci, url: "oci://ghcr.io/acme", provider: generic, interval: 1m, secretRef: {name: x}}
 status: {url: x}`, append([]string{"spec.interval", "spec.secretRef", "status"}, metadata...)},

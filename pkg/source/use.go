@@ -35,6 +35,8 @@ type Write struct {
 	Old []byte
 	// User is who writes.
 	User string
+	// FieldManager is the one that the request names; "" if it names none.
+	FieldManager string
 }
 
 // Use is one chart that a write makes deployable, and where in the object. Exactly

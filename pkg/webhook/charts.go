@@ -170,6 +170,15 @@ func writeOf(req admission.Request) (source.Write, error) {
 		Subresource: req.SubResource,
 		User:        req.UserInfo.Username,
 	}
+	var options struct {
+		FieldManager string `json:"fieldManager"`
+	}
+	if len(req.Options.Raw) > 0 {
+		if err := json.UnmarshalCaseSensitivePreserveInts(req.Options.Raw, &options); err != nil {
+			return w, &chart.Problem{Kind: chart.KindUnsupported, Detail: "the options of the request cannot be read", Err: err}
+		}
+	}
+	w.FieldManager = options.FieldManager
 	switch {
 	case len(req.Object.Raw) == 0:
 		return w, &chart.Problem{Kind: chart.KindUnsupported, Detail: "the request holds no object"}

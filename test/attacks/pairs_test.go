@@ -15,6 +15,8 @@ type change struct {
 	name, apiVersion, kind, subresource string
 	// user makes the change: the admin if "".
 	user string
+	// manager is the field manager that the change names.
+	manager string
 	// idle changes make nothing deployable, and the API server must see that by itself.
 	idle bool
 	// nulls may be refused by the object's definition.
@@ -54,11 +56,16 @@ func changes() []change {
 	const helm, flux = "helm.toolkit.fluxcd.io/v2", "source.toolkit.fluxcd.io/v1"
 	return slices.Concat(
 		fluxChanges("release", change{apiVersion: helm, kind: "HelmRelease"}, releaseSpec, releaseStatus),
+		fluxChanges("attempt", change{apiVersion: helm, kind: "HelmRelease", user: helmController}, releaseSpec, releaseStatus),
+		recordChanges("record", change{apiVersion: helm, kind: "HelmRelease", subresource: "status", user: helmController,
+			body: func(r *rand.Rand) fields { return fields{"spec": releaseSpec(r), "status": releaseStatus(r)} }}),
 		fluxChanges("chart", change{apiVersion: flux, kind: "HelmChart"}, helmChartSpec, sourceStatus),
 		fluxChanges("oci", change{apiVersion: flux, kind: "OCIRepository"}, ociSpec, sourceStatus),
 		specChanges("repository", change{apiVersion: flux, kind: "HelmRepository"}, repositorySpec, sourceStatus),
 		argoChanges("app", change{apiVersion: "argoproj.io/v1alpha1", kind: "Application", body: applicationBody}),
 		argoChanges("argo", change{apiVersion: "argoproj.io/v1alpha1", kind: "Application", body: applicationBody, user: argoController}),
+		argoChanges("applied", change{apiVersion: "argoproj.io/v1alpha1", kind: "Application", body: applicationBody, user: argoController, manager: "argocd-controller"}),
+		gitChanges("git", change{apiVersion: "argoproj.io/v1alpha1", kind: "Application", body: gitBody}),
 	)
 }
 
@@ -76,6 +83,49 @@ func fluxChanges(name string, of change, spec, status generator) []change {
 	)
 }
 
+// recordChanges are what helm-controller writes when it deploys nothing from its source.
+func recordChanges(name string, of change) []change {
+	announce := func(action string) func(*rand.Rand, fields) {
+		return func(r *rand.Rand, o fields) {
+			o["status"].(fields)["conditions"] = []any{reconciling(r, "Running '"+action+"' action with timeout of 5m0s")}
+		}
+	}
+	return []change{
+		of.by(name+"-history", func(r *rand.Rand, o fields) { o["status"].(fields)["history"] = history(r) }).thatIsIdle(),
+		of.by(name+"-generation", func(r *rand.Rand, o fields) { o["status"].(fields)["lastAttemptedGeneration"] = int64(r.IntN(99)) }).thatIsIdle(),
+		of.by(name+"-rollback", announce("rollback")).thatIsIdle(),
+		of.by(name+"-drift", announce("correct cluster drift")).thatIsIdle(),
+		of.by(name+"-uninstall", announce("uninstall")).thatIsIdle(),
+		of.by(name+"-adopt", announce("adopt")),
+	}
+}
+
+// gitChanges are of Applications that name no chart anywhere.
+func gitChanges(name string, of change) []change {
+	return []change{
+		of.by(name+"-all", nil).thatIsIdle(),
+		of.by(name+"-operation", func(r *rand.Rand, o fields) {
+			o["operation"] = fields{"sync": fields{"source": gitSource(r), "revision": "main", "manifests": []any{"{}"}}}
+		}).thatIsIdle(),
+	}
+}
+
+func gitSource(r *rand.Rand) fields {
+	return without(fields{"repoURL": pick(r, "https://git.example/oci", "git@git.example:a/b.git"), "path": ".", "targetRevision": pick[any](r, nil, "main", fmt.Sprint(r.Int()))})
+}
+
+func gitBody(r *rand.Rand) fields {
+	spec := fields{"project": "default", "destination": fields{}}
+	maps.Copy(spec, pick(r, fields{"source": gitSource(r)}, fields{"sources": []any{gitSource(r), gitSource(r)}}))
+	sync := fields{"source": gitSource(r), "revision": "main"}
+	return without(fields{
+		"spec": spec, "operation": pick[any](r, nil, fields{"sync": fields{"revision": fmt.Sprint(r.Int())}}),
+		"status": pick[any](r, nil, fields{"operationState": fields{
+			"phase": "Running", "startedAt": "2026-01-01T00:00:00Z", "operation": fields{"sync": sync}, "syncResult": sync,
+		}}),
+	})
+}
+
 func specChanges(name string, of change, spec, status generator) []change {
 	of.body = func(r *rand.Rand) fields { return without(fields{"spec": spec(r), "status": status(r)}) }
 	// Objects without spec, which the definitions allow: expressions on them could fail.
@@ -91,7 +141,7 @@ func specChanges(name string, of change, spec, status generator) []change {
 // argoChanges are made by people and by Argo CD itself, of whom only the latter may write the state of an operation freely.
 func argoChanges(name string, of change) []change {
 	idle := of.by(name+"-progress", progress)
-	if of.user != "" {
+	if of.user != "" && of.manager == "" {
 		idle = idle.thatIsIdle()
 	}
 	return []change{
@@ -198,7 +248,30 @@ func releaseSpec(r *rand.Rand) fields {
 }
 
 func releaseStatus(r *rand.Rand) fields {
-	return without(fields{"helmChart": pick[any](r, nil, "", "apps/a", "apps/b"), "conditions": pick[any](r, nil, conditions(r)), "failures": pick[any](r, nil, int64(3))})
+	running := fmt.Sprintf("Running '%s' action with timeout of %dm", pick(r, "install", "upgrade", "rollback", "adopt"), r.IntN(2))
+	return without(fields{
+		"helmChart": pick[any](r, nil, "", "apps/a", "apps/b"), "failures": pick[any](r, nil, int64(3)),
+		"conditions": pick[any](r, nil, conditions(r), append(conditions(r), reconciling(r, running)), []any{reconciling(r, "Fulfilling prerequisites")}),
+		"history":    pick[any](r, nil, history(r)), "lastAttemptedGeneration": pick[any](r, nil, int64(r.IntN(3))),
+		"lastAttemptedRevision": pick[any](r, nil, "", "1.0.0", "1.1.0"), "lastAttemptedRevisionDigest": pick[any](r, nil, nil, evil),
+		"lastAttemptedConfigDigest": pick[any](r, nil, nil, "sha256:0", "sha256:1"), "lastAttemptedValuesChecksum": pick[any](r, nil, nil, "0"),
+	})
+}
+
+func reconciling(r *rand.Rand, message string) fields {
+	return fields{"type": "Reconciling", "status": "True", "reason": "Progressing", "message": message, "lastTransitionTime": fmt.Sprintf("2026-01-01T00:00:%02dZ", r.IntN(60))}
+}
+
+// history are the snapshots of one or two releases.
+func history(r *rand.Rand) []any {
+	var all []any
+	for i := range 1 + r.IntN(2) {
+		all = append(all, fields{
+			"name": "podinfo", "namespace": "apps", "version": int64(2 - i), "status": "deployed", "chartName": "podinfo", "chartVersion": "1.0.0",
+			"configDigest": "sha256:0", "digest": fmt.Sprintf("sha256:%d", r.IntN(3)), "firstDeployed": "2026-01-01T00:00:00Z", "lastDeployed": "2026-01-01T00:00:00Z",
+		})
+	}
+	return all
 }
 
 func repositorySpec(r *rand.Rand) fields {

@@ -1,0 +1,163 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// attempt is what helm-controller writes into the status of a HelmRelease about an action:
+// before each install and upgrade what it is about to deploy, and afterwards what it has
+// deployed. While the first of these writes is denied, nothing is installed or upgraded, and
+// helm-controller tries again (observed with 1.6.4; internal/reconcile/atomic_release.go).
+// Everything else is stored by then, so this write is the last gate for Flux.
+type attempt struct {
+	Revision       string           `json:"lastAttemptedRevision"`
+	RevisionDigest string           `json:"lastAttemptedRevisionDigest"`
+	ConfigDigest   string           `json:"lastAttemptedConfigDigest"`
+	ValuesChecksum string           `json:"lastAttemptedValuesChecksum"` // before 1.0
+	Conditions     []condition      `json:"conditions"`
+	History        *json.RawMessage `json:"history"`
+}
+
+type condition struct {
+	Type    string `json:"type"`
+	Message string `json:"message"`
+}
+
+// deploying returns the message of the condition by which helm-controller announces an action
+// that deploys the source's chart; "" if it announces none. It is patched before the other
+// fields of status, and changes even where an action repeats the last attempt: a retry, or
+// the same version again from a source that has changed since. The actions on the list use
+// what is stored in the cluster already; an unknown one counts.
+func (a attempt) deploying() string {
+	const prefix = "Running '"
+	for _, c := range a.Conditions {
+		action, is := strings.CutPrefix(c.Message, prefix)
+		if c.Type != "Reconciling" || !is {
+			continue
+		}
+		action, _, _ = strings.Cut(action, "'")
+		switch action {
+		case "rollback", "uninstall", "unlock", "test", "correct cluster drift":
+		default:
+			return c.Message
+		}
+	}
+	return ""
+}
+
+// record returns what only helm-controller may write, in one comparable text: it compares the
+// history with its storage and rolls back to what stands there, and a forged attempt would
+// make the real one no news.
+func (a attempt) record() (string, error) {
+	var history any
+	if a.History != nil {
+		if err := json.Unmarshal(*a.History, &history); err != nil {
+			return "", err
+		}
+	}
+	text, err := json.Marshal([]any{a.Revision, a.RevisionDigest, a.ConfigDigest, a.ValuesChecksum, history})
+	return string(text), err
+}
+
+// emptyRecord is that of a HelmRelease that has never been installed.
+const emptyRecord = `["","","","",null]`
+
+// attemptClaims reads the attempt in the status of a HelmRelease, written by helm-controller,
+// or the forged record of another user.
+func (e *Extractor) attemptClaims(w Write, release helmRelease) ([]claim, error) {
+	attempt := release.Status.attempt
+	if !slices.Contains(e.options.ReleaseWriters, w.User) {
+		record, err := attempt.record()
+		if err != nil {
+			return nil, chart.Invalid("status.history of the HelmRelease cannot be read")
+		}
+		var claims []claim
+		if w.Old != nil || record != emptyRecord {
+			claims = append(claims, recordClaim{user: w.User, record: record})
+		}
+		if message := attempt.deploying(); message != "" {
+			claims = append(claims, recordClaim{user: w.User, record: message})
+		}
+		return claims, nil
+	}
+	from := release.installsFrom(w.Namespace)
+	var claims []claim
+	if message := attempt.deploying(); message != "" {
+		claims = append(claims, attemptClaim{chartRefClaim: from, field: "status.conditions", announced: message})
+	}
+	c := attemptClaim{
+		chartRefClaim: from, field: "status.lastAttemptedRevision", revision: attempt.Revision, digest: attempt.RevisionDigest,
+		values: attempt.ConfigDigest + attempt.ValuesChecksum,
+	}
+	if c.revision+c.digest+c.values != "" {
+		claims = append(claims, c)
+	}
+	return claims, nil
+}
+
+// attemptClaim is one action of helm-controller that deploys what its source holds.
+type attemptClaim struct {
+	chartRefClaim // the source
+	field         string
+	// Either an action is announced, or what it deploys is recorded.
+	announced                string
+	revision, digest, values string
+}
+
+func (c attemptClaim) bare() claim { return c }
+
+// use never defers and is never outside: what the source has pulled is deployed next.
+func (c attemptClaim) use(ctx context.Context, e *Extractor) Use {
+	use := c.chartRefClaim.use(ctx, e)
+	use.Field, use.Deferrable, use.MaybeChart = c.field, false, false
+	switch {
+	case use.Problem != nil:
+	case use.Pulled == nil:
+		use.Problem = &chart.Problem{
+			Kind:   chart.KindSourceNotFound,
+			Detail: fmt.Sprintf("%s %s/%s has not pulled the chart, so there is nothing to verify", c.kind, c.namespace, c.name),
+			Next:   fmt.Sprintf("find out why it has pulled nothing: kubectl describe %s -n %s %s", strings.ToLower(c.kind), c.namespace, c.name),
+		}
+	case c.announced == "" && !c.deploys(*use.Pulled):
+		use.Problem = &chart.Problem{
+			Kind: chart.KindDigestMismatch,
+			Detail: fmt.Sprintf("the release is about to deploy %s, but %s %s/%s holds %s now",
+				chart.Quote(c.digest), c.kind, c.namespace, c.name, use.Pulled.Manifest),
+			Next: "wait: helm-controller tries again with what the source holds now",
+		}
+	}
+	return use
+}
+
+// deploys reports whether the digest that helm-controller names is that of the artifact. It
+// names one for OCIRepositories alone, since the artifact of a HelmChart tells none.
+func (c attemptClaim) deploys(pulled Pulled) bool {
+	if c.kind != sourcev1.OCIRepositoryKind {
+		return c.digest == ""
+	}
+	return !pulled.Manifest.IsZero() && c.digest == pulled.Manifest.String()
+}
+
+// recordClaim is the record of helm-controller as another user writes it.
+type recordClaim struct{ user, record string }
+
+func (c recordClaim) bare() claim {
+	c.user = ""
+	return c
+}
+
+func (c recordClaim) use(context.Context, *Extractor) Use {
+	return Use{Field: "status", Problem: &chart.Problem{
+		Kind:   chart.KindUnsupported,
+		Detail: fmt.Sprintf("status.history and status.lastAttempted… are the record of helm-controller, and %s is not its user", chart.Quote(c.user)),
+		Next:   "leave status to helm-controller; if this was helm-controller, ask the cluster's admin to name its user with --release-writers (value releaseWriters)",
+	}}
+}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/hex"
-	"time"
 
 	intoto "github.com/in-toto/attestation/go/v1"
-	"github.com/sigstore/cosign/v2/pkg/cosign"
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	sgbundle "github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/verify"
@@ -102,14 +100,22 @@ func (b *bundle) logs() []string {
 	return ids
 }
 
-func (b *bundle) verify(ctx context.Context, co *cosign.CheckOpts) (proof, error) {
+// verify uses sigstore-go and not cosign's VerifyNewBundle, which looks at no timestamp where there is a log entry.
+func (b *bundle) verify(_ context.Context, c checks) (proof, error) {
 	raw, err := hex.DecodeString(b.digest.Hex())
 	if err != nil {
 		return proof{}, err
 	}
-	// Rekor v2 keeps no time: there, a timestamp authority must vouch for when the certificate was used.
-	co.UseSignedTimestamps = co.SigVerifier == nil && !b.hasIntegratedTime()
-	result, err := cosign.VerifyNewBundle(ctx, co, verify.WithArtifactDigest("sha256", raw), b)
+	verifier, err := verify.NewVerifier(byKey{c.trust, c.key}, b.options(c)...)
+	if err != nil {
+		return proof{}, err
+	}
+	// Any identity: package policy matches identities on the evidence.
+	by := verify.WithoutIdentitiesUnsafe()
+	if c.key != nil {
+		by = verify.WithKey()
+	}
+	result, err := verifier.Verify(b, verify.NewPolicy(verify.WithArtifactDigest("sha256", raw), by))
 	if err != nil {
 		return proof{}, err
 	}
@@ -117,17 +123,39 @@ func (b *bundle) verify(ctx context.Context, co *cosign.CheckOpts) (proof, error
 	if b.statement != nil {
 		p.claim = b.statement.claim()
 	}
-	if co.SigVerifier != nil {
-		p.signedAt, err = b.timeByKey(co)
-		return p, err
-	}
-	p.summary = result.Signature.Certificate
-	var times []time.Time
-	for _, at := range result.VerifiedTimestamps {
-		times = append(times, at.Timestamp)
+	times, err := b.times(c)
+	if err != nil {
+		return proof{}, err
 	}
 	p.signedAt = earliest(times)
-	return p, nil
+	if c.key != nil {
+		return p, nil
+	}
+	p.summary = result.Signature.Certificate
+	return p, validAt(b.leaf, times, c.trust)
+}
+
+// options say what sigstore-go is to prove besides the signature.
+func (b *bundle) options(c checks) []verify.VerifierOption {
+	var options []verify.VerifierOption
+	if c.log {
+		options = append(options, verify.WithTransparencyLog(1))
+	}
+	switch {
+	case c.key != nil:
+		return append(options, verify.WithNoObserverTimestamps())
+	case c.scts() > 0:
+		options = append(options, verify.WithSignedCertificateTimestamps(c.scts()))
+	}
+	switch {
+	case !c.log:
+		return append(options, verify.WithSignedTimestamps(1))
+	case b.hasIntegratedTime():
+		// Whoever states a time in a log entry must have the log's promise for it.
+		options = append(options, verify.WithIntegratedTimestamps(1))
+	}
+	// Rekor v2 keeps no time: there, a timestamp authority must vouch for when the certificate was used.
+	return append(options, verify.WithObserverTimestamps(1))
 }
 
 func (b *bundle) hasIntegratedTime() bool {

@@ -5,11 +5,10 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 
-	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore/pkg/signature"
 	loadoptions "github.com/sigstore/sigstore/pkg/signature/options"
 
@@ -28,7 +27,7 @@ func (t trusted) byKeys(ctx context.Context, s signed, keys []verdict.WantedKey)
 			return proof{}, internal(fmt.Errorf("use key %s: %w", key.Fingerprint(), err))
 		}
 		for _, verifier := range verifiers {
-			unlogged, err := s.verify(ctx, t.keyChecks(verifier, false))
+			unlogged, err := s.verify(ctx, checks{trust: t.trust, key: verifier})
 			if err != nil {
 				continue // not made with this key
 			}
@@ -50,7 +49,7 @@ func (t trusted) withLog(
 ) (proof, error) {
 	var cause error
 	if len(s.logs()) > 0 && t.missing == nil {
-		logged, err := s.verify(ctx, t.keyChecks(verifier, true))
+		logged, err := s.verify(ctx, checks{trust: t.trust, key: verifier, log: true})
 		if err == nil {
 			logged.logged = true
 			return logged, nil
@@ -70,30 +69,30 @@ func (t trusted) withLog(
 	}
 }
 
-func (t trusted) keyChecks(verifier signature.Verifier, log bool) *cosign.CheckOpts {
-	return &cosign.CheckOpts{
-		TrustedMaterial: t.trust,
-		SigVerifier:     verifier,
-		Offline:         true,
-		IgnoreTlog:      !log,
-	}
-}
+// keyHashes are the hashes over which a signature by a key may be made: those of cosign verify's option
+// --signature-digest-algorithm but for SHA-224. cosign 2 signs with SHA-256 whatever the key, cosign 3 with SHA-384 and
+// SHA-512 where the curve suggests them, and a KMS with the hash that is fixed in its key.
+func keyHashes() []crypto.Hash { return []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} }
 
-// verifiersOf returns what may verify signatures by the key. cosign 2 signs with SHA-256 whatever the ECDSA key; cosign 3
-// with SHA-384 and SHA-512 where the curve suggests them. Both sign with Ed25519ph by Ed25519 keys (and then refuse it
-// themselves in cosign verify); other signers with plain Ed25519.
+// verifiersOf returns what may verify signatures by the key. The hash is tried, and is not part of a policy: nothing in
+// a signature names it reliably, and who accepts several gives nothing away. To pass off a signature over another
+// content, an attacker needs two contents whose digests under two of these hashes (cut to the size of an ECDSA key's
+// curve) are equal, which is as hard as to break one of them; and an RSA signature names its hash (PKCS #1 v1.5).
+// Ed25519 has no choice of a hash, but cosign signs with Ed25519ph (and then refuses it itself in cosign verify) and
+// others with plain Ed25519, which are kept apart by a prefix (RFC 8032).
+//
+// RSA-PSS is refused: cosign verifies it with no public key, but only where a KMS does the verification.
 func verifiersOf(key crypto.PublicKey) ([]signature.Verifier, error) {
-	options := [][]signature.LoadOption{{loadoptions.WithHash(crypto.SHA256)}}
-	switch k := key.(type) {
-	case *ecdsa.PublicKey:
-		switch k.Curve {
-		case elliptic.P384():
-			options = append(options, []signature.LoadOption{loadoptions.WithHash(crypto.SHA384)})
-		case elliptic.P521():
-			options = append(options, []signature.LoadOption{loadoptions.WithHash(crypto.SHA512)})
+	var options [][]signature.LoadOption
+	switch key.(type) {
+	case *ecdsa.PublicKey, *rsa.PublicKey:
+		for _, hash := range keyHashes() {
+			options = append(options, []signature.LoadOption{loadoptions.WithHash(hash)})
 		}
 	case ed25519.PublicKey:
-		options = append(options, []signature.LoadOption{loadoptions.WithED25519ph()})
+		options = [][]signature.LoadOption{nil, {loadoptions.WithED25519ph()}}
+	default:
+		return nil, fmt.Errorf("keys of type %T are not supported", key)
 	}
 	var verifiers []signature.Verifier
 	for _, opts := range options {

@@ -2,6 +2,7 @@ package signature
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"strings"
@@ -13,8 +14,9 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/oci"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
-	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -22,14 +24,14 @@ import (
 
 // legacy is a signature or an attestation in cosign 2's form: a payload, and annotations with the rest.
 type legacy struct {
-	digest  chart.Digest
-	claim   claim
-	payload []byte
-	layer   oci.Signature
-	leaf    *x509.Certificate
-	entry   *rekor.RekorBundle
-	stamp   []byte // nil if there is no timestamp
-	stamped []byte // what a timestamp is of
+	digest    chart.Digest
+	claim     claim
+	payload   []byte
+	signature string // in base64; "" if the payload holds it
+	leaf      *x509.Certificate
+	entry     *rekor.RekorBundle
+	stamp     []byte // nil if there is no timestamp
+	stamped   []byte // what a timestamp is of
 }
 
 // parseLegacy reads a signature: a simple-signing payload, with the signature in an annotation.
@@ -83,25 +85,26 @@ func (l *legacy) parse(annotations map[string]string, signature string, allowed 
 	if l.stamp, err = parseTimestamp(annotations); err != nil {
 		return err
 	}
-	l.layer, err = l.newLayer(signature)
-	return err
+	l.signature = signature
+	return nil
 }
 
-// newLayer is the signature as cosign wants it. The certificates in the chain annotation are left out: intermediates
-// come from the trust root only. So is the timestamp, on which cosign panics if it does not verify.
-func (l *legacy) newLayer(signature string) (oci.Signature, error) {
+// layer is the signature as cosign wants it, with what proves it or without. The certificates in the chain annotation
+// are left out: intermediates come from the trust root only. So is the timestamp, on which cosign panics if it does not
+// verify.
+func (l *legacy) layer(withProof bool) (oci.Signature, error) {
 	var options []static.Option
-	if l.leaf != nil {
+	if withProof && l.leaf != nil {
 		pem, err := cryptoutils.MarshalCertificateToPEM(l.leaf)
 		if err != nil {
 			return nil, internal(err)
 		}
 		options = append(options, static.WithCertChain(pem, nil))
 	}
-	if l.entry != nil {
+	if withProof && l.entry != nil {
 		options = append(options, static.WithBundle(l.entry))
 	}
-	layer, err := static.NewSignature(l.payload, signature, options...)
+	layer, err := static.NewSignature(l.payload, l.signature, options...)
 	if err != nil {
 		return nil, internal(err)
 	}
@@ -117,12 +120,12 @@ func (l *legacy) logs() []string {
 	return []string{strings.ToLower(l.entry.Payload.LogID)}
 }
 
-func (l *legacy) verify(ctx context.Context, co *cosign.CheckOpts) (proof, error) {
-	logged, err := l.ask(ctx, co)
+func (l *legacy) verify(ctx context.Context, c checks) (proof, error) {
+	logged, err := l.ask(ctx, c)
 	switch {
 	case err != nil:
 		return proof{}, err
-	case logged == co.IgnoreTlog: // cannot be, by cosign's code
+	case logged != c.log: // cannot be, by cosign's code
 		return proof{}, errors.New("cosign verified a log entry that it was not asked for, or none")
 	}
 	var times []time.Time
@@ -130,32 +133,60 @@ func (l *legacy) verify(ctx context.Context, co *cosign.CheckOpts) (proof, error
 		// The promise of the log, which cosign wants of a legacy entry, covers the time.
 		times = append(times, time.Unix(l.entry.Payload.IntegratedTime, 0))
 	}
-	times = append(times, stampedAt(l.stamp, l.stamped, co.TrustedMaterial)...)
+	times = append(times, stampedAt(l.stamp, l.stamped, c.trust)...)
 	p := proof{claim: l.claim, signedAt: earliest(times)}
 	if l.leaf == nil {
 		return p, nil
 	}
-	p.summary, err = l.certified(times, co.TrustedMaterial)
+	p.summary, err = l.certified(times, c)
 	return p, err
 }
 
-// ask lets cosign verify the signature, the certificate and the log entry. Without a claim verifier it would accept what
-// was copied from another chart.
-func (l *legacy) ask(ctx context.Context, co *cosign.CheckOpts) (logged bool, err error) {
-	hash := ggcr.Hash{Algorithm: "sha256", Hex: l.digest.Hex()}
-	if l.claim.statement == verdict.Attestation {
-		co.ClaimVerifier = cosign.IntotoSubjectClaimVerifier
-		return cosign.VerifyBlobAttestation(ctx, l.layer, hash, co)
+// ask lets cosign verify the signature and, where the log is asked for, the certificate and the log entry.
+func (l *legacy) ask(ctx context.Context, c checks) (logged bool, err error) {
+	options := &cosign.CheckOpts{
+		TrustedMaterial: c.trust, SigVerifier: c.key, Offline: true, IgnoreTlog: !c.log, IgnoreSCT: c.scts() == 0,
 	}
-	co.ClaimVerifier = cosign.SimpleClaimVerifier
-	return cosign.VerifyImageSignature(ctx, l.layer, hash, co)
+	switch {
+	case c.key != nil:
+	case c.log:
+		// Any identity: package policy matches identities on the evidence, because cosign matches regular expressions
+		// unanchored. None at all would mean the same here, and is refused elsewhere.
+		options.Identities = []cosign.Identity{{IssuerRegExp: ".*", SubjectRegExp: ".*"}}
+	default:
+		// Without a log entry, cosign would want the certificate to be valid at present, unless it reads the timestamp.
+		// So it verifies the signature by the certificate's key alone. All else of the certificate is proven afterwards.
+		if options.SigVerifier, err = signature.LoadVerifier(l.leaf.PublicKey, crypto.SHA256); err != nil {
+			return false, err
+		}
+	}
+	layer, err := l.layer(l.leaf == nil || c.log)
+	if err != nil {
+		return false, err
+	}
+	hash := ggcr.Hash{Algorithm: "sha256", Hex: l.digest.Hex()}
+	// Without a claim verifier, cosign would accept what was copied from another chart.
+	if l.claim.statement == verdict.Attestation {
+		options.ClaimVerifier = cosign.IntotoSubjectClaimVerifier
+		return cosign.VerifyBlobAttestation(ctx, layer, hash, options)
+	}
+	options.ClaimVerifier = cosign.SimpleClaimVerifier
+	return cosign.VerifyImageSignature(ctx, layer, hash, options)
 }
 
-// certified proves that all certificates up to the root were valid when the signature was made, and reads the first.
-// cosign proves it of the leaf alone, and of the others when the leaf was issued (CVE-2026-24122).
-func (l *legacy) certified(times []time.Time, trust root.TrustedMaterial) (*certificate.Summary, error) {
-	for _, at := range times {
-		if err := chains(l.leaf, at, trust); err != nil {
+// certified proves that all certificates up to the root were valid when the signature was made, and that the first was
+// promised to the certificate transparency log, and reads it. cosign proves the times of the leaf alone, and of the
+// others when the leaf was issued (CVE-2026-24122).
+func (l *legacy) certified(times []time.Time, c checks) (*certificate.Summary, error) {
+	if err := validAt(l.leaf, times, c.trust); err != nil {
+		return nil, err
+	}
+	if c.scts() > 0 {
+		ways, err := chains(l.leaf, earliest(times), c.trust)
+		if err != nil {
+			return nil, err
+		}
+		if err := verify.VerifySignedCertificateTimestamp(ways, c.scts(), c.trust); err != nil {
 			return nil, err
 		}
 	}

@@ -5,8 +5,9 @@ import (
 	"crypto/x509"
 	"time"
 
-	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -18,10 +19,22 @@ type signed interface {
 	certificate() *x509.Certificate
 	// logs are the identifiers, in hexadecimal, of the logs that the entries in the material name.
 	logs() []string
-	// verify proves the signature over the digest by the key in the options or else by the certificate, and all else
-	// that the options ask for.
-	verify(ctx context.Context, co *cosign.CheckOpts) (proof, error)
+	// verify proves the signature over the digest and all that is asked for. Of a certificate it always proves who
+	// issued it, the promise of the certificate transparency log, if the trust root has one, and that it was valid at
+	// every time that the trust root vouches for: one at least.
+	verify(ctx context.Context, c checks) (proof, error)
 }
+
+// checks is what is asked of a signature.
+type checks struct {
+	trust root.TrustedMaterial
+	key   signature.Verifier // nil: the signature is by the certificate
+	log   bool               // it must be in a transparency log of the trust root
+}
+
+// scts is how many promises of certificate transparency logs a certificate needs. A Sigstore without such a log (GitHub's
+// own is one) issues certificates without a promise, and then its trust root has no log by which one could be verified.
+func (c checks) scts() int { return min(1, len(c.trust.CTLogs())) }
 
 // proof is what was established about material.
 type proof struct {
@@ -39,8 +52,8 @@ type claim struct {
 	content   []byte // the predicate, as it was signed
 }
 
-// evidence is p as what the trust root proves, of which it had no part if it vouches neither for a log entry, without
-// which no certificate counts, nor for a time.
+// evidence is p as what the trust root proves, of which it had no part if it vouches neither for a log entry nor for a
+// time. Of a certificate it always vouches for a time.
 func (p proof) evidence(digest chart.Digest, format chart.Format, trustRoot string) verdict.Evidence {
 	evidence := verdict.NewEvidence(digest, p.statement, p.signer)
 	evidence.Predicate, evidence.Content, evidence.Format = p.predicate, p.content, format

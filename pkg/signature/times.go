@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/digitorus/timestamp"
-	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
@@ -23,31 +22,36 @@ func earliest(times []time.Time) time.Time {
 	return slices.MinFunc(times, time.Time.Compare)
 }
 
-// timeByKey is when a verified bundle was signed with a key. cosign does not tell, because a key needs no time to be
+// times are all at which somebody in the trust root saw the signature of a verified bundle. sigstore-go does not tell all
+// of them: of two timestamps by one authority it takes the first, and none at all for a key, which needs no time to be
 // valid; but policies may bound when it was trusted. Of a log entry, the log's promise must cover the time: a proof of
-// inclusion does not. Times of authorities that the trust root does not know count for nothing.
-func (b *bundle) timeByKey(co *cosign.CheckOpts) (time.Time, error) {
+// inclusion does not. Timestamps of authorities that the trust root does not know count for nothing.
+func (b *bundle) times(c checks) ([]time.Time, error) {
 	var times []time.Time
-	if !co.IgnoreTlog {
-		integrated, err := verify.VerifyTlogEntry(b, byKey{co.TrustedMaterial, co.SigVerifier}, 1, true)
+	if c.log {
+		integrated, err := verify.VerifyTlogEntry(b, byKey{c.trust, c.key}, 1, true)
 		if err != nil {
-			return time.Time{}, err
+			return nil, err
 		}
 		for _, t := range integrated {
 			times = append(times, t.Time)
 		}
 	}
-	stamped, _, err := verify.VerifySignedTimestamp(b, co.TrustedMaterial)
+	stamps, err := b.Timestamps()
 	if err != nil {
-		return time.Time{}, err
+		return nil, err
 	}
-	for _, t := range stamped {
-		times = append(times, t.Time)
+	content, err := b.SignatureContent()
+	if err != nil {
+		return nil, err
 	}
-	return earliest(times), nil
+	for _, stamp := range stamps {
+		times = append(times, stampedAt(stamp, content.Signature(), c.trust)...)
+	}
+	return times, nil
 }
 
-// byKey is a trust root that trusts one key besides.
+// byKey is a trust root that trusts one key besides, if there is one.
 type byKey struct {
 	root.TrustedMaterial
 	key signature.Verifier
@@ -55,7 +59,24 @@ type byKey struct {
 
 // PublicKeyVerifier returns the key whatever the hint: hints are the signer's to choose.
 func (k byKey) PublicKeyVerifier(string) (root.TimeConstrainedVerifier, error) {
+	if k.key == nil {
+		return nil, errors.New("no key is trusted")
+	}
 	return root.NewExpiringKey(k.key, time.Time{}, time.Time{}), nil
+}
+
+// validAt proves that a certificate and all on the way to an authority of the trust root were valid at each of the
+// times, one at least.
+func validAt(leaf *x509.Certificate, times []time.Time, trust root.TrustedMaterial) error {
+	if len(times) == 0 {
+		return errors.New("no log and no timestamp authority of the trust root vouches for a time")
+	}
+	for _, at := range times {
+		if _, err := chains(leaf, at, trust); err != nil {
+			return fmt.Errorf("at %s: %w", at.UTC().Format(time.RFC3339), err)
+		}
+	}
+	return nil
 }
 
 // stampedAt returns the time in a timestamp (RFC 3161) of what is stamped, if an authority of the trust root vouches for

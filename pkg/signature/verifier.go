@@ -121,7 +121,7 @@ func (v *Verifier) proveBy(ctx context.Context, name string, s signed, wanted ve
 	var p proof
 	var err error
 	if s.certificate() != nil {
-		p, err = t.byCertificate(ctx, s)
+		p, err = t.byCertificate(ctx, s, slices.Contains(wanted.KeylessUnlogged, name))
 	} else {
 		p, err = t.byKeys(ctx, s, keysOf(name, wanted))
 	}

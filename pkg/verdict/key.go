@@ -86,7 +86,10 @@ func (k PublicKey) Fingerprint() string { return k.fingerprint }
 type Wanted struct {
 	// Keyless are the trust roots by which certificates count.
 	Keyless []string
-	Keys    []WantedKey
+	// KeylessUnlogged are those of Keyless by which a certificate also counts without a log entry, with a signed
+	// timestamp in its place.
+	KeylessUnlogged []string
+	Keys            []WantedKey
 	// Predicates are the types of the attestations whose content the policies judge.
 	Predicates []string
 }

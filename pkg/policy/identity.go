@@ -21,7 +21,7 @@ type identity struct {
 	subject  matcher
 	claims   map[string]string
 	keys     []verdict.PublicKey // none for a keyless identity
-	unlogged bool                // signatures by a key count without a log entry
+	unlogged bool                // signatures count without a log entry; by a certificate, then with a signed timestamp
 	// trustRoot is what proves certificates, log entries and times.
 	trustRoot string
 	validity  validity
@@ -100,7 +100,8 @@ func compileKeyless(name string, spec v1alpha1.Keyless) (identity, error) {
 			return identity{}, fmt.Errorf("claims.%s is empty", claim)
 		}
 	}
-	return identity{name: name, issuer: issuer, subject: subject, claims: spec.Claims}, nil
+	unlogged, err := compileLog("keyless", spec.TransparencyLog)
+	return identity{name: name, issuer: issuer, subject: subject, claims: spec.Claims, unlogged: unlogged}, err
 }
 
 func compileKey(name string, spec v1alpha1.Key, keys Keys) (identity, error) {
@@ -108,13 +109,19 @@ func compileKey(name string, spec v1alpha1.Key, keys Keys) (identity, error) {
 	if err != nil {
 		return identity{}, err
 	}
-	switch spec.TransparencyLog {
+	unlogged, err := compileLog("key", spec.TransparencyLog)
+	return identity{name: name, keys: parsed, unlogged: unlogged}, err
+}
+
+// compileLog reports whether signatures count without a log entry.
+func compileLog(parent string, log v1alpha1.TransparencyLog) (unlogged bool, err error) {
+	switch log {
 	case "", v1alpha1.TransparencyLogRequired:
-		return identity{name: name, keys: parsed}, nil
+		return false, nil
 	case v1alpha1.TransparencyLogNotRequired:
-		return identity{name: name, keys: parsed, unlogged: true}, nil
+		return true, nil
 	default:
-		return identity{}, fmt.Errorf("key.transparencyLog is %q, not Required or NotRequired", spec.TransparencyLog)
+		return false, fmt.Errorf("%s.transparencyLog is %q, not Required or NotRequired", parent, log)
 	}
 }
 
@@ -144,13 +151,29 @@ func compileMatcher(field, exact, expression string) (matcher, error) {
 
 // is reports whether e was made by this identity, in the way that it asks for, at
 // whatever time.
-func (id identity) is(e verdict.Evidence) bool {
+func (id identity) is(e verdict.Evidence) bool { return id.made(e) && !id.lacksLog(e) }
+
+// lacksLog reports whether e, which this identity made, is without a proof that it asks
+// for: a log entry, or for a certificate without one a proven time.
+func (id identity) lacksLog(e verdict.Evidence) bool {
 	proven := e.TrustRoot == id.trustRoot
+	switch {
+	case e.Logged && proven:
+		return false
+	case !id.unlogged:
+		return true
+	default:
+		return len(id.keys) == 0 && (!proven || e.SignedAt.IsZero())
+	}
+}
+
+// made reports whether e was made by this identity, in whatever way.
+func (id identity) made(e verdict.Evidence) bool {
 	if len(id.keys) > 0 {
 		isKey := func(k verdict.PublicKey) bool { return k.Fingerprint() != "" && k.Fingerprint() == e.Signer.Key }
-		return slices.ContainsFunc(id.keys, isKey) && (e.Logged && proven || id.unlogged)
+		return slices.ContainsFunc(id.keys, isKey)
 	}
-	if e.Signer.Key != "" || !e.Logged || !proven || !id.issuer.matches(e.Signer.Issuer) || !id.subject.matches(e.Signer.Subject) {
+	if e.Signer.Key != "" || e.TrustRoot != id.trustRoot || !id.issuer.matches(e.Signer.Issuer) || !id.subject.matches(e.Signer.Subject) {
 		return false
 	}
 	for name, value := range id.claims {
@@ -161,9 +184,12 @@ func (id identity) is(e verdict.Evidence) bool {
 	return true
 }
 
-// outside says why e, which this identity made, does not lie in its validity; "" if it
-// does. A time counts only if the identity's own trust root proves it.
+// outside says why e, which this identity made, does not count: it is in no log, or does
+// not lie in the identity's validity; "" if it counts. A time counts only if the identity's own trust root proves it.
 func (id identity) outside(e verdict.Evidence) string {
+	if id.lacksLog(e) {
+		return id.name + " signed it without the transparency log entry that transparencyLog: Required asks for"
+	}
 	at := e.SignedAt
 	if e.TrustRoot != id.trustRoot {
 		at = time.Time{}

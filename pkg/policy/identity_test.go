@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
@@ -23,6 +24,7 @@ func TestWhoAnIdentityIs(t *testing.T) {
 		repo     = "https://github.com/acme/charts"
 	)
 	exact := v1alpha1.Keyless{Issuer: issuer, Subject: workflow}
+	unlogged := v1alpha1.Keyless{Issuer: issuer, Subject: workflow, TransparencyLog: v1alpha1.TransparencyLogNotRequired}
 	subjects := func(expression string) v1alpha1.Keyless {
 		return v1alpha1.Keyless{Issuer: issuer, SubjectRegExp: expression}
 	}
@@ -37,8 +39,14 @@ func TestWhoAnIdentityIs(t *testing.T) {
 		identity v1alpha1.Keyless
 		signer   verdict.Signer
 		unlogged bool
+		at       time.Time // that is proven; zero is none
 		want     bool
 	}{
+		{name: "not in the log, and it need not be, with a proven time", identity: unlogged, signer: by(workflow), unlogged: true, at: noon, want: true},
+		{name: "not in the log, and it need not be, but no time is proven", identity: unlogged, signer: by(workflow), unlogged: true},
+		{name: "not in the log, though it must be, with a proven time", identity: exact, signer: by(workflow), unlogged: true, at: noon},
+		{name: "in the log, and it need not be", identity: unlogged, signer: by(workflow), want: true},
+		{name: "another subject, not in the log", identity: unlogged, signer: by(workflow + "-evil"), unlogged: true, at: noon},
 		{name: "exactly the one", identity: exact, signer: by(workflow), want: true},
 		{name: "the one, but not in the log", identity: exact, signer: by(workflow), unlogged: true},
 		{name: "another subject", identity: exact, signer: by("https://github.com/evil/charts/.github/workflows/release.yaml@refs/heads/main")},
@@ -94,7 +102,7 @@ func TestWhoAnIdentityIs(t *testing.T) {
 				Policies:   []v1alpha1.ChartPolicy{requiring("acme", "release")},
 			})
 			e := signature(t, tc.signer)
-			e.Logged = !tc.unlogged
+			e.Logged, e.SignedAt = !tc.unlogged, tc.at
 			if got := accepted(t, set.For(locationOf(t, podinfo)), e); got != tc.want {
 				t.Errorf("accepted: %v", got)
 			}
@@ -163,6 +171,7 @@ func TestIdentitiesThatAreRefused(t *testing.T) {
 	}{
 		{"nobody", v1alpha1.TrustedIdentitySpec{}, "exactly one of keyless and key must be set"},
 		{"a person and a key", v1alpha1.TrustedIdentitySpec{Keyless: &v1alpha1.Keyless{Issuer: issuer, Subject: "a"}, Key: &v1alpha1.Key{PEM: pem}}, "exactly one of keyless and key must be set"},
+		{"a person and half a log", keyless(v1alpha1.Keyless{Issuer: issuer, Subject: "a", TransparencyLog: "Sometimes"}), `keyless.transparencyLog is "Sometimes", not Required or NotRequired`},
 		{"an empty person", keyless(v1alpha1.Keyless{}), "exactly one of keyless.issuer and keyless.issuerRegExp must be set"},
 		{"no issuer: anybody's mail provider could sign", keyless(v1alpha1.Keyless{Subject: "a"}), "exactly one of keyless.issuer"},
 		{"no subject: any workflow could sign", keyless(v1alpha1.Keyless{Issuer: issuer}), "exactly one of keyless.subject"},

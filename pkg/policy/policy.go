@@ -255,9 +255,9 @@ func (p *Policy) Accept(digest chart.Digest, evidence []verdict.Evidence, now ti
 	}
 	subject := subject{digest: digest, now: now}
 	for _, r := range p.require {
-		id, proof, near := r.satisfiedBy(subject, evidence)
+		id, proof, missing := r.satisfiedBy(subject, evidence)
 		if proof == nil {
-			unmet = append(unmet, verdict.Unmet{Predicate: r.predicateType(), Near: near})
+			unmet = append(unmet, missing)
 			continue
 		}
 		accepted = append(accepted, verdict.Acceptance{Policy: p.name, Identity: id.name, Predicate: r.predicateType(), Evidence: *proof})

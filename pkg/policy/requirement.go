@@ -38,10 +38,11 @@ func compileRequirement(spec v1alpha1.Requirement, identities map[string]compile
 
 // satisfiedBy returns the evidence that satisfies r and the identity that made it, or
 // nil and what came near.
-func (r requirement) satisfiedBy(about subject, evidence []verdict.Evidence) (by identity, proof *verdict.Evidence, near []string) {
+func (r requirement) satisfiedBy(about subject, evidence []verdict.Evidence) (by identity, proof *verdict.Evidence, unmet verdict.Unmet) {
+	unmet = verdict.Unmet{Predicate: r.predicateType(), Unlogged: true}
 	for _, e := range evidence {
 		for _, id := range r.anyOf {
-			if !r.isAbout(about.digest, e) || !id.is(e) {
+			if !r.isAbout(about.digest, e) || !id.made(e) {
 				continue
 			}
 			why := id.outside(e)
@@ -50,13 +51,15 @@ func (r requirement) satisfiedBy(about subject, evidence []verdict.Evidence) (by
 			}
 			switch {
 			case why == "":
-				return id, &e, nil
-			case !slices.Contains(near, why):
-				near = append(near, why)
+				return id, &e, verdict.Unmet{}
+			case !slices.Contains(unmet.Near, why):
+				unmet.Near = append(unmet.Near, why)
+				unmet.Unlogged = unmet.Unlogged && id.lacksLog(e)
 			}
 		}
 	}
-	return identity{}, nil, near
+	unmet.Unlogged = unmet.Unlogged && len(unmet.Near) > 0
+	return identity{}, nil, unmet
 }
 
 func (r requirement) isAbout(digest chart.Digest, e verdict.Evidence) bool {

@@ -161,6 +161,9 @@ func Wanted(policies []*Policy) verdict.Wanted {
 			for _, id := range r.anyOf {
 				if len(id.keys) == 0 {
 					wanted.Keyless = addNew(wanted.Keyless, id.trustRoot)
+					if id.unlogged {
+						wanted.KeylessUnlogged = addNew(wanted.KeylessUnlogged, id.trustRoot)
+					}
 				}
 				for _, key := range id.keys {
 					at, seen := index[key.Fingerprint()]

@@ -74,9 +74,12 @@ func TestWantedMergesWhatPoliciesCanUse(t *testing.T) {
 	identities := append(people("release", "audit"),
 		key("first", first, ""), key("first-unlogged", first, v1alpha1.TransparencyLogNotRequired), key("second", second, v1alpha1.TransparencyLogRequired),
 	)
+	identities = append(identities, identity("release-unlogged", v1alpha1.TrustedIdentitySpec{Keyless: &v1alpha1.Keyless{
+		Issuer: "i", Subject: "s", TransparencyLog: v1alpha1.TransparencyLogNotRequired,
+	}}))
 	type wanted struct {
-		Keyless bool
-		Keys    []string
+		Keyless, Unlogged bool
+		Keys              []string
 	}
 	one, two := "logged "+firstSigner.Key, "logged "+secondSigner.Key
 	oneUnlogged := "unlogged " + firstSigner.Key
@@ -87,6 +90,8 @@ func TestWantedMergesWhatPoliciesCanUse(t *testing.T) {
 	}{
 		{"nobody", nil, wanted{}},
 		{"a person", []v1alpha1.ChartPolicy{requiring("p", "release")}, wanted{Keyless: true}},
+		{"a person who need not log", []v1alpha1.ChartPolicy{requiring("p", "release-unlogged")}, wanted{Keyless: true, Unlogged: true}},
+		{"a person who must log, and one who need not", []v1alpha1.ChartPolicy{requiring("p", "release"), requiring("q", "release-unlogged")}, wanted{Keyless: true, Unlogged: true}},
 		{"two people", []v1alpha1.ChartPolicy{requiring("p", "release", "audit")}, wanted{Keyless: true}},
 		{"a key", []v1alpha1.ChartPolicy{requiring("p", "first")}, wanted{Keys: []string{one}}},
 		{"a person and two keys", []v1alpha1.ChartPolicy{requiring("p", "second release", "first")}, wanted{Keyless: true, Keys: []string{two, one}}},
@@ -100,7 +105,7 @@ func TestWantedMergesWhatPoliciesCanUse(t *testing.T) {
 			t.Parallel()
 			set := compile(t, policy.Input{Identities: identities, Policies: tc.policies})
 			w := policy.Wanted(set.For(locationOf(t, podinfo)))
-			got := wanted{Keyless: len(w.Keyless) > 0}
+			got := wanted{Keyless: len(w.Keyless) > 0, Unlogged: len(w.KeylessUnlogged) > 0}
 			for _, k := range w.Keys {
 				got.Keys = append(got.Keys, map[bool]string{true: "unlogged ", false: "logged "}[k.AllowUnlogged]+k.Fingerprint())
 				if k.Key() == nil {
@@ -160,6 +165,7 @@ func TestFingerprintsOfOtherIdentitiesDiffer(t *testing.T) {
 	check("a claim that holds the text of another", claims(map[string]string{"buildTrigger": "push, issuer x"}), base)
 	check("a key", key(first, ""), base)
 	check("another key", key(second, ""), base)
+	check("exact, without the log", keyless(v1alpha1.Keyless{Issuer: "i", Subject: "s", TransparencyLog: v1alpha1.TransparencyLogNotRequired}), base)
 	check("a key without the log", key(first, v1alpha1.TransparencyLogNotRequired), base)
 	check("another name of the policy", plain, []v1alpha1.ChartPolicy{requiring("q", "release")})
 	check("one of two", plain, []v1alpha1.ChartPolicy{requiring("p", "release audit")})
@@ -196,6 +202,7 @@ func TestNobodyElseIsAccepted(t *testing.T) {
 			if random.IntN(4) == 0 {
 				spec.Keyless.Claims = map[string]string{pick("buildTrigger", "issuer"): "push"}
 			}
+			spec.Keyless.TransparencyLog = v1alpha1.TransparencyLog(pick("", "Required", "NotRequired"))
 		}
 		spec.TrustRoot = pick("", "", "", "", "default", "default", "corp")
 		switch random.IntN(12) {
@@ -334,7 +341,8 @@ func isBy(spec v1alpha1.TrustedIdentitySpec, e verdict.Evidence, pems []string, 
 			return false
 		}
 	}
-	return e.Signer.Key == "" && e.Logged && who.Issuer != "" && e.Signer.Issuer == who.Issuer && e.Signer.Subject != "" && slices.Contains(subjects, e.Signer.Subject)
+	dated := who.TransparencyLog == v1alpha1.TransparencyLogNotRequired && proven && !e.SignedAt.IsZero()
+	return e.Signer.Key == "" && (e.Logged || dated) && who.Issuer != "" && e.Signer.Issuer == who.Issuer && e.Signer.Subject != "" && slices.Contains(subjects, e.Signer.Subject)
 }
 
 func describe(specs map[string]v1alpha1.TrustedIdentitySpec) string {

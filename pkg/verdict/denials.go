@@ -102,6 +102,10 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 		return d
 	case len(f.Unmet) > 0 && f.Unmet[0].Predicate != "":
 		f.unattested(&d, f.Unmet[0], subject.Chart(), image)
+	case len(f.Unmet) > 0 && f.Unmet[0].Unlogged:
+		d.Reason = IdentityNotAllowed
+		d.Summary = fmt.Sprintf("%s is signed, but not in the log that the policy asks for: %s", subject.Chart(), List(f.Unmet[0].Near))
+		d.Next = "have the chart signed with a transparency log, or ask the platform team about transparencyLog: NotRequired"
 	case len(f.Unmet) > 0 && len(f.Unmet[0].Near) > 0:
 		d.Reason = IdentityNotAllowed
 		d.Summary = fmt.Sprintf("%s is signed, but not at a time that counts: %s", subject.Chart(), List(f.Unmet[0].Near))
@@ -162,6 +166,8 @@ type Unmet struct {
 	Predicate string
 	// Near is what was made by the right identity and still does not do, and why.
 	Near []string
+	// Unlogged is set where all in Near lacks the log entry that its identity asks for.
+	Unlogged bool
 }
 
 // Findings is all that was seen beside a chart.

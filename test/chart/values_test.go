@@ -61,6 +61,7 @@ func TestRefusedValues(t *testing.T) {
 		identity(`keyless: {issuer: a, subject: b}, key: {pem: x}`):           "oneOf",
 		`identities: [{name: a, charts: ["ghcr.io/acme/**"], key: {pem: x}}]`: "charts",
 		identity(`key: {pem: x, transparencyLog: Optional}`):                  "transparencyLog",
+		identity(`keyless: {issuer: a, subject: b, transparencyLog: None}`):   "transparencyLog",
 		// Combinations.
 		`trustedRoot: {json: "{}", existingConfigMap: x}`:                                                            "trustedRoot",
 		`certificates: {existingSecret: x}`:                                                                          "caBundle",

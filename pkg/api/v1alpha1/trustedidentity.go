@@ -100,9 +100,18 @@ type Keyless struct {
 	// +kubebuilder:validation:MaxProperties=32
 	// +optional
 	Claims map[string]string `json:"claims,omitempty"`
+	// TransparencyLog says whether inclusion in a transparency log must be proven too.
+	// NotRequired is for a Sigstore that keeps no log, as GitHub's own for private
+	// repositories: a timestamp (RFC 3161) by an authority of the trust root is then
+	// required in its place, because without either nothing says when the certificate
+	// was used. Without a log, nobody can notice a certificate that was issued to
+	// somebody else.
+	// +kubebuilder:default=Required
+	// +optional
+	TransparencyLog TransparencyLog `json:"transparencyLog,omitempty"`
 }
 
-// TransparencyLog says whether signatures by a key must be in a log.
+// TransparencyLog says whether signatures must be in a log.
 //
 // +kubebuilder:validation:Enum=Required;NotRequired
 type TransparencyLog string

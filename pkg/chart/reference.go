@@ -9,12 +9,6 @@ type Reference struct {
 	Selector Selector
 }
 
-// Helm's media types (https://helm.sh/docs/topics/registries/).
-const (
-	MediaTypeConfig = "application/vnd.cncf.helm.config.v1+json"
-	MediaTypeLayer  = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
-)
-
 // ParseReference reads "oci://host/path:tag", "oci://host/path@sha256:…" or
 // "oci://host/path:tag@sha256:…".
 func ParseReference(s string) (Reference, error) {
@@ -57,9 +51,34 @@ func (r Reference) String() string {
 }
 
 // Resolved is a chart in a registry: its content is fixed. Only package registry
-// makes one, from a manifest whose bytes have the digest.
+// makes one, from manifests whose bytes have the digests. It is comparable.
 type Resolved struct {
 	Location Location
-	Digest   Digest // of the manifest: what is signed
-	Layer    Digest // of the chart archive: what Flux shows as the artifact
+	// Mirror is where the chart was asked for in place of Location; zero if at Location itself.
+	Mirror Location
+	// Tag is the one that was asked for, which a range chose or the reference names; "" by digest.
+	Tag string
+	// Digest is that of the manifest, or the image index, that the reference names: what is signed.
+	Digest Digest
+	// Layer is the digest of the chart's archive, the only one below Digest: what Flux shows as
+	// the artifact. LayerType is its media type.
+	Layer     Digest
+	LayerType string
+	// Direct is set where go-containerregistry, and so Flux's OCIRepository, gets to the manifest
+	// that holds the layer: it is the one named, or the first for linux/amd64 in an index.
+	Direct bool
+	// First is set where the layer is the first one of its manifest.
+	First bool
+	// Alone is set where Digest is that of a manifest, and nothing below it but the layer has a
+	// media type that Argo CD unpacks.
+	Alone bool
+}
+
+// name returns the chart for people, by tag and digest.
+func (r Resolved) name() string {
+	name := r.Location.String()
+	if r.Tag != "" {
+		name += ":" + r.Tag
+	}
+	return name + "@" + r.Digest.String()
 }

@@ -182,7 +182,11 @@ func (g *Gate) outside(ctx context.Context, policies []*policy.Policy, use sourc
 	case len(policies) == 0:
 		return "nothing uses it as a chart, and no policy is about it"
 	}
-	if _, err := g.resolve(ctx, contentOf(use), use.Access); isProblem(err, chart.KindNotAChart) {
+	resolved, err := g.resolve(ctx, contentOf(use), use.Access)
+	if err == nil {
+		err = resolved.Taken(use.Taking) // another layer of a chart is no chart
+	}
+	if isProblem(err, chart.KindNotAChart) {
 		return "the artifact is not a chart, and nothing uses it as one"
 	}
 	return ""
@@ -204,7 +208,9 @@ func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Po
 	found, err := g.examine(ctx, contentOf(use), use.Access, policies)
 	if err == nil {
 		tally.subject.Digest = found.resolved.Digest
-		err = checkPulled(use, found.resolved)
+		if err = found.resolved.Taken(use.Taking); err == nil {
+			err = checkPulled(use, found.resolved)
+		}
 	}
 	for _, p := range policies {
 		if err != nil {

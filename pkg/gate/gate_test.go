@@ -129,6 +129,44 @@ func TestPulledArtifacts(t *testing.T) {
 	}
 }
 
+// The signature is over all layers, and only one of them is the chart: an editor of a namespace could otherwise let Flux
+// unpack another layer of a signed artifact, and helm-controller install it.
+func TestLayersThatAreNotTheChart(t *testing.T) {
+	const sbom = "application/vnd.docker.dhi.sbom.v1.tar+gzip"
+	vouched := &source.Pulled{Manifest: digest(t, "a"), Incomparable: true, Vouched: true}
+	for _, c := range []struct {
+		sentence string
+		taking   chart.Taking
+		maybe    bool
+		pulled   *source.Pulled
+		want     outcome
+	}{
+		{"helm takes the chart's layer", chart.Taking{}, false, nil, outcome{"Verified", ""}},
+		{"a layerSelector of the chart's layer takes it", chart.TakeLayer(chart.MediaTypeLayer), false, vouched, outcome{"Verified", ""}},
+		{"without a layerSelector Flux would take the layer before the chart", chart.TakeLayer(""), false, nil, denied(verdict.NotAChart)},
+		{"and has taken it, on the source controller's own word", chart.TakeLayer(""), false, vouched, denied(verdict.NotAChart)},
+		{"a layerSelector of another layer takes that", chart.TakeLayer(sbom), false, vouched, denied(verdict.NotAChart)},
+		{"another layer that no release uses is outside", chart.TakeLayer(sbom), true, vouched, outcome{"Outside", ""}},
+		{"another layer that an editor says was pulled is denied", chart.TakeLayer(sbom), true, &source.Pulled{}, denied(verdict.DigestMismatch)},
+		{"Argo CD would unpack the other layer too", chart.TakeContent(), false, nil, denied(verdict.NotAChart)},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			s := fine(t)
+			s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+				return chart.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "b"), LayerType: chart.MediaTypeLayer, Direct: true}, nil
+			}
+			u := use(t, podinfo)
+			u.Taking, u.MaybeChart, u.Pulled = c.taking, c.maybe, c.pulled
+			g := s.gate()
+			for range 2 { // the second time from memory
+				if diff := cmp.Diff(c.want, outcomeOf(g.Decide(t.Context(), u))); diff != "" {
+					t.Error(diff)
+				}
+			}
+		})
+	}
+}
+
 func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 	notAChart := &chart.Problem{Kind: chart.KindNotAChart, Detail: "not a chart"}
 	for _, c := range []struct {

@@ -74,10 +74,19 @@ func (s shelf) location(t *testing.T) chart.Location {
 	return l
 }
 
-// resolved is podinfo 1.0.0 as Resolve would find it.
+// resolved is podinfo 1.0.0 as Resolve would find it by its digest.
 func (s shelf) resolved(t *testing.T) chart.Resolved {
 	t.Helper()
-	return chart.Resolved{Location: s.location(t), Digest: parseDigest(t, s.digest), Layer: parseDigest(t, s.layer)}
+	return s.pushed(t, "", s.digest, s.layer)
+}
+
+// pushed is a chart as helm pushes it, and as Resolve would find it by the tag.
+func (s shelf) pushed(t *testing.T, tag, digest, layer string) chart.Resolved {
+	t.Helper()
+	return chart.Resolved{
+		Location: s.location(t), Tag: tag, Digest: parseDigest(t, digest),
+		Layer: parseDigest(t, layer), LayerType: chart.MediaTypeLayer, Direct: true, First: true, Alone: true,
+	}
 }
 
 func parseLocation(t *testing.T, text string) chart.Location {

@@ -9,6 +9,10 @@ const (
 	// grows by some 10 KiB with each keyless signature, so 100 of them fit.
 	maxManifest = 1 << 20
 
+	// maxContents bounds the manifests that are read for one chart: an image index, and what it
+	// and its manifests refer to. A chart has one, behind an index two.
+	maxContents = 16
+
 	// maxBundle bounds one sigstore bundle: a signature has 5 to 15 KiB, a SLSA
 	// provenance rarely more than 100 KiB.
 	maxBundle = 1 << 20

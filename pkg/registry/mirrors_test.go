@@ -131,7 +131,9 @@ func TestMirror(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (chart.Resolved{Location: location, Digest: parseDigest(t, digest), Layer: parseDigest(t, layer)}); resolved != want {
+	want := s.pushed(t, "1.0.0", digest, layer)
+	want.Location, want.Mirror = location, parseLocation(t, "oci://"+s.Host()+"/"+at)
+	if resolved != want {
 		t.Errorf("resolved to %v, want %v", resolved, want)
 	}
 	found, problems := collectFor(t.Context(), t, c, resolved, chart.Search{Access: someone})

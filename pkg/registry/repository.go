@@ -23,14 +23,15 @@ import (
 
 const (
 	mediaTypeManifest       = ocispec.MediaTypeImageManifest
+	mediaTypeIndex          = ocispec.MediaTypeImageIndex
 	mediaTypeDockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
 
 	// What helm, through oras, says that it accepts, so that a registry which
 	// negotiates shows chartgate what it shows helm.
 	acceptManifests = mediaTypeDockerManifest +
-		", application/vnd.docker.distribution.manifest.list.v2+json, " +
-		mediaTypeManifest + ", " + ocispec.MediaTypeImageIndex +
-		", application/vnd.oci.artifact.manifest.v1+json"
+		", " + mediaTypeDockerList + ", " +
+		mediaTypeManifest + ", " + mediaTypeIndex +
+		", " + mediaTypeOrasManifest
 )
 
 // repository is one repository of one registry.

@@ -9,7 +9,8 @@ import (
 )
 
 // Resolve finds the digest of ref and reads the chart's manifest: one request for
-// a tag or a digest, and the tag list before it for a range. After it nothing is
+// a tag or a digest, and the tag list before it for a range. A chart behind an image index, or
+// one that refers to further manifests, costs a request for each of them. After it nothing is
 // a tag.
 func (c *Client) Resolve(ctx context.Context, ref chart.Reference, access chart.Access) (chart.Resolved, error) {
 	r, err := c.repository(ctx, ref.Location, access)
@@ -24,40 +25,55 @@ func (c *Client) Resolve(ctx context.Context, ref chart.Reference, access chart.
 		return chart.Resolved{}, err
 	}
 	defer leave()
-	found, err := r.find(ctx, ref)
+	named, found, err := r.find(ctx, ref)
 	if err != nil {
 		return chart.Resolved{}, err
 	}
-	layer, err := chartLayer(found)
+	below, err := r.graph(ctx, found)
 	if err != nil {
-		return chart.Resolved{}, r.notAChart(ref, err)
+		return chart.Resolved{}, r.notAChart(ref, named, found, err)
 	}
-	return chart.Resolved{Location: ref.Location, Digest: found.digest, Layer: layer}, nil
+	resolved, err := below.chart()
+	if err != nil {
+		return chart.Resolved{}, r.notAChart(ref, named, found, err)
+	}
+	resolved.Location, resolved.Tag = ref.Location, named
+	if r.at != r.location {
+		resolved.Mirror = r.at
+	}
+	return resolved, nil
 }
 
-// find reads the manifest that the selector leads to.
-func (r *repository) find(ctx context.Context, ref chart.Reference) (answer, error) {
+// find reads the manifest that the selector leads to, and returns the tag by which; "" by digest.
+func (r *repository) find(ctx context.Context, ref chart.Reference) (tag string, found answer, err error) {
 	s := ref.Selector
 	if digest, ok := s.Digest(); ok {
-		return r.chartManifest(ctx, ref, digest.String())
+		found, err = r.chartManifest(ctx, ref.String(), digest.String())
+		return "", found, err
 	}
-	if tag, ok := s.Tag(); ok {
-		found, err := r.chartManifest(ctx, ref, tag)
+	tag, ok := s.Tag()
+	if ok {
+		found, err = r.chartManifest(ctx, ref.String(), tag)
 		if !s.IsRange() || !isNotFound(err) {
-			return found, err
+			return tag, found, err
 		}
 	}
-	tag, err := r.selectTag(ctx, s)
-	if err != nil {
-		return answer{}, err
+	if tag, err = r.selectTag(ctx, s); err != nil {
+		return "", answer{}, err
 	}
-	return r.chartManifest(ctx, ref, tag)
+	found, err = r.chartManifest(ctx, chosen(ref, tag, ""), tag)
+	return tag, found, err
 }
 
-func (r *repository) chartManifest(ctx context.Context, ref chart.Reference, tagOrDigest string) (answer, error) {
+// chosen names the chart that a range led to.
+func chosen(ref chart.Reference, tag, digest string) string {
+	return ref.Location.String() + ":" + tag + digest + ", which the range " + chart.Quote(ref.Selector.String()) + " chose"
+}
+
+func (r *repository) chartManifest(ctx context.Context, name, tagOrDigest string) (answer, error) {
 	found, err := r.manifest(ctx, tagOrDigest)
 	if err != nil {
-		return answer{}, r.chartProblem(ctx, ref.String(), err)
+		return answer{}, r.chartProblem(ctx, name, err)
 	}
 	return found, nil
 }
@@ -95,10 +111,17 @@ func nextIfNotFound(l chart.Location) string {
 	return "check the chart's name and version, and that it has been pushed"
 }
 
-// notAChart is the problem with a manifest that decodeManifest or chartLayer
-// refuses.
-func (r *repository) notAChart(ref chart.Reference, err error) error {
-	p := &chart.Problem{Kind: chart.KindInternal, Detail: ref.String() + " is not a Helm chart", Err: err}
+// notAChart is the problem with content that has been read and holds no chart, or several. tag is
+// the one that led to it.
+func (r *repository) notAChart(ref chart.Reference, tag string, found answer, err error) error {
+	if p, ok := errors.AsType[*chart.Problem](err); ok {
+		return p
+	}
+	name := ref.String()
+	if literal, _ := ref.Selector.Tag(); tag != "" && tag != literal {
+		name = chosen(ref, tag, "@"+found.digest.String()) + ","
+	}
+	p := &chart.Problem{Kind: chart.KindInternal, Detail: name + " is not a Helm chart", Err: err}
 	if own, ok := errors.AsType[fault](err); ok {
 		p.Kind = own.kind
 		p.Detail += ": " + own.text + r.mirrored()

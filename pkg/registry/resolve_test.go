@@ -41,10 +41,10 @@ func TestResolveOneRequest(t *testing.T) {
 		want    chart.Resolved
 		request string
 	}{
-		"a tag":            {"CHART:1.0.0", s.resolved(t), "GET /v2/acme/charts/podinfo/manifests/1.0.0"},
+		"a tag":            {"CHART:1.0.0", s.pushed(t, "1.0.0", s.digest, s.layer), "GET /v2/acme/charts/podinfo/manifests/1.0.0"},
 		"a digest":         {"CHART@DIGEST", s.resolved(t), "GET /v2/acme/charts/podinfo/manifests/DIGEST"},
 		"tag and digest":   {"CHART:9.9.9@DIGEST", s.resolved(t), "GET /v2/acme/charts/podinfo/manifests/DIGEST"},
-		"a version with +": {"FLUX 1.0.0+build", chart.Resolved{Location: s.location(t), Digest: parseDigest(t, plus), Layer: parseDigest(t, plusLayer)}, "GET /v2/acme/charts/podinfo/manifests/1.0.0_build"},
+		"a version with +": {"FLUX 1.0.0+build", s.pushed(t, "1.0.0_build", plus, plusLayer), "GET /v2/acme/charts/podinfo/manifests/1.0.0_build"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Reset()
@@ -203,7 +203,8 @@ func TestResolveRefuses(t *testing.T) {
 		"the content differs, and its header too": {ref: "CHART@DIGEST", fault: serve(manifestType, "{}", "Docker-Content-Digest: sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
 			want: outcome{Kind: chart.KindDigestMismatch, Detail: "CHART@DIGEST could not be read: the registry serves content with the digest sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}},
 
-		"an index":                       {fault: serve("application/vnd.oci.image.index.v1+json", `{"schemaVersion":2,"manifests":[]}`), want: notAChart(`its media type is "application/vnd.oci.image.index.v1+json"`)},
+		"an index":                       {fault: serve("application/vnd.oci.image.index.v1+json", `{"schemaVersion":2,"manifests":[]}`), want: notAChart("it is an image index without a Helm chart in it")},
+		"an index of another form":       {fault: serve("application/vnd.oci.image.index.v1+json", `{"schemaVersion":2,"manifests":{}}`), want: notAChart("its index does not have the form of an image index")},
 		"a docker manifest":              {fault: serve("application/vnd.docker.distribution.manifest.v2+json", chartManifest("", "")), want: notAChart(`its media type is "application/vnd.docker.distribution.manifest.v2+json"`)},
 		"no media type":                  {fault: serve("", chartManifest("", "")), want: notAChart(`its media type is ""`)},
 		"two media types":                {fault: serve(manifestType, chartManifest(`,"mediaType":"application/vnd.oci.image.index.v1+json"`, "")), want: notAChart(`its media type is both "application/vnd.oci.image.manifest.v1+json" and "application/vnd.oci.image.index.v1+json"`)},
@@ -215,11 +216,9 @@ func TestResolveRefuses(t *testing.T) {
 		"layers twice, with a long s":    {fault: serve(manifestType, chartManifest(`,"layerſ":[]`, "")), want: notAChart("its JSON is ambiguous: it has one name twice in one object")},
 		"a digest twice":                 {fault: serve(manifestType, chartManifest("", `,{"digest":"x","Digest":"y"}`)), want: notAChart("its JSON is ambiguous: it has one name twice in one object")},
 		"an image":                       {fault: serve(manifestType, strings.Replace(chartManifest("", ""), chart.MediaTypeConfig, "application/vnd.oci.image.config.v1+json", 1)), want: notAChart(`its config has the media type "application/vnd.oci.image.config.v1+json"`)},
-		"two archives":                   {fault: serve(manifestType, chartManifest("", `,{"mediaType":"`+chart.MediaTypeLayer+`","digest":"`+layerDigest+`"}`)), want: notAChart("it does not have exactly one chart archive")},
-		"no archive":                     {fault: serve(manifestType, `{"schemaVersion":2,"config":{"mediaType":"`+chart.MediaTypeConfig+`"}}`), want: notAChart("it does not have exactly one chart archive")},
-		"two provenances":                {fault: serve(manifestType, chartManifest("", strings.Repeat(`,{"mediaType":"application/vnd.cncf.helm.chart.provenance.v1.prov"}`, 2))), want: notAChart("it does not have exactly one chart archive")},
-		"another layer":                  {fault: serve(manifestType, chartManifest("", `,{"mediaType":"text/plain"}`)), want: notAChart(`it has a layer of the media type "text/plain"`)},
-		"a layer with a sha512 digest":   {fault: serve(manifestType, strings.Replace(chartManifest("", ""), layerDigest, "sha512:x", 1)), want: notAChart(`its layer has the digest "sha512:x"`)},
+		"two archives":                   {fault: serve(manifestType, chartManifest("", `,{"mediaType":"`+chart.MediaTypeLayer+`","digest":"`+layerDigest+`"}`)), want: notAChart("it has 2 chart archives, of which helm takes any")},
+		"no archive":                     {fault: serve(manifestType, `{"schemaVersion":2,"config":{"mediaType":"`+chart.MediaTypeConfig+`"}}`), want: notAChart("it has the config of a chart, but no layer with a chart archive")},
+		"a layer with a sha512 digest":   {fault: serve(manifestType, strings.Replace(chartManifest("", ""), layerDigest, "sha512:x", 1)), want: notAChart(`its chart archive has the digest "sha512:x"`)},
 
 		"a classic repository": {ref: "https://charts.acme.example/podinfo:1.0.0", more: -1, want: outcome{Kind: chart.KindNotOCI, Detail: "https://charts.acme.example/podinfo is not in an OCI registry, so it cannot carry signatures"}},
 	} {
@@ -248,6 +247,7 @@ func TestResolveAccepts(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]fixture.Fault{
 		"a provenance file":                   serve(manifestType, chartManifest("", `,{"mediaType":"application/vnd.cncf.helm.chart.provenance.v1.prov"}`)),
+		"two provenance files":                serve(manifestType, chartManifest("", strings.Repeat(`,{"mediaType":"application/vnd.cncf.helm.chart.provenance.v1.prov"}`, 2))),
 		"a media type of its own":             serve(manifestType, chartManifest(`,"mediaType":"`+manifestType+`"`, "")),
 		"a content type with a charset":       serve(manifestType+"; charset=utf-8", chartManifest("", "")),
 		"annotations that differ in case":     serve(manifestType, chartManifest(`,"annotations":{"a":"1","A":"2"}`, "")),

@@ -158,7 +158,11 @@ func (c argoClaim) use(_ context.Context, e *Extractor) Use {
 		reference.Selector = reference.Selector.Floating()
 	}
 	access := chart.Access{Consumer: chart.ArgoCD, URL: c.RepoURL, Project: c.project}
-	return Use{Field: c.field, Reference: reference, Access: access, Problem: err}
+	use := Use{Field: c.field, Reference: reference, Access: access, Problem: err}
+	if strings.HasPrefix(c.RepoURL, "oci://") {
+		use.Taking = chart.TakeContent()
+	}
+	return use
 }
 
 func (c argoClaim) reference(e *Extractor) (chart.Reference, error) {

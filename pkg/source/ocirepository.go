@@ -48,8 +48,10 @@ func (r ociRepository) claim(id ID) ociClaim {
 		Consumer: chart.Flux, Namespace: id.Namespace, Provider: r.Spec.Provider, ServiceAccount: r.Spec.Account,
 		Secret: r.Spec.SecretRef.Name, Certificates: r.Spec.CertSecretRef.Name, Proxy: r.Spec.ProxyRef.Name,
 	}
+	c.taking = chart.TakeLayer("")
 	if selector := r.Spec.LayerSelector; selector != nil {
 		c.ref.ChartLayer = selector.MediaType == chart.MediaTypeLayer
+		c.taking = chart.TakeLayer(selector.MediaType)
 	}
 	if ref := r.Spec.Reference; ref != nil {
 		c.ref.Digest, c.ref.SemVer, c.ref.SemVerFilter, c.ref.Tag = ref.Digest, ref.SemVer, ref.SemverFilter, ref.Tag
@@ -69,6 +71,7 @@ type ociClaim struct {
 	id                  ID
 	url                 string
 	ref                 chart.FluxRef
+	taking              chart.Taking
 	insecure, suspended bool
 	access              chart.Access
 }
@@ -90,7 +93,7 @@ func (c ociSpecClaim) use(ctx context.Context, e *Extractor) Use {
 // for Helm's layer or a HelmRelease refers to it. Otherwise the artifact itself
 // must tell.
 func (c ociClaim) use(ctx context.Context, e *Extractor) Use {
-	use := Use{Field: c.field, Access: c.access}
+	use := Use{Field: c.field, Access: c.access, Taking: c.taking}
 	location, err := c.location()
 	if err != nil {
 		use.Field, use.Problem = "spec.url", err
@@ -212,7 +215,7 @@ func (e *Extractor) pulledByOCIRepository(object Object) Use {
 		return Use{Problem: err}
 	}
 	claim := obj.claim(object.ID)
-	use := Use{Access: claim.access}
+	use := Use{Access: claim.access, Taking: claim.taking}
 	use.Reference, use.Problem = claim.reference(e)
 	if use.Problem != nil || obj.Status.Artifact == nil {
 		return use

@@ -48,6 +48,7 @@ func TestOCIRepository(t *testing.T) {
 		{sentence: "repeating is no news", old: ociRepo(ociSpec(tag)), new: ociRepo(ociSpec(tag + ", interval: 1m, ignore: x, provider: aws"))},
 		{sentence: "copying instead of extracting pulls the same", old: ociRepo(ociSpec(tag + ", layerSelector: {mediaType: " + chartLayer + ", operation: extract}")), new: ociRepo(ociSpec(tag + ", " + copyLayer))},
 		{sentence: "an artifact that becomes a chart is news", old: ociRepo(ociSpec(tag)), new: ociRepo(ociSpec(tag + ", " + copyLayer)), want: []string{at + ":6.7.1 Version"}},
+		{sentence: "another layer of a chart is news", cluster: byRef("apps", ""), old: ociRepo(ociSpec(tag)), new: ociRepo(ociSpec(tag + ", layerSelector: {mediaType: application/x, operation: extract}")), want: []string{at + ":6.7.1 Version"}},
 		{sentence: "another filter is news", old: ociRepo(ociSpec(`, ref: {semver: ">=1", semverFilter: ".*"}`)), new: ociRepo(ociSpec(`, ref: {semver: ">=1", semverFilter: ".*-rc"}`)), want: []string{at + ":>=1 Floating, maybe"}},
 		{sentence: "v1beta2 says it in the same words",
 			new:  "---\napiVersion: source.toolkit.fluxcd.io/v1beta2\nkind: OCIRepository\nmetadata: {namespace: apps, name: podinfo}\n" + ociSpec(tag+", "+copyLayer),

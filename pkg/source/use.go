@@ -59,6 +59,8 @@ type Use struct {
 	// Pulled is what a source has already pulled, nil if nothing. The chart is then
 	// deployable at once, so this very content must be the verified one.
 	Pulled *Pulled
+	// Taking is how the consumer takes the chart's layer from the artifact.
+	Taking chart.Taking
 	// MaybeChart is set where the artifact may be something else than a chart, and
 	// nothing known uses it as one: an OCIRepository without a HelmRelease.
 	MaybeChart bool

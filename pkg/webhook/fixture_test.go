@@ -126,7 +126,7 @@ func (w *world) Resolve(ctx context.Context, ref chart.Reference, _ chart.Access
 func resolved(ref chart.Reference) chart.Resolved {
 	manifest, _ := chart.ParseDigest(hex("a"))
 	layer, _ := chart.ParseDigest(hex("b"))
-	return chart.Resolved{Location: ref.Location, Digest: manifest, Layer: layer}
+	return chart.Resolved{Location: ref.Location, Digest: manifest, Layer: layer, LayerType: chart.MediaTypeLayer, Direct: true, First: true, Alone: true}
 }
 
 // Signatures implements gate.Registry.

@@ -1,0 +1,238 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/errdef"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// graph is all that lies below the manifest or image index that a reference names. helm pulls it
+// whole: oras copies a manifest's config, layers and subject, an index's manifests, and all that
+// is below those, also where a layer claims to be a manifest. From the heap helm takes the last
+// layer with a chart's media type, in no order (Pull in pkg/registry of helm 3.22 and 4.3,
+// CopyGraph of oras-go 2.6). So all of it is looked at, and it must hold one chart.
+type graph struct {
+	root   node
+	nodes  []node
+	leaves []leaf
+}
+
+// node is a manifest or an index.
+type node struct {
+	digest   chart.Digest
+	manifest manifest // of what is no index
+	index    *index
+}
+
+// leaf is a config or layer of the manifest with the digest.
+type leaf struct {
+	ocispec.Descriptor
+	of    chart.Digest
+	layer int // position among the layers; -1 is the config
+}
+
+// Media types that oras follows and chartgate does not: they are from before OCI 1.1.
+const (
+	mediaTypeDockerList   = "application/vnd.docker.distribution.manifest.list.v2+json"
+	mediaTypeOrasManifest = "application/vnd.oci.artifact.manifest.v1+json"
+)
+
+// isManifest reports whether oras looks into content of this media type.
+func isManifest(mediaType string) bool {
+	return slices.Contains([]string{mediaTypeManifest, mediaTypeIndex, mediaTypeDockerManifest, mediaTypeDockerList, mediaTypeOrasManifest}, mediaType)
+}
+
+// graph reads what is below the named manifest: no further request where that has a config and
+// layers only, as every chart that helm pushes.
+func (r *repository) graph(ctx context.Context, named answer) (graph, error) {
+	var g graph
+	pending := []ocispec.Descriptor{{MediaType: named.mediaType, Digest: digest.Digest(named.digest.String())}}
+	seen := map[string]bool{}
+	for len(pending) > 0 {
+		next := pending[0]
+		pending = pending[1:]
+		if seen[next.Digest.String()] {
+			continue
+		}
+		seen[next.Digest.String()] = true
+		found := named
+		if len(g.nodes) > 0 {
+			if len(g.nodes) == maxContents {
+				return graph{}, fault{chart.KindLimitExceeded, fmt.Sprintf("it leads to more than the %d manifests that chartgate reads", maxContents)}
+			}
+			var err error
+			if found, err = r.below(ctx, next); err != nil {
+				return graph{}, err
+			}
+		}
+		n, more, err := decodeNode(found, len(g.nodes) == 0)
+		if err != nil {
+			return graph{}, err
+		}
+		g.nodes = append(g.nodes, n)
+		for i, d := range n.leaves() {
+			if isManifest(d.MediaType) {
+				more = append(more, d)
+				continue
+			}
+			g.leaves = append(g.leaves, leaf{d, n.digest, i - 1})
+		}
+		pending = append(pending, more...)
+	}
+	g.root = g.nodes[0]
+	return g, nil
+}
+
+// below reads a manifest to which another one refers. Its media type is the one that the
+// reference says: oras does not look at the registry's.
+func (r *repository) below(ctx context.Context, d ocispec.Descriptor) (answer, error) {
+	promised, err := chart.ParseDigest(d.Digest.String())
+	if err != nil {
+		return answer{}, fault{chart.KindNotAChart, "it refers to a manifest by " + chart.Quote(d.Digest.String())}
+	}
+	if !slices.Contains([]string{mediaTypeManifest, mediaTypeIndex, mediaTypeDockerManifest}, d.MediaType) {
+		return answer{}, fault{chart.KindNotAChart, "it refers to a manifest of the media type " + chart.Quote(d.MediaType)}
+	}
+	found, err := r.manifest(ctx, promised.String())
+	switch {
+	case errors.Is(err, errdef.ErrNotFound):
+		return answer{}, fault{chart.KindNotAChart, "it refers to the manifest " + promised.String() + ", which is not there"}
+	case err != nil:
+		return answer{}, r.problem(ctx, "the manifest "+promised.String()+" in "+r.location.String(), err)
+	}
+	found.mediaType = d.MediaType
+	return found, nil
+}
+
+// decodeNode reads a manifest or an index, and what else it refers to. helm takes Docker's
+// manifests below an index only.
+func decodeNode(a answer, root bool) (n node, more []ocispec.Descriptor, err error) {
+	n.digest = a.digest
+	switch {
+	case a.mediaType == mediaTypeIndex:
+		found, err := decodeIndex(a)
+		if err != nil {
+			return node{}, nil, err
+		}
+		n.index, more = &found, found.Manifests
+		if found.Subject != nil {
+			more = append(slices.Clone(more), *found.Subject)
+		}
+	case root:
+		n.manifest, err = decodeManifest(a, mediaTypeManifest)
+	default:
+		n.manifest, err = decodeManifest(a, mediaTypeManifest, mediaTypeDockerManifest)
+	}
+	if n.manifest.Subject != nil {
+		more = append(more, *n.manifest.Subject)
+	}
+	return n, more, err
+}
+
+// leaves returns a manifest's config and layers.
+func (n node) leaves() []ocispec.Descriptor {
+	if n.index != nil {
+		return nil
+	}
+	return append([]ocispec.Descriptor{n.manifest.Config}, n.manifest.Layers...)
+}
+
+// chart finds the one chart in the graph. The result lacks where it is.
+func (g graph) chart() (chart.Resolved, error) {
+	of := func(is func(string) bool) []leaf {
+		return slices.DeleteFunc(slices.Clone(g.leaves), func(l leaf) bool { return !is(l.MediaType) })
+	}
+	configs := of(func(mediaType string) bool { return mediaType == chart.MediaTypeConfig })
+	archives := of(chart.IsChartLayer)
+	switch {
+	case len(configs) == 0 && g.root.index != nil:
+		return chart.Resolved{}, fault{chart.KindNotAChart, "it is an image index without a Helm chart in it"}
+	case len(configs) == 0:
+		return chart.Resolved{}, fault{chart.KindNotAChart, "its config has the media type " + chart.Quote(g.root.manifest.Config.MediaType)}
+	case len(archives) == 0:
+		return chart.Resolved{}, fault{chart.KindNotAChart, "it has the config of a chart, but no layer with a chart archive"}
+	case len(archives) > 1:
+		return chart.Resolved{}, fault{chart.KindNotAChart, fmt.Sprintf("it has %d chart archives, of which helm takes any", len(archives))}
+	case len(configs) > 1 || configs[0].of != archives[0].of || configs[0].layer != -1 || archives[0].layer < 0:
+		return chart.Resolved{}, fault{chart.KindNotAChart, "its chart archive does not have one config of its own"}
+	}
+	archive := archives[0]
+	layer, err := chart.ParseDigest(archive.Digest.String())
+	if err != nil {
+		return chart.Resolved{}, fault{chart.KindNotAChart, "its chart archive has the digest " + chart.Quote(archive.Digest.String())}
+	}
+	return chart.Resolved{
+		Digest:    g.root.digest,
+		Layer:     layer,
+		LayerType: archive.MediaType,
+		Direct:    g.leadsTo(archive.of),
+		First:     archive.layer == 0,
+		Alone:     g.root.index == nil && archive.of == g.root.digest && len(of(isUnpacked)) == 1,
+	}, nil
+}
+
+// leadsTo reports whether go-containerregistry gets to the manifest (childByPlatform in
+// pkg/v1/remote/index.go): from an index it takes the first one for linux/amd64, which is also what
+// has no platform.
+func (g graph) leadsTo(manifest chart.Digest) bool {
+	at := g.root
+	for range g.nodes {
+		if at.index == nil {
+			return at.digest == manifest
+		}
+		child := slices.IndexFunc(at.index.Manifests, func(d ocispec.Descriptor) bool {
+			return d.Platform == nil || d.Platform.OS == "linux" && d.Platform.Architecture == "amd64"
+		})
+		if child < 0 {
+			return false
+		}
+		next := slices.IndexFunc(g.nodes, func(n node) bool { return n.digest.String() == at.index.Manifests[child].Digest.String() })
+		if next < 0 {
+			return false // what is listed is no manifest
+		}
+		at = g.nodes[next]
+	}
+	return false
+}
+
+// isUnpacked reports whether Argo CD unpacks content of this media type (isContentLayer in
+// util/oci/client.go, 3.2).
+func isUnpacked(mediaType string) bool {
+	return strings.HasSuffix(mediaType, "tar+gzip") || strings.HasSuffix(mediaType, "tar")
+}
+
+// index is an image index. Its own type has the fields of a manifest, only to be refused.
+type index struct {
+	ocispec.Index
+	Config json.RawMessage `json:"config"`
+	Layers json.RawMessage `json:"layers"`
+}
+
+// decodeIndex reads an image index, which must not look like a manifest too (CVE-2021-41190).
+func decodeIndex(a answer) (index, error) {
+	if err := checkJSON(a.body, chart.KindNotAChart); err != nil {
+		return index{}, err
+	}
+	var i index
+	if err := json.Unmarshal(a.body, &i); err != nil {
+		return index{}, fault{chart.KindNotAChart, "its index does not have the form of an image index"}
+	}
+	switch {
+	case i.MediaType != "" && i.MediaType != a.mediaType:
+		return index{}, fault{chart.KindNotAChart, "its media type is both " + chart.Quote(a.mediaType) + " and " + chart.Quote(i.MediaType)}
+	case i.SchemaVersion != 2:
+		return index{}, fault{chart.KindNotAChart, "its index does not have the schema version 2"}
+	case i.Config != nil || i.Layers != nil:
+		return index{}, fault{chart.KindNotAChart, "its index has a config or layers as a manifest does"}
+	}
+	return i, nil
+}

@@ -1,0 +1,220 @@
+package registry_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	fixture "github.com/chartgate/chartgate/test/registry"
+)
+
+const (
+	indexType  = ocispec.MediaTypeImageIndex
+	dockerType = "application/vnd.docker.distribution.manifest.v2+json"
+	sbomType   = "application/vnd.docker.dhi.sbom.v1.tar+gzip"
+	provType   = "application/vnd.cncf.helm.chart.provenance.v1.prov"
+)
+
+// rack is a shelf on which manifests are put together by hand.
+type rack struct {
+	shelf
+	t *testing.T
+}
+
+// put stores a manifest and answers with its descriptor.
+func (r rack) put(mediaType, raw string) string {
+	r.t.Helper()
+	digest, err := r.PushManifest(repo, "", mediaType, []byte(raw))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return describe(mediaType, digest, len(raw))
+}
+
+// blob stores a blob and answers with its descriptor under the media type given.
+func (r rack) blob(mediaType, content string) string {
+	r.t.Helper()
+	digest, err := r.PushBlob(repo, []byte(content))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return describe(mediaType, digest, len(content))
+}
+
+func describe(mediaType, digest string, size int) string {
+	return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, mediaType, digest, size)
+}
+
+// image is a manifest of a config and layers.
+func image(config string, layers ...string) string {
+	return `{"schemaVersion":2,"config":` + config + `,"layers":[` + strings.Join(layers, ",") + `]}`
+}
+
+func indexOf(manifests ...string) string {
+	return `{"schemaVersion":2,"manifests":[` + strings.Join(manifests, ",") + `]}`
+}
+
+// on adds a field to the first object of a JSON text.
+func on(object, field string) string { return "{" + field + "," + object[1:] }
+
+// TestGraph: what helm pulls and takes the chart from is a chart, wherever it lies; what helm would choose among is none.
+func TestGraph(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{})
+	r := rack{s, t}
+	config := r.blob(chart.MediaTypeConfig, `{"name":"podinfo","version":"1.0.0","apiVersion":"v2"}`)
+	archive := describe(chart.MediaTypeLayer, s.layer, 1)
+	legacy := describe(chart.MediaTypeLegacyLayer, s.layer, 1)
+	other := r.blob(chart.MediaTypeLayer, "another chart")
+	sbom, prov, text := r.blob(sbomType, "sbom"), r.blob(provType, "prov"), r.blob("text/plain", "text")
+	plain := r.blob("application/vnd.oci.image.config.v1+json", "{}")
+	podinfo := r.put(manifestType, image(config, archive))
+	another := r.put(manifestType, image(config, other))
+	container := r.put(manifestType, image(plain, r.blob("application/vnd.oci.image.layer.v1.tar+gzip", "rootfs")))
+	attestation := on(container, `"platform":{"architecture":"unknown","os":"unknown"}`)
+	arm := func(d string) string { return on(d, `"platform":{"architecture":"arm64","os":"linux"}`) }
+	amd := func(d string) string { return on(d, `"platform":{"architecture":"amd64","os":"linux"}`) }
+	subject := func(m, d string) string { return on(m, `"subject":`+d) }
+	missing := describe(manifestType, layerDigest, 1)
+	type facts struct {
+		LayerType            string
+		Direct, First, Alone bool
+	}
+	chartAt := func(direct, first, alone bool) facts { return facts{chart.MediaTypeLayer, direct, first, alone} }
+	tests := map[string]struct {
+		mediaType, raw string
+		want           facts
+		refused        string // why, if it is
+		more           int    // requests
+	}{
+		"the chart alone":                          {raw: image(config, archive), want: chartAt(true, true, true)},
+		"an SBOM after the chart":                  {raw: image(config, archive, sbom), want: chartAt(true, true, false)},
+		"an SBOM before the chart":                 {raw: image(config, sbom, archive), want: chartAt(true, false, false)},
+		"a text after the chart":                   {raw: image(config, archive, text), want: chartAt(true, true, true)},
+		"a text before the chart":                  {raw: image(config, text, archive), want: chartAt(true, false, true)},
+		"a layer without a media type":             {raw: image(config, archive, `{}`), want: chartAt(true, true, true)},
+		"provenance before the chart":              {raw: image(config, prov, archive), want: chartAt(true, false, true)},
+		"provenance, the chart and ten more":       {raw: image(config, append([]string{prov, archive}, strings.Split(strings.Repeat(text+" ", 10), " ")[:10]...)...), want: chartAt(true, false, true)},
+		"helm's older media type":                  {raw: image(config, legacy), want: facts{chart.MediaTypeLegacyLayer, true, true, true}},
+		"helm's older media type after an SBOM":    {raw: image(config, sbom, legacy), want: facts{chart.MediaTypeLegacyLayer, true, false, false}},
+		"two archives":                             {raw: image(config, archive, other), refused: "it has 2 chart archives, of which helm takes any"},
+		"two archives of helm's two media types":   {raw: image(config, archive, legacy), refused: "it has 2 chart archives, of which helm takes any"},
+		"a chart's config among the layers":        {raw: image(plain, config, archive), refused: "its chart archive does not have one config of its own"},
+		"a chart's archive in place of the config": {raw: image(archive, config), refused: "its chart archive does not have one config of its own"},
+		"no layer": {raw: image(config), refused: "it has the config of a chart, but no layer with a chart archive"},
+		"an archive, and a config of something else":  {raw: image(plain, archive), refused: `its config has the media type "application/vnd.oci.image.config.v1+json"`},
+		"a layer that is a manifest of another chart": {raw: image(config, archive, another), refused: "it has 2 chart archives, of which helm takes any", more: 1},
+		"a layer that is a manifest of an image":      {raw: image(config, archive, container), want: chartAt(true, true, false), more: 1},
+		"a config that is a manifest of a chart":      {raw: image(podinfo, text), refused: "", want: chartAt(false, true, false), more: 1},
+		"another chart as the subject":                {raw: subject(image(config, archive), another), refused: "it has 2 chart archives, of which helm takes any", more: 1},
+		"an image as the subject":                     {raw: subject(image(config, archive), container), want: chartAt(true, true, false), more: 1},
+		"a subject that is not there":                 {raw: subject(image(config, archive), missing), refused: "it refers to the manifest " + layerDigest + ", which is not there", more: 1},
+		"a subject in Docker's old form": {raw: subject(image(config, archive), describe("application/vnd.docker.distribution.manifest.list.v2+json", layerDigest, 1)),
+			refused: `it refers to a manifest of the media type "application/vnd.docker.distribution.manifest.list.v2+json"`},
+		"a subject without a digest": {raw: subject(image(config, archive), `{"mediaType":"`+manifestType+`"}`), refused: `it refers to a manifest by ""`},
+
+		"an index of the chart":                             {mediaType: indexType, raw: indexOf(podinfo), want: chartAt(true, true, false), more: 1},
+		"an index of the chart for linux/amd64":             {mediaType: indexType, raw: indexOf(amd(podinfo)), want: chartAt(true, true, false), more: 1},
+		"an index of the chart for another platform":        {mediaType: indexType, raw: indexOf(arm(podinfo)), want: chartAt(false, true, false), more: 1},
+		"an index of an image, then the chart":              {mediaType: indexType, raw: indexOf(container, podinfo), want: chartAt(false, true, false), more: 2},
+		"an index of the chart, then an image":              {mediaType: indexType, raw: indexOf(podinfo, container), want: chartAt(true, true, false), more: 2},
+		"an index of an attestation, then the chart":        {mediaType: indexType, raw: indexOf(attestation, podinfo), want: chartAt(true, true, false), more: 2},
+		"an index of an index of the chart":                 {mediaType: indexType, raw: indexOf(r.put(indexType, indexOf(podinfo))), want: chartAt(true, true, false), more: 2},
+		"an index of an index of an image, then the chart":  {mediaType: indexType, raw: indexOf(r.put(indexType, indexOf(container, podinfo))), want: chartAt(false, true, false), more: 3},
+		"an index with the chart twice":                     {mediaType: indexType, raw: indexOf(podinfo, podinfo), want: chartAt(true, true, false), more: 1},
+		"an index of two charts":                            {mediaType: indexType, raw: indexOf(podinfo, another), refused: "it has 2 chart archives, of which helm takes any", more: 2},
+		"an index of two charts for two platforms":          {mediaType: indexType, raw: indexOf(amd(podinfo), arm(another)), refused: "it has 2 chart archives, of which helm takes any", more: 2},
+		"an index of a chart, and a chart as its subject":   {mediaType: indexType, raw: subject(indexOf(podinfo), another), refused: "it has 2 chart archives, of which helm takes any", more: 2},
+		"an index of an archive and a config apart":         {mediaType: indexType, raw: indexOf(r.put(manifestType, image(plain, archive)), r.put(manifestType, image(config, text))), refused: "its chart archive does not have one config of its own", more: 2},
+		"an index of the chart, and one without archive":    {mediaType: indexType, raw: indexOf(podinfo, r.put(manifestType, image(config, text))), refused: "its chart archive does not have one config of its own", more: 2},
+		"an index of a chart in Docker's manifest":          {mediaType: indexType, raw: indexOf(r.put(dockerType, image(config, archive))), want: chartAt(true, true, false), more: 1},
+		"an index of images":                                {mediaType: indexType, raw: indexOf(container), refused: "it is an image index without a Helm chart in it", more: 1},
+		"an index that is a manifest too (CVE-2021-41190)":  {mediaType: indexType, raw: on(indexOf(podinfo), `"layers":[`+other+`]`), refused: "its index has a config or layers as a manifest does"},
+		"an index with a config":                            {mediaType: indexType, raw: on(indexOf(podinfo), `"config":null`), refused: "its index has a config or layers as a manifest does"},
+		"an index that says that it is a manifest":          {mediaType: indexType, raw: on(indexOf(podinfo), `"mediaType":"`+manifestType+`"`), refused: `its media type is both "` + indexType + `" and "` + manifestType + `"`},
+		"an index of another schema":                        {mediaType: indexType, raw: strings.Replace(indexOf(podinfo), ":2", ":1", 1), refused: "its index does not have the schema version 2"},
+		"an index with manifests twice":                     {mediaType: indexType, raw: on(indexOf(podinfo), `"Manifests":[]`), refused: "its JSON is ambiguous: it has one name twice in one object"},
+		"an index of a manifest under the type of an index": {mediaType: indexType, raw: indexOf(strings.Replace(podinfo, manifestType, indexType, 1)), refused: "its index has a config or layers as a manifest does", more: 1},
+		"an index of an index under the type of a manifest": {mediaType: indexType, raw: indexOf(strings.Replace(r.put(indexType, indexOf(podinfo)), indexType, manifestType, 1)), refused: "its manifest lists manifests as an index does", more: 1},
+		"Docker's list of manifests":                        {mediaType: "application/vnd.docker.distribution.manifest.list.v2+json", raw: indexOf(podinfo), refused: `its media type is "application/vnd.docker.distribution.manifest.list.v2+json"`},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if tc.mediaType == "" {
+				tc.mediaType = manifestType
+			}
+			digest, err := s.PushManifest(repo, "9.9.9", tc.mediaType, []byte(tc.raw))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Reset()
+			got, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:9.9.9"), chart.Access{})
+			equal(t, 1+tc.more, len(s.Requests()))
+			if tc.refused != "" {
+				equal(t, outcome{chart.KindNotAChart, s.text("CHART:9.9.9 is not a Helm chart: " + tc.refused), nextPush}, outcomeOf(t, err))
+				return
+			}
+			if err != nil {
+				t.Fatal(outcomeOf(t, err))
+			}
+			equal(t, digest, got.Digest.String())
+			equal(t, s.layer, got.Layer.String())
+			equal(t, tc.want, facts{got.LayerType, got.Direct, got.First, got.Alone})
+		})
+	}
+}
+
+// TestGraphEnds: whoever may push may refer to any number of manifests; what is not read is not admitted.
+func TestGraphEnds(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{})
+	r := rack{s, t}
+	config := r.blob(chart.MediaTypeConfig, "{}")
+	deep := r.put(manifestType, image(config, describe(chart.MediaTypeLayer, s.layer, 1)))
+	var wide []string
+	for i := range 16 {
+		deep = r.put(indexType, indexOf(deep))
+		wide = append(wide, r.put(manifestType, image(r.blob("text/plain", fmt.Sprint(i)))))
+	}
+	for name, top := range map[string]string{"deep": deep, "wide": r.put(indexType, indexOf(wide...))} {
+		t.Run(name, func(t *testing.T) {
+			s.Reset()
+			var d struct{ Digest string }
+			if err := json.Unmarshal([]byte(top), &d); err != nil {
+				t.Fatal(err)
+			}
+			_, err := s.client().Resolve(t.Context(), reference(t, s, "CHART@"+d.Digest), chart.Access{})
+			equal(t, outcome{chart.KindLimitExceeded, s.text("CHART@" + d.Digest + " is not a Helm chart: it leads to more than the 16 manifests that chartgate reads"), nextPush}, outcomeOf(t, err))
+			equal(t, 16, len(s.Requests()))
+		})
+	}
+}
+
+// TestGraphUnreadable: what keeps chartgate from reading a manifest below an index is told as such.
+func TestGraphUnreadable(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{})
+	if _, err := s.PushManifest(repo, "9.9.9", indexType, []byte(indexOf(describe(manifestType, s.digest, 1)))); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		fault fixture.Fault
+		want  outcome
+	}{
+		"an error": {fixture.Status(500), outcome{Kind: chart.KindUnavailable, Detail: "the manifest DIGEST in CHART could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}},
+		"a lie":    {serve(manifestType, "{}"), outcome{Kind: chart.KindDigestMismatch, Detail: "the manifest DIGEST in CHART could not be read: the registry serves content with the digest sha256:" + sha256Hex("{}")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Heal()
+			s.Fail("/manifests/"+s.digest, tc.fault)
+			_, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:9.9.9"), chart.Access{})
+			got := outcomeOf(t, err)
+			equal(t, tc.want.Kind, got.Kind)
+			equal(t, s.text(tc.want.Detail), got.Detail)
+		})
+	}
+}

@@ -172,6 +172,11 @@ func (s siblings) Read(_ context.Context, id source.ID) ([]source.Object, error)
 	return s.find(id), nil
 }
 
+// Releases implements source.Reader.
+func (s siblings) Releases(_ context.Context, from source.ID) ([]source.Object, error) {
+	return source.ReleasesOf(s, from), nil
+}
+
 func (s siblings) find(id source.ID) []source.Object {
 	var found []source.Object
 	for _, object := range s {

@@ -178,7 +178,11 @@ func (f *serveFlags) assemble(mgr manager.Manager) error {
 	if err != nil {
 		return fmt.Errorf("follow the TrustRoots: %w", err)
 	}
-	engine, err := f.build(snapshot, controller.NewSiblings(mgr.GetAPIReader(), mgr.GetRESTMapper()), roots,
+	releases := controller.NewReleases(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetRESTMapper())
+	if err := mgr.Add(releases); err != nil {
+		return fmt.Errorf("follow the HelmReleases: %w", err)
+	}
+	engine, err := f.build(snapshot, controller.NewSiblings(mgr.GetAPIReader(), mgr.GetRESTMapper(), releases), roots,
 		source.Options{ArtifactWriters: f.artifactWriters, ReleaseWriters: f.releaseWriters, ArgoUsers: f.argoUsers})
 	if err != nil {
 		return err
@@ -190,6 +194,7 @@ func (f *serveFlags) assemble(mgr manager.Manager) error {
 	return errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("policies", snapshot.Ready),
+		mgr.AddReadyzCheck("releases", releases.Ready),
 		mgr.AddReadyzCheck("webhook", hooks.ready),
 	)
 }

@@ -40,7 +40,7 @@ func (m *slowMapper) RESTMapping(kind schema.GroupKind, versions ...string) (*me
 // its deadline.
 func TestSlowDiscovery(t *testing.T) {
 	mapper := &slowMapper{RESTMapper: served(), free: make(chan struct{})}
-	s := controller.NewSiblings(clusterWith(t, interceptor.Funcs{}, repository("apps", "a")), mapper)
+	s := controller.NewSiblings(clusterWith(t, interceptor.Funcs{}, repository("apps", "a")), mapper, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	var group sync.WaitGroup
@@ -72,7 +72,7 @@ func TestBrokenDiscovery(t *testing.T) {
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			mapper := &slowMapper{RESTMapper: served(), fail: c.fail}
-			s := controller.NewSiblings(clusterWith(t, interceptor.Funcs{}, repository("apps", "a")), mapper)
+			s := controller.NewSiblings(clusterWith(t, interceptor.Funcs{}, repository("apps", "a")), mapper, nil)
 			if found, err := s.Read(t.Context(), repositoryID("apps", "a")); err == nil || len(found) > 0 {
 				t.Errorf("%d objects, no error", len(found))
 			}

@@ -19,18 +19,26 @@ import (
 type Siblings struct {
 	reader   client.Reader
 	versions versions
+	releases ReleaseIndex
+}
+
+// ReleaseIndex finds the HelmReleases that take their chart from an object.
+type ReleaseIndex interface {
+	Of(from source.ID) ([]source.Object, error)
 }
 
 // NewSiblings returns a source.Reader. The reader must not be cached.
-func NewSiblings(reader client.Reader, mapper meta.RESTMapper) *Siblings {
-	return &Siblings{reader: reader, versions: versions{mapper: mapper}}
+func NewSiblings(reader client.Reader, mapper meta.RESTMapper, releases ReleaseIndex) *Siblings {
+	return &Siblings{reader: reader, versions: versions{mapper: mapper}, releases: releases}
 }
 
-// pageSize bounds what one list request holds in memory.
-const pageSize = 500
+// Releases implements source.Reader.
+func (s *Siblings) Releases(_ context.Context, from source.ID) ([]source.Object, error) {
+	return s.releases.Of(from)
+}
 
 // Read implements source.Reader. A kind that the cluster does not serve has no
-// objects.
+// object of any name.
 func (s *Siblings) Read(ctx context.Context, id source.ID) ([]source.Object, error) {
 	mapping, err := s.versions.of(ctx, schema.GroupKind{Group: id.Group, Kind: id.Kind})
 	switch {
@@ -38,8 +46,6 @@ func (s *Siblings) Read(ctx context.Context, id source.ID) ([]source.Object, err
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("find the served version of %s: %w", id.Kind, err)
-	case id.Name == "":
-		return s.list(ctx, id, mapping.GroupVersionKind)
 	default:
 		return s.get(ctx, id, mapping.GroupVersionKind)
 	}
@@ -56,32 +62,6 @@ func (s *Siblings) get(ctx context.Context, id source.ID, gvk schema.GroupVersio
 	}
 	found, err := toObject(id, object)
 	return []source.Object{found}, err
-}
-
-func (s *Siblings) list(ctx context.Context, id source.ID, gvk schema.GroupVersionKind) ([]source.Object, error) {
-	var found []source.Object
-	var page unstructured.UnstructuredList
-	page.SetGroupVersionKind(gvk)
-	for {
-		err := s.reader.List(ctx, &page, client.InNamespace(id.Namespace), client.Limit(pageSize), client.Continue(page.GetContinue()))
-		if err != nil {
-			return nil, fmt.Errorf("list %s: %w", id.Kind, err)
-		}
-		if page.GetResourceVersion() == "" {
-			// Whatever this is, it is no list of an API server, and says nothing.
-			return nil, fmt.Errorf("list %s: the answer is no list", id.Kind)
-		}
-		for _, item := range page.Items {
-			object, err := toObject(id, item)
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, object)
-		}
-		if page.GetContinue() == "" {
-			return found, nil
-		}
-	}
 }
 
 func toObject(id source.ID, object unstructured.Unstructured) (source.Object, error) {

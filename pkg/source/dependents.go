@@ -25,7 +25,7 @@ func (e *Extractor) Dependents(ctx context.Context, w Write) ([]Dependent, error
 		c := r.chartClaim(id.Namespace)
 		return c, c.sourceKind == w.Kind && c.namespace == w.Namespace && c.name == w.Name
 	}
-	objects, err := e.releases(ctx, func(id ID, r helmRelease) bool { _, is := claimOf(id, r); return is })
+	objects, err := e.releasesOf(ctx, w.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,10 @@ func (e *Extractor) Dependents(ctx context.Context, w Write) ([]Dependent, error
 		if err := decode(object, &release); err != nil {
 			return nil, err
 		}
-		c, _ := claimOf(object.ID, release)
+		c, is := claimOf(object.ID, release)
+		if !is {
+			continue
+		}
 		use := Use{Object: object.ID, Field: c.field, Access: repository.access}
 		use.Reference, use.Problem = c.in(repository, e)
 		dependents = append(dependents, Dependent{Object: object, Use: use})
@@ -53,10 +56,8 @@ type Dependent struct {
 // should be told when it is denied, because Flux tells them nothing.
 func (e *Extractor) Users(ctx context.Context, id ID) ([]Object, error) {
 	switch id.Kind {
-	case sourcev1.HelmChartKind:
-		return e.releases(ctx, func(release ID, r helmRelease) bool { return r.usesHelmChart(release, id) })
-	case sourcev1.OCIRepositoryKind:
-		return e.releases(ctx, func(release ID, r helmRelease) bool { return r.usesOCIRepository(release, id) })
+	case sourcev1.HelmChartKind, sourcev1.OCIRepositoryKind:
+		return e.releasesOf(ctx, id)
 	default:
 		return nil, nil
 	}

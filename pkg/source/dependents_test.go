@@ -54,7 +54,6 @@ func TestDependentsThatCannotBeRead(t *testing.T) {
 	}{
 		{"the API server fails", acme, &cluster{err: errors.New("injected")}},
 		{"the repository cannot be read", repository("spec: 1"), &cluster{}},
-		{"a release cannot be read", acme, &cluster{objects: parse(t, release("spec: 1"))}},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			if found, err := source.NewExtractor(c.reader, source.Options{}).Dependents(t.Context(), row{new: c.write}.write(t)); err == nil {

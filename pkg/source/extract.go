@@ -185,7 +185,6 @@ func (e *Extractor) deferrable(use Use) Use {
 // one reads exactly one sibling. That it does not exist is KindSourceNotFound;
 // that it could not be read is KindInternal and says nothing about its existence.
 func (e *Extractor) one(ctx context.Context, id ID) (Object, error) {
-	// A Reader takes an ID without a name for all objects of the kind.
 	if id.Namespace == "" || id.Name == "" || strings.Contains(id.Name, "/") {
 		return Object{}, chart.Invalid("%s is not the full name of one object", id)
 	}

@@ -138,11 +138,17 @@ func (s slow) Read(ctx context.Context, _ source.ID) ([]source.Object, error) {
 	return nil, nil
 }
 
+func (s slow) Releases(ctx context.Context, from source.ID) ([]source.Object, error) {
+	return s.Read(ctx, from)
+}
+
 type twice struct{ objects []source.Object }
 
 func (r twice) Read(context.Context, source.ID) ([]source.Object, error) {
 	return append(r.objects, r.objects...), nil
 }
+
+func (r twice) Releases(context.Context, source.ID) ([]source.Object, error) { return nil, nil }
 
 // Only absence is absence: what could not be read must never defer.
 func TestReaderFailures(t *testing.T) {

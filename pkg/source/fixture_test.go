@@ -50,6 +50,14 @@ func (c *cluster) Read(_ context.Context, id source.ID) ([]source.Object, error)
 	return found, nil
 }
 
+func (c *cluster) Releases(_ context.Context, from source.ID) ([]source.Object, error) {
+	c.reads++
+	if c.err != nil {
+		return nil, c.err
+	}
+	return source.ReleasesOf(c.objects, from), nil
+}
+
 // object is YAML of an object called "namespace/name".
 func object(kind, name, body string) string {
 	version := map[string]string{

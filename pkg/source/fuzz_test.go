@@ -22,6 +22,13 @@ func (a anything) Read(_ context.Context, id source.ID) ([]source.Object, error)
 	return []source.Object{{ID: id, JSON: a.body}}, nil
 }
 
+func (a anything) Releases(_ context.Context, from source.ID) ([]source.Object, error) {
+	if len(a.body) == 0 {
+		return nil, nil
+	}
+	return []source.Object{{ID: source.ID{Kind: "HelmRelease", Namespace: from.Namespace, Name: "x"}, JSON: a.body}}, nil
+}
+
 // FuzzExtract sends any body through every door: nothing panics, every error is one
 // that a person can read, and a use without a problem names a canonical place.
 func FuzzExtract(f *testing.F) {

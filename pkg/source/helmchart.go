@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
@@ -26,8 +25,8 @@ type helmChart struct {
 
 // repackaging are the fields that make source-controller build an archive of its own.
 type repackaging struct {
-	ValuesFiles []string `json:"valuesFiles"`
-	ValuesFile  string   `json:"valuesFile"` // v1beta1 and v1beta2
+	ValuesFiles []string `json:"valuesFiles,omitempty"`
+	ValuesFile  string   `json:"valuesFile,omitempty"` // v1beta1 and v1beta2
 }
 
 // mayRepackage reports whether source-controller may make an archive of its own, whose
@@ -201,15 +200,4 @@ func (e *Extractor) pulledByHelmChart(ctx context.Context, object Object) Use {
 	pulled.Source = object.ID
 	use.Pulled = &pulled
 	return use
-}
-
-// usesHelmChart reports whether a release takes its chart from a HelmChart: by
-// reference, or because helm-controller makes the HelmChart "namespace-name" for it.
-func (r helmRelease) usesHelmChart(id, helmChart ID) bool {
-	if ref := r.Spec.ChartRef; ref != nil {
-		return ref.Kind == sourcev1.HelmChartKind && ref.Name == helmChart.Name && or(ref.Namespace, id.Namespace) == helmChart.Namespace
-	}
-	return r.Spec.Chart != nil &&
-		strings.Join([]string{id.Namespace, id.Name}, "-") == helmChart.Name &&
-		or(r.Spec.Chart.Spec.SourceRef.Namespace, id.Namespace) == helmChart.Namespace
 }

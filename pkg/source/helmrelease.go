@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -16,21 +15,23 @@ import (
 // the same names and meaning in v2beta1, v2beta2 and v2; the API's own types would
 // read, and could fail on, many others.
 type helmRelease struct {
-	Spec struct {
-		Suspend  bool             `json:"suspend"`
-		Chart    *chartTemplate   `json:"chart"`
-		ChartRef *objectReference `json:"chartRef"`
-	} `json:"spec"`
+	Spec   releaseSpec `json:"spec"`
 	Status struct {
 		HelmChart string `json:"helmChart"`
 		attempt   `json:",inline"`
 	} `json:"status"`
 }
 
+type releaseSpec struct {
+	Suspend  bool             `json:"suspend,omitempty"`
+	Chart    *chartTemplate   `json:"chart,omitempty"`
+	ChartRef *objectReference `json:"chartRef,omitempty"`
+}
+
 type chartTemplate struct {
 	Spec struct {
 		Chart     string          `json:"chart"`
-		Version   string          `json:"version"`
+		Version   string          `json:"version,omitempty"`
 		SourceRef objectReference `json:"sourceRef"`
 		repackaging
 	} `json:"spec"`
@@ -38,7 +39,7 @@ type chartTemplate struct {
 
 type objectReference struct {
 	Kind      string `json:"kind"`
-	Namespace string `json:"namespace"`
+	Namespace string `json:"namespace,omitempty"`
 	Name      string `json:"name"`
 }
 
@@ -163,26 +164,17 @@ func (c chartRefClaim) follow(ctx context.Context, e *Extractor, use Use) Use {
 	return found
 }
 
-// releases reads all HelmReleases and returns those for which is holds.
-func (e *Extractor) releases(ctx context.Context, is func(ID, helmRelease) bool) ([]Object, error) {
-	objects, err := e.reader.Read(ctx, ID{Group: helmv2.GroupVersion.Group, Kind: helmv2.HelmReleaseKind})
+// releasesOf returns the HelmReleases that take their chart from an object.
+func (e *Extractor) releasesOf(ctx context.Context, id ID) ([]Object, error) {
+	found, err := e.reader.Releases(ctx, id)
 	switch {
 	case ctx.Err() != nil:
-		return nil, &chart.Problem{Kind: chart.KindTimeout, Detail: "reading the HelmReleases took too long", Err: errors.Join(ctx.Err(), err)}
+		return nil, &chart.Problem{Kind: chart.KindTimeout, Detail: "finding the HelmReleases of " + id.String() + " took too long", Err: errors.Join(ctx.Err(), err)}
 	case err != nil:
-		return nil, &chart.Problem{Kind: chart.KindInternal, Detail: "the HelmReleases could not be read", Err: err}
+		return nil, &chart.Problem{Kind: chart.KindInternal, Detail: "the HelmReleases of " + id.String() + " could not be found", Err: err}
+	default:
+		return found, nil
 	}
-	var found []Object
-	for _, object := range objects {
-		var release helmRelease
-		if err := decode(object, &release); err != nil {
-			return nil, err
-		}
-		if is(object.ID, release) {
-			found = append(found, object)
-		}
-	}
-	return found, nil
 }
 
 func fluxSource(kind, namespace, name string) ID {

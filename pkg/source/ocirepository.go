@@ -139,24 +139,16 @@ func (c ociClaim) location() (chart.Location, error) {
 	return location, nil
 }
 
-// usedAsChart looks for a HelmRelease, in any namespace, whose chartRef is this
-// OCIRepository. A suspended one in another namespace does not count: it was admitted
-// unseen, and could declare somebody else's manifests to be a chart. Resuming it
-// verifies what was pulled by then.
+// usedAsChart looks for a HelmRelease of the same namespace whose chartRef is this
+// OCIRepository, suspended or not. One of another namespace does not count: it could declare
+// somebody else's manifests to be a chart, and have them denied. It is denied itself: when it
+// is written, and when helm-controller is about to deploy what was pulled.
 func (c ociClaim) usedAsChart(ctx context.Context, e *Extractor) (bool, error) {
 	if c.ref.ChartLayer {
 		return true, nil
 	}
-	users, err := e.releases(ctx, func(id ID, r helmRelease) bool {
-		return r.usesOCIRepository(id, c.id) && (!r.Spec.Suspend || id.Namespace == c.id.Namespace)
-	})
-	return len(users) > 0, err
-}
-
-// usesOCIRepository reports whether a release refers to an OCIRepository.
-func (r helmRelease) usesOCIRepository(id, repository ID) bool {
-	ref := r.Spec.ChartRef
-	return ref != nil && ref.Kind == sourcev1.OCIRepositoryKind && ref.Name == repository.Name && or(ref.Namespace, id.Namespace) == repository.Namespace
+	users, err := e.releasesOf(ctx, c.id)
+	return slices.ContainsFunc(users, func(o Object) bool { return o.Namespace == c.id.Namespace }), err
 }
 
 // ociRepositoryStatusClaims reads the artifact that a status write sets.

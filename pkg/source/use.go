@@ -19,11 +19,15 @@ type Object struct {
 	JSON []byte
 }
 
-// Reader reads sibling objects. An ID without a name asks for all objects of the
-// kind in the namespace, and without a namespace in all. What does not exist is
-// not in the result; an error means that nobody could tell.
+// Reader reads the objects that a write leans on.
 type Reader interface {
+	// Read reads one object as it is stored now. What does not exist is not in the result; an
+	// error says nothing about its existence.
 	Read(ctx context.Context, id ID) ([]Object, error)
+	// Releases returns the HelmReleases that take their chart from an object (Release.Sources),
+	// with the JSON of a Release. The answer may be some seconds old: what it decides is looked
+	// at again, live, when helm-controller is about to deploy.
+	Releases(ctx context.Context, from ID) ([]Object, error)
 }
 
 // Write is a write that the API server is about to make.

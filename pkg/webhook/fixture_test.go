@@ -104,6 +104,16 @@ func (w *world) Read(ctx context.Context, id source.ID) ([]source.Object, error)
 	return w.find(id), nil
 }
 
+// Releases implements source.Reader.
+func (w *world) Releases(ctx context.Context, from source.ID) ([]source.Object, error) {
+	w.reads.Add(1)
+	if w.read != nil {
+		objects, err := w.read(ctx, source.ID{Group: "helm.toolkit.fluxcd.io", Kind: "HelmRelease"})
+		return source.ReleasesOf(objects, from), err
+	}
+	return source.ReleasesOf(w.objects, from), nil
+}
+
 func (w *world) find(id source.ID) []source.Object {
 	var found []source.Object
 	for _, o := range w.objects {

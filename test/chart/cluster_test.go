@@ -309,7 +309,7 @@ func (c *cluster) rights() {
 		{true, "get update patch", everywhere, "chartgate.dev", "trustedidentities/status chartpolicies/status trustroots/status", "x"},
 		{false, "create update patch delete", everywhere, "chartgate.dev", "trustedidentities chartpolicies trustroots", "x"},
 		{true, "get list", elsewhere, "source.toolkit.fluxcd.io", "helmrepositories helmcharts ocirepositories", "x"},
-		{true, "get list", elsewhere, "helm.toolkit.fluxcd.io", "helmreleases", "x"},
+		{true, "list watch", elsewhere, "helm.toolkit.fluxcd.io", "helmreleases", "x"},
 		{false, "create update patch delete", elsewhere, "helm.toolkit.fluxcd.io", "helmreleases helmreleases/status", "x"},
 		{true, "list watch", everywhere, "admissionregistration.k8s.io", "validatingwebhookconfigurations", ""},
 		{true, "get update patch", everywhere, "admissionregistration.k8s.io", "validatingwebhookconfigurations", "chartgate"},

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -142,4 +143,8 @@ func (p Pull) location() string {
 		host = "docker.io"
 	}
 	return scheme + "://" + host + "/" + path
+}
+
+func (nothing) Releases(context.Context, source.ID) ([]source.Object, error) {
+	return nil, errors.New("no HelmRelease is needed for an Application")
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/source"
 	ociregistry "github.com/chartgate/chartgate/test/registry"
 )
 
@@ -25,10 +26,11 @@ import (
 type apiServer struct {
 	server *httptest.Server
 
-	mu      sync.Mutex
-	answers map[string]any // by path
-	paths   *regexp.Regexp // that meet the fault
-	fault   ociregistry.Fault
+	mu       sync.Mutex
+	answers  map[string]any // by path
+	releases []source.Object
+	paths    *regexp.Regexp // that meet the fault
+	fault    ociregistry.Fault
 }
 
 func newAPIServer() *apiServer {
@@ -141,7 +143,15 @@ func (a *apiServer) siblings(t *testing.T) *controller.Siblings {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return controller.NewSiblings(a.reader(t), mapper)
+	return controller.NewSiblings(a.reader(t), mapper, a)
+}
+
+// Of implements controller.ReleaseIndex: the index is never behind here. TestReleases of package controller is about
+// its own faults.
+func (a *apiServer) Of(from source.ID) ([]source.Object, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return source.ReleasesOf(a.releases, from), nil
 }
 
 // reader reads from the API server without a cache.

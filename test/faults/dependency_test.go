@@ -87,10 +87,6 @@ func dependencies() []dependency {
 			reason: row{ie, sn, to, to, to, to, ie, to, ie, ie, ie, ie, ie, na, na},
 		},
 		{
-			what: "the HelmReleases that may use an OCIRepository", given: helmReleases, ofAPI: true,
-			reason: row{ie, ie, to, to, to, to, ie, to, ie, ie, ie, ie, ie, na, na},
-		},
-		{
 			what: "what the API server says that it serves", given: discovered, ofAPI: true, healsLate: true,
 			reason: row{ie, ie, to, to, to, to, ie, to, ie, ie, ie, ie, na, na, na},
 		},
@@ -154,11 +150,6 @@ func token(t *testing.T, w *world) (write, string) {
 func helmRepository(t *testing.T, w *world) (write, string) {
 	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
 	return w.release(), `/helmrepositories/acme$`
-}
-
-func helmReleases(t *testing.T, w *world) (write, string) {
-	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
-	return w.ociRepository("acme/podinfo"), `/helmreleases$`
 }
 
 func discovered(t *testing.T, w *world) (write, string) {

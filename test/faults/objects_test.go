@@ -3,6 +3,8 @@ package faults_test
 import (
 	"encoding/json"
 	"path"
+
+	"github.com/chartgate/chartgate/pkg/source"
 )
 
 // application is an Argo CD Application of a chart by version. It needs nothing but the registry.
@@ -48,15 +50,16 @@ func (w *world) release() write {
 	}
 }
 
-// ociRepository is an OCIRepository of acme/podinfo. Whether it is a chart is known from the HelmReleases, which must be
-// listed.
+// ociRepository is an OCIRepository of acme/podinfo that a HelmRelease uses.
 func (w *world) ociRepository(repository string) write {
-	w.api.Put("/apis/helm.toolkit.fluxcd.io/v2/helmreleases", map[string]any{
-		"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmReleaseList", "metadata": map[string]any{"resourceVersion": "1"},
-		"items": []any{json.RawMessage(object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "apps", map[string]any{"spec": map[string]any{
+	w.api.mu.Lock()
+	w.api.releases = []source.Object{{
+		ID: source.ID{Group: "helm.toolkit.fluxcd.io", Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"},
+		JSON: []byte(object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "apps", map[string]any{"spec": map[string]any{
 			"chartRef": map[string]any{"kind": "OCIRepository", "name": "podinfo"},
-		}}))},
-	})
+		}})),
+	}}
+	w.api.mu.Unlock()
 	return write{
 		group: "source.toolkit.fluxcd.io", version: "v1", kind: "OCIRepository", namespace: "apps", name: "podinfo",
 		object: object("source.toolkit.fluxcd.io/v1", "OCIRepository", "apps", map[string]any{"spec": map[string]any{

@@ -144,3 +144,7 @@ type nobody struct{}
 func (nobody) Read(context.Context, source.ID) ([]source.Object, error) {
 	return nil, errors.New("no object is needed for an Application")
 }
+
+func (nobody) Releases(context.Context, source.ID) ([]source.Object, error) {
+	return nil, errors.New("no HelmRelease is needed for an Application")
+}

@@ -15,6 +15,7 @@ func FuzzParseLocation(f *testing.F) {
 		"oci://index.docker.io/acme/x", "oci://docker.io/x", "oci://registry-1.docker.io:443/library/x", "OCI://x/y", "oci://127.1/x", "oci://0x7f.1/x", "oci://2130706433/x",
 		"oci://[::1]:5000/x", "oci://a/../b", "oci://a/./b", "oci://a//b", "oci://a/%2e%2e/b", "oci://u:p@a/b", "oci://a/b?c#d", "oci://a/b:1@sha256:0", `oci://a\b/c`,
 		"oci://a.b./c", "oci://bücher.example/x", "oci://a/b\x00", "oci://a/b\n", "oci://a:0/b", "oci://a:65536/b", "oci://a:00443/b", "https://a/...", "oci://oci://a/b",
+		"https://a/b%2Fc", "https://a/b%2f..", "https://A_b/%41?c=d", "https://a/%zz", "https://a?b", "http://a/%C3%a9/(=)",
 	} {
 		f.Add(seed, "podinfo")
 		f.Add(seed, "../evil")
@@ -42,7 +43,7 @@ func FuzzParseLocation(f *testing.F) {
 			return
 		}
 		wantCanonical(t, child)
-		if child.String() != strings.TrimSuffix(l.String(), "/")+"/"+name {
+		if child.String() != strings.TrimSuffix(l.String(), "?*")+"/"+name+strings.TrimPrefix(l.String(), strings.TrimSuffix(l.String(), "?*")) {
 			t.Fatalf("%v joined with %q is %v", l, name, child)
 		}
 	})
@@ -52,6 +53,7 @@ func FuzzParseReference(f *testing.F) {
 	for _, seed := range []string{
 		"", "oci://ghcr.io/acme/x:1.0.0", "oci://ghcr.io/acme/x@" + digestA, "oci://ghcr.io/acme/x:1.0.0@" + digestA, "oci://localhost:5000/x", "oci://localhost:5000/x:latest",
 		"oci://localhost:5000", "oci://a/b:", "oci://a/b@", "oci://a/b:@" + digestA, "oci://a/b:" + digestA, "oci://a/b::1", "oci://a/b:1/c", "oci://u@a/b:1", "https://a/B:1",
+		"https://a/b%2fc?d=e:1.0.0", "https://a/b?*:>=1", "http://a_b/c%3D:2024.03.01", "oci://a/b:>=1.0.0", "oci://a/b:1.x@" + digestA,
 		"oci://docker.io/x:1", "oci://registry-1.docker.io/a/x:1", "oci://a/b:1.0.0+2", "oci://a/b:1.0.0_2", "oci://a/../b:1", "oci://a:443/b:1",
 	} {
 		f.Add(seed)
@@ -66,7 +68,7 @@ func FuzzParseReference(f *testing.F) {
 			return
 		}
 		wantCanonical(t, r.Location)
-		if r.Location.Path() == "" || r.Selector.IsZero() || r.Selector.IsRange() {
+		if r.Location.Path() == "" || r.Selector.IsZero() {
 			t.Fatalf("%q is %v, which names no single chart", text, r)
 		}
 		if again, err := chart.ParseReference(r.String()); err != nil || again != r {
@@ -134,10 +136,14 @@ func FuzzSelectors(f *testing.F) {
 func wantCanonical(t *testing.T, l chart.Location) {
 	t.Helper()
 	text := l.String()
-	if want := strings.TrimSuffix(l.Scheme()+"://"+l.Host()+"/"+l.Path(), "/"); text != want {
+	want := strings.TrimSuffix(l.Scheme()+"://"+l.Host()+"/"+l.Path(), "/")
+	if l.HasQuery() {
+		want += "?*"
+	}
+	if text != want {
 		t.Fatalf("%q is not its scheme, host and path %q", text, want)
 	}
-	if l.Host() == "" || strings.ToLower(l.Host()) != l.Host() || strings.ContainsAny(text, `%?#@\ *`) {
+	if l.Host() == "" || strings.ToLower(l.Host()) != l.Host() || strings.ContainsAny(l.Host()+l.Path(), `?#@\ *;`) || l.IsOCI() && strings.ContainsAny(text, "%?") {
 		t.Fatalf("%q is not canonical", text)
 	}
 	wantPlain(t, text)

@@ -1,5 +1,13 @@
 package chart
 
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+)
+
 // Pinning says how firmly a reference names its content. The order is from
 // loose to firm, so levels compare with <.
 type Pinning int
@@ -9,8 +17,8 @@ const (
 	// branch-like tags, incomplete versions. It is the zero value: what is not
 	// known to be pinned floats.
 	Floating Pinning = iota
-	// Version references are one complete semantic version. A registry can
-	// still be made to move such a tag.
+	// Version references are one complete version, which their consumer takes as a
+	// literal tag. A registry can still be made to move such a tag.
 	Version
 	// ByDigest references name the content itself.
 	ByDigest
@@ -26,4 +34,67 @@ func (p Pinning) String() string {
 	default:
 		return "Floating"
 	}
+}
+
+// completeVersion is three numbers or more, and what may follow them in a tag. Helm,
+// Flux and Argo CD take more than semantic versions: 2024.03.01 has a leading zero. By
+// convention, tags with fewer numbers (1, 1.0, 2024-03-01) are moved, as "latest" is.
+var completeVersion = regexp.MustCompile(`^v?[0-9]+(\.[0-9]+){2,}([-_+][0-9A-Za-z][0-9A-Za-z._+-]*)?$`)
+
+// Pinning returns how firmly s names its content. A version is pinned only where its
+// consumer takes the text as one tag, whatever other tags there are.
+func (s Selector) Pinning() Pinning {
+	switch {
+	case s.floats:
+		return Floating
+	case s.kind == byDigest:
+		return ByDigest
+	case s.kind == byTag && completeVersion.MatchString(s.tag):
+		return Version
+	default:
+		return Floating
+	}
+}
+
+// Looseness says why s is no digest, in one clause, and how its author names one
+// complete version instead: an act in the imperative.
+func (s Selector) Looseness() (why, next string) {
+	next = "write one complete version, as in " + s.dialect.spelled("1.2.3")
+	only, single := s.onlyVersion()
+	_, notVersion := semver.NewVersion(s.text)
+	switch {
+	case s.floats:
+		return "the sync names no revision, or one that a retry resolves again, so Argo CD would look it up later, without the gate",
+			"sync to a concrete revision, as argocd app sync does, without retry.refresh"
+	case s.Pinning() == Version:
+		return "a tag can be moved to other content", next
+	case s.IsRange() && single:
+		return fmt.Sprintf("%s is read as a range, though it holds one version only: several tags can match it", Quote(s.text)),
+			"name the version itself: " + s.dialect.spelled(strings.ReplaceAll(only, "+", "_"))
+	case s.kind == byRange && s.text == "*":
+		return `no version, or "*", names the newest one`, next
+	case s.kind == byRange && notVersion == nil:
+		return Quote(s.text) + " is an incomplete version, which is read as a range, and names other content tomorrow", next
+	case s.kind == byRange:
+		return Quote(s.text) + " is a range of versions, and names other content tomorrow", next
+	case s.kind == byTagThenRange:
+		return Quote(s.text) + " is a floating tag or a range of versions, and names other content tomorrow", next
+	case s.text == "latest":
+		return `the tag "latest" names other content tomorrow`, next
+	case notVersion == nil:
+		return Quote(s.text) + " is a tag with an incomplete version, and such tags are moved to other content", next
+	default:
+		return Quote(s.text) + " is a tag without a complete version, and such tags are moved to other content", next
+	}
+}
+
+// onlyVersion returns the version in a range that was meant to be one: "=1.2.3",
+// " 1.2.3", "1.2.3 - 1.2.3", or a plain version where the consumer reads ranges only.
+func (s Selector) onlyVersion() (string, bool) {
+	low, high, _ := strings.Cut(s.text, " - ")
+	version := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(low), "="))
+	if high = strings.TrimSpace(high); high != "" && high != version {
+		return "", false
+	}
+	return version, completeVersion.MatchString(version) && tagGrammar.MatchString(strings.ReplaceAll(version, "+", "_"))
 }

@@ -9,8 +9,9 @@ type Reference struct {
 	Selector Selector
 }
 
-// ParseReference reads "oci://host/path:tag", "oci://host/path@sha256:…" or
-// "oci://host/path:tag@sha256:…".
+// ParseReference reads "oci://host/path:tag", "oci://host/path@sha256:…",
+// "oci://host/path:tag@sha256:…" and the same with a range in place of the tag: whatever
+// Reference.String prints.
 func ParseReference(s string) (Reference, error) {
 	where, version := s, ""
 	if i := strings.IndexByte(s, '@'); i >= 0 {
@@ -24,7 +25,8 @@ func ParseReference(s string) (Reference, error) {
 		return Reference{}, err
 	}
 	if version == "" {
-		return Reference{}, Invalid("%s has neither a version nor a digest", Quote(s))
+		return Reference{}, Invalid("%s has neither a version nor a digest", Quote(s)).
+			WithNext("append the version or the digest: %s:1.2.3, or %s@sha256:<64 hex digits>", location, location)
 	}
 	selector, err := ParseTagOrDigest(version)
 	if err != nil {

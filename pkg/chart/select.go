@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -8,44 +9,58 @@ import (
 )
 
 // Select returns the tag that s's consumer would take from a repository's tags.
-// No match is KindNotFound. Where two tags are the same version by precedence
-// (1.0.0 and v1.0.0, or two builds), consumers take whichever the registry lists
-// first, so nobody can say which one will be deployed: that is KindInvalid.
+// No match is KindNotFound, and says which tags the consumer passed over. Where two tags
+// are the same version by precedence (1.0.0 and v1.0.0, or two builds), consumers take
+// whichever the registry lists first, so the answer is not certain: that is KindInvalid.
 func (s Selector) Select(tags []string) (string, error) {
 	if !s.IsRange() {
-		return "", Invalid("%s is not a range of versions", Quote(s.text))
+		return "", Invalid("%s is not a range of versions", Quote(s.text)).WithNext("write one complete version, as in 1.2.3")
 	}
 	constraint, err := semver.NewConstraint(s.text)
 	if err != nil {
-		return "", Invalid("%s is not a range of versions", Quote(s.text))
+		return "", Invalid("%s is not a range of versions", Quote(s.text)).WithNext("write one complete version, as in 1.2.3")
 	}
 	filter, err := regexp.Compile(s.filter)
 	if err != nil {
-		return "", Invalid("%s is not a regular expression", Quote(s.filter))
+		return "", Invalid("%s is not a regular expression", Quote(s.filter)).WithNext("correct spec.ref.semverFilter")
 	}
-	var best *semver.Version
-	var bestTag, tied string
+	var best newest
+	var tied string
 	for _, tag := range tags {
 		v := s.version(tag)
-		if v == nil || !filter.MatchString(tag) || !constraint.Check(v) || tag == bestTag {
+		if v == nil || !filter.MatchString(tag) || !constraint.Check(v) || tag == best.tag {
 			continue
 		}
 		switch {
-		case best == nil || v.GreaterThan(best):
-			best, bestTag, tied = v, tag, ""
-		case v.Equal(best):
+		case best.version == nil || v.GreaterThan(best.version):
+			best, tied = newest{v, tag}, ""
+		case v.Equal(best.version):
 			tied = tag
 		}
 	}
 	switch {
-	case best == nil:
-		return "", &Problem{Kind: KindNotFound, Detail: "no tag matches the range " + Quote(s.text)}
+	case best.version == nil:
+		return "", s.noMatch(tags, constraint, filter)
 	case tied != "":
-		return "", Invalid("the tags %s and %s are the same version, so the range %s has no single answer", Quote(bestTag), Quote(tied), Quote(s.text))
-	case !tagGrammar.MatchString(bestTag):
-		return "", Invalid("the registry lists the invalid tag %s", Quote(bestTag))
+		return "", Invalid("the tags %s and %s are the same version, so the range %s has no single answer", Quote(best.tag), Quote(tied), Quote(s.text)).
+			WithNext("name the tag that is meant, where the tag alone decides: in an OCIRepository (ref.tag) or an Argo CD source with oci://; or remove one of the two tags from the registry")
+	case !tagGrammar.MatchString(best.tag):
+		return "", Invalid("the registry lists the invalid tag %s", Quote(best.tag)).
+			WithNext("tell the registry's operator: no registry can hold such a tag")
 	default:
-		return bestTag, nil
+		return best.tag, nil
+	}
+}
+
+// newest is the newest version of some tags. The zero value is none.
+type newest struct {
+	version *semver.Version
+	tag     string
+}
+
+func (n *newest) add(v *semver.Version, tag string) {
+	if n.version == nil || v.GreaterThan(n.version) {
+		*n = newest{v, tag}
 	}
 }
 
@@ -56,7 +71,7 @@ func (s Selector) version(tag string) *semver.Version {
 	var v *semver.Version
 	var err error
 	switch s.dialect {
-	case FluxHelm:
+	case FluxHelm, Literal:
 		v, err = semver.StrictNewVersion(plus)
 	case FluxOCI:
 		if !s.plus {
@@ -72,4 +87,93 @@ func (s Selector) version(tag string) *semver.Version {
 		return nil
 	}
 	return v
+}
+
+// noMatch is the problem with a range that no tag matches. It looks for the tag that its
+// author may have meant: one that the consumer cannot read, that the filter leaves out, or
+// a prerelease; and names the newest version otherwise.
+func (s Selector) noMatch(tags []string, constraint *semver.Constraints, filter *regexp.Regexp) *Problem {
+	var unread, filtered, prerelease, other newest
+	for _, tag := range tags {
+		v, err := semver.NewVersion(strings.ReplaceAll(tag, "_", "+"))
+		if err != nil || !tagGrammar.MatchString(tag) {
+			continue
+		}
+		switch matches := constraint.Check(v); {
+		case matches && s.version(tag) == nil:
+			unread.add(v, tag)
+		case matches && !filter.MatchString(tag):
+			filtered.add(v, tag)
+		case !matches && v.Prerelease() != "" && constraint.Check(semver.New(v.Major(), v.Minor(), v.Patch(), "", "")):
+			prerelease.add(v, tag)
+		default:
+			other.add(v, tag)
+		}
+	}
+	p := &Problem{Kind: KindNotFound, Detail: "no tag matches the range " + Quote(s.text)}
+	switch {
+	case unread.tag != "":
+		p.Detail += fmt.Sprintf("; the tag %s was passed over, because %s", Quote(unread.tag), s.whyUnread(unread.tag))
+		p.Next = s.nameUnread(unread.tag)
+	case filtered.tag != "":
+		p.Detail += fmt.Sprintf("; the tag %s was passed over by the semverFilter %s", Quote(filtered.tag), Quote(s.filter))
+		p.Next = "correct spec.ref.semverFilter, or the range"
+	case prerelease.tag != "":
+		p.Detail += fmt.Sprintf("; the tag %s was passed over, because a range takes no prereleases unless it names one", Quote(prerelease.tag))
+		p.Next = "name the version itself: " + s.dialect.spelled(prerelease.tag)
+	case other.tag != "":
+		p.Detail += "; the newest version there is the tag " + Quote(other.tag)
+		p.Next = "correct the range, or push a version that it matches"
+	default:
+		p.Detail += fmt.Sprintf("; of %d tags, none is a version", len(tags))
+		p.Next = "push the chart with helm push, whose tag is the chart's version, or correct the chart's name"
+	}
+	return p
+}
+
+// whyUnread says why s's consumer takes a tag for no version, though it looks like one.
+func (s Selector) whyUnread(tag string) string {
+	underscore := strings.Contains(tag, "_")
+	switch {
+	case s.dialect == FluxOCI && underscore && !s.plus:
+		return "Flux reads an underscore as + only where spec.layerSelector.mediaType is Helm's"
+	case strings.HasPrefix(tag, "v") && s.dialect != FluxOCI:
+		return "a tag with a v is no version in a range for a HelmChart, nor for helm"
+	default:
+		return "it is no complete semantic version"
+	}
+}
+
+// nameUnread says how to get a tag that s's consumer passes over in ranges.
+func (s Selector) nameUnread(tag string) string {
+	if _, err := parseFlux(strings.ReplaceAll(tag, "_", "+")); s.dialect == FluxHelm && err != nil {
+		return "name the tag in an OCIRepository: " + FluxOCI.spelled(tag)
+	}
+	return "name the version itself: " + s.dialect.spelled(tag)
+}
+
+// Twin returns the tag that people mix up with the one that s names: v1.0.0 for 1.0.0, and
+// the reverse; "" if there is none. It is worth a look where the tag does not exist.
+func (s Selector) Twin() string {
+	tag, _ := s.Tag()
+	if _, err := semver.NewVersion(strings.ReplaceAll(tag, "_", "+")); err != nil {
+		return ""
+	}
+	if bare, ok := strings.CutPrefix(tag, "v"); ok {
+		return bare
+	}
+	if len(tag) == maxTag {
+		return ""
+	}
+	return "v" + tag
+}
+
+// Spelled returns how the field that s was read from names a tag, as in
+// "version: \"1.0.0\"".
+func (s Selector) Spelled(tag string) string { return s.dialect.spelled(tag) }
+
+// ByTag returns the reference to one tag of r's chart: what a range or a twin led to.
+func (r Reference) ByTag(tag string) Reference {
+	r.Selector = Selector{kind: byTag, dialect: r.Selector.dialect, text: tag, tag: tag}
+	return r
 }

@@ -29,6 +29,7 @@ func TestSelectTakesTheNewestMatchingTag(t *testing.T) {
 		tags     []string
 		want     string
 		notFound string
+		next     string // part of what it says to do where no tag matches
 		invalid  string
 	}{
 		{name: "the newest, not the last", parse: helm, version: "*", tags: []string{"1.9.0", "1.10.0", "1.2.0"}, want: "1.10.0"},
@@ -50,10 +51,16 @@ func TestSelectTakesTheNewestMatchingTag(t *testing.T) {
 		{name: "the filter is not anchored", parse: oci("1", true), version: "*", tags: []string{"2.1.0", "3.0.0"}, want: "2.1.0"},
 		{name: "the same tag twice is no tie", parse: helm, version: "*", tags: []string{"1.0.0", "1.0.0"}, want: "1.0.0"},
 		{name: "a tie below the newest does not matter", parse: helm, version: "*", tags: []string{"1.0.0_a", "1.0.0_b", "1.1.0"}, want: "1.1.0"},
-		{name: "no tags", parse: helm, version: "*", notFound: `no tag matches the range "*"`},
-		{name: "no match", parse: helm, version: "^3", tags: []string{"1.0.0"}, notFound: `no tag matches the range "^3"`},
-		{name: "only pre-releases", parse: helm, version: "*", tags: []string{"1.0.0-rc.1"}, notFound: "no tag matches"},
-		{name: "the filter leaves nothing", parse: oci("x", true), version: "*", tags: []string{"1.0.0"}, notFound: "no tag matches"},
+		{name: "no tags", parse: helm, version: "*", notFound: `no tag matches the range "*"; of 0 tags, none is a version`, next: "helm push"},
+		{name: "no versions", parse: helm, version: "*", tags: []string{"latest", "main"}, notFound: `of 2 tags, none is a version`, next: "helm push"},
+		{name: "no match", parse: helm, version: "^3", tags: []string{"1.0.0", "1.1.0"}, notFound: `no tag matches the range "^3"; the newest version there is the tag "1.1.0"`, next: "correct the range"},
+		{name: "only pre-releases", parse: helm, version: "*", tags: []string{"1.0.0-rc.1", "1.0.0-rc.2"}, notFound: `the tag "1.0.0-rc.2" was passed over, because a range takes no prereleases unless it names one`, next: `version: "1.0.0-rc.2"`},
+		{name: "the filter leaves nothing", parse: oci("x", true), version: "*", tags: []string{"1.0.0"}, notFound: `the tag "1.0.0" was passed over by the semverFilter "x"`, next: "spec.ref.semverFilter"},
+		{name: "only tags with v, for a HelmChart", parse: helm, version: "0.x", tags: []string{"v0.0.19", "v0.0.18", "2.0.0"}, notFound: `the tag "v0.0.19" was passed over, because a tag with a v is no version in a range for a HelmChart`, next: `name the version itself: version: "v0.0.19"`},
+		{name: "only incomplete versions, for a HelmChart", parse: helm, version: "*", tags: []string{"1.0"}, notFound: `the tag "1.0" was passed over, because it is no complete semantic version`, next: `name the tag in an OCIRepository: ref: {tag: "1.0"}`},
+		{name: "only dates, for a HelmChart", parse: helm, version: ">=2024", tags: []string{"2024.03.01"}, notFound: `the tag "2024.03.01" was passed over, because it is no complete semantic version`, next: `name the version itself: version: "2024.03.01"`},
+		{name: "only tags with an underscore, without the chart layer", parse: oci("", false), version: "0.0.17", tags: []string{"0.0.17_b"}, notFound: `the tag "0.0.17_b" was passed over, because Flux reads an underscore as + only where spec.layerSelector.mediaType is Helm's`, next: `ref: {tag: "0.0.17_b"}`},
+		{name: "only incomplete versions, for an OCIRepository", parse: oci("", true), version: "*", tags: []string{"v2"}, notFound: `the tag "v2" was passed over, because it is no complete semantic version`, next: `ref: {tag: "v2"}`},
 		{name: "two builds of one version", parse: helm, version: "*", tags: []string{"1.0.0_a", "1.0.0_b"}, invalid: `the tags "1.0.0_a" and "1.0.0_b" are the same version, so the range "*" has no single answer`},
 		{name: "one version with and without v", parse: oci("", true), version: "*", tags: []string{"1.0.0", "v1.0.0"}, invalid: "are the same version"},
 		{name: "one version in full and abridged", parse: argo, version: "*", tags: []string{"1", "1.0.0"}, invalid: "are the same version"},
@@ -81,6 +88,8 @@ func TestSelectTakesTheNewestMatchingTag(t *testing.T) {
 				t.Error(err)
 			case tc.notFound != "" && (!errors.As(err, &problem) || problem.Kind != chart.KindNotFound || !strings.Contains(problem.Detail, tc.notFound)):
 				t.Errorf("got %v, want not found: %s", err, tc.notFound)
+			case tc.notFound != "" && (problem.Next == "" || !strings.Contains(problem.Next, tc.next)):
+				t.Errorf("got the hint %q, want %q", problem.Next, tc.next)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -23,7 +24,8 @@ const (
 	ArgoHelm
 	// ArgoNative is Argo CD 3's oci:// source: the literal tag first, then a range.
 	ArgoNative
-	// Literal takes a tag or a digest as it is written: chartgate's command line.
+	// Literal is chartgate's own command line: a tag as helm reads one in a reference ("+"
+	// is "_"), a digest, or a range over the versions that helm takes for such.
 	Literal
 )
 
@@ -49,7 +51,10 @@ type Selector struct {
 	floats  bool   // the consumer resolves it again later
 }
 
-// The OCI distribution specification's grammar of tags.
+// maxTag bounds a tag: 128 characters, by the OCI distribution specification.
+const maxTag = 128
+
+// The specification's grammar of tags.
 var tagGrammar = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 
 // maxVersion bounds versions and ranges; real ones have some 40 characters.
@@ -82,15 +87,17 @@ func ParseFluxRef(ref FluxRef) (Selector, error) {
 	case ref.Digest != "":
 		return digestSelector(FluxOCI, ref.Digest, ref.Digest)
 	case ref.SemVer != "":
-		s, err := versionRange(FluxOCI, ref.SemVer)
+		s, err := fluxSemVer(ref)
 		if err != nil {
 			return Selector{}, err
 		}
 		if len(ref.SemVerFilter) > maxVersion {
-			return Selector{}, Invalid("the semverFilter %s is longer than %d characters", Quote(ref.SemVerFilter), maxVersion)
+			return Selector{}, Invalid("the semverFilter %s is longer than %d characters", Quote(ref.SemVerFilter), maxVersion).
+				WithNext("write a shorter spec.ref.semverFilter")
 		}
 		if _, err := regexp.Compile(ref.SemVerFilter); err != nil {
-			return Selector{}, Invalid("the semverFilter %s is not a regular expression", Quote(ref.SemVerFilter))
+			return Selector{}, Invalid("the semverFilter %s is not a regular expression", Quote(ref.SemVerFilter)).
+				WithNext("correct spec.ref.semverFilter; its syntax is that of Go: https://pkg.go.dev/regexp/syntax")
 		}
 		s.filter, s.plus = ref.SemVerFilter, ref.ChartLayer
 		return s, nil
@@ -99,6 +106,17 @@ func ParseFluxRef(ref FluxRef) (Selector, error) {
 	default:
 		return tagSelector(FluxOCI, "latest", "latest")
 	}
+}
+
+// fluxSemVer reads spec.ref.semver. A version with "_" is a tag, which belongs elsewhere.
+func fluxSemVer(ref FluxRef) (Selector, error) {
+	s, err := versionRange(FluxOCI, ref.SemVer)
+	version := strings.ReplaceAll(ref.SemVer, "_", "+")
+	if _, isVersion := semver.NewVersion(version); err == nil || version == ref.SemVer || isVersion != nil || !tagGrammar.MatchString(ref.SemVer) {
+		return s, err
+	}
+	return Selector{}, Invalid("spec.ref.semver %s is the spelling of a tag: in a version, the underscore is written as +", Quote(ref.SemVer)).
+		WithNext("name the tag: ref: {tag: %q}", ref.SemVer)
 }
 
 // ParseArgoHelmRevision reads targetRevision of a source with a chart and a
@@ -126,6 +144,9 @@ func ParseArgoNativeRevision(revision string) (Selector, error) {
 	case strings.Contains(revision, ":"):
 		return parseTagAndDigest(ArgoNative, revision)
 	case !tagGrammar.MatchString(revision):
+		if _, err := semver.NewVersion(revision); err == nil {
+			return tagSelector(ArgoNative, revision, revision) // with the hint about "+"
+		}
 		return versionRange(ArgoNative, revision)
 	}
 	s, err := tagSelector(ArgoNative, revision, revision)
@@ -141,30 +162,37 @@ func ParseArgoNativeRevision(revision string) (Selector, error) {
 	return s, nil
 }
 
-// ParseTagOrDigest reads what follows a repository on chartgate's own command
-// line: ":tag", "@sha256:…" or both, in which case the digest decides.
+// ParseTagOrDigest reads what follows a repository on chartgate's own command line:
+// ":tag", "@sha256:…" or both, in which case the digest decides, or ":range". It reads
+// all that Reference.String prints for any consumer. A text that may be both is the tag
+// if there is one.
 func ParseTagOrDigest(s string) (Selector, error) {
 	if digest, ok := strings.CutPrefix(s, "@"); ok {
 		return digestSelector(Literal, digest, digest)
 	}
-	return parseTagAndDigest(Literal, strings.TrimPrefix(s, ":"))
-}
-
-// Pinning returns how firmly s names its content.
-func (s Selector) Pinning() Pinning {
+	text, digest, both := strings.Cut(strings.TrimPrefix(s, ":"), "@")
 	switch {
-	case s.floats:
-		return Floating
-	case s.kind == byDigest:
-		return ByDigest
-	case s.kind == byTag:
-		v := strings.TrimPrefix(strings.ReplaceAll(s.tag, "_", "+"), "v")
-		if _, err := semver.StrictNewVersion(v); err == nil {
-			return Version
+	case both:
+		if _, err := ParseTagOrDigest(text); err != nil {
+			return Selector{}, err
 		}
-		return Floating
+		return digestSelector(Literal, text+"@"+digest, digest)
+	case strings.HasPrefix(text, digestPrefix):
+		return digestSelector(Literal, text, text)
+	}
+	tag, err := literalVersion(Literal, text)
+	if _, notVersion := semver.NewVersion(text); err == nil && notVersion == nil {
+		return tag, nil
+	}
+	span, notRange := versionRange(Literal, text)
+	switch {
+	case notRange != nil:
+		return tag, err
+	case err != nil:
+		return span, nil
 	default:
-		return Floating
+		tag.kind = byTagThenRange
+		return tag, nil
 	}
 }
 
@@ -201,9 +229,34 @@ func (s Selector) String() string { return s.text }
 
 func tagSelector(d Dialect, text, tag string) (Selector, error) {
 	if !tagGrammar.MatchString(tag) {
-		return Selector{}, Invalid("%s is not a valid version or tag", Quote(text))
+		return Selector{}, noTag(d, text)
 	}
 	return Selector{kind: byTag, dialect: d, text: text, tag: tag}, nil
+}
+
+// noTag is the problem with a text that should be a tag, and cannot be one.
+func noTag(d Dialect, text string) *Problem {
+	if tag := strings.ReplaceAll(text, "+", "_"); tag != text && tagGrammar.MatchString(tag) {
+		return Invalid("%s is not a valid version or tag: no tag holds a +, and helm push writes an underscore for it", Quote(text)).
+			WithNext("write %s", d.spelled(tag))
+	}
+	return Invalid("%s is not a valid version or tag", Quote(text)).WithNext("write %s", d.spelled("1.2.3"))
+}
+
+// spelled returns how a consumer's object names a tag.
+func (d Dialect) spelled(tag string) string {
+	switch d {
+	case FluxHelm:
+		return fmt.Sprintf("version: %q", strings.ReplaceAll(tag, "_", "+"))
+	case FluxOCI:
+		return fmt.Sprintf("ref: {tag: %q}", tag)
+	case ArgoHelm:
+		return fmt.Sprintf("targetRevision: %q", strings.ReplaceAll(tag, "_", "+"))
+	case ArgoNative:
+		return fmt.Sprintf("targetRevision: %q", tag)
+	default:
+		return ":" + tag
+	}
 }
 
 // literalVersion turns a version into its tag: registries allow no "+" in tags,
@@ -228,7 +281,8 @@ func parseTagAndDigest(d Dialect, s string) (Selector, error) {
 	case !both:
 		return tagSelector(d, s, s)
 	case !tagGrammar.MatchString(tag):
-		return Selector{}, Invalid("%s is not a valid tag and digest", Quote(s))
+		return Selector{}, Invalid("%s is not a valid tag and digest", Quote(s)).
+			WithNext("write %s, or %s", d.spelled("sha256:<64 hex digits>"), d.spelled("1.2.3@sha256:<64 hex digits>"))
 	default:
 		return digestSelector(d, s, digest)
 	}
@@ -236,12 +290,31 @@ func parseTagAndDigest(d Dialect, s string) (Selector, error) {
 
 func versionRange(d Dialect, text string) (Selector, error) {
 	if len(text) > maxVersion {
-		return Selector{}, Invalid("the version %s is longer than %d characters", Quote(text), maxVersion)
+		return Selector{}, Invalid("the version %s is longer than %d characters", Quote(text), maxVersion).
+			WithNext("write one complete version, as in %s", d.spelled("1.2.3"))
 	}
 	if _, err := semver.NewConstraint(text); err != nil {
-		return Selector{}, Invalid("%s is neither a version nor a range of versions", Quote(text))
+		return Selector{}, Invalid("%s is neither a version nor a range of versions", Quote(text)).WithNext("%s", d.versionInstead(text))
 	}
 	return Selector{kind: byRange, dialect: d, text: text}, nil
+}
+
+// versionInstead is what helps where a consumer takes versions and ranges only.
+func (d Dialect) versionInstead(text string) string {
+	asTag := tagGrammar.MatchString(text)
+	_, notVersion := semver.NewVersion(strings.ReplaceAll(text, "_", "+"))
+	switch {
+	case asTag && notVersion == nil && d != FluxOCI:
+		return "write the version instead of its tag: " + d.spelled(text)
+	case asTag && d == FluxOCI:
+		return "name the tag: ref: " + fmt.Sprintf("{tag: %q}", text)
+	case asTag && d == FluxHelm:
+		return fmt.Sprintf("write one complete version, as in version: \"1.2.3\"; a tag such as %s can be named in an OCIRepository only", Quote(text))
+	case asTag && d == ArgoHelm:
+		return fmt.Sprintf("write one complete version, as in targetRevision: \"1.2.3\"; a tag such as %s can be named in a native source (oci://) only", Quote(text))
+	default:
+		return "write one complete version, as in 1.2.3"
+	}
 }
 
 // parseFlux is github.com/fluxcd/pkg/version.ParseVersion: three dotted parts at

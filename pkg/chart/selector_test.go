@@ -33,7 +33,7 @@ type selectorCase struct {
 	name, in string
 	want     selected
 	because  string // the refusal, if it is refused
-	next     string
+	next     string // part of what it says to do; something it always says
 }
 
 func testSelectors(t *testing.T, parse func(string) (chart.Selector, error), cases []selectorCase) {
@@ -46,7 +46,7 @@ func testSelectors(t *testing.T, parse func(string) (chart.Selector, error), cas
 			if tc.because != "" {
 				wantInvalid(t, err, tc.because)
 				var problem *chart.Problem
-				if errors.As(err, &problem) && problem.Next != tc.next {
+				if errors.As(err, &problem) && (problem.Next == "" || !strings.Contains(problem.Next, tc.next)) {
 					t.Errorf("hint %q, want %q", problem.Next, tc.next)
 				}
 				if !got.IsZero() {
@@ -81,7 +81,13 @@ func TestFluxHelmVersions(t *testing.T) {
 		{name: "a leading v is kept", in: "v1.0.0", want: literal("v1.0.0", "v1.0.0", "Version")},
 		{name: "a pre-release is literal", in: "1.0.0-rc.1", want: literal("1.0.0-rc.1", "1.0.0-rc.1", "Version")},
 		{name: "build metadata becomes an underscore", in: "1.0.0+build.7", want: literal("1.0.0+build.7", "1.0.0_build.7", "Version")},
-		{name: "a part with a leading zero is literal, but no semantic version", in: "2025.02.03", want: literal("2025.02.03", "2025.02.03", "Floating")},
+		{name: "a date is literal, though its zeros make it no semantic version", in: "2024.03.01", want: literal("2024.03.01", "2024.03.01", "Version")},
+		{name: "so is a build number with zeros", in: "1.2345.0067", want: literal("1.2345.0067", "1.2345.0067", "Version")},
+		{name: "a date with v", in: "v2024.03.01", want: literal("v2024.03.01", "v2024.03.01", "Version")},
+		{name: "a date with a pre-release and build metadata", in: "2024.03.01-rc.1+7", want: literal("2024.03.01-rc.1+7", "2024.03.01-rc.1_7", "Version")},
+		{name: "a date with dashes is a range", in: "2024-03-01", want: ranged("2024-03-01")},
+		{name: "one version twice is a range", in: "1.2.3 - 1.2.3", want: ranged("1.2.3 - 1.2.3")},
+		{name: "a pre-release with a leading zero, which Flux takes for nothing", in: "1.0.0-01", because: "is neither a version nor a range", next: "OCIRepository"},
 		{name: "one part is a range", in: "1", want: ranged("1")},
 		{name: "two parts are a range", in: "1.0", want: ranged("1.0")},
 		{name: "two parts with v are a range", in: "v1.0", want: ranged("v1.0")},
@@ -93,8 +99,13 @@ func TestFluxHelmVersions(t *testing.T) {
 		{name: "a version with a space is a range", in: " 1.0.0", want: ranged(" 1.0.0")},
 		{name: "a star", in: "*", want: ranged("*")},
 		{name: "empty means the newest", in: "", want: ranged("*")},
-		{name: "latest is neither", in: "latest", because: `"latest" is neither a version nor a range of versions`},
-		{name: "four parts", in: "1.0.0.0", because: "is neither a version nor a range"},
+		{
+			name: "latest is neither", in: "latest", because: `"latest" is neither a version nor a range of versions`,
+			next: `write one complete version, as in version: "1.2.3"; a tag such as "latest" can be named in an OCIRepository only`,
+		},
+		{name: "four parts", in: "1.0.0.0", because: "is neither a version nor a range", next: `a tag such as "1.0.0.0" can be named in an OCIRepository only`},
+		{name: "an underscore", in: "1.0.0_1", because: "is neither a version nor a range", next: `version: "1.0.0+1"`},
+		{name: "a git SHA", in: "0a1b2c3", because: "is neither a version nor a range", next: "OCIRepository only"},
 		{name: "a digest", in: digestA, because: "is neither a version nor a range"},
 		{name: "a version and a digest", in: "1.0.0@" + digestA, because: "is neither a version nor a range"},
 		{name: "a path", in: "1.0.0/../../evil", because: "is neither a version nor a range"},
@@ -112,6 +123,7 @@ func TestFluxRefs(t *testing.T) {
 		in      chart.FluxRef
 		want    selected
 		because string
+		next    string
 	}{
 		{name: "nothing means latest", want: literal("latest", "latest", "Floating")},
 		{name: "a tag", in: chart.FluxRef{Tag: "6.7.1"}, want: literal("6.7.1", "6.7.1", "Version")},
@@ -130,7 +142,17 @@ func TestFluxRefs(t *testing.T) {
 		{name: "a bad range is not passed over for the tag", in: chart.FluxRef{SemVer: "main", Tag: "1.0.0"}, because: "is neither a version nor a range"},
 		{name: "a bad filter", in: chart.FluxRef{SemVer: "*", SemVerFilter: "("}, because: "is not a regular expression"},
 		{name: "a very long filter", in: chart.FluxRef{SemVer: "*", SemVerFilter: strings.Repeat("a", 257)}, because: "is longer than 256 characters"},
-		{name: "a plus in a tag", in: chart.FluxRef{Tag: "1.0.0+1"}, because: "is not a valid version or tag"},
+		{name: "a date", in: chart.FluxRef{Tag: "2024.03.01"}, want: literal("2024.03.01", "2024.03.01", "Version")},
+		{name: "four parts", in: chart.FluxRef{Tag: "v1.2.3.4"}, want: literal("v1.2.3.4", "v1.2.3.4", "Version")},
+		{name: "four parts of which one is a wildcard to its reader", in: chart.FluxRef{Tag: "1.2.3.x"}, want: literal("1.2.3.x", "1.2.3.x", "Floating")},
+		{name: "a date with dashes is a floating tag", in: chart.FluxRef{Tag: "2024-03-01"}, want: literal("2024-03-01", "2024-03-01", "Floating")},
+		{name: "a git SHA is a floating tag", in: chart.FluxRef{Tag: "sha-0a1b2c3"}, want: literal("sha-0a1b2c3", "sha-0a1b2c3", "Floating")},
+		{name: "a version with an empty suffix is a floating tag", in: chart.FluxRef{Tag: "1.0.0-"}, want: literal("1.0.0-", "1.0.0-", "Floating")},
+		{name: "the longest tag", in: chart.FluxRef{Tag: "1.0.0-" + strings.Repeat("a", 122)}, want: literal("1.0.0-"+strings.Repeat("a", 122), "1.0.0-"+strings.Repeat("a", 122), "Version")},
+		{name: "a plus in a tag", in: chart.FluxRef{Tag: "1.0.0+1"}, because: "no tag holds a +", next: `write ref: {tag: "1.0.0_1"}`},
+		{name: "a plus in a range is fine", in: chart.FluxRef{SemVer: "1.0.0+1"}, want: ranged("1.0.0+1")},
+		{name: "an underscore in semver", in: chart.FluxRef{SemVer: "0.0.17_b"}, because: `"0.0.17_b" is the spelling of a tag`, next: `name the tag: ref: {tag: "0.0.17_b"}`},
+		{name: "latest in semver", in: chart.FluxRef{SemVer: "latest"}, because: "is neither a version nor a range", next: `name the tag: ref: {tag: "latest"}`},
 		{name: "a tag with a digest", in: chart.FluxRef{Tag: "1.0.0@" + digestA}, because: "is not a valid version or tag"},
 		{name: "a tag with a slash", in: chart.FluxRef{Tag: "../x"}, because: "is not a valid version or tag"},
 	} {
@@ -139,6 +161,10 @@ func TestFluxRefs(t *testing.T) {
 			got, err := chart.ParseFluxRef(tc.in)
 			if tc.because != "" {
 				wantInvalid(t, err, tc.because)
+				var problem *chart.Problem
+				if errors.As(err, &problem) && (problem.Next == "" || !strings.Contains(problem.Next, tc.next)) {
+					t.Errorf("hint %q, want %q", problem.Next, tc.next)
+				}
 				return
 			}
 			if err != nil {
@@ -159,6 +185,11 @@ func TestArgoHelmRevisions(t *testing.T) {
 		{name: "two parts are a literal tag", in: "1.0", want: literal("1.0", "1.0", "Floating")},
 		{name: "v is kept", in: "v1.0.0", want: literal("v1.0.0", "v1.0.0", "Version")},
 		{name: "build metadata becomes an underscore", in: "1.0.0+1", want: literal("1.0.0+1", "1.0.0_1", "Version")},
+		{name: "a date", in: "2024.03.01", want: literal("2024.03.01", "2024.03.01", "Version")},
+		{name: "a build number with zeros", in: "1.2345.0067", want: literal("1.2345.0067", "1.2345.0067", "Version")},
+		{name: "a date with dashes is a literal tag, and no complete version", in: "2024-03-01", want: literal("2024-03-01", "2024-03-01", "Floating")},
+		{name: "four parts", in: "1.2.3.4", because: "is neither a version nor a range", next: `a tag such as "1.2.3.4" can be named in a native source (oci://) only`},
+		{name: "an underscore", in: "1.0.0_1", because: "is neither a version nor a range", next: `targetRevision: "1.0.0+1"`},
 		{name: "a star", in: "*", want: ranged("*")},
 		{name: "a wildcard", in: "1.x", want: ranged("1.x")},
 		{name: "a bound", in: ">=1.0.0", want: ranged(">=1.0.0")},
@@ -184,6 +215,11 @@ func TestArgoNativeRevisions(t *testing.T) {
 		{name: "a version is a tag", in: "1.0.0", want: literal("1.0.0", "1.0.0", "Version")},
 		{name: "one part is a tag", in: "1", want: literal("1", "1", "Floating")},
 		{name: "any tag", in: "latest", want: literal("latest", "latest", "Floating")},
+		{name: "a date", in: "2024.03.01", want: literal("2024.03.01", "2024.03.01", "Version")},
+		{name: "four parts", in: "1.2.3.4", want: literal("1.2.3.4", "1.2.3.4", "Version")},
+		{name: "a date with dashes", in: "2024-03-01", want: literal("2024-03-01", "2024-03-01", "Floating")},
+		{name: "an underscore for a plus", in: "1.0.0_1", want: literal("1.0.0_1", "1.0.0_1", "Version")},
+		{name: "a plus", in: "1.0.0+1", because: "no tag holds a +", next: `write targetRevision: "1.0.0_1"`},
 		{name: "a digest", in: digestA, want: pinned(digestA)},
 		{name: "a tag and a digest: the digest decides", in: "1.0.0@" + digestA, want: pinned("1.0.0@" + digestA)},
 		{name: "a wildcard is a tag first", in: "1.x", want: selected{Text: "1.x", Tag: "1.x", Range: true, Pinning: "Floating"}},
@@ -206,11 +242,18 @@ func TestTagsAndDigestsOnTheCommandLine(t *testing.T) {
 	testSelectors(t, chart.ParseTagOrDigest, []selectorCase{
 		{name: "a tag", in: ":1.0.0", want: literal("1.0.0", "1.0.0", "Version")},
 		{name: "a tag without a colon", in: "1.0.0", want: literal("1.0.0", "1.0.0", "Version")},
-		{name: "a tag that looks like a range is a tag", in: ":1.x", want: literal("1.x", "1.x", "Floating")},
+		{name: "a tag that looks like a range is a tag first", in: ":1.x", want: selected{Text: "1.x", Tag: "1.x", Range: true, Pinning: "Floating"}},
+		{name: "an incomplete version is a tag", in: ":1.0", want: literal("1.0", "1.0", "Floating")},
+		{name: "a date", in: ":2024.03.01", want: literal("2024.03.01", "2024.03.01", "Version")},
+		{name: "a plus is an underscore, as for helm", in: ":1.0.0+b", want: literal("1.0.0+b", "1.0.0_b", "Version")},
 		{name: "a digest", in: "@" + digestA, want: pinned(digestA)},
 		{name: "both", in: ":1.0.0@" + digestA, want: pinned("1.0.0@" + digestA)},
+		{name: "both, with a plus", in: ":1.0.0+b@" + digestA, want: pinned("1.0.0+b@" + digestA)},
+		{name: "a range and the digest that it led to", in: ":>=1.0.0@" + digestA, want: pinned(">=1.0.0@" + digestA)},
 		{name: "nothing", in: "", because: "is not a valid version or tag"},
-		{name: "a range", in: ":>=1.0.0", because: "is not a valid version or tag"},
+		{name: "a range", in: ":>=1.0.0", want: ranged(">=1.0.0")},
+		{name: "a star", in: ":*", want: ranged("*")},
+		{name: "neither a tag nor a range", in: ":a b", because: "is not a valid version or tag", next: "write :1.2.3"},
 	})
 }
 

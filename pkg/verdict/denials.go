@@ -42,32 +42,15 @@ func NotFromOCI(subject Subject, policies []string) Denial {
 // NotPinnedEnough denies a reference that floats more than a policy allows.
 func NotPinnedEnough(subject Subject, policy string, need chart.Pinning) Denial {
 	selector := subject.Reference.Selector
-	d := Denial{
+	why, next := selector.Looseness()
+	if need == chart.ByDigest && !selector.Unseen() {
+		next = "name the chart's digest (sha256:…): OCIRepository spec.ref.digest, or targetRevision of an Argo CD oci:// source"
+	}
+	return Denial{
 		Reason:  NotPinned,
-		Summary: fmt.Sprintf("%s is not pinned: %s", subject.Reference, floatingWhy(selector)),
+		Summary: fmt.Sprintf("%s is not pinned: %s", subject.Reference, why),
 		Policy:  []string{fmt.Sprintf("%s wants pinning %s", policy, need)},
-	}
-	switch {
-	case selector.Unseen():
-		d.Next = "sync to a concrete revision, as argocd app sync does, without retry.refresh"
-	case need == chart.ByDigest:
-		d.Next = "name the chart's digest (sha256:…): OCIRepository spec.ref.digest, or targetRevision of an Argo CD oci:// source"
-	default:
-		d.Next = nextFor(NotPinned)
-	}
-	return d
-}
-
-func floatingWhy(selector chart.Selector) string {
-	switch {
-	case selector.Unseen():
-		return "the sync names no revision, or one that a retry resolves again, so Argo CD would look it up later, without the gate"
-	case selector.Pinning() == chart.Version:
-		return "a tag can be moved to other content"
-	case selector.String() == "latest":
-		return `"latest" names other content tomorrow`
-	default:
-		return chart.Quote(selector.String()) + " is a range or a floating tag, and names other content tomorrow"
+		Next:    next,
 	}
 }
 

@@ -119,10 +119,10 @@ HelmRelease apps/podinfo denied (NotOCI): https://charts.legacy.example/podinfo:
   policy:   ` + wants + `
   next:     use the chart from an OCI registry (oci://), or ask the platform team for a ChartPolicy with allowUnverified`},
 		{"a range where a version is wanted", verdict.Deny(at(">=6.0.0"), verdict.NotPinnedEnough(at(">=6.0.0"), "acme-charts", chart.Version)), `
-HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:>=6.0.0 is not pinned: ">=6.0.0" is a range or a floating tag, and names other content tomorrow
+HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:>=6.0.0 is not pinned: ">=6.0.0" is a range of versions, and names other content tomorrow
   where:    spec.chart.spec
   policy:   acme-charts wants pinning Version
-  next:     write one complete version, as in 1.2.3`},
+  next:     write one complete version, as in version: "1.2.3"`},
 		{"a tag where a digest is wanted", verdict.Deny(at("6.7.1"), verdict.NotPinnedEnough(at("6.7.1"), "acme-charts", chart.ByDigest)), `
 HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7.1 is not pinned: a tag can be moved to other content
   where:    spec.chart.spec
@@ -242,7 +242,7 @@ Application x denied (InternalError): chartgate failed while it decided; its log
 	if err != nil {
 		t.Fatal(err)
 	}
-	const summary = `oci://ghcr.io/acme/charts/podinfo:latest is not pinned: "latest" names other content tomorrow`
+	const summary = `oci://ghcr.io/acme/charts/podinfo:latest is not pinned: the tag "latest" names other content tomorrow`
 	if diff := cmp.Diff(summary, verdict.NotPinnedEnough(latest, "acme-charts", chart.Version).Summary); diff != "" {
 		t.Errorf("latest (-want +got):\n%s", diff)
 	}

@@ -74,10 +74,10 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsign
   policy:   ` + acmeWants + `
   found:    0 bundles, 0 legacy signatures
   next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>
-Application apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:latest is not pinned: "latest" names other content tomorrow
+Application apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:latest is not pinned: the tag "latest" names other content tomorrow
   where:    spec.sources[2]
   policy:   acme-charts wants pinning Version
-  next:     write one complete version, as in 1.2.3`),
+  next:     write one complete version, as in targetRevision: "1.2.3"`),
 			},
 		},
 		{
@@ -127,10 +127,10 @@ Application apps/app denied (ReferenceInvalid): targetRevision is empty
 			sentence: "a range",
 			object:   applicationOf("ghcr.io/acme/charts", "podinfo", "6.*"),
 			want: denied("NotPinned spec.source", `
-Application apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.* is not pinned: "6.*" is a range or a floating tag, and names other content tomorrow
+Application apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.* is not pinned: "6.*" is a range of versions, and names other content tomorrow
   where:    spec.source
   policy:   acme-charts wants pinning Version
-  next:     write one complete version, as in 1.2.3`),
+  next:     write one complete version, as in targetRevision: "1.2.3"`),
 		},
 		{
 			sentence: "a digest where Argo CD takes none",

@@ -20,46 +20,46 @@ HelmRelease apps/app denied (NoPolicy): no policy matches oci://ghcr.io/acme/unk
 			sentence: "a range of versions",
 			object:   w.sample("denied/floating.yaml"),
 			want: denied("NotPinned spec.chart.spec", `
-HelmRelease apps/floating denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:>=6.0.0 is not pinned: ">=6.0.0" is a range or a floating tag, and names other content tomorrow
+HelmRelease apps/floating denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:>=6.0.0 is not pinned: ">=6.0.0" is a range of versions, and names other content tomorrow
   where:    spec.chart.spec
   policy:   acme-charts wants pinning Version
-  next:     write one complete version, as in 1.2.3`),
+  next:     write one complete version, as in version: "1.2.3"`),
 		},
 		{
 			sentence: "no version, which Flux takes for the newest",
 			object:   helmRelease("app", "{interval: 10m, chart: {spec: {chart: podinfo, sourceRef: {kind: HelmRepository, name: acme}}}}"),
 			want: denied("NotPinned spec.chart.spec", `
-HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:* is not pinned: "*" is a range or a floating tag, and names other content tomorrow
+HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:* is not pinned: no version, or "*", names the newest one
   where:    spec.chart.spec
   policy:   acme-charts wants pinning Version
-  next:     write one complete version, as in 1.2.3`),
+  next:     write one complete version, as in version: "1.2.3"`),
 		},
 		{
 			sentence: "the tag latest",
 			object:   ociAt("oci://ghcr.io/acme/charts/podinfo", "{tag: latest}"),
 			want: denied("NotPinned spec.ref", `
-OCIRepository apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:latest is not pinned: "latest" names other content tomorrow
+OCIRepository apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:latest is not pinned: the tag "latest" names other content tomorrow
   where:    spec.ref
   policy:   acme-charts wants pinning Version
-  next:     write one complete version, as in 1.2.3`),
+  next:     write one complete version, as in ref: {tag: "1.2.3"}`),
 		},
 		{
 			sentence: "no tag, which Flux takes for latest",
 			object:   ociAt("oci://ghcr.io/acme/charts/podinfo", "{}"),
 			want: denied("NotPinned spec.ref", `
-OCIRepository apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:latest is not pinned: "latest" names other content tomorrow
+OCIRepository apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:latest is not pinned: the tag "latest" names other content tomorrow
   where:    spec.ref
   policy:   acme-charts wants pinning Version
-  next:     write one complete version, as in 1.2.3`),
+  next:     write one complete version, as in ref: {tag: "1.2.3"}`),
 		},
 		{
 			sentence: "an incomplete version",
 			object:   releaseOf("podinfo", "6.7"),
 			want: denied("NotPinned spec.chart.spec", `
-HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7 is not pinned: "6.7" is a range or a floating tag, and names other content tomorrow
+HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7 is not pinned: "6.7" is an incomplete version, which is read as a range, and names other content tomorrow
   where:    spec.chart.spec
   policy:   acme-charts wants pinning Version
-  next:     write one complete version, as in 1.2.3`),
+  next:     write one complete version, as in version: "1.2.3"`),
 		},
 		{
 			sentence: "a version where a digest is required",

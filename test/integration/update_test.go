@@ -125,10 +125,10 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/outage
 			sentence: "a range",
 			patch:    `{spec: {chart: {spec: {version: "1.x"}}}}`,
 			want: denied("NotPinned spec.chart.spec", `
-HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/outage:1.x is not pinned: "1.x" is a range or a floating tag, and names other content tomorrow
+HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/outage:1.x is not pinned: "1.x" is a range of versions, and names other content tomorrow
   where:    spec.chart.spec
   policy:   acme-charts wants pinning Version
-  next:     write one complete version, as in 1.2.3`),
+  next:     write one complete version, as in version: "1.2.3"`),
 		},
 		{sentence: "an unsigned version and suspended, which installs nothing", patch: `{spec: {suspend: true, chart: {spec: {version: 1.1.0}}}}`},
 		{

@@ -17,16 +17,19 @@ const (
 // Docker Hub answers to several names; policies and caches know it by one.
 const dockerHub = "docker.io"
 
-// maxName bounds host and path together: 255 characters, the limit that
-// registries and go-containerregistry put on a repository name.
-const maxName = 255
+const (
+	// maxName bounds host and path of an OCI location together: 255 characters, the limit
+	// that registries and go-containerregistry put on a repository name.
+	maxName = 255
+	// maxURL bounds the URL of a classic repository, with its query. RFC 9110 asks clients
+	// and servers to support 8,000; presigned ones have some 500.
+	maxURL = 2048
+)
 
 var (
 	hostLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	// One path component as the OCI distribution specification defines it.
 	ociSegment = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$`)
-	// Classic repositories are plain URLs: any unreserved character.
-	urlSegment = regexp.MustCompile(`^[A-Za-z0-9._~+-]+$`)
 )
 
 // Location is where charts live, without a version: one chart
@@ -34,24 +37,43 @@ var (
 // ("oci://ghcr.io/acme/charts", "https://charts.acme.example"). It is canonical:
 // two locations are the same place exactly if they are ==. The zero value is no
 // place.
-type Location struct{ scheme, host, path string }
+type Location struct {
+	scheme, host, path string
+	// query is set where the URL of a classic repository has one. Its text is not kept: it
+	// may be a token.
+	query bool
+}
 
-// ParseLocation reads a URL of a chart or of a repository of charts. It refuses
+// ParseLocation reads a URL of a chart or of a repository of charts. In oci:// it refuses
 // what it would have to interpret: user info, query, fragment, percent-encoding,
 // upper-case hosts, empty or dotted path segments, tags and digests. It folds
-// Docker Hub's names into docker.io and drops the scheme's default port.
+// Docker Hub's names into docker.io. https:// and http:// locations keep what their
+// consumers keep, in one spelling (see parseClassic). The scheme's default port is dropped.
 func ParseLocation(s string) (Location, error) {
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
-		return Location{}, Invalid("%s has no scheme; a chart's location starts with oci:// or https://", Quote(s))
+		return Location{}, Invalid("%s has no scheme; a chart's location starts with oci:// or https://", Quote(s)).
+			WithNext("write the scheme in front, as in oci://ghcr.io/acme/charts/podinfo")
 	}
+	switch scheme {
+	case SchemeOCI:
+		return parseOCI(rest, s)
+	case SchemeHTTPS, SchemeHTTP:
+		return parseClassic(scheme, rest, s)
+	default:
+		return Location{}, Invalid("%s has an unknown scheme; charts come from oci:// or https://", Quote(s)).
+			WithNext("write oci:// or https://, in lower case")
+	}
+}
+
+func parseOCI(rest, s string) (Location, error) {
 	host, path, _ := strings.Cut(rest, "/")
-	l := Location{scheme: scheme, path: path}
-	if err := l.checkCharacters(s); err != nil {
+	l := Location{scheme: SchemeOCI, path: path}
+	if err := checkCharacters(s); err != nil {
 		return Location{}, err
 	}
 	var err error
-	if l.host, err = parseHost(scheme, host, s); err != nil {
+	if l.host, err = parseHost(SchemeOCI, host, s); err != nil {
 		return Location{}, err
 	}
 	if path != "" {
@@ -63,11 +85,15 @@ func ParseLocation(s string) (Location, error) {
 }
 
 // Join returns the location of the chart called name below l. As in Flux, the
-// name may hold several segments; each must be canonical, so "../other" is
-// refused instead of resolved.
+// name may hold several segments in an OCI registry; each must be canonical, so
+// "../other" is refused instead of resolved. In a classic repository the name is a key of
+// its index, which nothing decodes.
 func (l Location) Join(name string) (Location, error) {
 	if name == "" {
-		return Location{}, Invalid("the chart below %s has an empty name", l)
+		return Location{}, Invalid("the chart below %s has an empty name", l).WithNext("name the chart")
+	}
+	if l.scheme == SchemeHTTPS || l.scheme == SchemeHTTP {
+		return l.joinClassic(name)
 	}
 	joined := l.String() + "/" + name
 	child, err := ParseLocation(joined)
@@ -108,81 +134,102 @@ func (l Location) Path() string { return l.path }
 // Name returns the last path segment: the chart's own name.
 func (l Location) Name() string { return l.path[strings.LastIndexByte(l.path, '/')+1:] }
 
-// String returns the canonical URL.
+// HasQuery reports whether the URL of a classic repository has a query.
+func (l Location) HasQuery() bool { return l.query }
+
+// String returns the canonical URL. A query is shown as "?*", whatever it says.
 func (l Location) String() string {
 	if l.IsZero() {
 		return ""
 	}
-	if l.path == "" {
-		return l.scheme + "://" + l.host
+	text := l.scheme + "://" + l.host
+	if l.path != "" {
+		text += "/" + l.path
 	}
-	return l.scheme + "://" + l.host + "/" + l.path
+	if l.query {
+		text += anyQuery
+	}
+	return text
 }
 
-func (l Location) checkCharacters(s string) error {
+func checkCharacters(s string) error {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f {
-			return Invalid("%s holds a character that no chart location has", Quote(s))
+			return Invalid("%s holds a character that no chart location has", Quote(s)).
+				WithNext("remove blanks and control characters; write an international host name in its ASCII form (xn--…)")
 		}
 	}
-	if len(s) > maxName+len("https://") {
-		return Invalid("%s is longer than %d characters", Quote(s), maxName)
+	if len(s) > maxName+len("oci://") {
+		return Invalid("%s is longer than %d characters", Quote(s), maxName).WithNext("use a repository with a shorter name")
 	}
 	if strings.ContainsAny(s, `%?#@\`) {
-		return Invalid("%s must be plain: without user info, query, fragment, percent-encoding, tag or digest", Quote(s))
+		return Invalid("%s must be plain: without user info, query, fragment, percent-encoding, tag or digest", Quote(s)).
+			WithNext("write oci://host/path alone; a version or digest has a field of its own, and a login belongs into a Secret")
 	}
 	return nil
 }
 
 func (l Location) checkPath(s string) error {
-	segment := ociSegment
-	if l.scheme != SchemeOCI {
-		segment = urlSegment
-	}
 	for part := range strings.SplitSeq(l.path, "/") {
 		switch {
 		case part == "":
-			return Invalid("%s has an empty path segment", Quote(s))
+			return emptySegment(s)
 		case part == "." || part == "..":
-			return Invalid("%s has the path segment %q; write the location that is meant", Quote(s), part)
+			return dottedSegment(s, part)
 		case strings.Contains(part, ":"):
-			return Invalid("%s must not contain a tag; remove %s", Quote(s), Quote(part[strings.IndexByte(part, ':'):]))
-		case !segment.MatchString(part):
-			return Invalid("%s has the path segment %s, which is not a valid repository name", Quote(s), Quote(part))
+			return tagInside(s, part)
+		case !ociSegment.MatchString(part):
+			return Invalid("%s has the path segment %s, which is not a valid repository name", Quote(s), Quote(part)).
+				WithNext("write the name as the registry knows it: lower-case letters, digits, and single . _ - between them")
 		}
 	}
 	return nil
 }
 
+func emptySegment(s string) *Problem {
+	return Invalid("%s has an empty path segment", Quote(s)).WithNext("remove the slash at the end, or the second of two")
+}
+
+func dottedSegment(s, part string) *Problem {
+	return Invalid("%s has the path segment %q; write the location that is meant", Quote(s), part).
+		WithNext("write the path without . and .. in it")
+}
+
+func tagInside(s, part string) *Problem {
+	return Invalid("%s must not contain a tag; remove %s", Quote(s), Quote(part[strings.IndexByte(part, ':'):])).
+		WithNext("name the version in its own field: version, ref.tag or targetRevision")
+}
+
 func (l Location) checkChart(s string) error {
 	if l.path == "" {
-		return Invalid("%s names a registry but no chart in it", Quote(s))
+		return Invalid("%s names a registry but no chart in it", Quote(s)).WithNext("append the path and name of the chart")
 	}
 	// Flux reads docker.io/x as docker.io/library/x, Helm and Argo CD do not.
 	if l.scheme == SchemeOCI && l.host == dockerHub && !strings.Contains(l.path, "/") {
-		return Invalid("%s lacks the namespace that Docker Hub needs, as in oci://docker.io/acme/%s", Quote(s), l.path)
+		return Invalid("%s lacks the namespace that Docker Hub needs, as in oci://docker.io/acme/%s", Quote(s), l.path).
+			WithNext("write the namespace: oci://docker.io/NAMESPACE/%s", l.path)
 	}
 	return nil
 }
 
 func parseHost(scheme, host, s string) (string, error) {
 	defaultPort := map[string]string{SchemeOCI: "443", SchemeHTTPS: "443", SchemeHTTP: "80"}[scheme]
-	if defaultPort == "" {
-		return "", Invalid("%s has an unknown scheme; charts come from oci:// or https://", Quote(s))
-	}
 	name, port, hasPort := strings.Cut(host, ":")
 	if hasPort {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
-			return "", Invalid("%s has an invalid port", Quote(s))
+			return "", Invalid("%s has an invalid port", Quote(s)).WithNext("write the port as a number from 1 to 65535, or leave it out")
 		}
 	}
-	if !validHostName(name) {
-		return "", Invalid("%s has no valid lower-case host name", Quote(s))
+	if !validHostName(name, scheme != SchemeOCI) {
+		return "", Invalid("%s has no valid lower-case host name", Quote(s)).
+			WithNext("write the host as its DNS name, in lower case and without a dot at the end, or as an IPv4 address of four numbers")
 	}
-	switch name {
-	case "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com":
-		name = dockerHub
+	if scheme == SchemeOCI {
+		switch name {
+		case "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com":
+			name = dockerHub
+		}
 	}
 	if !hasPort || port == defaultPort {
 		return name, nil
@@ -193,9 +240,12 @@ func parseHost(scheme, host, s string) (string, error) {
 // validHostName accepts DNS names and dotted IPv4 addresses. A last label of
 // digits makes resolvers read the name as an IPv4 address, in forms (octal,
 // short, a single number) that differ between them: only the plain form passes.
-func validHostName(name string) bool {
+func validHostName(name string, underscore bool) bool {
 	labels := strings.Split(name, ".")
 	for _, label := range labels {
+		if underscore {
+			label = strings.ReplaceAll(label, "_", "x")
+		}
 		if !hostLabel.MatchString(label) {
 			return false
 		}

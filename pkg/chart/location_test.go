@@ -91,7 +91,7 @@ func TestALocationThatNeedsInterpretationIsRefused(t *testing.T) {
 		{"a trailing slash", "oci://ghcr.io/acme/x/", empty},
 		{"user info that looks like a host", "oci://ghcr.io@evil.example/acme/x", plain},
 		{"user info with a password", "oci://user:secret@ghcr.io/acme/x", plain},
-		{"a query", "https://acme.example/x?y=z", plain},
+		{"a query", "oci://ghcr.io/acme/x?y=z", plain},
 		{"a fragment", "https://acme.example/x#y", plain},
 		{"a percent-encoded slash", "oci://ghcr.io/acme%2f..%2fevil/x", plain},
 		{"a percent-encoded dot-dot", "oci://ghcr.io/acme/%2e%2e/evil", plain},
@@ -120,7 +120,7 @@ func TestALocationThatNeedsInterpretationIsRefused(t *testing.T) {
 		{"DEL", "oci://ghcr.io/acme/x\x7f", character},
 		{"a newline", "oci://ghcr.io/acme/x\n", character},
 		{"a tab", "oci://ghcr.io/acme/\tx", character},
-		{"a leading space", " oci://ghcr.io/acme/x", character},
+		{"a leading space", " oci://ghcr.io/acme/x", scheme},
 		{"a trailing space", "oci://ghcr.io/acme/x ", character},
 		{"an escape sequence for the reader's terminal", "oci://ghcr.io/\x1b[2Jx", character},
 		{"port 0", "oci://ghcr.io:0/acme/x", port},
@@ -146,7 +146,7 @@ func TestALocationThatNeedsInterpretationIsRefused(t *testing.T) {
 		{"an OCI segment with a plus", "oci://ghcr.io/a+b", segment},
 		{"a star", "oci://ghcr.io/*", segment},
 		{"a reference longer than a repository name can be", "oci://ghcr.io/" + strings.Repeat("a", 300), "is longer than 255 characters"},
-		{"a very long one", "https://acme.example/" + strings.Repeat("a/", 1<<20), "is longer than 255 characters"},
+		{"a very long one", "https://acme.example/" + strings.Repeat("a/", 1<<20), "is longer than 2048 characters"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -269,7 +269,7 @@ func TestALocationsParts(t *testing.T) {
 	}
 }
 
-// wantInvalid: err is a problem of KindInvalid whose text, safe to print, tells why.
+// wantInvalid: err is a problem of KindInvalid whose text, safe to print, tells why and what to do.
 func wantInvalid(t *testing.T, err error, because string) {
 	t.Helper()
 	var problem *chart.Problem
@@ -279,7 +279,11 @@ func wantInvalid(t *testing.T, err error, because string) {
 	if !strings.Contains(problem.Detail, because) {
 		t.Errorf("got %q, want it to say %q", problem.Detail, because)
 	}
+	if problem.Next == "" {
+		t.Errorf("%q does not say what to do", problem.Detail)
+	}
 	wantPlain(t, problem.Detail)
+	wantPlain(t, problem.Next)
 }
 
 // wantPlain: s is one short line that no terminal interprets.

@@ -116,7 +116,7 @@ func (l *list) policyFor(location chart.Location) *Policy {
 	var anyOf []identity
 	for _, entry := range l.entries {
 		for _, p := range entry.charts {
-			if p.matches(location) {
+			if p.mayMatch(location) { // an entry wants a signature, so it denies what has none
 				anyOf = append(anyOf, entry.identity)
 				break
 			}

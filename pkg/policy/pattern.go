@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -12,10 +13,15 @@ import (
 type pattern struct {
 	scheme   string
 	segments []string // host first
+	query    bool     // it ends in "?*": of a classic repository, URLs with a query
 }
 
-// anyDepth is the pattern segment that stands for one or more segments.
-const anyDepth = "**"
+const (
+	// anyDepth is the pattern segment that stands for one or more segments.
+	anyDepth = "**"
+	// anyQuery at the end of a pattern stands for any query.
+	anyQuery = "?*"
+)
 
 // parsePattern reads a pattern. What could never match a canonical location is
 // refused, since it would be a policy that silently protects nothing.
@@ -27,7 +33,9 @@ func parsePattern(s string) (pattern, error) {
 	case rest == "":
 		return pattern{}, fmt.Errorf("pattern %q names no host", s)
 	}
-	p := pattern{scheme: scheme, segments: strings.Split(rest, "/")}
+	text, query := strings.CutSuffix(s, anyQuery)
+	rest = strings.TrimPrefix(text, scheme+"://")
+	p := pattern{scheme: scheme, segments: strings.Split(rest, "/"), query: query}
 	for _, segment := range p.segments {
 		if segment != anyDepth && strings.Contains(segment, anyDepth) {
 			return pattern{}, fmt.Errorf(`pattern %q: "**" must stand alone between slashes`, s)
@@ -37,20 +45,41 @@ func parsePattern(s string) (pattern, error) {
 		return pattern{}, fmt.Errorf("pattern %q names a registry but no charts; append /** for all of them", s)
 	}
 	// With letters in the place of stars, the pattern must be a canonical chart.
-	fill := strings.NewReplacer(anyDepth, "x/x", "*", "x")
-	probe, err := chart.ParseChart(fill.Replace(s))
-	if err != nil {
+	fill := strings.NewReplacer(anyDepth, "x/x", "*", "x").Replace
+	probe, err := chart.ParseChart(fill(text))
+	switch host, _, _ := strings.Cut(fill(p.segments[0]), "/"); {
+	case err != nil:
 		return pattern{}, fmt.Errorf("pattern %q could match no chart: %w", s, err)
-	}
-	if host, _, _ := strings.Cut(fill.Replace(p.segments[0]), "/"); probe.Host() != host {
+	case strings.Contains(text, "?"), query && probe.IsOCI():
+		return pattern{}, fmt.Errorf(`pattern %q could match no chart: a pattern for classic repositories may end in "?*", and knows no other query`, s)
+	case probe.Host() != host:
 		return pattern{}, fmt.Errorf("pattern %q could match no chart: its host is spelled %q", s, probe.Host())
+	case probe.String() != fill(text):
+		return pattern{}, fmt.Errorf("pattern %q could match no chart: with x for the stars, it is spelled %q", s, probe)
 	}
 	return p, nil
 }
 
-// matches reports whether the pattern matches exactly this location.
+// matches reports whether the pattern matches exactly this location, however a server
+// reads it: an encoded slash is no slash, and no star stands for it but "**".
 func (p pattern) matches(l chart.Location) bool {
-	return p.scheme == l.Scheme() && matchSegments(p.segments, segmentsOf(l))
+	return p.scheme == l.Scheme() && p.query == l.HasQuery() && matchSegments(p.segments, segmentsOf(l))
+}
+
+// mayMatch reports whether the pattern matches the location as some servers read it: with
+// slashes for encoded ones, or whatever its query is. It is for what denies: exclusions
+// from waivers, and policies that want signatures.
+func (p pattern) mayMatch(l chart.Location) bool {
+	if p.scheme != l.Scheme() {
+		return false
+	}
+	segments := segmentsOf(l)
+	return matchSegments(p.segments, segments) || matchSegments(decodeSlashes(p.segments), decodeSlashes(segments))
+}
+
+// decodeSlashes takes segments apart at their encoded slashes.
+func decodeSlashes(segments []string) []string {
+	return strings.Split(strings.ReplaceAll(strings.Join(segments, "/"), chart.EncodedSlash, "/"), "/")
 }
 
 // covers reports whether the pattern can match charts below this location.
@@ -59,7 +88,11 @@ func (p pattern) covers(l chart.Location) bool {
 		return false
 	}
 	segments := segmentsOf(l)
-	for i, segment := range p.segments {
+	return coversSegments(p.segments, segments) || coversSegments(decodeSlashes(p.segments), decodeSlashes(segments))
+}
+
+func coversSegments(pattern, segments []string) bool {
+	for i, segment := range pattern {
 		switch {
 		case i == len(segments):
 			return true
@@ -102,9 +135,13 @@ func matchSegments(pattern, segments []string) bool {
 	return i == len(pattern)
 }
 
-// matchSegment knows "*" only. path.Match's other characters cannot occur: they
-// are refused by chart.ParseLocation, which parsePattern asks.
+// matchSegment knows "*" only, which does not stand for an encoded slash. path.Match's
+// other characters cannot occur: they are refused by chart.ParseLocation, which
+// parsePattern asks.
 func matchSegment(pattern, segment string) bool {
-	ok, err := path.Match(pattern, segment)
-	return ok && err == nil
+	patterns, parts := strings.Split(pattern, chart.EncodedSlash), strings.Split(segment, chart.EncodedSlash)
+	return slices.EqualFunc(patterns, parts, func(pattern, part string) bool {
+		ok, err := path.Match(pattern, part)
+		return ok && err == nil
+	})
 }

@@ -79,6 +79,15 @@ func TestPatterns(t *testing.T) {
 		{"a classic repository itself", "https://charts.legacy.example/**", "https://charts.legacy.example", covers},
 		{"classic names have capitals", "https://legacy.example/Stable/*", "https://legacy.example/Stable/X", matches},
 		{"a dot is a dot", "oci://ghcr.io/a.b", "oci://ghcr.io/a-b", neither},
+
+		{"an encoded slash", "https://gitlab.example/projects/team%2Fcharts/stable/*", "https://gitlab.example/projects/team%2Fcharts/stable/x", matches},
+		{"its repository", "https://gitlab.example/projects/team%2Fcharts/stable/*", "https://gitlab.example/projects/team%2Fcharts/stable", covers},
+		{"stars around an encoded slash", "https://gitlab.example/projects/*%2F*/stable/*", "https://gitlab.example/projects/team%2Fcharts/stable/x", matches},
+		{"what wants a signature matches slashes for encoded ones, too", "https://gitlab.example/projects/team/charts/*", "https://gitlab.example/projects/team%2Fcharts/x", matches},
+		{"and the reverse", "https://gitlab.example/projects/team%2Fcharts/*", "https://gitlab.example/projects/team/charts/x", matches},
+		{"and any query", "https://acme.example/charts/*", "https://acme.example/charts/x?a=b", matches},
+		{"a pattern for a query", "https://acme.example/charts/*?*", "https://acme.example/charts/x?a=b", matches},
+		{"an underscore in the host", "http://my_charts.svc:8080/**", "http://my_charts.svc:8080/x", both},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -136,7 +145,16 @@ func TestPatternsThatCouldMatchNoChartAreRefused(t *testing.T) {
 		{"a tag of a star", "oci://ghcr.io/acme/podinfo:*", none},
 		{"a digest", "oci://ghcr.io/acme/podinfo@sha256:*", none},
 		{"user info", "oci://user@ghcr.io/acme/**", none},
-		{"a query", "https://acme.example/x?*", none},
+		{"a query", "https://acme.example/x?a=*", `may end in "?*", and knows no other query`},
+		{"a query in the middle", "https://acme.example/x?*/y", none},
+		{"two queries", "https://acme.example/x?*?*", `may end in "?*"`},
+		{"any query of an OCI registry", "oci://ghcr.io/acme/x?*", `may end in "?*"`},
+		{"an encoded slash in lower case", "https://gitlab.example/team%2fcharts/**", `it is spelled "https://gitlab.example/team%2Fcharts/x/x"`},
+		{"an encoded letter", "https://acme.example/%73table/*", `it is spelled "https://acme.example/stable/x"`},
+		{"an encoded slash of an OCI registry", "oci://ghcr.io/acme%2Fx", none},
+		{"half an encoding", "https://acme.example/a%2*/x", none},
+		{"parameters", "https://acme.example/a;x/*", none},
+		{"a classic host in upper case", "https://ACME.example/*", `its host is spelled "acme.example"`},
 		{"a question mark for a letter", "oci://ghcr.io/acme/podinf?", none},
 		{"a class of letters", "oci://ghcr.io/acme/[a-z]*", none},
 		{"alternatives", "oci://ghcr.io/{acme,corp}/**", none},
@@ -204,7 +222,7 @@ func FuzzPattern(f *testing.F) {
 			}
 			return
 		}
-		if got, want := len(policies) == 1, sameMeaning(pattern).MatchString(l.String()); got != want {
+		if got, want := len(policies) == 1, denies(pattern, l.String()); got != want {
 			t.Fatalf("%q matches %v: %v, want %v", pattern, l, got, want)
 		}
 		if len(policies) == 0 {
@@ -219,13 +237,78 @@ func FuzzPattern(f *testing.F) {
 	})
 }
 
+// denies restates which locations a policy with a requirement is about: those that the pattern matches however a
+// server reads encoded slashes, whatever the query.
+func denies(pattern, location string) bool {
+	pattern, location = strings.TrimSuffix(pattern, "?*"), strings.TrimSuffix(location, "?*")
+	decode := strings.NewReplacer("%2F", "/").Replace
+	return sameMeaning(pattern).MatchString(location) || sameMeaning(decode(pattern)).MatchString(decode(location))
+}
+
 func sameMeaning(pattern string) *regexp.Regexp {
 	scheme, rest, _ := strings.Cut(pattern, "://")
 	segments := strings.Split(rest, "/")
 	for i, segment := range segments {
-		if segments[i] = strings.ReplaceAll(regexp.QuoteMeta(segment), `\*`, "[^/]*"); segment == "**" {
+		// All but a slash and an encoded one.
+		const star = "(?:[^/%]|%[^/2]|%2[^/F])*"
+		if segments[i] = strings.ReplaceAll(regexp.QuoteMeta(segment), `\*`, star); segment == "**" {
 			segments[i] = "[^/]+(?:/[^/]+)*"
 		}
 	}
 	return regexp.MustCompile(`\A` + scheme + "://" + strings.Join(segments, "/") + `\z`)
+}
+
+// A waiver must never be wider than it reads: what a server may take for an excluded place is excluded.
+func TestAWaiverIsNotWidenedBySpelling(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, pattern, exclude, location string
+		want                             bool
+	}{
+		{"a chart below the pattern", "https://acme.example/a/**", "", "https://acme.example/a/b/x", true},
+		{"an encoded slash below the pattern", "https://acme.example/a/**", "", "https://acme.example/a/b%2Fc/x", true},
+		{"an encoded slash instead of the pattern's", "https://acme.example/a/**", "", "https://acme.example/a%2Fb/x", false},
+		{"a slash instead of the pattern's encoded one", "https://acme.example/a%2Fb/**", "", "https://acme.example/a/b/x", false},
+		{"a star is no encoded slash", "https://acme.example/*/stable/*", "", "https://acme.example/evil%2Fx/stable/x", false},
+		{"a star within a segment is none either", "https://acme.example/a*/x", "", "https://acme.example/a%2Fb/x", false},
+		{"a query that the pattern does not have", "https://acme.example/a/**", "", "https://acme.example/a/x?token=1", false},
+		{"a query that the pattern has", "https://acme.example/a/**?*", "", "https://acme.example/a/x?token=1", true},
+		{"the pattern's query is missing", "https://acme.example/a/**?*", "", "https://acme.example/a/x", false},
+		{"an excluded place", "https://acme.example/**", "https://acme.example/secret/**", "https://acme.example/secret/x", false},
+		{"an excluded place with an encoded slash", "https://acme.example/**", "https://acme.example/secret/**", "https://acme.example/secret%2Fdeep/x", false},
+		{"an excluded place with a query", "https://acme.example/**?*", "https://acme.example/secret/**", "https://acme.example/secret/x?a=b", false},
+		{"an excluded place with an encoded letter", "https://acme.example/**", "https://acme.example/secret/**", "https://acme.example/%73ecret/x", false},
+		{"an excluded place with a host in upper case and a port", "https://acme.example/**", "https://acme.example/secret/**", "https://ACME.example:443/secret/x", false},
+		{"an exclusion with an encoded slash, and a slash", "https://acme.example/**", "https://acme.example/a%2Fb/**", "https://acme.example/a/b/x", false},
+		{"plain HTTP", "https://acme.example/**", "", "http://acme.example/a", false},
+		{"an in-cluster repository", "http://chartmuseum.charts.svc:8080/**", "", "http://chartmuseum.charts.svc:8080/app", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			p := changed(about(tc.pattern), func(s *v1alpha1.ChartPolicySpec) {
+				s.Require, s.AllowUnverified = nil, &v1alpha1.AllowUnverified{Reason: "moving", Until: "2099-12-31"}
+				if tc.exclude != "" {
+					s.Match.Exclude = []string{tc.exclude}
+				}
+			})
+			set := compile(t, policy.Input{Policies: []v1alpha1.ChartPolicy{p}})
+			if got := len(set.For(locationOf(t, tc.location))) > 0; got != tc.want {
+				t.Errorf("waived: %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// What a policy excludes from its requirement, some other spelling must not reach.
+func TestAnExclusionFromARequirementIsTakenLiterally(t *testing.T) {
+	t.Parallel()
+	p := changed(about("https://acme.example/**"), func(s *v1alpha1.ChartPolicySpec) { s.Match.Exclude = []string{"https://acme.example/a/*"} })
+	set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{p}})
+	for location, want := range map[string]int{
+		"https://acme.example/a/x": 0, "https://acme.example/a%2Fx": 1, "https://acme.example/a/x?b": 1, "https://acme.example/b/x": 1,
+	} {
+		if got := len(set.For(locationOf(t, location))); got != want {
+			t.Errorf("%s: %d policies, want %d", location, got, want)
+		}
+	}
 }

@@ -218,9 +218,15 @@ func (p *Policy) Name() string { return p.name }
 // WarnOnly reports whether the policy warns instead of denying.
 func (p *Policy) WarnOnly() bool { return p.warnOnly }
 
+// matches reports whether the policy is about a chart. Where servers may read a location
+// in two ways, a waiver needs both to match, and what denies needs one.
 func (p *Policy) matches(l chart.Location) bool {
-	match := func(pattern pattern) bool { return pattern.matches(l) }
-	return slices.ContainsFunc(p.charts, match) && !slices.ContainsFunc(p.exclude, match)
+	surely := func(pattern pattern) bool { return pattern.matches(l) }
+	perhaps := func(pattern pattern) bool { return pattern.mayMatch(l) }
+	if p.waiver != nil && p.broken == "" {
+		return slices.ContainsFunc(p.charts, surely) && !slices.ContainsFunc(p.exclude, perhaps)
+	}
+	return slices.ContainsFunc(p.charts, perhaps) && !slices.ContainsFunc(p.exclude, surely)
 }
 
 // Admissible judges what can be judged before any packet is sent. It returns the

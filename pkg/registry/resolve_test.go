@@ -105,7 +105,7 @@ func TestResolveRange(t *testing.T) {
 		"the newest is on the last page":           {tags: tagsOn(`"1.0.0"`, `"1.1.0"`, `"1.2.0"`), ref: "FLUX *", want: "1.2.0", requests: 4},
 		"a literal tag goes before the range":      {ref: "ARGO stable", want: "1.0.0", requests: 1},
 		"a range where the literal tag is missing": {ref: "ARGO 1.x", want: "1.2.0", requests: 3},
-		"nothing in the range":                     {ref: "FLUX 9.x", kind: chart.KindNotFound, want: `CHART: no tag matches the range "9.x"`, requests: 1},
+		"nothing in the range":                     {ref: "FLUX 9.x", kind: chart.KindNotFound, want: `CHART: no tag matches the range "9.x"; the newest version there is the tag "2.1.0-rc.1"`, requests: 1},
 		"no such repository":                       {tags: fixture.Status(404), ref: "FLUX 1.x", kind: chart.KindNotFound, want: "HOST has no tags of CHART", requests: 1},
 		"a list without end":                       {tags: tagsOn(make([]string, 1000)...), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: the list has more pages than chartgate reads", requests: 100},
 		"pages that lead in a circle":              {tags: serve("application/json", `{"tags":["1.0.0"]}`, `Link: </v2/acme/charts/podinfo/tags/list>; rel="next"`), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: the list has more pages than chartgate reads", requests: 100},

@@ -190,7 +190,7 @@ func (c argoClaim) reference(e *Extractor) (chart.Reference, error) {
 	case c.Chart == "":
 		return chart.Reference{}, chart.Invalid("repoURL %s: the scheme is spelled oci://, in lower case", chart.Quote(c.RepoURL))
 	case scheme:
-		return c.helm(e, strings.TrimSuffix(c.RepoURL, "/"))
+		return c.helm(e, c.RepoURL)
 	default:
 		return c.helm(e, "oci://"+c.RepoURL)
 	}

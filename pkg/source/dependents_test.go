@@ -24,7 +24,7 @@ func TestDependents(t *testing.T) {
 		{"a release from Git of that name is not", release(chartSpec("x", "1.0.0", "GitRepository", "acme", "")), repository(evil), nil},
 		{"a suspended release is not", release(`spec: {suspend: true, ` + podinfoSpec[len("spec: {"):]), repository(evil), nil},
 		{"a release by reference is not", byRef("apps", ""), repository(evil), nil},
-		{"what the repository cannot serve is told", release(podinfoSpec), repository(`spec: {url: "http://evil.example"}`), []string{"apps/podinfo spec.chart.spec: ReferenceInvalid"}},
+		{"what the repository cannot serve is told", release(podinfoSpec), repository(`spec: {url: "https://user@evil.example"}`), []string{"apps/podinfo spec.chart.spec: ReferenceInvalid"}},
 		{"only repositories have dependents", release(podinfoSpec), helmChart(helmChartSpec), nil},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {

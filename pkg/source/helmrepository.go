@@ -78,21 +78,20 @@ func (c repositoryClaim) location(e *Extractor) (chart.Location, error) {
 	}
 	switch {
 	case c.kind == sourcev1.HelmRepositoryTypeOCI && !location.IsOCI():
-		return chart.Location{}, chart.Invalid("spec.type is oci, but spec.url %s does not start with oci://", location)
+		return chart.Location{}, chart.Invalid("spec.type is oci, but spec.url %s does not start with oci://", location).
+			WithNext("write spec.url with oci://, or remove spec.type")
 	case c.kind != sourcev1.HelmRepositoryTypeOCI && location.IsOCI():
 		return chart.Location{}, chart.Invalid("spec.url %s is an OCI registry, but spec.type is not oci", location).WithNext("set spec.type to oci")
 	}
 	return location, e.checkTransport(location, c.insecure, "spec.insecure")
 }
 
-// checkTransport refuses plain HTTP, on which anybody between the cluster and the
-// registry answers, except for hosts that the admin named.
+// checkTransport refuses plain HTTP to OCI registries, on which anyone between the cluster
+// and the registry can answer, except for hosts that the admin named. A classic repository
+// with http:// is a matter of policies alone: only a waiver that names http:// admits it.
 func (e *Extractor) checkTransport(l chart.Location, insecure bool, field string) error {
-	if slices.Contains(e.options.PlainHTTP, l.Host()) || (!insecure && l.Scheme() != chart.SchemeHTTP) {
+	if !insecure || !l.IsOCI() || slices.Contains(e.options.PlainHTTP, l.Host()) {
 		return nil
-	}
-	if l.Scheme() == chart.SchemeHTTP {
-		field = "the URL"
 	}
 	return chart.Invalid("%s asks for plain HTTP to %s, which the cluster's admin has not allowed", field, l.Host()).
 		WithNext("use HTTPS, or ask the admin to name the host with --plain-http")

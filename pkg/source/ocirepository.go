@@ -134,7 +134,7 @@ func (c ociClaim) location() (chart.Location, error) {
 		return chart.Location{}, err
 	}
 	if !location.IsOCI() {
-		return chart.Location{}, chart.Invalid("spec.url %s does not start with oci://", location)
+		return chart.Location{}, chart.Invalid("spec.url %s does not start with oci://", location).WithNext("write spec.url with oci://")
 	}
 	return location, nil
 }

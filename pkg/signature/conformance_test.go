@@ -354,7 +354,7 @@ func TestUnloggedLegacy(t *testing.T) {
 		{sentence: "in the log and not stamped", material: both(noStamp), wanted: anyLog(), want: inLog},
 		{sentence: "stamped in time, by a Sigstore without any log", material: both(noLog, noSCT), trust: bare, wanted: anyLog(), want: byStamp},
 		{sentence: "in a log that is not in the trust root, and stamped in time", material: both(), trust: bare, wanted: anyLog(), want: byStamp},
-		{sentence: "stamped in time, while the log is required", material: both(noLog), wanted: keyless(), detail: "without a transparency log entry, which keyless.transparencyLog: Required asks for"},
+		{sentence: "stamped in time, while the log is required", material: both(noLog), wanted: keyless(), detail: "without a transparency log entry, which only keyless.transparencyLog: NotRequired accepts"},
 		{sentence: "neither stamped nor in the log", material: both(noLog, noStamp), wanted: anyLog(), detail: detail},
 		{sentence: "stamped after the certificate expired", material: stamped(11, both(noLog)), trust: own, wanted: anyLog(), detail: detail},
 		{sentence: "stamped before the certificate was valid", material: stamped(-1, both(noLog)), trust: own, wanted: anyLog(), detail: detail},

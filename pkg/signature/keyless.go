@@ -46,7 +46,7 @@ func (t trusted) notLogged(s signed) error {
 	if len(s.logs()) > 0 {
 		return invalid("logged in no transparency log of the trust root", foreign{errors.New("it is in other logs")})
 	}
-	const detail = "made with a certificate, but without a transparency log entry, which keyless.transparencyLog: Required asks for"
+	const detail = "made with a certificate, but without a transparency log entry, which only keyless.transparencyLog: NotRequired accepts"
 	if _, err := chains(s.certificate(), s.certificate().NotBefore, t.trust); err != nil {
 		return invalid(detail, foreign{err})
 	}

@@ -35,14 +35,21 @@ func newDesk(t *testing.T) *desk {
 // run runs a tool, away from what the user has. Keys have no password.
 func (d *desk) run(t *testing.T, name string, args ...string) {
 	t.Helper()
+	if _, err := d.try(t, name, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// try runs a tool that may fail.
+func (d *desk) try(t *testing.T, name string, args ...string) (stdout string, err error) {
+	t.Helper()
 	tool, err := cluster.Tool(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	command := cluster.Command{Name: tool, Args: args, Env: []string{"DOCKER_CONFIG=" + d.dir, "COSIGN_PASSWORD="}}
-	if _, err := command.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	out, err := command.Run(t.Context())
+	return out.Stdout, err
 }
 
 // file writes a file for the tools.

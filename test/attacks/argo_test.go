@@ -41,6 +41,21 @@ func TestForgedOperations(t *testing.T) {
 		{"8: a creation with a forged state", "FACTS.md, Argo CD", "", []write{
 			create(editor, argo("source: "+helmSource("podinfo", "1.0.0"), benign, running(bare, "syncResult: {"+evil+"}")), resumed),
 		}},
+		{"a creation with a forged state, by way of argocd-server, which clears the operation and keeps status", "issue 8", "", []write{
+			create(argoServer, argo("source: "+helmSource("podinfo", "1.0.0"), running(bare, "syncResult: {"+evil+"}")), resumed),
+		}},
+		{"the same by the controller of a parent Application", "issue 8, app of apps", "", []write{
+			create(argoController, argo("source: "+helmSource("podinfo", "1.0.0"), running(bare, "syncResult: {"+evil+"}")), resumed),
+		}},
+		{"a state from before, which an honest operation would resume", "issue 8", given, []write{
+			patch(argoController, application(running(bare, "syncResult: {"+evil+"}")), admitted),
+			patch(editor, application(benign), resumed),
+			patch(argoServer, application(benign), resumed),
+		}},
+		{"control: an honest operation after a sync that is completed", "", given, []write{
+			patch(argoController, application("status: {operationState: {phase: Failed, startedAt: '2026-01-01T00:00:00Z', "+bare+", syncResult: {"+evil+"}}}"), admitted),
+			patch(editor, application(benign), admitted),
+		}},
 		{"a forged state by a service account of another namespace that is called like Argo CD's", "", given, does(falseArgoController, resumed, running(bare, "syncResult: {"+evil+"}"))},
 		{"a forged state by the admin", "CVE-2025-46342", given, does(admin, resumed, running(bare, "syncResult: {"+evil+"}"))},
 		{"a forged state that is finished, to be started later", "", given, does(editor, resumed, "status: {operationState: {phase: Succeeded, startedAt: '2026-01-01T00:00:00Z', "+bare+", syncResult: {"+evil+"}}}")},
@@ -87,7 +102,7 @@ func TestForgedOperations(t *testing.T) {
 		{"control: a benign operation on several sources", "", several, does(argoController, admitted, "operation: {sync: {revisions: [1.0.0, 1.0.0]}}")},
 		{"control: a rollback to a signed version", "", argo("source: " + helmSource("podinfo", "1.1.0")), does(argoServer, admitted, "operation: {sync: {source: "+helmSource("podinfo", "1.0.0")+", revision: 1.0.0}}")},
 		{"control: Argo CD records a sync of what is unsigned by now", "FACTS.md, never deny", given, does(argoController, admitted, running("operation: {sync: {"+evil+"}}", "syncResult: {"+evil+"}"))},
-		{"control: Argo CD starts a sync while it records another", "FACTS.md, never deny", given, does(argoController, admitted, benign, running("operation: {sync: {"+evil+"}}", "syncResult: {"+evil+"}"))},
+		{"an operation by Argo CD's own user that would resume another; its own code wipes the state first", "argo-cd v3.2 util/argo SetAppOperation", given, does(argoController, recorded+"; "+resumed, benign, running("operation: {sync: {"+evil+"}}", "syncResult: {"+evil+"}"))},
 		{"control: Argo CD's server records a termination", "FACTS.md, never deny", given, does(argoServer, admitted, "status: {operationState: {phase: Terminating, startedAt: '2026-01-01T00:00:00Z', operation: {sync: {"+evil+"}}}}")},
 		{"control: Argo CD clears the operation and records the result", "FACTS.md, never deny", given, []write{
 			patch(editor, application(benign), admitted),

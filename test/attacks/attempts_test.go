@@ -1,0 +1,135 @@
+package attacks_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	ociregistry "github.com/chartgate/chartgate/test/registry"
+)
+
+// attempt is the status by which helm-controller records what it is about to deploy.
+func attempt(revision, digest string) string {
+	return helmRelease("app", fmt.Sprintf("status: {lastAttemptedRevision: %q, lastAttemptedRevisionDigest: %q}", revision, digest))
+}
+
+// announced is the condition by which helm-controller announces an action.
+func announced(action string) string {
+	return helmRelease("app", "status: {conditions: [{type: Reconciling, status: 'True', reason: Progressing, lastTransitionTime: '2026-01-01T00:00:00Z', "+
+		"message: \"Running '"+action+"' action with timeout of 5m0s\"}]}")
+}
+
+// TestAVerdictThatIsOldWhenItIsUsed: the verdict on a release is made while its source points at a signed chart, through a
+// registry of the attacker's that holds the question. Meanwhile the source is changed, and what is pulled from there is
+// outside the gate, because no release that is stored uses it.
+func TestAVerdictThatIsOldWhenItIsUsed(t *testing.T) {
+	w := theSite(t)
+	held, free := make(chan struct{}), make(chan struct{})
+	source := ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}")
+	release := helmRelease("app", chartRef("OCIRepository", "app"))
+	w.expect(t, create(editor, source, admitted), w.object(t, source))
+	w.registry.Fail(`^(GET|HEAD) /v2/charts/podinfo/manifests/1[.]0[.]0$`, ociregistry.Times(1, func(rw http.ResponseWriter, req *http.Request, healthy http.Handler) {
+		close(held)
+		<-free
+		healthy.ServeHTTP(rw, req)
+	}))
+	t.Cleanup(w.registry.Heal)
+	created := make(chan string, 1)
+	go func() {
+		answer, message := w.do(t, create(editor, release, admitted), w.object(t, release))
+		created <- answer + message
+	}()
+	<-held
+	w.check(t, []row{{"the source is changed while its verdict is made", "issue 8", "", []write{
+		patch(editor, ociAt("app", "oci://registry.mallory.example/podinfo", "{tag: 1.0.0}"), admitted),
+		status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@"+evil, evil)), admitted),
+	}}})
+	close(free)
+	if answer := <-created; answer != admitted {
+		t.Fatal("the attack has not begun: " + answer)
+	}
+	w.check(t, []row{{"helm-controller is about to deploy it", "issue 8", "", []write{
+		status(helmController, announced("install"), "NoPolicy status.conditions"),
+		status(helmController, attempt("1.0.0+eeeeeeeeeeee", evil), "NoPolicy status.lastAttemptedRevision"),
+		status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "DigestMismatch status.lastAttemptedRevision"),
+		// Back to the signed chart: what was pulled in between is still what would be deployed.
+		patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), admitted),
+		status(helmController, announced("install"), "ChartNotFound status.conditions"),
+		status(helmController, attempt("1.0.0+eeeeeeeeeeee", evil), "ChartNotFound status.lastAttemptedRevision"),
+	}}})
+}
+
+// TestTheLastGateOfFlux: what helm-controller is about to deploy is verified by what its source has pulled, whatever was
+// verified before, and by whomever.
+func TestTheLastGateOfFlux(t *testing.T) {
+	w := theSite(t)
+	const last, running = "status.lastAttemptedRevision", "status.conditions"
+	pulled := func(revision, archive string) string {
+		return fmt.Sprintf("status: {artifact: {url: 'http://source-controller/x.tgz', path: x.tgz, lastUpdateTime: '2026-01-01T00:00:00Z', revision: %q, digest: %q}}", revision, archive)
+	}
+	// old is what was there before chartgate: the admin puts it there while a policy waives it.
+	byReference := ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}", copied) + helmRelease("app", chartRef("OCIRepository", "app"))
+	byChart := acmeRepository() + helmChart("apps-app", "podinfo", "1.0.0") + releaseOf("app", "podinfo", "1.0.0")
+	goodArtifact := status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", "layer(charts/podinfo:1.0.0)")), admitted)
+	goodChart := []write{
+		status(sourceController, flux("HelmChart", "apps-app", pulled("1.0.0", "layer(charts/podinfo:1.0.0)")), admitted),
+		status(helmController, helmRelease("app", "status: {helmChart: apps/apps-app}"), admitted),
+	}
+	w.check(t, []row{
+		{"control: an install from an OCIRepository", "", byReference, []write{
+			goodArtifact,
+			status(helmController, announced("install"), admitted),
+			status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), admitted),
+			status(helmController, helmRelease("app", "status: {history: [{name: app, namespace: apps, version: 1, digest: 'sha256:0', configDigest: 'sha256:0', chartName: podinfo, chartVersion: 1.0.0, "+
+				"status: deployed, firstDeployed: '2026-01-01T00:00:00Z', lastDeployed: '2026-01-01T00:00:00Z'}]}"), admitted),
+		}},
+		{"control: an install through a HelmChart", "", byChart, append(goodChart,
+			status(helmController, announced("install"), admitted),
+			status(helmController, attempt("1.0.0", ""), admitted),
+		)},
+		{"an install before anything was pulled", "issue 8", byReference, []write{
+			status(helmController, announced("install"), "SourceNotFound "+running),
+			status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "SourceNotFound "+last),
+		}},
+		{"an install of another digest than was pulled", "issue 8", byReference, []write{
+			goodArtifact,
+			status(helmController, attempt("2.0.0", "digest(charts/podinfo:2.0.0)"), "DigestMismatch "+last),
+		}},
+		{"an install of what is pulled from a tag that has moved: the digest decides", "issue 8", byReference, []write{
+			goodArtifact,
+			status(helmController, attempt("1.0.0", evil), "DigestMismatch "+last),
+		}},
+		{"the repository of a HelmChart is swapped after the chart was pulled", "issue 8", byChart, append(goodChart,
+			patch(editor, repositoryAt("oci://ghcr.io/mirror"), warned),
+			status(helmController, announced("upgrade"), "DigestMismatch "+running),
+			status(helmController, attempt("1.0.0", ""), "DigestMismatch "+last),
+		)},
+		{"the HelmChart names another chart by now", "issue 8", byChart, append(goodChart,
+			patch(helmController, helmChart("apps-app", "other", "1.0.0"), admitted),
+			status(helmController, attempt("1.0.0", ""), "DigestMismatch "+last),
+		)},
+		{"another team's manifests as a chart", "issue 8, trap", ociAt("team-b/app", "oci://ghcr.io/charts/manifests", "{tag: 1.0.0}"), []write{
+			status(sourceController, flux("OCIRepository", "team-b/app", pulled("1.0.0@digest(charts/manifests:1.0.0)", evil)), admitted),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "team-b/app")), "NotAChart spec.chartRef"),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "team-b/app")[:len(chartRef("OCIRepository", "team-b/app"))-1]+", suspend: true}"), admitted),
+			status(sourceController, flux("OCIRepository", "team-b/app", pulled("1.0.1@digest(charts/manifests:1.0.0)", evil)), admitted),
+			status(helmController, announced("install"), "NotAChart "+running),
+		}},
+		{"an editor writes the record first, so that helm-controller's own is no news", "issue 8", byReference, []write{
+			goodArtifact,
+			status(editor, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "Unsupported status"),
+			status(editor, announced("install"), "Unsupported status"),
+		}},
+		{"an editor writes the history that helm-controller rolls back to", "issue 8, item 4", byReference, []write{
+			status(editor, helmRelease("app", "status: {history: [{name: app, namespace: apps, version: 1, digest: 'sha256:0', configDigest: 'sha256:0', chartName: podinfo, chartVersion: 1.0.0, "+
+				"status: deployed, firstDeployed: '2026-01-01T00:00:00Z', lastDeployed: '2026-01-01T00:00:00Z'}]}"), "Unsupported status"),
+		}},
+		{"control: an editor may write conditions", "", byReference, []write{
+			status(editor, helmRelease("app", "status: {conditions: [{type: Ready, status: 'True', reason: Mine, lastTransitionTime: '2026-01-01T00:00:00Z', message: fine}]}"), admitted),
+		}},
+		{"control: a rollback deploys what helm has stored", "", byReference, []write{status(helmController, announced("rollback"), admitted)}},
+		{"an ExternalArtifact that was there before chartgate", "issue 8", helmRelease("app", chartRef("ExternalArtifact", "app")[:len(chartRef("ExternalArtifact", "app"))-1]+", suspend: true}"), []write{
+			status(helmController, announced("install"), "Unsupported "+running),
+		}},
+	})
+}

@@ -97,6 +97,7 @@ func TestPulledArtifacts(t *testing.T) {
 		{"the right manifest with a forged archive is denied", nil, source.Pulled{Manifest: right, Archive: other}, denied(verdict.DigestMismatch)},
 		{"the right manifest and archive are proven", nil, source.Pulled{Manifest: right, Archive: layer}, outcome{"Verified", ""}},
 		{"a repackaged archive is believed from the source controller", nil, source.Pulled{Archive: other, Incomparable: true, Vouched: true}, outcome{"Verified", ""}},
+		{"a repackaged archive of another spec is not believed", nil, source.Pulled{Archive: other, Incomparable: true, Outdated: true, Vouched: true}, denied(verdict.DigestMismatch)},
 		{"a repackaged archive is not believed from an editor", nil, source.Pulled{Archive: other, Incomparable: true}, denied(verdict.DigestMismatch)},
 		{"an archive without any digest is denied", nil, source.Pulled{Vouched: true}, denied(verdict.DigestMismatch)},
 		{"under a waiver, the source controller is believed", waiver, source.Pulled{Archive: other, Vouched: true}, outcome{"AllowedUnverified", ""}},

@@ -24,6 +24,12 @@ func checkPulled(use source.Use, resolved chart.Resolved) error {
 		return mismatch(object, "the artifact was pulled as %s, but the verified chart is %s", pulled.Manifest, resolved.Digest)
 	case !pulled.Archive.IsZero() && pulled.Archive == resolved.Layer:
 		return nil
+	case pulled.Incomparable && pulled.Outdated:
+		return &chart.Problem{
+			Kind:   chart.KindDigestMismatch,
+			Detail: "the archive was made of another spec than the HelmChart has now",
+			Next:   "wait: source-controller makes it again",
+		}
 	case pulled.Incomparable && pulled.Vouched:
 		return nil
 	case pulled.Incomparable:

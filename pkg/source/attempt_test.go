@@ -1,8 +1,14 @@
 package source_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/pkg/source"
 )
 
 // helm-controller announces and records each install and upgrade in the status of the
@@ -64,6 +70,25 @@ func TestAttempt(t *testing.T) {
 		{sentence: "the record of helm-controller is left alone", user: helmUser, old: release(none), new: release(none + "\n" + `x: y`)},
 		{sentence: "its history is left alone", user: helmUser, old: release("status: {}"), new: release("status: {history: [{name: x, digest: y}]}")},
 	}))
+}
+
+// brokenIndex is a Reader whose index of HelmReleases answers nothing.
+type brokenIndex struct{ *cluster }
+
+func (brokenIndex) Releases(context.Context, source.ID) ([]source.Object, error) {
+	return nil, errors.New("injected")
+}
+
+// The index of HelmReleases may be behind. The last gate does not ask it.
+func TestTheLastGateNeedsNoIndex(t *testing.T) {
+	const spec = "spec: {chartRef: {kind: OCIRepository, name: podinfo}}\n"
+	pulled := ociRepo(ociSpec(", ref: {tag: 6.7.1}") + fmt.Sprintf("\nstatus: {artifact: {revision: %q, digest: %q}}", "6.7.1@"+hex("a"), hex("b")))
+	e := source.NewExtractor(brokenIndex{&cluster{objects: parse(t, pulled)}}, source.Options{ReleaseWriters: []string{helmUser}})
+	w := row{user: helmUser, subresource: "status", old: release(spec), new: release(spec + fmt.Sprintf("status: {lastAttemptedRevision: x, lastAttemptedRevisionDigest: %q}", hex("a")))}
+	want := []string{"status.lastAttemptedRevision: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version, pulled a/b incomparable vouched"}
+	if diff := cmp.Diff(want, usesOf(t.Context(), e, w.write(t))); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestForgedRecordsOfHelmController(t *testing.T) {

@@ -137,6 +137,9 @@ func show(u source.Use) string {
 		if p.Incomparable {
 			b.WriteString(" incomparable")
 		}
+		if p.Outdated {
+			b.WriteString(" outdated")
+		}
 		if p.Vouched {
 			b.WriteString(" vouched")
 		}

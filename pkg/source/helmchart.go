@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
@@ -11,6 +12,9 @@ import (
 )
 
 type helmChart struct {
+	Metadata struct {
+		Generation int64 `json:"generation"`
+	} `json:"metadata"`
 	Spec struct {
 		Suspend   bool                                   `json:"suspend"`
 		Chart     string                                 `json:"chart"`
@@ -145,6 +149,7 @@ func (e *Extractor) helmChartStatusClaims(w Write) ([]claim, error) {
 		chartClaim:   spec,
 		artifact:     *obj.Status.Artifact,
 		incomparable: obj.Spec.mayRepackage(),
+		outdated:     obj.Spec.changesValues() && !obj.builtForSpec(),
 		vouched:      slices.Contains(e.options.ArtifactWriters, w.User),
 	}}, nil
 }
@@ -154,6 +159,16 @@ type chartArtifactClaim struct {
 	chartClaim
 	artifact
 	incomparable, vouched bool
+	// outdated is set for an archive that was built for another spec than the present one.
+	outdated bool
+}
+
+// builtForSpec reports whether a repackaged artifact was made of the spec as it is now:
+// source-controller puts the generation of the HelmChart behind the version
+// (buildFromHelmRepository, v1.9). Without this, a spec could name an unsigned chart while the
+// archive is built, and a signed one when it is judged.
+func (c helmChart) builtForSpec() bool {
+	return strings.HasSuffix(c.Status.Artifact.Revision, fmt.Sprintf("+%d", c.Metadata.Generation))
 }
 
 func (c chartArtifactClaim) bare() claim { return c }
@@ -173,7 +188,7 @@ func (c chartArtifactClaim) use(ctx context.Context, e *Extractor) Use {
 
 func (c chartArtifactClaim) pulled() (Pulled, error) {
 	archive, err := c.archive()
-	return Pulled{Archive: archive, Incomparable: c.incomparable || archive.IsZero(), Vouched: c.vouched}, err
+	return Pulled{Archive: archive, Incomparable: c.incomparable || archive.IsZero(), Vouched: c.vouched, Outdated: c.outdated}, err
 }
 
 // pulledByHelmChart follows a HelmChart that a release refers to. Its artifact was

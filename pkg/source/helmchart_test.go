@@ -2,7 +2,10 @@ package source_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+
+	"github.com/chartgate/chartgate/pkg/source"
 )
 
 const helmChartSpec = `spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}`
@@ -11,6 +14,8 @@ func TestHelmChart(t *testing.T) {
 	check(t, []row{
 		{sentence: "a chart is found through its HelmRepository", cluster: acme, new: helmChart(helmChartSpec), want: []string{"spec: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version"}},
 		{sentence: "repeating is no news", cluster: acme, old: helmChart(helmChartSpec), new: helmChart(helmChartSpec)},
+		{sentence: "valuesFiles are refused where the admin does not allow repackaged charts", cluster: acme, options: source.Options{DenyRepackaged: true},
+			old: helmChart(helmChartSpec), new: helmChart(helmChartSpec[:len(helmChartSpec)-1] + ", valuesFiles: [x.yaml]}"), want: []string{"spec: Unsupported"}},
 		{sentence: "valuesFiles change no chart", cluster: acme, old: helmChart(helmChartSpec), new: helmChart(helmChartSpec[:len(helmChartSpec)-1] + ", valuesFiles: [x.yaml]}")},
 		{sentence: "a range floats", cluster: acme, new: helmChart(`spec: {chart: podinfo, version: ">=1", sourceRef: {kind: HelmRepository, name: acme}}`), want: []string{"spec: oci://ghcr.io/acme/charts/podinfo:>=1 Floating"}},
 		{sentence: "a chart from Git cannot carry a signature", new: helmChart(`spec: {chart: ./x, sourceRef: {kind: GitRepository, name: acme}}`), want: []string{"spec: NotOCI"}},
@@ -41,6 +46,9 @@ func TestHelmChartStatus(t *testing.T) {
 		return fmt.Sprintf("{url: \"http://source-controller/podinfo.tgz\", revision: 6.7.1, digest: %q, lastUpdateTime: x}", digest)
 	}
 	right := artifact(hex("b"))
+	built := func(revision, more string) string {
+		return strings.Replace(status(strings.Replace(right, "revision: 6.7.1", "revision: "+revision, 1), more), "metadata: {", "metadata: {generation: 3, ", 1)
+	}
 	const pulled = "status.artifact: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version, pulled "
 	const invalid = "status.artifact: ReferenceInvalid"
 	check(t, onStatus([]row{
@@ -53,10 +61,16 @@ func TestHelmChartStatus(t *testing.T) {
 		{sentence: "removing the artifact is fine", cluster: acme, old: status(right), new: helmChart(helmChartSpec + "\nstatus: {conditions: []}")},
 		{sentence: "the same artifact is no news", cluster: acme, old: status(right), new: status(right) + "x: y"},
 		{sentence: "the same artifact for another chart is news", cluster: acme, old: helmChart(`spec: {chart: other, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}` + "\nstatus: {artifact: " + right + "}"), new: status(right), want: []string{pulled + "-/b"}},
-		{sentence: "valuesFiles make source-controller repackage", cluster: acme, user: fluxUser, new: status(right, "valuesFiles: [x.yaml]"), want: []string{pulled + "-/b incomparable vouched"}},
-		{sentence: "valuesFiles do not make an editor's word count", cluster: acme, new: status(right, "valuesFiles: [x.yaml]"), want: []string{pulled + "-/b incomparable"}},
-		{sentence: "valuesFile of v1beta2 makes source-controller repackage", cluster: acme, user: fluxUser, new: status(right, "valuesFile: x.yaml"), want: []string{pulled + "-/b incomparable vouched"}},
-		{sentence: "valuesFiles added since are news", cluster: acme, old: status(right), new: status(right, "valuesFiles: [x.yaml]"), want: []string{pulled + "-/b incomparable"}},
+		{sentence: "valuesFiles make source-controller repackage", cluster: acme, user: fluxUser, new: built("6.7.1+3", "valuesFiles: [x.yaml]"), want: []string{pulled + "-/b incomparable vouched"}},
+		{sentence: "what was repackaged for another spec proves nothing", cluster: acme, user: fluxUser, new: built("6.7.1+2", "valuesFiles: [x.yaml]"), want: []string{pulled + "-/b incomparable outdated vouched"}},
+		{sentence: "so does what names no spec", cluster: acme, user: fluxUser, new: built("6.7.1", "valuesFiles: [x.yaml]"), want: []string{pulled + "-/b incomparable outdated vouched"}},
+		{sentence: "the end of another number is another spec", cluster: acme, user: fluxUser, new: built("6.7.1+13", "valuesFiles: [x.yaml]"), want: []string{pulled + "-/b incomparable outdated vouched"}},
+		{sentence: "the chart's own values.yaml alone changes no archive", cluster: acme, user: fluxUser, new: built("6.7.1", "valuesFiles: [values.yaml]"), want: []string{pulled + "-/b incomparable vouched"}},
+		{sentence: "where the admin denies repackaged charts, their artifact is denied", cluster: acme, user: fluxUser, options: source.Options{DenyRepackaged: true}, new: built("6.7.1+3", "valuesFiles: [x.yaml]"), want: []string{"status.artifact: Unsupported"}},
+		{sentence: "and the chart's own values.yaml is not", cluster: acme, user: fluxUser, options: source.Options{DenyRepackaged: true}, new: built("6.7.1", "valuesFiles: [values.yaml]"), want: []string{pulled + "-/b incomparable vouched"}},
+		{sentence: "valuesFiles do not make an editor's word count", cluster: acme, new: built("6.7.1+3", "valuesFiles: [x.yaml]"), want: []string{pulled + "-/b incomparable"}},
+		{sentence: "valuesFile of v1beta2 makes source-controller repackage", cluster: acme, user: fluxUser, new: built("6.7.1+3", "valuesFile: x.yaml"), want: []string{pulled + "-/b incomparable vouched"}},
+		{sentence: "valuesFiles added since are news", cluster: acme, old: status(right), new: status(right, "valuesFiles: [x.yaml]"), want: []string{pulled + "-/b incomparable outdated"}},
 		{sentence: "an artifact without a digest is checked by nobody", cluster: acme, user: fluxUser, new: status(artifact("")), want: []string{invalid}},
 		{sentence: "an empty artifact is checked by nobody", cluster: acme, user: fluxUser, new: status("{}"), want: []string{invalid}},
 		{sentence: "a digest of another algorithm proves nothing", cluster: acme, user: fluxUser, new: status(artifact("sha512:" + hex("b")[7:])), want: []string{pulled + "-/- incomparable vouched"}},

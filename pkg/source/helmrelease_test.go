@@ -3,6 +3,8 @@ package source_test
 import (
 	"fmt"
 	"testing"
+
+	"github.com/chartgate/chartgate/pkg/source"
 )
 
 const podinfoUse = "spec.chart.spec: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version"
@@ -33,6 +35,9 @@ func TestHelmRelease(t *testing.T) {
 			want: []string{"spec.chart.spec: oci://ghcr.io/shared/podinfo:6.7.1 Version"}},
 		{sentence: "the release's own namespace, spelled out, is the same place but another text", cluster: acme, old: release(podinfoSpec),
 			new: release(chartSpec("podinfo", "6.7.1", "HelmRepository", "acme", ", namespace: apps"))},
+		{sentence: "valuesFiles are refused where the admin does not allow repackaged charts", cluster: acme, options: source.Options{DenyRepackaged: true}, old: release(podinfoSpec),
+			new:  release(`spec: {chart: {spec: {chart: podinfo, version: 6.7.1, valuesFiles: [x.yaml], sourceRef: {kind: HelmRepository, name: acme}}}}`),
+			want: []string{"spec.chart.spec: Unsupported"}},
 		{sentence: "a suspended release deploys nothing", cluster: acme, new: release(suspended)},
 		{sentence: "suspending is no news", cluster: acme, old: release(podinfoSpec), new: release(suspended)},
 		{sentence: "resuming deploys everything anew", cluster: acme, old: release(suspended), new: release(podinfoSpec), want: []string{podinfoUse}},

@@ -91,6 +91,9 @@ type Pulled struct {
 	// Incomparable is set where Archive cannot equal the digest of the chart's layer:
 	// the source makes an archive of its own, or takes digests of another algorithm.
 	Incomparable bool
+	// Outdated is set where an archive of the source's own was made of another spec than the
+	// source has now.
+	Outdated bool
 	// Vouched is set where the source controller itself wrote the artifact. Status
 	// is not only the controllers' to write: Flux's flux-edit role lets editors of a
 	// namespace write it. Without this, Archive must be proven.

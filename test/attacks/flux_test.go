@@ -24,6 +24,12 @@ func TestForgedArtifacts(t *testing.T) {
 			patch(editor, flux("HelmChart", "app", "spec: {"+repackaged+"}"), admitted),
 			status(editor, chart("1.0.0+1", evil), mismatch),
 		}},
+		{"a repackaged artifact of the unsigned chart that spec named for a moment", "issue 8, item 3", withFiles, []write{
+			patch(editor, flux("HelmChart", "app", "spec: {chart: other}"), admitted),
+			patch(editor, flux("HelmChart", "app", "spec: {chart: podinfo}"), admitted),
+			status(sourceController, chart("1.0.0+2", evil), mismatch),
+			status(sourceController, chart("1.0.0+3", evil), admitted),
+		}},
 		{"the source-controller's user writes an artifact that is not the signed chart", "", podinfo, []write{status(sourceController, chart("1.0.0", "layer(charts/unsigned:1.0.0)"), mismatch)}},
 		{"the helm-controller's user writes a repackaged artifact", "", withFiles, []write{status(helmController, chart("1.0.0+1", evil), mismatch)}},
 		{"a service account called source-controller in another namespace", "", withFiles, []write{status(falseSourceController, chart("1.0.0+1", evil), mismatch)}},

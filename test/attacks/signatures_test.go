@@ -243,14 +243,14 @@ func TestSignatures(t *testing.T) {
 		{"a team that no policy knows", "", "nobodys", signedBy(acme()), verdict.NoPolicy},
 
 		// What looks like a chart.
-		{"an index in the place of the chart, itself signed", "", "", func(t *testing.T, s *stall) {
+		{"control: an index of one chart, itself signed: helm pulls the chart by its digest in the index", "issue 9, item 24", "", func(t *testing.T, s *stall) {
 			s.replaceBy(t, indexType, s.index())
 			s.signed(t, acme())
-		}, verdict.NotAChart},
+		}, ""},
 		{"an index that is not signed, of a chart that is", "", "", func(t *testing.T, s *stall) {
 			s.signed(t, acme())
 			s.replaceBy(t, indexType, s.index())
-		}, verdict.NotAChart},
+		}, verdict.SignatureMissing},
 		{"an index that says it is a manifest, of a chart that is signed", "CVE-2021-41190", "", func(t *testing.T, s *stall) {
 			s.signed(t, acme())
 			s.replaceBy(t, manifestType, s.index())

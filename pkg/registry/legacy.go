@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"oras.land/oras-go/v2/errdef"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 )
@@ -35,21 +35,15 @@ type layered struct {
 	limit     func(ocispec.Descriptor) int64
 }
 
-// legacy yields the legacy signatures, newest first.
-func (s search) legacy(ctx context.Context) materials {
-	return s.layers(ctx, layered{
+func (s search) signatureLayers() layered {
+	return layered{
 		suffix: ".sig", noun: "signature", mediaType: mediaTypeLegacy, format: chart.Legacy,
 		order: func(_, _ ocispec.Descriptor) int { return 0 },
 		limit: func(ocispec.Descriptor) int64 { return maxPayload },
-	})
+	}
 }
 
-// attestations yields the legacy attestations: those marked with a wanted predicate
-// first, then the newest first. Who wants none is not shown any.
-func (s search) attestations(ctx context.Context) materials {
-	if len(s.predicates) == 0 {
-		return func(func(chart.Material, error) bool) {}
-	}
+func (s search) attestationLayers() layered {
 	rank := func(d ocispec.Descriptor) int {
 		predicate, marked := d.Annotations[annotationAttestation]
 		switch {
@@ -61,40 +55,59 @@ func (s search) attestations(ctx context.Context) materials {
 			return 2
 		}
 	}
-	return s.layers(ctx, layered{
+	return layered{
 		suffix: ".att", noun: "attestation", mediaType: mediaTypeAttestation, format: chart.LegacyAttestation,
 		order: func(a, b ocispec.Descriptor) int { return cmp.Compare(rank(a), rank(b)) },
 		limit: func(d ocispec.Descriptor) int64 { return s.bundleLimit(d.Annotations[annotationAttestation]) },
-	})
+	}
 }
 
-func (s search) layers(ctx context.Context, of layered) materials {
-	return func(yield func(chart.Material, error) bool) {
+// legacy yields the legacy signatures, newest first.
+func (s search) legacy(ctx context.Context) items { return s.layers(ctx, s.signatureLayers()) }
+
+// attestations yields the legacy attestations: those marked with a wanted predicate
+// first, then the newest first. Who wants none is not shown any.
+func (s search) attestations(ctx context.Context) items {
+	if len(s.predicates) == 0 {
+		return func(func(item) bool) {}
+	}
+	return s.layers(ctx, s.attestationLayers())
+}
+
+func (s search) layers(ctx context.Context, of layered) items {
+	return func(yield func(item) bool) {
 		layers, err := s.list(ctx, of)
 		if err != nil {
-			yield(chart.Material{}, s.unusable(ctx, fmt.Sprintf("the legacy %ss of %s", of.noun, s.name), "list of "+of.noun+"s", err))
+			yield(item{err: s.unusable(ctx, fmt.Sprintf("the legacy %ss of %s", of.noun, s.name), "list of "+of.noun+"s", err)})
 			return
 		}
-		known := map[string]answer{} // signers of one chart mostly sign the same payload
-		for _, layer := range layers[:min(len(layers), maxLegacy)] {
-			material, done, err := s.layer(ctx, of, layer, known)
-			if err != nil {
-				err = s.unusable(ctx, fmt.Sprintf("the legacy %s %s of %s", of.noun, chart.Quote(layer.Digest.String()), s.name), of.noun, err)
-			}
-			if !hand(yield, material, err, done) {
+		known := newPayloads()
+		for i := range ahead(s, layers[:min(len(layers), maxLegacy)], func(layer ocispec.Descriptor) []fetched {
+			return []fetched{s.layer(ctx, of, layer, known)}
+		}) {
+			if !yield(i) {
 				return
 			}
 		}
 		if len(layers) > maxLegacy {
-			yield(chart.Material{}, s.tooMany("legacy "+of.noun+"s", len(layers), maxLegacy))
+			yield(item{err: s.tooMany("legacy "+of.noun+"s", "", len(layers), maxLegacy)})
 		}
 	}
 }
 
 // list returns the layers' descriptors, best first; no tag means none.
 func (s search) list(ctx context.Context, of layered) ([]ocispec.Descriptor, error) {
-	found, err := s.manifest(ctx, "sha256-"+s.chart.Hex()+of.suffix)
-	if errors.Is(err, errdef.ErrNotFound) {
+	tag := "sha256-" + s.chart.Hex() + of.suffix
+	found, err := s.manifest(ctx, tag)
+	if own, ok := errors.AsType[fault](err); ok && own.kind == chart.KindLimitExceeded {
+		leave, wait := s.client.bulky.acquire(ctx, s.at.Host()+s.link.lane)
+		if wait != nil {
+			return nil, wait
+		}
+		defer leave()
+		found, err = s.get(ctx, "manifests/", tag, maxCrowded)
+	}
+	if s.absent(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -111,30 +124,54 @@ func (s search) list(ctx context.Context, of layered) ([]ocispec.Descriptor, err
 	return layers, nil
 }
 
-// layer fetches one layer. done is to be called when its content is of no more use.
-func (s search) layer(ctx context.Context, of layered, layer ocispec.Descriptor, known map[string]answer) (material chart.Material, done func(), err error) {
-	done = func() {}
+// payloads are the small contents of one manifest's layers: signers of one chart mostly sign the
+// same payload.
+type payloads struct {
+	mu    sync.Mutex
+	known map[string]answer
+}
+
+func newPayloads() *payloads { return &payloads{known: map[string]answer{}} }
+
+func (p *payloads) get(digest string) (answer, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	found, ok := p.known[digest]
+	return found, ok
+}
+
+func (p *payloads) add(digest string, found answer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known[digest] = found
+}
+
+// layer reads one layer.
+func (s search) layer(ctx context.Context, of layered, layer ocispec.Descriptor, known *payloads) fetched {
+	digest := layer.Digest.String()
+	made := func(content answer, err error) item {
+		if err != nil {
+			return item{err: s.unusable(ctx, fmt.Sprintf("the legacy %s %s of %s", of.noun, chart.Quote(digest), s.name), of.noun, err)}
+		}
+		return item{material: chart.Material{
+			Format: of.format, Source: content.digest, Content: slices.Clone(content.body), Annotations: layer.Annotations,
+		}}
+	}
 	size := 0
 	for name, value := range layer.Annotations {
 		size += len(name) + len(value)
 	}
 	if size > maxAnnotations {
-		return chart.Material{}, done, fault{chart.KindLimitExceeded, fmt.Sprintf("its annotations have more than the %d KiB that chartgate reads", maxAnnotations>>10)}
+		return fetched{item: made(answer{}, fault{chart.KindLimitExceeded, fmt.Sprintf("its annotations have more than the %d KiB that chartgate reads", maxAnnotations>>10)})}
 	}
-	content, again := known[layer.Digest.String()]
-	if !again {
-		limit := of.limit(layer)
-		if content, done, err = s.bulk(ctx, layer, limit); err != nil {
-			return chart.Material{}, done, err
-		}
-		if limit <= maxPayload {
-			known[layer.Digest.String()] = content
-		}
+	if content, again := known.get(digest); again {
+		return fetched{item: made(content, nil)}
 	}
-	return chart.Material{
-		Format:      of.format,
-		Source:      content.digest,
-		Content:     slices.Clone(content.body),
-		Annotations: layer.Annotations,
-	}, done, nil
+	limit := of.limit(layer)
+	return s.fetch(ctx, layer, limit, func(content answer, err error) item {
+		if err == nil && limit <= maxPayload {
+			known.add(digest, content)
+		}
+		return made(content, err)
+	})
 }

@@ -66,11 +66,28 @@ const (
 	maxReferrers     = 1000
 	maxReferrerPages = 10
 
-	// maxBundles and maxLegacy bound how many pieces of each format are fetched
-	// for one chart from one repository. Each bundle costs two requests, each legacy
-	// layer one.
-	maxBundles = 32
-	maxLegacy  = 32
+	// maxReferred and maxLegacy bound how many pieces of each format are looked at for one chart in
+	// one repository, so that a chart that is scanned each week for nine years still passes.
+	// A referrer costs two requests, a legacy layer one, and those that wait for an answer have
+	// some ten seconds for it, which maxAhead makes enough.
+	maxReferred = 500
+	maxLegacy   = 500
+
+	// maxCrowded bounds the manifest of legacy signatures or attestations where maxManifest does not
+	// do, for one chart of a host after the other: registries take no larger manifests, and it
+	// holds 400 keyless signatures.
+	maxCrowded = 4 << 20
+
+	// maxMaterial bounds the bytes that are read for one chart in one repository, one after the
+	// other: a year of weekly scans of 1 MiB each.
+	maxMaterial = 64 << 20
+
+	// maxAhead bounds how many pieces of material are fetched at the same time once the first
+	// ones did not do: half of what one host allows.
+	maxAhead = 8
+
+	// turn is how many pieces of one kind are looked at before those of the next kind.
+	turn = 8
 
 	// maxRedirects: a registry redirects a blob to its storage, once or twice.
 	maxRedirects = 4

@@ -214,9 +214,9 @@ func TestHandEvenInPanic(t *testing.T) {
 	done := 0
 	func() {
 		defer func() { _ = recover() }()
-		hand(func(chart.Material, error) bool { panic("verifier") }, chart.Material{}, nil, func() { done++ })
+		hand(func(chart.Material, error) bool { panic("verifier") }, item{done: func() { done++ }})
 	}()
-	if more := hand(func(chart.Material, error) bool { return true }, chart.Material{}, nil, func() { done++ }); !more || done != 2 {
+	if more := hand(func(chart.Material, error) bool { return true }, item{done: func() { done++ }}); !more || done != 2 {
 		t.Errorf("%d places are free, more: %v", done, more)
 	}
 }

@@ -7,19 +7,29 @@ import (
 	"net/http"
 
 	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
-// materials is signature material and problems, in the order of promise.
-type materials = iter.Seq2[chart.Material, error]
+// item is a piece of signature material, or a problem, on its way to who asked. done is to be
+// called when the material is of no more use; it may be nil.
+type item struct {
+	material chart.Material
+	err      error
+	done     func()
+}
+
+// items are in the order of promise.
+type items = iter.Seq[item]
 
 // Signatures yields the signature material beside a chart, fetched as the consumer
-// goes on, place by place, most promising first: bundles marked as cosign signatures,
-// those marked with a wanted predicate, unmarked bundles, other bundles, then legacy
-// signatures from the newest and, if any predicate is wanted, legacy attestations. The
-// marks order the work; they are anybody's and decide nothing, except that what is
+// goes on, place by place, most promising first: eight referrers of each kind (marked as cosign
+// signatures, marked with a wanted predicate, unmarked, others), eight legacy signatures and, if any
+// predicate is wanted, eight legacy attestations, then the next eight of each, so that a crowd in
+// one place hides nothing in another one. Within a kind the newest is first, as far as anybody
+// can tell. The marks order the work; they are anybody's and decide nothing, except that what is
 // marked with a wanted predicate may be larger.
 //
 // Other places than the chart's own repository are laid out as by cosign with
@@ -35,8 +45,8 @@ func (c *Client) Signatures(ctx context.Context, r chart.Resolved, where chart.S
 	}
 	return func(yield func(chart.Material, error) bool) {
 		for _, place := range places {
-			for material, err := range c.signaturesIn(ctx, place, r, where) {
-				if !yield(material, err) || err != nil && expired(ctx) {
+			for i := range c.signaturesIn(ctx, place, r, where) {
+				if !hand(yield, i) || i.err != nil && expired(ctx) {
 					return
 				}
 			}
@@ -44,18 +54,26 @@ func (c *Client) Signatures(ctx context.Context, r chart.Resolved, where chart.S
 	}
 }
 
+// hand yields material whose content is of no more use afterwards.
+func hand(yield func(chart.Material, error) bool, i item) (more bool) {
+	if i.done != nil {
+		defer i.done()
+	}
+	return yield(i.material, i.err)
+}
+
 // signaturesIn yields what one place has; the zero place is the chart's own repository.
-func (c *Client) signaturesIn(ctx context.Context, place chart.Location, r chart.Resolved, where chart.Search) materials {
-	return func(yield func(chart.Material, error) bool) {
+func (c *Client) signaturesIn(ctx context.Context, place chart.Location, r chart.Resolved, where chart.Search) items {
+	return func(yield func(item) bool) {
 		s, leave, err := c.search(ctx, place, r, where)
 		if err != nil {
-			yield(chart.Material{}, err)
+			yield(item{err: err})
 			return
 		}
 		defer leave() // once the consumer has judged what it got
 		for _, part := range s.parts(ctx) {
-			for material, err := range part {
-				if !yield(material, err) {
+			for i := range part {
+				if !yield(i) {
 					return
 				}
 			}
@@ -69,6 +87,9 @@ type search struct {
 	chart      chart.Digest
 	name       string // of the chart, for messages
 	predicates []string
+	// own is set where the repository is the chart's, whose manifest has been read.
+	own  bool
+	seen map[string]bool // the referrers that were looked at, by digest
 }
 
 // search begins a search, which is to be left.
@@ -95,33 +116,75 @@ func (c *Client) search(ctx context.Context, place chart.Location, r chart.Resol
 	if leave, err = repo.enter(ctx); err != nil {
 		return search{}, nil, err
 	}
-	return search{repository: repo, chart: r.Digest, name: name, predicates: where.Predicates}, leave, nil
+	return search{
+		repository: repo, chart: r.Digest, name: name, predicates: where.Predicates, own: place == r.Location,
+		seen: map[string]bool{},
+	}, leave, nil
 }
 
 // parts returns where to look, in order. A host that lacked the referrers API a
 // while ago is asked for the fallback tag instead; before the search ends with
 // nothing good the API is asked after all, so that the memory saves a request but
-// never hides a signature.
-func (s search) parts(ctx context.Context) []materials {
+// never hides a signature. In the same way the fallback tag is looked at last where the
+// API has answered: some proxies and old registries answer with an empty list, or an error.
+func (s search) parts(ctx context.Context) []items {
 	if s.link.lacking.holds(s.at.Host()) {
-		return []materials{s.fallback(ctx), s.legacy(ctx), s.attestations(ctx), s.referrersAPI(ctx, nil)}
+		return []items{alternate(s.fallback(ctx), s.legacy(ctx), s.attestations(ctx)), s.referrersAPI(ctx, nil)}
 	}
-	return []materials{s.referrersAPI(ctx, s.fallback(ctx)), s.legacy(ctx), s.attestations(ctx)}
+	asked := false
+	fallback := func(yield func(item) bool) {
+		asked = true
+		s.fallback(ctx)(yield)
+	}
+	last := func(yield func(item) bool) {
+		if !asked {
+			s.fallback(ctx)(yield)
+		}
+	}
+	return []items{alternate(s.referrersAPI(ctx, fallback), s.legacy(ctx), s.attestations(ctx)), last}
 }
 
-// referrersAPI yields the bundles that the API lists or, where there is no API,
-// otherwise.
-func (s search) referrersAPI(ctx context.Context, otherwise materials) materials {
-	return func(yield func(chart.Material, error) bool) {
+// alternate yields some of each part in turns.
+func alternate(parts ...items) items {
+	return func(yield func(item) bool) {
+		var pulls []func() (item, bool)
+		for _, part := range parts {
+			next, stop := iter.Pull(part)
+			defer stop()
+			pulls = append(pulls, next)
+		}
+		for len(pulls) > 0 {
+			next := pulls[0]
+			pulls = pulls[1:]
+			more := true
+			for range turn {
+				i, ok := next()
+				if more = ok; !more {
+					break
+				}
+				if !yield(i) {
+					return
+				}
+			}
+			if more {
+				pulls = append(pulls, next)
+			}
+		}
+	}
+}
+
+// referrersAPI yields what the API lists or, where there is no API, otherwise.
+func (s search) referrersAPI(ctx context.Context, otherwise items) items {
+	return func(yield func(item) bool) {
 		list, err := s.referrers(ctx, s.chart, true)
 		switch {
 		case err == nil:
 			s.link.lacking.forget(s.at.Host())
-			s.bundles(ctx, list, nil)(yield)
+			s.referred(ctx, list, nil)(yield)
 		case !lacksAPI(err):
-			s.bundles(ctx, list, err)(yield)
+			s.referred(ctx, list, err)(yield)
 		case len(list) > 0: // the API is there, the list's next page is not
-			s.bundles(ctx, list, fault{chart.KindUnavailable, "a page of the list is missing"})(yield)
+			s.referred(ctx, list, fault{chart.KindUnavailable, "a page of the list is missing"})(yield)
 		case otherwise != nil:
 			s.link.lacking.remember(s.at.Host())
 			otherwise(yield)
@@ -129,12 +192,30 @@ func (s search) referrersAPI(ctx context.Context, otherwise materials) materials
 	}
 }
 
-// fallback yields the bundles listed under the tag sha256-<hex>.
-func (s search) fallback(ctx context.Context) materials {
-	return func(yield func(chart.Material, error) bool) {
+// fallback yields what is listed under the tag sha256-<hex>.
+func (s search) fallback(ctx context.Context) items {
+	return func(yield func(item) bool) {
 		list, err := s.referrers(ctx, s.chart, false)
-		s.bundles(ctx, list, err)(yield)
+		if s.absent(err) {
+			err = nil
+		}
+		s.referred(ctx, list, err)(yield)
 	}
+}
+
+// absent reports whether err means that there is no such tag. Some registries (Artifactory, GHCR)
+// refuse what is not there instead of saying so; where the chart's own manifest has been read
+// in the same way, that is no matter of credentials.
+func (s search) absent(err error) bool {
+	if errors.Is(err, errdef.ErrNotFound) {
+		return true
+	}
+	if err == nil || !s.own || s.connection.Lacking != nil {
+		return false
+	}
+	status, ok := errors.AsType[*errcode.ErrorResponse](err)
+	refused := ok && (status.StatusCode == http.StatusUnauthorized || status.StatusCode == http.StatusForbidden)
+	return refused || errors.Is(err, auth.ErrBasicCredentialNotFound)
 }
 
 // lacksAPI reads the ways in which registries say that they lack the referrers

@@ -73,7 +73,7 @@ func TestUnknownReferrersLast(t *testing.T) {
 	s.Fail("/referrers/", serveIndex(unknown, empty, provenance))
 	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 	equal(t, []outcome(nil), problems)
-	equal(t, []string{"bundle: provenance", "bundle: unknown", "bundle: empty"}, contents(found))
+	equal(t, []string{"bundle: provenance", "bundle: empty", "bundle: unknown"}, contents(found))
 }
 
 // TestBundleSource: the source of a bundle is its manifest.
@@ -146,7 +146,8 @@ func admit(t *testing.T, c *registry.Client, s shelf) {
 }
 
 // TestReferrersAPIAppears: a host that gets the referrers API is noticed at once,
-// since a search that finds nothing good asks for it after all.
+// since a search that finds nothing good asks for it after all. From then on the fallback tag is
+// only asked last.
 func TestReferrersAPIAppears(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, fixture.Options{})
@@ -159,7 +160,9 @@ func TestReferrersAPIAppears(t *testing.T) {
 		equal(t, []outcome(nil), problems)
 		equal(t, want, contents(found))
 	}
-	equal(t, 0, count(s.Requests(), "/manifests/sha256-"+strings.TrimPrefix(s.digest, "sha256:")+"$"))
+	requests := s.Requests()
+	equal(t, "GET /v2/"+repo+"/referrers/"+s.digest, requests[0])
+	equal(t, "GET /v2/"+repo+"/manifests/sha256-"+strings.TrimPrefix(s.digest, "sha256:"), requests[len(requests)-1])
 }
 
 // TestLacksReferrersAPI: the ways of registries to say so lead to the fallback
@@ -339,22 +342,22 @@ func TestTooMany(t *testing.T) {
 		s.Fail("/referrers/", serveIndex(crowd...))
 		found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 		equal(t, []string{"bundle: signature"}, contents(found))
-		equal(t, 31+2, len(problems))
-		equal(t, outcome{chart.KindLimitExceeded, s.text("CHART@DIGEST has 1000 bundles, of which chartgate looked at 32 only"),
-			"remove old bundles from the registry, or sign again under a new version"}, problems[31])
-		equal(t, outcome{Kind: chart.KindLimitExceeded, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: there are more than 1000")}, problems[32])
-		equal(t, 1+32+1+1, len(s.Requests())) // the list, 32 manifests, one blob, .sig
+		equal(t, 499+2, len(problems))
+		equal(t, outcome{chart.KindLimitExceeded, s.text("CHART@DIGEST has 1000 referrers with signature material, of which chartgate looked at 500 only"),
+			"remove old referrers from the registry, or sign again under a new version"}, problems[499])
+		equal(t, outcome{Kind: chart.KindLimitExceeded, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: there are more than 1000")}, problems[500])
+		equal(t, 1+500+1+1+1, len(s.Requests())) // the list, 500 manifests, one blob, .sig, the fallback tag
 	})
 	t.Run("legacy signatures", func(t *testing.T) {
 		t.Parallel()
 		s := newShelf(t, fixture.Options{})
-		for i := range 40 {
+		for i := range 510 {
 			s.legacySignature(t, fmt.Sprint(i), nil)
 		}
 		found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
-		equal(t, 32, len(found))
-		equal(t, "39", string(found[0].Content))
-		equal(t, []outcome{{chart.KindLimitExceeded, s.text("CHART@DIGEST has 40 legacy signatures, of which chartgate looked at 32 only"),
+		equal(t, 500, len(found))
+		equal(t, "509", string(found[0].Content))
+		equal(t, []outcome{{chart.KindLimitExceeded, s.text("CHART@DIGEST has 510 legacy signatures, of which chartgate looked at 500 only"),
 			"remove old legacy signatures from the registry, or sign again under a new version"}}, problems)
 	})
 	t.Run("annotations of a legacy signature", func(t *testing.T) {

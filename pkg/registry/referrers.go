@@ -1,0 +1,215 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+const (
+	// mediaTypeBundle starts the media types of sigstore bundles: ".v0.3+json"
+	// follows it, or "+json;version=0.2" in older ones.
+	mediaTypeBundle = "application/vnd.dev.sigstore.bundle"
+
+	// mediaTypeSigArtifact is the type of the referrers in which cosign 2 keeps simple signing
+	// with --registry-referrers-mode=oci-1-1 (ArtifactType in internal/pkg/oci/remote/remote.go).
+	mediaTypeSigArtifact = "application/vnd.dev.cosign.artifact.sig.v1+json"
+
+	// mediaTypeInToto starts the types of referrers that hold DSSE envelopes without a bundle:
+	// cosign 2's with --registry-referrers-mode=oci-1-1, and those of Google Cloud Build.
+	mediaTypeInToto = "application/vnd.in-toto"
+
+	// The annotation and its value by which cosign marks a signature, as opposed to
+	// an attestation.
+	annotationPredicate = "dev.sigstore.bundle.predicateType"
+	predicateSignature  = "https://sigstore.dev/cosign/sign/v1"
+)
+
+// referred yields the material of the listed referrers. listing is the error that
+// ended the list; what was listed before it is still looked at.
+func (s search) referred(ctx context.Context, list []ocispec.Descriptor, listing error) items {
+	return func(yield func(item) bool) {
+		candidates := s.promising(list)
+		looked := candidates[:min(len(candidates), maxReferred)]
+		for i := range ahead(s, looked, func(d ocispec.Descriptor) []fetched { return s.referrer(ctx, d) }) {
+			if !yield(i) {
+				return
+			}
+		}
+		if len(candidates) > len(looked) && !yield(item{err: s.tooMany("referrers", " with signature material", len(candidates), maxReferred)}) {
+			return
+		}
+		if listing != nil {
+			yield(item{err: s.problem(ctx, "the list of referrers of "+s.name, listing)})
+		}
+	}
+}
+
+// promising returns the referrers that may hold signature material and have not been looked at,
+// each once, most promising first: some of each rank in turns, and within a rank the newest
+// first.
+func (s search) promising(list []ocispec.Descriptor) []ocispec.Descriptor {
+	var ranks [ranked][]ocispec.Descriptor
+	for _, d := range slices.Backward(list) { // lists are appended to
+		_, err := chart.ParseDigest(d.Digest.String())
+		rank := s.rank(d)
+		if err != nil || rank == ranked || d.MediaType != mediaTypeManifest || s.seen[d.Digest.String()] {
+			continue
+		}
+		s.seen[d.Digest.String()] = true
+		ranks[rank] = append(ranks[rank], d)
+	}
+	var found []ocispec.Descriptor
+	for i := range ranks {
+		slices.SortStableFunc(ranks[i], func(a, b ocispec.Descriptor) int { return created(b).Compare(created(a)) })
+	}
+	for more := true; more; {
+		more = false
+		for i := range ranks {
+			n := min(len(ranks[i]), turn)
+			found = append(found, ranks[i][:n]...)
+			ranks[i] = ranks[i][n:]
+			more = more || len(ranks[i]) > 0
+		}
+	}
+	return found
+}
+
+// created returns when a referrer says that it was made; what does not say so is the oldest.
+func created(d ocispec.Descriptor) time.Time {
+	at, err := time.Parse(time.RFC3339, d.Annotations[ocispec.AnnotationCreated])
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// The ranks of referrers. Some registries and clients leave the artifact type out of the list, or
+// show the empty config's in its place: those come last.
+const (
+	rankSignature = iota
+	rankWanted
+	rankUnmarked
+	rankOther
+	rankUnknown
+	ranked // what cannot be material
+)
+
+func (s search) rank(d ocispec.Descriptor) int {
+	predicate, marked := d.Annotations[annotationPredicate]
+	switch {
+	case isBundle(d.ArtifactType) && predicate == predicateSignature, d.ArtifactType == mediaTypeSigArtifact:
+		return rankSignature
+	case isBundle(d.ArtifactType) && s.wants(predicate):
+		return rankWanted
+	case isBundle(d.ArtifactType) && marked:
+		return rankOther
+	case isBundle(d.ArtifactType):
+		return rankUnmarked
+	case isEnvelope(d.ArtifactType) || strings.HasPrefix(d.ArtifactType, mediaTypeInToto):
+		if len(s.predicates) == 0 {
+			return ranked
+		}
+		return rankUnmarked
+	case d.ArtifactType == "" || d.ArtifactType == ocispec.MediaTypeEmptyJSON:
+		return rankUnknown
+	default:
+		return ranked
+	}
+}
+
+// wants reports whether attestations with a predicate of this type are looked for.
+func (s search) wants(predicate string) bool { return slices.Contains(s.predicates, predicate) }
+
+// bundleLimit returns how large material that is marked with this predicate may be.
+func (s search) bundleLimit(predicate string) int64 {
+	if s.wants(predicate) {
+		return maxAttestation
+	}
+	return maxBundle
+}
+
+// referrer reads one referrer: a bundle, the simple signing of cosign 2 or the envelopes of
+// attestations. What is none of them is nothing.
+func (s search) referrer(ctx context.Context, d ocispec.Descriptor) []fetched {
+	what := fmt.Sprintf("the referrer %s of %s", d.Digest, s.name)
+	unusable := func(err error) []fetched {
+		return []fetched{{item: item{err: s.unusable(ctx, what, "bundle", err)}}}
+	}
+	if d.Size > maxManifest {
+		return unusable(fault{chart.KindLimitExceeded, fmt.Sprintf("its manifest has more than the %d KiB that chartgate reads", maxManifest>>10)})
+	}
+	found, err := s.manifest(ctx, d.Digest.String())
+	if err != nil {
+		return unusable(err)
+	}
+	m, err := decodeManifest(found, mediaTypeManifest)
+	if err != nil {
+		return unusable(err)
+	}
+	of := func(is func(string) bool) []ocispec.Descriptor {
+		return slices.DeleteFunc(slices.Clone(m.Layers), func(l ocispec.Descriptor) bool { return !is(l.MediaType) })
+	}
+	bundles, signatures := of(isBundle), of(func(mediaType string) bool { return mediaType == mediaTypeLegacy })
+	var envelopes []ocispec.Descriptor
+	if len(s.predicates) > 0 {
+		envelopes = of(isEnvelope)
+	}
+	claimed := isBundle(d.ArtifactType) || isBundle(m.ArtifactType)
+	switch {
+	case len(bundles)+len(signatures)+len(envelopes) == 0 && !claimed:
+		return []fetched{{bytes: len(found.body)}}
+	case m.Subject == nil || m.Subject.Digest.String() != s.chart.String():
+		return unusable(fault{chart.KindInvalid, "it refers to something else"})
+	case len(bundles) > 1 || len(bundles) == 0 && claimed:
+		return unusable(fault{chart.KindInvalid, fmt.Sprintf("it has %d layers with a bundle, not one", len(bundles))})
+	}
+	var all []fetched
+	for _, layer := range bundles {
+		// The list of a fallback tag has no marks, the manifests have.
+		all = append(all, s.fetch(ctx, layer, s.bundleLimit(m.Annotations[annotationPredicate]), func(a answer, err error) item {
+			if err != nil {
+				return item{err: s.unusable(ctx, what, "bundle", err)}
+			}
+			return item{material: chart.Material{Format: chart.Bundle, Source: found.digest, Content: a.body}}
+		}))
+	}
+	for _, of := range []layered{s.signatureLayers(), s.attestationLayers()} {
+		layers := signatures
+		if of.format == chart.LegacyAttestation {
+			layers = envelopes
+		}
+		known := newPayloads()
+		for _, layer := range layers[:min(len(layers), maxLegacy)] {
+			all = append(all, s.layer(ctx, of, layer, known))
+		}
+	}
+	all[0].bytes += len(found.body)
+	return all
+}
+
+func isBundle(mediaType string) bool {
+	version, ok := strings.CutPrefix(mediaType, mediaTypeBundle)
+	return ok && (strings.HasPrefix(version, ".") || strings.HasPrefix(version, "+"))
+}
+
+// isEnvelope reports whether a layer is a DSSE envelope: cosign's media type, or those of in-toto
+// (https://github.com/in-toto/attestation/blob/main/spec/v1/bundle.md).
+func isEnvelope(mediaType string) bool {
+	return mediaType == mediaTypeAttestation || strings.HasPrefix(mediaType, mediaTypeInToto) && strings.HasSuffix(mediaType, "+dsse")
+}
+
+// tooMany is the problem that not everything was looked at.
+func (s search) tooMany(of, more string, found, looked int) error {
+	return &chart.Problem{
+		Kind:   chart.KindLimitExceeded,
+		Detail: fmt.Sprintf("%s has %d %s%s, of which chartgate looked at %d only", s.name, found, of, more, looked),
+		Next:   "remove old " + of + " from the registry, or sign again under a new version",
+	}
+}

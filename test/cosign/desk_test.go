@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,6 +49,9 @@ func (d *desk) try(t *testing.T, name string, args ...string) (stdout string, er
 		t.Fatal(err)
 	}
 	command := cluster.Command{Name: tool, Args: args, Env: []string{"DOCKER_CONFIG=" + d.dir, "COSIGN_PASSWORD="}}
+	if slices.Contains(args, referrersMode) {
+		command.Env = append(command.Env, "COSIGN_EXPERIMENTAL=1")
+	}
 	out, err := command.Run(t.Context())
 	return out.Stdout, err
 }
@@ -119,7 +123,14 @@ type way struct {
 	flags []string
 }
 
+const referrersMode = "--registry-referrers-mode=oci-1-1"
+
 func legacyWay() way { return way{"cosign2", []string{"--tlog-upload=false"}} }
+
+// referrerWay is cosign 2's, without bundles and without tags.
+func referrerWay() way {
+	return way{"cosign2", []string{"--tlog-upload=false", referrersMode}}
+}
 
 func bundleWay() way {
 	return way{"cosign3", []string{"--use-signing-config=false", "--tlog-upload=false", "--new-bundle-format=true"}}

@@ -60,7 +60,13 @@ spec: {source: {repoURL: "https://github.com/acme/config.git", path: x}}
 		{"a list of releases is taken apart", documentsOf("apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmReleaseList\nitems:\n"+indented(release("podinfo", "")), acmeRepository), nil, ran{Stdout: podinfoVerified + acmeCovered}},
 		{"a list in a list is taken apart", "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  - " + strings.ReplaceAll(strings.TrimSpace(acmeRepository), "\n", "\n    "), nil, ran{Stdout: acmeCovered}},
 		{"an object that cannot be read is denied", "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: acme, namespace: apps}\nspec: 1\n", nil,
-			ran{Code: 1, Stdout: "HelmRepository apps/acme denied (ReferenceInvalid): the HelmRepository cannot be read\n", Error: "denied"}},
+			ran{Code: 1, Stdout: `HelmRepository apps/acme denied (ReferenceInvalid): the HelmRepository cannot be read: spec is the number 1, and must be an object
+  next:     correct the field; kubectl explain helmrepository.spec shows its form
+`, Error: "denied"}},
+		{"a version without quotes is denied, and what to write is told", documentsOf(acmeRepository, strings.Replace(release("podinfo", ""), "1.0.0", "1.10", 1)), nil,
+			ran{Code: 1, Stdout: acmeCovered + `HelmRelease apps/podinfo denied (ReferenceInvalid): the HelmRelease cannot be read: spec.chart.spec.version is the number 1.1, and must be a text; without quotes, YAML reads digits as a number, and drops zeros at its end
+  next:     write it in quotes, as it was meant: version: "1.1", or version: "1.10"
+`, Error: "denied"}},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, theShop(t).verify(t, c.manifests, c.flags...)); diff != "" {

@@ -10,7 +10,6 @@ import (
 	argo "github.com/argoproj/argo-cd/v2/pkg/apis/application"
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-	"sigs.k8s.io/json"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 )
@@ -162,15 +161,6 @@ func (e *Extractor) doorOf(id ID, subresource string) door {
 
 // Gates reports whether objects of this kind can make charts deployable.
 func (e *Extractor) Gates(id ID) bool { return e.doorOf(id, "").claims != nil }
-
-// decode reads the fields of o that into has. Names of fields are case-sensitive,
-// as for the API server: encoding/json would take "Spec" for "spec".
-func decode(o Object, into any) error {
-	if err := json.UnmarshalCaseSensitivePreserveInts(o.JSON, into); err != nil {
-		return &chart.Problem{Kind: chart.KindInvalid, Detail: "the " + o.Kind + " cannot be read", Err: err}
-	}
-	return nil
-}
 
 // deferrable lets the absence of a source, or of a Secret that it refers to, defer: Flux dry-runs a whole
 // Kustomization before it applies the first object, HelmReleases before their

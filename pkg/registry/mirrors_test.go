@@ -68,18 +68,18 @@ func TestMirrorRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ sentence, ref, want string }{
-		{"a host", "oci://ghcr.io/else/podinfo:1.0.0", "https://mirror.example/v2/ghcr/else/podinfo/manifests/1.0.0"},
-		{"a path", "oci://ghcr.io/acme/podinfo:1.0.0", "https://corp.example/v2/podinfo/manifests/1.0.0"},
-		{"one chart", "oci://ghcr.io/acme/charts/podinfo:1.0.0", "https://other.example/v2/one/manifests/1.0.0"},
-		{"a chart below a chart", "oci://ghcr.io/acme/charts/podinfo/podinfo:1.0.0", "https://other.example/v2/one/podinfo/manifests/1.0.0"},
-		{"half a segment does not count", "oci://ghcr.io/acme2/podinfo:1.0.0", "https://mirror.example/v2/ghcr/acme2/podinfo/manifests/1.0.0"},
-		{"another port is another host", "oci://ghcr.io:444/acme/podinfo:1.0.0", "https://ghcr.io:444/v2/acme/podinfo/manifests/1.0.0"},
-		{"a longer name is another host", "oci://ghcr.io.evil.example/acme/podinfo:1.0.0", "https://ghcr.io.evil.example/v2/acme/podinfo/manifests/1.0.0"},
-		{"another host", "oci://quay.io/acme/podinfo:1.0.0", "https://quay.io/v2/acme/podinfo/manifests/1.0.0"},
-		{"Docker Hub by another name", "oci://index.docker.io/acme/podinfo:1.0.0", "https://mirror.example:5000/v2/hub/acme/podinfo/manifests/1.0.0"},
-		{"no mirror of a mirror", "oci://mirror.example/acme/podinfo:1.0.0", "https://third.example/v2/acme/podinfo/manifests/1.0.0"},
-		{"Docker Hub as a mirror", "oci://swap.example/acme/podinfo:1.0.0", "https://registry-1.docker.io/v2/acme/podinfo/manifests/1.0.0"},
-		{"a name that gets too long", "oci://long.example/acme/charts/" + strings.Repeat("y", 100) + ":1.0.0", ""},
+		{"a host", "oci://ghcr.io/else/podinfo:main", "https://mirror.example/v2/ghcr/else/podinfo/manifests/main"},
+		{"a path", "oci://ghcr.io/acme/podinfo:main", "https://corp.example/v2/podinfo/manifests/main"},
+		{"one chart", "oci://ghcr.io/acme/charts/podinfo:main", "https://other.example/v2/one/manifests/main"},
+		{"a chart below a chart", "oci://ghcr.io/acme/charts/podinfo/podinfo:main", "https://other.example/v2/one/podinfo/manifests/main"},
+		{"half a segment does not count", "oci://ghcr.io/acme2/podinfo:main", "https://mirror.example/v2/ghcr/acme2/podinfo/manifests/main"},
+		{"another port is another host", "oci://ghcr.io:444/acme/podinfo:main", "https://ghcr.io:444/v2/acme/podinfo/manifests/main"},
+		{"a longer name is another host", "oci://ghcr.io.evil.example/acme/podinfo:main", "https://ghcr.io.evil.example/v2/acme/podinfo/manifests/main"},
+		{"another host", "oci://quay.io/acme/podinfo:main", "https://quay.io/v2/acme/podinfo/manifests/main"},
+		{"Docker Hub by another name", "oci://index.docker.io/acme/podinfo:main", "https://mirror.example:5000/v2/hub/acme/podinfo/manifests/main"},
+		{"no mirror of a mirror", "oci://mirror.example/acme/podinfo:main", "https://third.example/v2/acme/podinfo/manifests/main"},
+		{"Docker Hub as a mirror", "oci://swap.example/acme/podinfo:main", "https://registry-1.docker.io/v2/acme/podinfo/manifests/main"},
+		{"a name that gets too long", "oci://long.example/acme/charts/" + strings.Repeat("y", 100) + ":main", ""},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			var urls []string

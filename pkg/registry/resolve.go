@@ -54,8 +54,11 @@ func (r *repository) find(ctx context.Context, ref chart.Reference) (tag string,
 	tag, ok := s.Tag()
 	if ok {
 		found, err = r.chartManifest(ctx, ref.String(), tag)
-		if !s.IsRange() || !isNotFound(err) {
+		switch {
+		case !isNotFound(err):
 			return tag, found, err
+		case !s.IsRange():
+			return tag, found, r.tellTwin(ctx, s, err)
 		}
 	}
 	if tag, err = r.selectTag(ctx, s); err != nil {
@@ -63,6 +66,22 @@ func (r *repository) find(ctx context.Context, ref chart.Reference) (tag string,
 	}
 	found, err = r.chartManifest(ctx, chosen(ref, tag, ""), tag)
 	return tag, found, err
+}
+
+// tellTwin adds to the problem with a tag that is not there that its twin is: v1.0.0 was
+// pushed as 1.0.0, or the reverse. It costs one more request, on the way to a denial.
+func (r *repository) tellTwin(ctx context.Context, s chart.Selector, err error) error {
+	twin := s.Twin()
+	p, ok := errors.AsType[*chart.Problem](err)
+	if twin == "" || !ok {
+		return err
+	}
+	if _, missing := r.manifest(ctx, twin); missing != nil {
+		return err
+	}
+	told := *p
+	told.Detail += "; the tag " + chart.Quote(twin) + " is there"
+	return told.WithNext("write %s, if that is what you mean", s.Spelled(twin))
 }
 
 // chosen names the chart that a range led to.

@@ -164,11 +164,14 @@ func TestResolveRefuses(t *testing.T) {
 		want  outcome
 		more  int // requests than one
 	}{
-		"no such version":    {ref: "CHART:2.0.0", want: outcome{chart.KindNotFound, "HOST has no CHART:2.0.0", nextCheck}},
-		"no such digest":     {ref: "CHART@" + layerDigest, want: outcome{chart.KindNotFound, "HOST has no CHART@" + layerDigest, nextCheck}},
-		"no such repository": {ref: "oci://HOST/acme/charts/other:1.0.0", want: outcome{chart.KindNotFound, "HOST has no oci://HOST/acme/charts/other:1.0.0", nextCheck}},
+		"no such version":       {ref: "CHART:2.0.0", want: outcome{chart.KindNotFound, "HOST has no CHART:2.0.0", nextCheck}, more: 1},
+		"no such tag":           {ref: "CHART:main", want: outcome{chart.KindNotFound, "HOST has no CHART:main", nextCheck}},
+		"the version without v": {ref: "FLUX v1.0.0", want: outcome{chart.KindNotFound, `HOST has no CHART:v1.0.0; the tag "1.0.0" is there`, `write version: "1.0.0", if that is what you mean`}, more: 1},
+		"the version with v":    {ref: "FLUX 3.0.0", want: outcome{chart.KindNotFound, `HOST has no CHART:3.0.0; the tag "v3.0.0" is there`, `write version: "v3.0.0", if that is what you mean`}, more: 1},
+		"no such digest":        {ref: "CHART@" + layerDigest, want: outcome{chart.KindNotFound, "HOST has no CHART@" + layerDigest, nextCheck}},
+		"no such repository":    {ref: "oci://HOST/acme/charts/other:1.0.0", want: outcome{chart.KindNotFound, "HOST has no oci://HOST/acme/charts/other:1.0.0", nextCheck}, more: 1},
 		"the chart's name is repeated": {ref: "oci://HOST/acme/podinfo/podinfo:1.0.0", want: outcome{chart.KindNotFound, "HOST has no oci://HOST/acme/podinfo/podinfo:1.0.0",
-			"the chart's name is repeated: take /podinfo off the end of the repository URL, to which the name is appended"}},
+			"the chart's name is repeated: take /podinfo off the end of the repository URL, to which the name is appended"}, more: 1},
 
 		"401":                     {fault: fixture.Status(401), want: unauthorized("the registry answered 401 Unauthorized")},
 		"403":                     {fault: fixture.Status(403), want: unauthorized("the registry answered 403 Forbidden")},
@@ -225,6 +228,7 @@ func TestResolveRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShelf(t, fixture.Options{})
+			s.push(t, "v3.0.0")
 			if tc.fault != nil {
 				s.Fail(manifests, tc.fault)
 			}

@@ -33,6 +33,15 @@ type cacheKey struct {
 	trustRoots string // "" while one of them cannot be used
 }
 
+// archiveKey is a cacheKey by the digest of the chart's archive, which is all that the status
+// of a HelmChart tells.
+type archiveKey struct {
+	location   chart.Location
+	archive    chart.Digest
+	identities string
+	trustRoots string
+}
+
 // verifiedChart is a chart together with evidence that satisfied every policy.
 type verifiedChart struct {
 	resolved chart.Resolved
@@ -56,6 +65,7 @@ func (v verifiedChart) bytes() int64 {
 
 type verifiedCache struct {
 	entries *lru.Cache[cacheKey, verifiedChart]
+	digests *lru.Cache[archiveKey, chart.Digest] // of charts by their archives
 	now     func() time.Time
 	adding  sync.Mutex
 	content atomic.Int64 // of the predicates in it
@@ -68,7 +78,20 @@ func newVerifiedCache(now func() time.Time) *verifiedCache {
 		panic(err) // only for a size below one
 	}
 	c.entries = entries
+	if c.digests, err = lru.New[archiveKey, chart.Digest](maxVerified); err != nil {
+		panic(err) // only for a size below one
+	}
 	return c
+}
+
+// digestOf returns the digest of a verified chart with this archive, zero if none is known. It
+// may have been forgotten since: get decides.
+func (c *verifiedCache) digestOf(key cacheKey, archive chart.Digest) chart.Digest {
+	if archive.IsZero() {
+		return chart.Digest{}
+	}
+	digest, _ := c.digests.Get(archiveKey{key.location, archive, key.identities, key.trustRoots})
+	return digest
 }
 
 func (c *verifiedCache) get(key cacheKey) (verifiedChart, bool) {
@@ -93,6 +116,7 @@ func (c *verifiedCache) add(key cacheKey, found verifiedChart) {
 	c.entries.Remove(key) // so that what it replaces is counted out
 	c.content.Add(found.bytes())
 	c.entries.Add(key, found)
+	c.digests.Add(archiveKey{key.location, found.resolved.Layer, key.identities, key.trustRoots}, key.digest)
 	for c.content.Load() > maxContent && c.entries.Len() > 0 {
 		c.entries.RemoveOldest()
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -188,5 +189,44 @@ func TestAStrangersAttestationIsNamed(t *testing.T) {
 	v := s.gate().Decide(t.Context(), use(t, podinfo))
 	if v.Admits() || v.Reason() != verdict.AttestationMissing || !strings.Contains(v.Message(), "attested: "+scan+" by subject mallory@evil.example") {
 		t.Error(v.Message())
+	}
+}
+
+// What a source has stored is what is deployed, whatever its tag means by now. The artifact that
+// is written just now must be the chart that its tag means.
+func TestMemoryKnowsAChartByItsStoredArchive(t *testing.T) {
+	stored := source.ID{Kind: "HelmChart", Namespace: "apps", Name: "apps-podinfo"}
+	moved := func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+		return chart.Resolved{Location: ref.Location, Digest: digest(t, "c"), Layer: digest(t, "d")}, nil
+	}
+	for _, c := range []struct {
+		sentence, repository string
+		pulled               source.Pulled
+		state                string
+		asked                int
+		want                 verdict.Reason
+	}{
+		{"the archive of a chart that is remembered", podinfo, source.Pulled{Source: stored, Archive: digest(t, "b")}, "root", 0, ""},
+		{"the same as it is written", podinfo, source.Pulled{Archive: digest(t, "b")}, "root", 2, verdict.DigestMismatch},
+		{"another archive", podinfo, source.Pulled{Source: stored, Archive: digest(t, "e")}, "root", 2, verdict.DigestMismatch},
+		{"no digest of an archive", podinfo, source.Pulled{Source: stored, Incomparable: true, Vouched: true}, "root", 2, ""},
+		{"the same archive in another repository", "oci://ghcr.io/acme/other:1.0.0", source.Pulled{Source: stored, Archive: digest(t, "b")}, "root", 2, verdict.DigestMismatch},
+		{"the same archive with other trust roots", podinfo, source.Pulled{Source: stored, Archive: digest(t, "b")}, "other", 2, verdict.DigestMismatch},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			s, state, asked := fine(t), "root", 0
+			s.state = func() string { return state }
+			g := gateOver(&s)
+			if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
+				t.Fatal(v.Message())
+			}
+			s.resolve, s.asked, state = moved, func(chart.Search) { asked++ }, c.state
+			later := use(t, c.repository)
+			later.Pulled = &c.pulled
+			v := g.Decide(t.Context(), later)
+			if v.Reason() != c.want && !(c.want == "" && v.Admits()) || asked != c.asked {
+				t.Errorf("asked %d times\n%s", asked, v.Message())
+			}
+		})
 	}
 }

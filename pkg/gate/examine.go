@@ -7,6 +7,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -23,10 +24,18 @@ type examined struct {
 // by its digest: which digest a tag means is asked anew each time, and a denial is
 // never remembered, so that "sign, then apply again" works at once. A chart is not
 // remembered by consumer: its signatures hold whoever asks.
-func (g *Gate) examine(ctx context.Context, ref chart.Reference, access chart.Access, policies []*policy.Policy) (examined, error) {
+//
+// What a source has stored is what is going to be deployed, whatever its tag means by now: a
+// chart that is remembered with this very archive is asked for nothing again.
+func (g *Gate) examine(ctx context.Context, use source.Use, policies []*policy.Policy) (examined, error) {
+	ref, access := contentOf(use), use.Access
 	wanted := policy.Wanted(policies)
 	key := cacheKey{location: ref.Location, identities: policy.Fingerprint(policies), trustRoots: g.verifier.State(ctx, wanted)}
-	if digest, pinned := ref.Selector.Digest(); pinned {
+	digest, pinned := ref.Selector.Digest()
+	if !pinned && use.Pulled != nil && use.Pulled.Stored() {
+		digest = g.verified.digestOf(key, use.Pulled.Archive)
+	}
+	if !digest.IsZero() {
 		key.digest = digest
 		if known, ok := g.recall(key, policies); ok {
 			return known, nil

@@ -205,7 +205,7 @@ func contentOf(use source.Use) chart.Reference {
 // verify finds out about the chart's signatures and lets the policies judge them. The
 // error is what kept it from finding out; every policy has denied by it then.
 func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Policy, tally *tally) error {
-	found, err := g.examine(ctx, contentOf(use), use.Access, policies)
+	found, err := g.examine(ctx, use, policies)
 	if err == nil {
 		tally.subject.Digest = found.resolved.Digest
 		if err = found.resolved.Taken(use.Taking); err == nil {

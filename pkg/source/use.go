@@ -77,6 +77,10 @@ func (u Use) Defers(err error) bool {
 	return u.Deferrable && errors.As(err, &problem) && problem.Kind == chart.KindSourceNotFound
 }
 
+// Stored reports whether another object than the one that is written holds the artifact. It
+// has met the gate on that object's status, or was there before.
+func (p Pulled) Stored() bool { return p.Source != ID{} }
+
 // Pulled is the artifact in a source's status.
 type Pulled struct {
 	// Source is the object that holds the artifact; zero where that is the object of the

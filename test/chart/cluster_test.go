@@ -58,6 +58,7 @@ func startCluster(t *testing.T) *cluster {
 	environment := &envtest.Environment{
 		BinaryAssetsDirectory: assets,
 		CRDDirectoryPaths:     []string{tool(t, "../../bin/crds/flux-old"), tool(t, "../../bin/crds/argo"), "testdata/crds"},
+		CRDInstallOptions:     envtest.CRDInstallOptions{MaxTime: 2 * time.Minute}, // 10 s by default, too few on a busy machine
 		ErrorIfCRDPathMissing: true,
 	}
 	config, err := environment.Start()
@@ -246,6 +247,15 @@ func TestNotesApply(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, stderr)
 	}
+	// There is no Flux and no Argo CD in this cluster, only their definitions.
+	for _, user := range []string{
+		"artifactWriters: system:serviceaccount:flux-system:source-controller", "releaseWriters: system:serviceaccount:flux-system:helm-controller",
+		"argoUsers: system:serviceaccount:argocd:argocd-server",
+	} {
+		if !strings.Contains(stdout, user) {
+			t.Errorf("the notes do not warn of %s:\n%s", user, stdout)
+		}
+	}
 	_, rest, _ := strings.Cut(stdout, "<<'EOF'\n")
 	manifest, _, found := strings.Cut(rest, "\nEOF\n")
 	if !found {
@@ -254,6 +264,15 @@ func TestNotesApply(t *testing.T) {
 	c.kubectl(manifest, "apply", "-f", "-")
 	c.kubectl("", "patch", "chartpolicy", "everything", "--type", "merge", "--patch", `{"spec":{"mode":"Enforce"}}`)
 	c.kubectl("", "get", "chartgate")
+	c.kubectl("", "create", "namespace", "flux-system")
+	for _, account := range []string{"flux-system/source-controller", "flux-system/helm-controller", "argocd/argocd-application-controller", "argocd/argocd-server"} {
+		in, name, _ := strings.Cut(account, "/")
+		c.kubectl("", "create", "serviceaccount", name, "--namespace", in)
+	}
+	stdout, stderr, err = run("", helmBinary(t), "upgrade", "chartgate", chartDir, "--kubeconfig", c.kubeconfig, "--namespace", namespace)
+	if err != nil || strings.Contains(stdout, "WARNING") {
+		t.Error(err, stderr, stdout)
+	}
 	c.kubectl("", "delete", "validatingwebhookconfiguration", "chartgate")
 	c.helm("", "upgrade", "chartgate", chartDir)
 	if c.gone("chartgate", &admissionv1.ValidatingWebhookConfiguration{}) {

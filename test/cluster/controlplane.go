@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -86,6 +87,7 @@ func (c *Cluster) prepare(crds []string) error {
 	}
 	c.kubectl, c.Kubeconfig = filepath.Join(binaries, "kubectl"), filepath.Join(c.dir, "kubeconfig")
 	c.environment = &envtest.Environment{
+		CRDInstallOptions:     envtest.CRDInstallOptions{MaxTime: 2 * time.Minute}, // 10 s by default, too few on a busy machine
 		BinaryAssetsDirectory: binaries, ErrorIfCRDPathMissing: true,
 		ControlPlaneStartTimeout: patience, ControlPlaneStopTimeout: patience,
 	}

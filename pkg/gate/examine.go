@@ -46,10 +46,14 @@ func (g *Gate) examine(ctx context.Context, use source.Use, policies []*policy.P
 		return examined{}, err
 	}
 	key.digest = resolved.Digest
-	if known, ok := g.recall(key, policies); ok {
-		return known, nil
+	found, ok := g.recall(key, policies)
+	if !ok {
+		if found, err = g.search(ctx, task{key: key, access: access}, resolved, wanted, policies); err != nil {
+			return examined{}, err
+		}
 	}
-	return g.search(ctx, task{key: key, access: access}, resolved, wanted, policies)
+	found.resolved = resolved // others may have come to the digest by another tag
+	return found, nil
 }
 
 // resolve asks the registry; concurrent equal questions share one answer.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -207,7 +208,7 @@ func contentOf(use source.Use) chart.Reference {
 func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Policy, tally *tally) error {
 	found, err := g.examine(ctx, use, policies)
 	if err == nil {
-		tally.subject.Digest = found.resolved.Digest
+		tally.subject.Digest, tally.subject.Tag = found.resolved.Digest, found.resolved.Tag
 		if err = found.resolved.Taken(use.Taking); err == nil {
 			err = checkPulled(use, found.resolved)
 		}
@@ -233,6 +234,9 @@ func (g *Gate) judge(p *policy.Policy, found examined, subject verdict.Subject) 
 	if len(unmet) > 0 || len(accepted) == 0 {
 		findings := found.findings
 		findings.Partly, findings.Unmet = len(accepted) > 0, unmet
+		if places := policy.Places([]*policy.Policy{p}); slices.Contains(places, chart.Location{}) || slices.Contains(places, found.resolved.Location) {
+			findings.Mirror = found.resolved.Mirror
+		}
 		denial := verdict.Unsigned(subject, p.Wants(), findings)
 		return nil, &denial
 	}

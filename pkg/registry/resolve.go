@@ -86,7 +86,7 @@ func (r *repository) tellTwin(ctx context.Context, s chart.Selector, err error) 
 
 // chosen names the chart that a range led to.
 func chosen(ref chart.Reference, tag, digest string) string {
-	return ref.Location.String() + ":" + tag + digest + ", which the range " + chart.Quote(ref.Selector.String()) + " chose"
+	return ref.Location.String() + ":" + tag + digest + " (the newest of " + chart.Quote(ref.Selector.String()) + ")"
 }
 
 func (r *repository) chartManifest(ctx context.Context, name, tagOrDigest string) (answer, error) {
@@ -138,7 +138,7 @@ func (r *repository) notAChart(ref chart.Reference, tag string, found answer, er
 	}
 	name := ref.String()
 	if literal, _ := ref.Selector.Tag(); tag != "" && tag != literal {
-		name = chosen(ref, tag, "@"+found.digest.String()) + ","
+		name = chosen(ref, tag, "@"+found.digest.String())
 	}
 	p := &chart.Problem{Kind: chart.KindInternal, Detail: name + " is not a Helm chart", Err: err}
 	if own, ok := errors.AsType[fault](err); ok {

@@ -246,6 +246,39 @@ func TestResolveRefuses(t *testing.T) {
 	}
 }
 
+// TestRangesNameWhatTheyChose: what is wrong with the tag that a range led to is told of that tag, with its digest once it has one.
+func TestRangesNameWhatTheyChose(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fault fixture.Fault
+		want  string
+	}{
+		"it is no chart":      {serve(manifestType, `{"schemaVersion":2,"config":{"mediaType":"x"}}`), `CHART:1.2.0@sha256:` + sha256Hex(`{"schemaVersion":2,"config":{"mediaType":"x"}}`) + ` (the newest of "1.x") is not a Helm chart: its config has the media type "x"`},
+		"it is not there":     {answer(404), `HOST has no CHART:1.2.0 (the newest of "1.x")`},
+		"it cannot be read":   {answer(500), `CHART:1.2.0 (the newest of "1.x") could not be read: unexpected answer (the registry answered 500 Internal Server Error)`},
+		"it may not be read":  {answer(403), `HOST does not let chartgate read acme/charts/podinfo: the registry answered 403 Forbidden`},
+		"it is something big": {fixture.Huge(2 << 20), `CHART:1.2.0 (the newest of "1.x") could not be read: it has more than the 1024 KiB that chartgate reads`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, fixture.Options{})
+			s.push(t, "1.2.0")
+			s.Fail("/manifests/1.2.0", tc.fault)
+			_, err := s.client().Resolve(t.Context(), reference(t, s, "FLUX 1.x"), chart.Access{})
+			equal(t, s.text(tc.want), outcomeOf(t, err).Detail)
+		})
+	}
+	s := newShelf(t, fixture.Options{})
+	s.push(t, "1.2.0_b")
+	for ref, want := range map[string]string{"FLUX 1.x": "1.2.0_b", "FLUX 1.0.0": "1.0.0", "CHART@DIGEST": ""} {
+		resolved, err := s.client().Resolve(t.Context(), reference(t, s, ref), chart.Access{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, want, resolved.Tag)
+	}
+}
+
 // TestResolveAccepts: what looks unusual and is fine.
 func TestResolveAccepts(t *testing.T) {
 	t.Parallel()

@@ -77,7 +77,7 @@ func BrokenPolicy(subject Subject, policy, problem string) Denial {
 // which of the reasons it is.
 func Unsigned(subject Subject, wants string, f Findings) Denial {
 	d := Denial{Policy: []string{wants}, Found: f.lines()}
-	image := subject.Reference.Location.Host() + "/" + subject.Reference.Location.Path() + "@" + subject.Digest.String()
+	image := imageOf(subject.Reference.Location, subject.Digest)
 	switch {
 	case f.Failure != nil:
 		d = FromError(f.Failure)
@@ -113,7 +113,23 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 		d.Summary = fmt.Sprintf("%s has no signature", subject.Chart())
 		d.Next = "cosign sign " + image
 	}
+	if !f.Mirror.IsZero() && (d.Reason == SignatureMissing || d.Reason == AttestationMissing) {
+		d.Summary += ", asked at the mirror " + imageOf(f.Mirror, subject.Digest)
+		d.Next = copyTo(image, imageOf(f.Mirror, subject.Digest))
+	}
 	return d
+}
+
+// imageOf names a chart as the tools of registries do.
+func imageOf(l chart.Location, digest chart.Digest) string {
+	return l.Host() + "/" + l.Path() + "@" + digest.String()
+}
+
+// copyTo is the step that brings what lies beside a chart to its mirror. cosign copies what
+// is under tags and leaves out what refers to the chart (cosign 3.1 names oras for that itself).
+func copyTo(image, mirror string) string {
+	repository, _, _ := strings.Cut(mirror, "@")
+	return fmt.Sprintf("ask the mirror's operator to copy the signatures to it: cosign copy --only=sig,att %s %s; for the bundles of cosign 3: oras copy -r %s %s", image, mirror, image, repository)
 }
 
 // unattested tells what became of the attestations of a type that a policy wants.
@@ -162,6 +178,8 @@ type Findings struct {
 	Unmet []Unmet
 	// Partly is set where the policy wants several signatures and has some of them.
 	Partly bool
+	// Mirror is where signatures were looked for in place of the chart's repository; zero if there.
+	Mirror chart.Location
 	// Failure is why not everything could be looked at. It outranks every other
 	// finding: what was not seen may have been the good signature.
 	Failure error

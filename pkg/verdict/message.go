@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/chartgate/chartgate/pkg/chart"
 )
 
 // maxMessage bounds a whole message. Flux cuts conditions at 32 KiB and the API
@@ -120,11 +122,15 @@ func (s Subject) String() string {
 
 // Chart names the chart for people, with its digest where that is known.
 func (s Subject) Chart() string {
-	text := s.Reference.String()
+	text, version := s.Reference.String(), s.Reference.Selector
+	chosen := ""
+	if s.Tag != "" && version.IsRange() && s.Tag != version.String() {
+		text, chosen = s.Reference.Location.String()+":"+s.Tag, " (the newest of "+chart.Quote(version.String())+")"
+	}
 	if digest := s.Digest.String(); digest != "" && !strings.HasSuffix(text, digest) {
 		text += "@" + digest
 	}
-	return text
+	return text + chosen
 }
 
 func (v Verdict) render(outcome string) string {

@@ -33,6 +33,12 @@ func TestMessages(t *testing.T) {
 	unsigned := func(s verdict.Subject, f verdict.Findings) verdict.Verdict {
 		return verdict.Deny(s, verdict.Unsigned(s, wants, f))
 	}
+	inRange := at("6.x")
+	inRange.Digest, inRange.Tag = subject.Digest, "v6.7.2"
+	mirror, err := chart.ParseChart("oci://registry.corp.example/podinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
 	const sbom = "https://spdx.dev/Document"
 	statement := func(predicate string) verdict.Evidence {
 		e := verdict.NewEvidence(subject.Digest, verdict.Attestation, verdict.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
@@ -64,6 +70,18 @@ HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/po
   policy:   ` + wants + `
   found:    0 bundles, 0 legacy signatures
   next:     cosign sign ghcr.io/acme/charts/podinfo@sha256:` + hexA},
+		{"no signature of what a range led to", unsigned(inRange, verdict.Findings{}), `
+HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:v6.7.2@sha256:` + hexA + ` (the newest of "6.x") has no signature
+  where:    spec.chart.spec
+  policy:   ` + wants + `
+  found:    0 bundles, 0 legacy signatures
+  next:     cosign sign ghcr.io/acme/charts/podinfo@sha256:` + hexA},
+		{"no signature at a mirror", unsigned(subject, verdict.Findings{Mirror: mirror}), `
+HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature, asked at the mirror registry.corp.example/podinfo@sha256:` + hexA + `
+  where:    spec.chart.spec
+  policy:   ` + wants + `
+  found:    0 bundles, 0 legacy signatures
+  next:     ask the mirror's operator to copy the signatures to it: cosign copy --only=sig,att ghcr.io/acme/charts/podinfo@sha256:` + hexA + ` registry.corp.example/podinfo@sha256:` + hexA + `; for the bundles of cosign 3: oras copy -r ghcr.io/acme/charts/podinfo@sha256:` + hexA + ` registry.corp.example/podinfo`},
 		{"only an attestation", unsigned(subject, verdict.Findings{Bundles: 1, Evidence: []verdict.Evidence{attestation}}), `
 HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature
   where:    spec.chart.spec

@@ -10,6 +10,7 @@ type Subject struct {
 	Kind, Namespace, Name string
 	Field                 string // path in the object, as in "spec.chart.spec"
 	Reference             chart.Reference
+	Tag                   string       // that a range led to, "" until resolved
 	Digest                chart.Digest // zero until resolved
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -88,6 +89,33 @@ func TestCommandWithPlaces(t *testing.T) {
 		if admitted != want || !want && !strings.Contains(out, "SignatureMissing") {
 			t.Errorf("signatures in %q: admitted: %v\n%s", place, admitted, out)
 		}
+	}
+}
+
+// TestMirrorWithoutSignatures: a mirror that has the chart and not its signatures is named, and so is the command that copies
+// them. It is run as it is printed.
+func TestMirrorWithoutSignatures(t *testing.T) {
+	t.Parallel()
+	const image = "ghcr.io/acme/podinfo"
+	w := newSite(t, setup{})
+	digest, _ := w.push(t)
+	w.cosign(t, nil, "cosign2", "sign", digest)
+	original := w.host + "/" + repository
+	w.run(t, nil, "crane", "copy", "--insecure", original+":1.0.0", w.host+"/mirror/podinfo:1.0.0")
+	w.policies(t, "", image)
+	ask := func() (string, bool) {
+		return w.verify(t, nil, image, "--plain-http="+w.host, "--registry-mirror=ghcr.io/acme="+w.host+"/mirror")
+	}
+	out, admitted := ask()
+	says := "has no signature, asked at the mirror " + w.host + "/mirror/podinfo@" + digest.String()
+	command := regexp.MustCompile(`cosign (copy --only=sig,att \S+ \S+);`).FindStringSubmatch(out)
+	if admitted || !strings.Contains(out, says) || command == nil {
+		t.Fatalf("admitted: %v, want %q:\n%s", admitted, says, out)
+	}
+	args := strings.Fields(strings.ReplaceAll(command[1], image, original))
+	w.run(t, nil, "cosign2", append(args, "--allow-http-registry")...)
+	if out, admitted := ask(); !admitted {
+		t.Errorf("after %s:\n%s", command[1], out)
 	}
 }
 

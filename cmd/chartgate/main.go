@@ -49,6 +49,6 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServeCommand(), newVerifyCommand(), newDemoCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newVerifyCommand(), newVersionCommand())
 	return root
 }

@@ -1,5 +1,5 @@
 // Package samples holds working manifests of every kind that chartgate deals with.
-// "chartgate demo" and the tests use the very files that people copy.
+// cmd/chartgate-demo and the tests use the very files that people copy.
 package samples
 
 import "embed"

@@ -14,7 +14,7 @@ var (
 // TestReadmeShowsTheDemo: the table and the denial in README.md are what the demo prints, whatever the digests.
 func TestReadmeShowsTheDemo(t *testing.T) {
 	t.Parallel()
-	table, rest, _ := strings.Cut(chartgate(t, "demo"), "\n\nWhat a developer reads:\n\n")
+	table, rest, _ := strings.Cut(program(t, "chartgate-demo"), "\n\nWhat a developer reads:\n\n")
 	denial, _, found := strings.Cut(rest, "\n\nAll ")
 	if !found {
 		t.Fatal("the demo prints something else")
@@ -25,7 +25,7 @@ func TestReadmeShowsTheDemo(t *testing.T) {
 	}
 	for _, part := range []string{table, denial} {
 		if !shown[plain(part+"\n")] {
-			t.Errorf("README.md does not show what `bin/chartgate demo` prints:\n%s", part)
+			t.Errorf("README.md does not show what `make demo` prints:\n%s", part)
 		}
 	}
 }

@@ -67,19 +67,25 @@ func section(t *testing.T, page, heading string) string {
 // chartgate runs the binary and returns what it prints. The exit code must be 0.
 func chartgate(t *testing.T, args ...string) string {
 	t.Helper()
+	return program(t, "chartgate", args...)
+}
+
+// program runs a program of bin/ and returns what it prints. The exit code must be 0.
+func program(t *testing.T, name string, args ...string) string {
+	t.Helper()
 	path := os.Getenv("CHARTGATE_BIN")
 	if path == "" {
 		path = filepath.Join(root, "bin")
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, "chartgate")
+		path = filepath.Join(path, name)
 	}
 	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%v: run `make build`", err)
+		t.Fatalf("%v: run `make build demo`", err)
 	}
 	out, err := exec.CommandContext(context.Background(), path, args...).CombinedOutput()
 	if err != nil {
-		t.Fatalf("chartgate %s: %v\n%s", strings.Join(args, " "), err, out)
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 	return string(out)
 }

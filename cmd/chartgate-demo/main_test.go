@@ -66,10 +66,3 @@ func TestDemoIsComplete(t *testing.T) {
 		}
 	}
 }
-
-func TestDemoCommand(t *testing.T) {
-	got := theShop(t).command(t, "", "demo")
-	if got.Code != exitAdmitted || !strings.Contains(got.Stdout, "All 15 verdicts are the expected ones.") {
-		t.Errorf("%+v", got)
-	}
-}

@@ -17,8 +17,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/source"
@@ -33,7 +36,7 @@ type demoWorld struct {
 	hook     *httptest.Server
 }
 
-func newDemoWorld(ctx context.Context) (*demoWorld, error) {
+func newDemoWorld() (*demoWorld, error) {
 	trust, err := sigstore.New(time.Now)
 	if err != nil {
 		return nil, err
@@ -42,7 +45,7 @@ func newDemoWorld(ctx context.Context) (*demoWorld, error) {
 	if err := pushDemoCharts(w.registry, trust); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	handler, err := w.handler(ctx, trust)
+	handler, err := w.handler(trust)
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
@@ -61,20 +64,12 @@ func (w *demoWorld) Close() error {
 
 // handler is the webhook as "chartgate serve" runs it, with the samples' policies
 // and the samples as the cluster's objects.
-func (w *demoWorld) handler(ctx context.Context, trust *sigstore.Sigstore) (http.Handler, error) {
-	policies, err := sampleDocuments("policies")
+func (w *demoWorld) handler(trust *sigstore.Sigstore) (http.Handler, error) {
+	inForce, err := samplePolicies()
 	if err != nil {
 		return nil, err
 	}
-	set, _, err := compileDocuments(ctx, policies)
-	if err != nil {
-		return nil, err
-	}
-	documents, err := sampleDocuments("flux", "argo", "denied")
-	if err != nil {
-		return nil, err
-	}
-	objects, err := toObjects(documents)
+	objects, err := sampleCluster()
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +86,12 @@ func (w *demoWorld) handler(ctx context.Context, trust *sigstore.Sigstore) (http
 		return nil, err
 	}
 	client := registry.New(registry.Options{Transport: w.routeToRegistry()})
-	engine := newEngine(set, objects, client, signature.New(roots), source.Options{})
-	charts := webhook.NewCharts(engine.extractor, engine.gate, 8, metrics, nil)
-	return webhook.WithDeadline(admissionHandler(logr.Discard(), charts)), nil
+	decide := gate.New(inForce, client, signature.New(roots), time.Now)
+	charts := webhook.NewCharts(source.NewExtractor(objects, source.Options{}), decide, 8, metrics, nil)
+	return webhook.WithDeadline(&admission.Webhook{
+		Handler:        charts,
+		LogConstructor: func(logr.Logger, *admission.Request) logr.Logger { return logr.Discard() },
+	}), nil
 }
 
 // routeToRegistry leads every host to the demo's registry, so that the samples can
@@ -119,15 +117,15 @@ type answer struct {
 // ask sends the webhook the AdmissionReview that an API server sends when the
 // manifest is created.
 func (w *demoWorld) ask(ctx context.Context, manifest string) (answer, error) {
-	documents, err := sampleDocument(manifest)
+	objects, err := sample(manifest)
 	if err != nil {
 		return answer{}, err
 	}
-	if len(documents) != 1 {
-		return answer{}, fmt.Errorf("want one object, found %d", len(documents))
+	if len(objects) != 1 {
+		return answer{}, fmt.Errorf("want one object, found %d", len(objects))
 	}
-	object := documents[0].object
-	review, err := reviewOf(documents[0])
+	object := objects[0]
+	review, err := reviewOf(object)
 	if err != nil {
 		return answer{}, err
 	}
@@ -145,20 +143,20 @@ func (w *demoWorld) ask(ctx context.Context, manifest string) (answer, error) {
 	}, nil
 }
 
-func reviewOf(d document) (admissionv1.AdmissionReview, error) {
-	raw, err := json.Marshal(d.object.Object)
+func reviewOf(object unstructured.Unstructured) (admissionv1.AdmissionReview, error) {
+	raw, err := object.MarshalJSON()
 	if err != nil {
 		return admissionv1.AdmissionReview{}, err
 	}
-	kind := d.object.GroupVersionKind()
+	kind := object.GroupVersionKind()
 	return admissionv1.AdmissionReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"},
 		Request: &admissionv1.AdmissionRequest{
 			UID:       "demo",
 			Kind:      metav1.GroupVersionKind{Group: kind.Group, Version: kind.Version, Kind: kind.Kind},
 			Operation: admissionv1.Create,
-			Namespace: d.object.GetNamespace(),
-			Name:      d.object.GetName(),
+			Namespace: object.GetNamespace(),
+			Name:      object.GetName(),
 			Object:    runtime.RawExtension{Raw: raw},
 		},
 	}, nil

@@ -1,31 +1,32 @@
+// Command chartgate-demo shows the gate at work, without a cluster or a network.
+//
+// It starts a registry and an in-memory Sigstore on 127.0.0.1, pushes charts (signed by the
+// trusted workflow, by a stranger, not at all, attested but not signed), starts the real TLS
+// webhook with the policies of config/samples, and sends it AdmissionReviews of the manifests of
+// config/samples. It fails if any verdict is not the expected one.
+//
+// It is a command of its own because it contains what forges signatures for tests; the product
+// does not.
 package main
 
 import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"text/tabwriter"
 
-	"github.com/spf13/cobra"
-
-	"github.com/chartgate/chartgate/config/samples"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-func newDemoCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "demo",
-		Short: "Show the gate at work, without a cluster or a network",
-		Long: `Show the gate at work, without a cluster or a network.
-
-It starts a registry and an in-memory Sigstore on 127.0.0.1, pushes charts (signed by
-the trusted workflow, by a stranger, not at all, attested but not signed), starts the
-real TLS webhook with the policies of config/samples, and sends it AdmissionReviews of
-the manifests of config/samples. It fails if any verdict is not the expected one.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDemo(cmd.Context(), cmd.OutOrStdout(), expectations())
-		},
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := runDemo(ctx, os.Stdout, expectations())
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chartgate-demo:", err)
+		os.Exit(1)
 	}
 }
 
@@ -57,7 +58,7 @@ func expectations() []expectation {
 }
 
 func runDemo(ctx context.Context, w io.Writer, wanted []expectation) error {
-	world, err := newDemoWorld(ctx)
+	world, err := newDemoWorld()
 	if err != nil {
 		return fmt.Errorf("build the demo's world: %w", err)
 	}
@@ -91,39 +92,4 @@ func runDemo(ctx context.Context, w io.Writer, wanted []expectation) error {
 	}
 	fmt.Fprintf(w, "\nAll %d verdicts are the expected ones. The manifests are in config/samples.\n", len(wanted))
 	return nil
-}
-
-// sampleDocuments reads all samples below a folder.
-func sampleDocuments(folders ...string) ([]document, error) {
-	var documents []document
-	for _, folder := range folders {
-		entries, err := samples.FS().ReadDir(folder)
-		if err != nil {
-			return nil, err
-		}
-		for _, entry := range entries {
-			found, err := sampleDocument(folder + "/" + entry.Name())
-			if err != nil {
-				return nil, err
-			}
-			documents = append(documents, found...)
-		}
-	}
-	return documents, nil
-}
-
-func sampleDocument(file string) ([]document, error) {
-	content, err := samples.FS().ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	objects, err := parseDocuments(content)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	var documents []document
-	for _, object := range objects {
-		documents = append(documents, document{file: file, object: object})
-	}
-	return documents, nil
 }

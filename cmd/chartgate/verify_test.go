@@ -14,7 +14,7 @@ const (
   where:    spec.chart.spec
   policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/unsigned@sha256:<unsigned>
+  next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@sha256:<unsigned>
 `
 	sourceNotFound = `HelmRelease apps/podinfo denied (SourceNotFound): HelmRepository apps/acme does not exist
   where:    spec.chart.spec
@@ -144,7 +144,7 @@ func TestVerifyJSON(t *testing.T) {
       "digest": "sha256:\u003cunsigned\u003e",
       "verdict": "Denied",
       "reason": "SignatureMissing",
-      "message": "HelmRelease apps/unsigned denied (SignatureMissing): oci://ghcr.io/acme/unsigned:1.0.0@sha256:\u003cunsigned\u003e has no signature\n  where:    spec.chart.spec\n  policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)\n  found:    0 bundles, 0 legacy signatures\n  next:     cosign sign ghcr.io/acme/unsigned@sha256:\u003cunsigned\u003e"
+      "message": "HelmRelease apps/unsigned denied (SignatureMissing): oci://ghcr.io/acme/unsigned:1.0.0@sha256:\u003cunsigned\u003e has no signature\n  where:    spec.chart.spec\n  policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)\n  found:    0 bundles, 0 legacy signatures\n  next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@sha256:\u003cunsigned\u003e"
     },
     {
       "object": {

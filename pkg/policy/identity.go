@@ -21,6 +21,7 @@ type identity struct {
 	subject  matcher
 	claims   map[string]string
 	keys     []verdict.PublicKey // none for a keyless identity
+	kms      string              // where the key is, if it is in a KMS
 	unlogged bool                // signatures count without a log entry; by a certificate, then with a signed timestamp
 	// trustRoot is what proves certificates, log entries and times.
 	trustRoot string
@@ -110,7 +111,7 @@ func compileKey(name string, spec v1alpha1.Key, keys Keys) (identity, error) {
 		return identity{}, err
 	}
 	unlogged, err := compileLog("key", spec.TransparencyLog)
-	return identity{name: name, keys: parsed, unlogged: unlogged}, err
+	return identity{name: name, keys: parsed, kms: spec.KMS, unlogged: unlogged}, err
 }
 
 // compileLog reports whether signatures count without a log entry.
@@ -198,6 +199,14 @@ func (id identity) outside(e verdict.Evidence) string {
 		return id.name + " " + why
 	}
 	return ""
+}
+
+// signatory is the identity for those who are told to sign.
+func (id identity) signatory() verdict.Signatory {
+	return verdict.Signatory{
+		Name: id.name, Subject: id.subject.String(), Pattern: id.subject.re != nil, KMS: id.kms,
+		Bare: len(id.keys) > 0 && id.unlogged && id.validity.isZero(), TrustRoot: id.trustRoot,
+	}
 }
 
 // String names the identity for messages.

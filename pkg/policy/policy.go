@@ -263,6 +263,7 @@ func (p *Policy) Accept(digest chart.Digest, evidence []verdict.Evidence, now ti
 	for _, r := range p.require {
 		id, proof, missing := r.satisfiedBy(subject, evidence)
 		if proof == nil {
+			missing.Place = p.place
 			unmet = append(unmet, missing)
 			continue
 		}

@@ -39,7 +39,7 @@ func compileRequirement(spec v1alpha1.Requirement, identities map[string]compile
 // satisfiedBy returns the evidence that satisfies r and the identity that made it, or
 // nil and what came near.
 func (r requirement) satisfiedBy(about subject, evidence []verdict.Evidence) (by identity, proof *verdict.Evidence, unmet verdict.Unmet) {
-	unmet = verdict.Unmet{Predicate: r.predicateType(), Unlogged: true}
+	unmet = verdict.Unmet{Predicate: r.predicateType(), Unlogged: true, By: r.signatories(about.now)}
 	for _, e := range evidence {
 		for _, id := range r.anyOf {
 			if !r.isAbout(about.digest, e) || !id.made(e) {
@@ -60,6 +60,20 @@ func (r requirement) satisfiedBy(about subject, evidence []verdict.Evidence) (by
 	}
 	unmet.Unlogged = unmet.Unlogged && len(unmet.Near) > 0
 	return identity{}, nil, unmet
+}
+
+// signatories are those who may make what r asks for, first those whose validity has not
+// ended.
+func (r requirement) signatories(now time.Time) []verdict.Signatory {
+	var valid, over []verdict.Signatory
+	for _, id := range r.anyOf {
+		if id.validity.notAfter.IsZero() || now.Before(id.validity.notAfter) {
+			valid = append(valid, id.signatory())
+		} else {
+			over = append(over, id.signatory())
+		}
+	}
+	return append(valid, over...)
 }
 
 func (r requirement) isAbout(digest chart.Digest, e verdict.Evidence) bool {

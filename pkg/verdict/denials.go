@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,6 +79,10 @@ func BrokenPolicy(subject Subject, policy, problem string) Denial {
 func Unsigned(subject Subject, wants string, f Findings) Denial {
 	d := Denial{Policy: []string{wants}, Found: f.lines()}
 	image := imageOf(subject.Reference.Location, subject.Digest)
+	ask := ""
+	if len(f.Unmet) > 0 {
+		ask = f.Unmet[0].ask(image)
+	}
 	switch {
 	case f.Failure != nil:
 		d = FromError(f.Failure)
@@ -88,30 +93,30 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 	case len(f.Unmet) > 0 && f.Unmet[0].Unlogged:
 		d.Reason = IdentityNotAllowed
 		d.Summary = fmt.Sprintf("%s is signed, but not in the log that the policy asks for: %s", subject.Chart(), List(f.Unmet[0].Near))
-		d.Next = "have the chart signed with a transparency log, or ask the platform team about transparencyLog: NotRequired"
+		d.Next = cmp.Or(ask, nextFor(IdentityNotAllowed))
 	case len(f.Unmet) > 0 && len(f.Unmet[0].Near) > 0:
 		d.Reason = IdentityNotAllowed
 		d.Summary = fmt.Sprintf("%s is signed, but not at a time that counts: %s", subject.Chart(), List(f.Unmet[0].Near))
-		d.Next = "have the chart signed by an identity that is valid now: cosign sign " + image
+		d.Next = cmp.Or(ask, "have the chart signed by an identity that is valid now: cosign sign "+image)
 	case f.Partly && len(f.signers(ChartSignature)) > 0:
 		d.Reason = IdentityNotAllowed
 		d.Summary = fmt.Sprintf("%s has some of the signatures that the policy wants, but not all of them", subject.Chart())
-		d.Next = "have the chart signed by the others too: cosign sign " + image
+		d.Next = cmp.Or(ask, "have the chart signed by the others too: cosign sign "+image)
 	case len(f.signers(ChartSignature)) > 0:
 		d.Reason = IdentityNotAllowed
 		d.Summary = fmt.Sprintf("%s is signed, but not by an identity that the policy allows", subject.Chart())
-		d.Next = nextFor(IdentityNotAllowed)
+		d.Next = cmp.Or(ask, nextFor(IdentityNotAllowed))
 	case len(f.Rejections) > 0:
 		d.Reason = f.worst()
 		d.Summary = fmt.Sprintf("%s carries no signature that could be verified", subject.Chart())
-		d.Next = "sign the chart again with an allowed identity: cosign sign " + image
+		d.Next = cmp.Or(ask, "sign the chart again with an allowed identity: cosign sign "+image)
 		if d.Reason != SignatureInvalid {
 			d.Next = nextFor(d.Reason)
 		}
 	default:
 		d.Reason = SignatureMissing
 		d.Summary = fmt.Sprintf("%s has no signature", subject.Chart())
-		d.Next = "cosign sign " + image
+		d.Next = cmp.Or(ask, "cosign sign "+image)
 	}
 	if !f.Mirror.IsZero() && (d.Reason == SignatureMissing || d.Reason == AttestationMissing) {
 		d.Summary += ", asked at the mirror " + imageOf(f.Mirror, subject.Digest)
@@ -134,8 +139,11 @@ func copyTo(image, mirror string) string {
 
 // unattested tells what became of the attestations of a type that a policy wants.
 func (f Findings) unattested(d *Denial, unmet Unmet, chart, image string) {
-	d.Next = fmt.Sprintf("cosign attest --type %s --predicate FILE %s", unmet.Predicate, image)
+	d.Next = cmp.Or(unmet.ask(image), fmt.Sprintf("cosign attest --type %s --predicate FILE %s", shellQuote(unmet.Predicate), image))
 	switch {
+	case unmet.Unlogged:
+		d.Reason = AttestationRejected
+		d.Summary = fmt.Sprintf("%s has no attestation %s in the log that the policy asks for: %s", chart, unmet.Predicate, List(unmet.Near))
 	case len(unmet.Near) > 0:
 		d.Reason = AttestationRejected
 		d.Summary = fmt.Sprintf("%s has no attestation %s that satisfies the policy: %s", chart, unmet.Predicate, List(unmet.Near))
@@ -167,6 +175,10 @@ type Unmet struct {
 	Near []string
 	// Unlogged is set where all in Near lacks the log entry that its identity asks for.
 	Unlogged bool
+	// By are those who may make what is wanted, first the one to ask.
+	By []Signatory
+	// Place is the repository in which it must be; the zero Location is the chart's own.
+	Place chart.Location
 }
 
 // Findings is all that was seen beside a chart.

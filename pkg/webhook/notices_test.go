@@ -88,7 +88,7 @@ func TestNotes(t *testing.T) {
   where:    spec.chart.spec
   policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/unsigned@` + hex("a"),
+  next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@` + hex("a"),
 	}}
 	if diff := cmp.Diff(want, w.events); diff != "" {
 		t.Error(diff)
@@ -126,7 +126,7 @@ func TestDependents(t *testing.T) {
 	moved := object("HelmRepository", "apps/acme", evil)
 	before := object("HelmRepository", "apps/acme", `spec: {type: oci, url: "oci://ghcr.io/old"}`)
 	const summary = "oci://ghcr.io/acme/unsigned:1.0.0@"
-	warned := "this change breaks HelmRelease apps/unsigned: " + summary + hex("a") + " has no signature (SignatureMissing); next: cosign sign ghcr.io/acme/unsigned@" + hex("a")
+	warned := "this change breaks HelmRelease apps/unsigned: " + summary + hex("a") + " has no signature (SignatureMissing); next: release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@" + hex("a")
 	w := newWorld(t, helmRelease("podinfo", "acme")+helmRelease("unsigned", "acme")+helmRelease("stranger", "other"))
 	got := w.charts(t, 8).Handle(t.Context(), update(t, before, moved, ""))
 	if diff := cmp.Diff(said{Allowed: true, Warnings: []string{warned}}, saidBy(got)); diff != "" {

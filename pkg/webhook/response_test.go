@@ -45,12 +45,12 @@ func TestResponses(t *testing.T) {
   where:    spec.chart.spec
   policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/unsigned@`+hex("a"), metav1.StatusCause{Type: "SignatureMissing", Message: unsigned, Field: "spec.chart.spec"}),
+  next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@`+hex("a"), metav1.StatusCause{Type: "SignatureMissing", Message: unsigned, Field: "spec.chart.spec"}),
 			AuditAnnotations: map[string]string{"verdict": "Denied", "reason": "SignatureMissing", "chart": "oci://ghcr.io/acme/unsigned:1.0.0", "digest": hex("a")},
 		}},
 		{"warned", create(t, helmRelease("unsigned", "warn")), admissionv1.AdmissionResponse{
 			Allowed: true, Result: ok(),
-			Warnings:         []string{"chartgate would deny this (SignatureMissing): oci://ghcr.io/warn/unsigned:1.0.0@" + hex("a") + " has no signature; policy: warn wants a signature by release (subject release@acme.example, issuer https://issuer.example); next: cosign sign ghcr.io/warn/unsigned@" + hex("a")},
+			Warnings:         []string{"chartgate would deny this (SignatureMissing): oci://ghcr.io/warn/unsigned:1.0.0@" + hex("a") + " has no signature; policy: warn wants a signature by release (subject release@acme.example, issuer https://issuer.example); next: release@acme.example must sign it: cosign sign --yes ghcr.io/warn/unsigned@" + hex("a")},
 			AuditAnnotations: map[string]string{"verdict": "Warned", "reason": "SignatureMissing", "chart": "oci://ghcr.io/warn/unsigned:1.0.0", "digest": hex("a")},
 		}},
 		{"deferred", create(t, helmRelease("podinfo", "absent")), admissionv1.AdmissionResponse{
@@ -68,7 +68,7 @@ func TestResponses(t *testing.T) {
   where:    spec.sources[1]
   policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/unsigned@`+hex("a")+`
+  next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@`+hex("a")+`
 Application argocd/x denied (NoPolicy): `+noPolicy+`
   where:    spec.sources[2]
   next:     ask the platform team for a ChartPolicy that matches this chart, or use a chart that one matches`,

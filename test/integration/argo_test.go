@@ -35,7 +35,7 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/podinf
   where:    spec.source
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/podinfo@sha256:<podinfo:6.8.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/podinfo@sha256:<podinfo:6.8.0>`),
 		},
 		{
 			sentence: "a Git source, which is outside the gate",
@@ -49,7 +49,7 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsign
   where:    spec.source
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
 		},
 		{
 			sentence: "a native source without a signature",
@@ -59,7 +59,7 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsign
   where:    spec.source
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
 		},
 		{
 			sentence: "two bad sources among three",
@@ -73,7 +73,7 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsign
   where:    spec.sources[1]
   policy:   ` + acmeWants + `
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>
 Application apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:latest is not pinned: the tag "latest" names other content tomorrow
   where:    spec.sources[2]
   policy:   acme-charts wants pinning Version

@@ -37,7 +37,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/change/app:
   policy:   `+wants+`
   found:    1 bundle, 0 legacy signatures
   found:    signed by `+byChangeTeam+`, sourceRepositoryURI https://github.com/acme/change
-  next:     have the chart signed by an allowed identity, or ask the platform team to allow this one`)
+  next:     the workflow https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/change/app@sha256:<app:1.0.0>`)
 }
 
 // TestPolicyChangesTakeEffect without a restart: written, completed, changed, deleted.
@@ -70,7 +70,7 @@ HelmRelease apps/app denied (PolicyInvalid): policy change, which matches oci://
 	w.mustPatch(t, rule, "{spec: {require: [{anyOf: [acme-release]}]}}")
 	w.becomes(t, chart, notBy("change wants "+wantsRelease))
 	w.mustPatch(t, rule, "{spec: {mode: Warn}}")
-	w.becomes(t, chart, admitted("chartgate would deny this (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows; policy: change wants "+wantsRelease+"; next: have the chart signed by an allowed identity, or ask the platform team to allow this one"))
+	w.becomes(t, chart, admitted("chartgate would deny this (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows; policy: change wants "+wantsRelease+"; next: the workflow https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/change/app@sha256:<app:1.0.0>"))
 	w.mustPatch(t, rule, "{spec: {mode: Enforce, require: [{anyOf: [change-team]}]}}")
 	w.becomes(t, chart, admitted())
 	w.mustPatch(t, who, "{spec: {keyless: {subject: 'https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main'}}}")

@@ -51,7 +51,7 @@ Chart admitted: oci://ghcr.io/acme/charts/podinfo@sha256:<podinfo:6.7.1>, digest
 Chart denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
   policy:   ` + acmeWants + `
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`,
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`,
 		},
 		{
 			sentence: "one bad chart among good ones",
@@ -61,7 +61,7 @@ Chart admitted: oci://ghcr.io/acme/charts/podinfo:6.7.1, digest sha256:<podinfo:
 Chart denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
   policy:   ` + acmeWants + `
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`,
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`,
 		},
 		{
 			sentence: "objects and their siblings from standard input",
@@ -119,7 +119,7 @@ Application argocd/ambiguous denied (ReferenceInvalid): repoURL "oci://ghcr.io/a
       "digest": "sha256:<unsigned:1.0.0>",
       "verdict": "Denied",
       "reason": "SignatureMissing",
-      "message": "HelmRelease apps/unsigned denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature\n  where:    spec.chart.spec\n  policy:   ` + acmeWants + `\n  found:    0 bundles, 0 legacy signatures\n  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>"
+      "message": "HelmRelease apps/unsigned denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature\n  where:    spec.chart.spec\n  policy:   ` + acmeWants + `\n  found:    0 bundles, 0 legacy signatures\n  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>"
     },
     {
       "object": {

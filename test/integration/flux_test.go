@@ -49,7 +49,7 @@ HelmRelease team-b/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsi
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
 		},
 		{
 			sentence: "a HelmRelease of an OCIRepository in another namespace",
@@ -65,7 +65,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsign
   where:    spec.chartRef
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
 		},
 		{
 			sentence: "a HelmRelease of an OCIRepository that holds no chart",
@@ -107,7 +107,7 @@ HelmChart apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned
   where:    spec
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
 		},
 		{
 			sentence: "a HelmRepository that no policy is about",
@@ -137,7 +137,7 @@ OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsi
   where:    spec.ref
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
 		},
 		{
 			sentence: "an OCIRepository that does not ask for Helm's layer and holds an unsigned chart",
@@ -147,7 +147,7 @@ OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsi
   where:    spec.ref
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
 		},
 		{
 			sentence: "an OCIRepository that holds no chart and that nobody uses",
@@ -181,7 +181,7 @@ OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/ap
   where:    spec.ref
   policy:   floating wants `+wantsRelease+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/floating/app@sha256:<app:2.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/floating/app@sha256:<app:2.0.0>`),
 		},
 		{
 			sentence: "semverFilter leaves the newest out",
@@ -195,7 +195,7 @@ OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/ap
   where:    spec.ref
   policy:   floating wants `+wantsRelease+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/floating/app@sha256:<app:2.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/floating/app@sha256:<app:2.0.0>`),
 		},
 	})
 }

@@ -86,12 +86,12 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/app:
   where:    spec.chart.spec
   policy:   floating wants `+wantsRelease+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/floating/app@sha256:<app:2.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/floating/app@sha256:<app:2.0.0>`),
 		},
 		{
 			sentence: "a policy in Warn mode",
 			object:   releaseFrom("team", "warn/app", "1.0.0"),
-			want:     admitted("chartgate would deny this (SignatureMissing): oci://ghcr.io/acme/warn/app:1.0.0@sha256:<app:1.0.0> has no signature; policy: warning wants " + wantsRelease + "; next: cosign sign ghcr.io/acme/warn/app@sha256:<app:1.0.0>"),
+			want:     admitted("chartgate would deny this (SignatureMissing): oci://ghcr.io/acme/warn/app:1.0.0@sha256:<app:1.0.0> has no signature; policy: warning wants " + wantsRelease + "; next: the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/warn/app@sha256:<app:1.0.0>"),
 		},
 		{
 			sentence: "a chart that may be unverified for a while",

@@ -59,6 +59,16 @@ func TestTheSchemaRefuses(t *testing.T) {
 			want:     invalid("TrustedIdentity", `spec.keyless.issuer: Invalid value: "": spec.keyless.issuer in body should be at least 1 chars long`, "FieldValueInvalid spec.keyless.issuer"),
 		},
 		{
+			sentence: "a keyless identity that is logged sometimes",
+			object:   identity("wrong", "{keyless: {"+anyone+", transparencyLog: Sometimes}}"),
+			want:     invalid("TrustedIdentity", `[spec.keyless.transparencyLog: Unsupported value: "Sometimes": supported values: "Required", "NotRequired", <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]`, "FieldValueNotSupported spec.keyless.transparencyLog", "FieldValueInvalid <nil>"),
+		},
+		{
+			sentence: "a predicate type by cosign's short name",
+			object:   policy("wrong", "{"+onlyAll+", require: [{anyOf: [x], attestation: {predicateType: slsaprovenance1}}]}"),
+			want:     invalid("ChartPolicy", `spec.require[0].attestation.predicateType: Invalid value: "slsaprovenance1": a short name of cosign; write https://slsa.dev/provenance/v1`, "FieldValueInvalid spec.require[0].attestation.predicateType"),
+		},
+		{
 			sentence: "a key that is nowhere",
 			object:   identity("wrong", "{key: {}}"),
 			want:     invalid("TrustedIdentity", `spec.key: Invalid value: exactly one of pem, secretRef and kms must be set`, "FieldValueInvalid spec.key"),

@@ -15,7 +15,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsign
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
 		},
 		{
 			sentence: "no signature at all, in a registry without the referrers API",
@@ -25,7 +25,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://quay.io/acme/charts/bare:1
   where:    spec.chart.spec
   policy:   quay-charts wants `+wantsRelease+` or `+wantsBreakglass+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign quay.io/acme/charts/bare@sha256:<bare:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes quay.io/acme/charts/bare@sha256:<bare:1.0.0>`),
 		},
 		{
 			sentence: "a stranger's bundle",
@@ -36,7 +36,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stra
   policy:   `+acmeWants+`
   found:    1 bundle, 0 legacy signatures
   found:    signed by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
-  next:     have the chart signed by an allowed identity, or ask the platform team to allow this one`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/stranger@sha256:<stranger:1.0.0>`),
 		},
 		{
 			sentence: "a stranger's legacy signature",
@@ -47,7 +47,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stra
   policy:   `+acmeWants+`
   found:    0 bundles, 1 legacy signature
   found:    signed by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
-  next:     have the chart signed by an allowed identity, or ask the platform team to allow this one`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/stranger-legacy@sha256:<stranger-legacy:1.0.0>`),
 		},
 		{
 			sentence: "a bundle by a stranger's key",
@@ -58,7 +58,7 @@ HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/strang
   policy:   `+acmeWants+`
   found:    1 bundle, 0 legacy signatures
   found:    not usable: made with none of the trusted keys
-  next:     sign the chart again with an allowed identity: cosign sign ghcr.io/acme/charts/stranger-key3@sha256:<stranger-key3:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/stranger-key3@sha256:<stranger-key3:1.0.0>`),
 		},
 		{
 			sentence: "a legacy signature by a stranger's key",
@@ -69,7 +69,7 @@ HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/strang
   policy:   `+acmeWants+`
   found:    0 bundles, 1 legacy signature
   found:    not usable: made with none of the trusted keys
-  next:     sign the chart again with an allowed identity: cosign sign ghcr.io/acme/charts/stranger-key2@sha256:<stranger-key2:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/stranger-key2@sha256:<stranger-key2:1.0.0>`),
 		},
 		{
 			sentence: "strangers in every format",
@@ -82,7 +82,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stra
   found:    signed by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
   found:    attested, not signed, by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
   found:    not usable: made with none of the trusted keys
-  next:     have the chart signed by an allowed identity, or ask the platform team to allow this one`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/strangers@sha256:<strangers:1.0.0>`),
 		},
 		{
 			sentence: "an attestation by the right person",
@@ -93,7 +93,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/attest
   policy:   `+acmeWants+`
   found:    1 bundle, 0 legacy signatures
   found:    attested, not signed, by `+byRelease+`, sourceRepositoryURI https://github.com/acme/charts
-  next:     cosign sign ghcr.io/acme/charts/attested@sha256:<attested:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/attested@sha256:<attested:1.0.0>`),
 		},
 		{
 			sentence: "the right person, in a repository where somebody else must sign",
@@ -104,7 +104,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/billing/inv
   policy:   acme-billing wants a signature by billing-release (subject https://github.com/acme/billing/.github/workflows/release.yaml@refs/heads/main, issuer https://token.actions.githubusercontent.com)
   found:    1 bundle, 0 legacy signatures
   found:    signed by `+byRelease+`, sourceRepositoryURI https://github.com/acme/charts
-  next:     have the chart signed by an allowed identity, or ask the platform team to allow this one`),
+  next:     the workflow https://github.com/acme/billing/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/billing/invoice@sha256:<invoice:1.0.0>`),
 		},
 		{
 			sentence: "a good legacy signature of another chart, copied to this one",
@@ -115,7 +115,7 @@ HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied
   policy:   `+acmeWants+`
   found:    0 bundles, 1 legacy signature
   found:    not usable: made for another digest
-  next:     sign the chart again with an allowed identity: cosign sign ghcr.io/acme/charts/copied-legacy@sha256:<copied-legacy:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/copied-legacy@sha256:<copied-legacy:1.0.0>`),
 		},
 		{
 			sentence: "a good bundle of another chart, attached to this one",
@@ -126,7 +126,7 @@ HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied
   policy:   `+acmeWants+`
   found:    1 bundle, 0 legacy signatures
   found:    not usable: made for another digest
-  next:     sign the chart again with an allowed identity: cosign sign ghcr.io/acme/charts/copied-bundle@sha256:<copied-bundle:1.0.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/copied-bundle@sha256:<copied-bundle:1.0.0>`),
 		},
 		{
 			sentence: "one signature where two are required",
@@ -137,7 +137,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/both/half:1
   policy:   both wants `+wantsRelease+`, and a signature by `+wantsBreakglass+`
   found:    1 bundle, 0 legacy signatures
   found:    signed by `+byRelease+`, sourceRepositoryURI https://github.com/acme/charts
-  next:     have the chart signed by the others too: cosign sign ghcr.io/acme/both/half@sha256:<half:1.0.0>`),
+  next:     the holder of acme-breakglass must sign it: cosign sign --yes --key cosign.key --use-signing-config=false --tlog-upload=false ghcr.io/acme/both/half@sha256:<half:1.0.0>`),
 		},
 	})
 }

@@ -119,7 +119,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/outage
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/outage@sha256:<outage:1.1.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/outage@sha256:<outage:1.1.0>`),
 		},
 		{
 			sentence: "a range",
@@ -139,7 +139,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/outage
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/outage@sha256:<outage:1.1.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/outage@sha256:<outage:1.1.0>`),
 		},
 		{sentence: "resumed with the signed version", patch: `{spec: {suspend: false, chart: {spec: {version: 1.0.0}}}}`},
 		{
@@ -169,7 +169,7 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/podinf
   where:    spec.source
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/podinfo@sha256:<podinfo:6.8.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/podinfo@sha256:<podinfo:6.8.0>`),
 		},
 		{
 			sentence: "a second source, unsigned",
@@ -179,7 +179,7 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/podinf
   where:    spec.sources[0]
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/podinfo@sha256:<podinfo:6.8.0>`),
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/podinfo@sha256:<podinfo:6.8.0>`),
 		},
 	})
 }

@@ -80,7 +80,7 @@ func unsigned(kind, field string) answer {
   where:    `+field+`
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     cosign sign ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`)
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`)
 }
 
 // TestAnUpdateThroughAnotherVersionIsGated: the object is stored in the newest version.

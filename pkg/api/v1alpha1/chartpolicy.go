@@ -116,9 +116,12 @@ type Requirement struct {
 type Attestation struct {
 	// PredicateType is the statement's type, exactly: https://slsa.dev/provenance/v1,
 	// https://spdx.dev/Document, https://cyclonedx.org/bom,
-	// https://cosign.sigstore.dev/attestation/vuln/v1, or one of your own.
+	// https://cosign.sigstore.dev/attestation/vuln/v1, or one of your own. The short
+	// names of cosign attest --type (slsaprovenance1, spdxjson, …) are refused, because
+	// no attestation carries them.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="!(self in ['custom', 'slsaprovenance', 'slsaprovenance02', 'slsaprovenance1', 'spdx', 'spdxjson', 'cyclonedx', 'link', 'vuln', 'openvex'])",messageExpression="'a short name of cosign; write ' + {'custom': 'https://cosign.sigstore.dev/attestation/v1', 'slsaprovenance': 'https://slsa.dev/provenance/v0.2', 'slsaprovenance02': 'https://slsa.dev/provenance/v0.2', 'slsaprovenance1': 'https://slsa.dev/provenance/v1', 'spdx': 'https://spdx.dev/Document', 'spdxjson': 'https://spdx.dev/Document', 'cyclonedx': 'https://cyclonedx.org/bom', 'link': 'https://in-toto.io/Link/v1', 'vuln': 'https://cosign.sigstore.dev/attestation/vuln/v1', 'openvex': 'https://openvex.dev/ns'}[self]"
 	// +required
 	PredicateType string `json:"predicateType"`
 	// Conditions must all hold of one and the same attestation. None: it is enough that

@@ -24,6 +24,7 @@ import (
 type desk struct {
 	registry *store.Registry
 	dir      string
+	env      []string // of commands that are pasted, and of chartgate
 }
 
 func newDesk(t *testing.T) *desk {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/test/cluster"
+	"github.com/chartgate/chartgate/test/vault"
 )
 
 // TestPastedCommands: the command in the next step of a denial, pasted into a shell as it stands by the one who is named,
@@ -27,24 +28,35 @@ func TestPastedCommands(t *testing.T) {
 	}
 	d.take(t, "cosign", crypto.Signer(private)) // cosign.key and cosign.pub
 	d.file(t, "FILE", `{"approved": true}`)
-	public := strings.ReplaceAll(string(d.read(t, filepath.Join(d.dir, "cosign.pub"))), "\n", "\n      ")
+	keeper := vault.New("token")
+	t.Cleanup(keeper.Close)
+	if err := keeper.Create("vendor", "ecdsa-p256"); err != nil {
+		t.Fatal(err)
+	}
+	d.env = []string{"VAULT_ADDR=" + keeper.URL(), "VAULT_TOKEN=token"}
+	pem := "pem: |\n      " + strings.ReplaceAll(string(d.read(t, filepath.Join(d.dir, "cosign.pub"))), "\n", "\n      ")
 	const unlogged = "    transparencyLog: NotRequired\n"
 	for _, tool := range []string{"cosign2", "cosign3"} {
 		for _, tc := range []struct {
-			sentence, require, more string // lines of the policy's spec
-			who                     string
+			sentence, key, require, more string // lines of the identity's and of the policy's spec
+			who                          string
 		}{
 			{sentence: "a signature", require: "[{anyOf: [vendor-key]}]", who: "the holder of vendor-key must sign it: "},
+			{sentence: "a signature by a key in a KMS", key: "kms: hashivault://vendor", require: "[{anyOf: [vendor-key]}]", who: "the holder of vendor-key must sign it: "},
 			{sentence: "an attestation", require: `[{anyOf: [vendor-key], attestation: {predicateType: "https://acme.example/review/v1"}}]`, who: "the holder of vendor-key must attest it: "},
 			{sentence: "an attestation whose type a shell would change", require: `[{anyOf: [vendor-key], attestation: {predicateType: "https://acme.example/review?v=1&w='2'"}}]`, who: "the holder of vendor-key must attest it: "},
 			{sentence: "a signature in another repository", require: "[{anyOf: [vendor-key]}]", more: fmt.Sprintf("  signatureRepository: oci://%s/signatures\n", d.registry.Host()), who: "the holder of vendor-key must sign it: "},
 		} {
 			t.Run(tc.sentence+", "+tool, func(t *testing.T) {
 				t.Parallel()
-				what := d.push(t, tool+"-"+strings.ReplaceAll(tc.sentence, " ", "-"))
-				policies := fmt.Sprintf("apiVersion: chartgate.dev/v1alpha1\nkind: TrustedIdentity\nmetadata: {name: vendor-key}\nspec:\n  key:\n    pem: |\n      %s\n%s---\n"+
+				what := d.push(t, tool+"-"+strings.ReplaceAll(strings.ToLower(tc.sentence), " ", "-"))
+				key := pem
+				if tc.key != "" {
+					key = tc.key
+				}
+				policies := fmt.Sprintf("apiVersion: chartgate.dev/v1alpha1\nkind: TrustedIdentity\nmetadata: {name: vendor-key}\nspec:\n  key:\n    %s\n%s---\n"+
 					"apiVersion: chartgate.dev/v1alpha1\nkind: ChartPolicy\nmetadata: {name: vendor}\nspec:\n  match: {charts: [%q]}\n  require: %s\n%s",
-					public, unlogged, "oci://"+d.registry.Host()+"/acme/charts/**", tc.require, tc.more)
+					key, unlogged, "oci://"+d.registry.Host()+"/acme/charts/**", tc.require, tc.more)
 				file := filepath.Join(t.TempDir(), "policies.yaml")
 				if err := os.WriteFile(file, []byte(policies), 0o600); err != nil {
 					t.Fatal(err)
@@ -75,7 +87,9 @@ func (d *desk) ask(t *testing.T, reference, policies string) (said string, admit
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), binary, "verify", reference, "--policy="+policies, "--plain-http="+d.registry.Host()).CombinedOutput()
+	command := exec.CommandContext(t.Context(), binary, "verify", reference, "--policy="+policies, "--plain-http="+d.registry.Host())
+	command.Env = append(os.Environ(), d.env...)
+	out, err := command.CombinedOutput()
 	if exit, failed := errors.AsType[*exec.ExitError](err); failed && exit.ExitCode() != 1 || err != nil && !failed {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -95,7 +109,7 @@ func (d *desk) paste(t *testing.T, tool, command string) {
 	}
 	_, err = cluster.Command{
 		Name: "sh", Args: []string{"-c", command}, Dir: d.dir,
-		Env: []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "DOCKER_CONFIG=" + d.dir, "HOME=" + d.dir, "COSIGN_PASSWORD="},
+		Env: append([]string{"PATH=" + bin + ":" + os.Getenv("PATH"), "DOCKER_CONFIG=" + d.dir, "HOME=" + d.dir, "COSIGN_PASSWORD="}, d.env...),
 	}.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -183,3 +183,33 @@ func (c *Client) file(name string, content []byte) (string, error) {
 	file := filepath.Join(dir, name)
 	return file, os.WriteFile(file, content, 0o600)
 }
+
+// Desk is a directory in which the signer may run cosign as printed commands have it: with signing_config.json and
+// trusted_root.json of this Sigstore, the private key of a Key as cosign.key, and the environment.
+func (c *Client) Desk(by Signer) (dir string, env []string, err error) {
+	files, err := c.files()
+	if err != nil {
+		return "", nil, err
+	}
+	if dir, err = os.MkdirTemp(c.dir, "desk-"); err != nil {
+		return "", nil, err
+	}
+	links := map[string]string{"signing_config.json": files.signingConfig, "trusted_root.json": files.trustedRoot}
+	env = []string{"HOME=" + dir, "TUF_ROOT=" + filepath.Join(dir, "tuf"), "DOCKER_CONFIG=" + dir, "COSIGN_PASSWORD="}
+	switch by := by.(type) {
+	case Key:
+		links["cosign.key"] = by.private
+	case Identity:
+		token, err := c.issuer.token(by)
+		if err != nil {
+			return "", nil, err
+		}
+		env = append(env, "SIGSTORE_ID_TOKEN="+token)
+	}
+	for name, target := range links {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			return "", nil, err
+		}
+	}
+	return dir, env, nil
+}

@@ -29,15 +29,18 @@ HelmRelease apps/app denied (NoPolicy): no policy matches oci://ghcr.io/acme/cha
   next:     ask the platform team for a ChartPolicy that matches this chart, or use a chart that one matches`)
 }
 
-// notBy is the answer to the chart, signed by the change team, where a policy wants somebody else.
-func notBy(wants string) answer {
+// releaseWorkflow is the subject of acme-release in config/samples.
+const releaseWorkflow = "https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main"
+
+// notBy is the answer to the chart, signed by the change team, where a policy wants that workflow.
+func notBy(workflow, wants string) answer {
 	return denied("IdentityNotAllowed spec.chart.spec", `
 HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   `+wants+`
   found:    1 bundle, 0 legacy signatures
   found:    signed by `+byChangeTeam+`, sourceRepositoryURI https://github.com/acme/change
-  next:     the workflow https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/change/app@sha256:<app:1.0.0>`)
+  next:     the workflow `+workflow+` must sign it: cosign sign --yes ghcr.io/acme/change/app@sha256:<app:1.0.0>`)
 }
 
 // TestPolicyChangesTakeEffect without a restart: written, completed, changed, deleted.
@@ -68,13 +71,13 @@ HelmRelease apps/app denied (PolicyInvalid): policy change, which matches oci://
 	w.condition(t, who, "True Compiled: the identity can be used")
 
 	w.mustPatch(t, rule, "{spec: {require: [{anyOf: [acme-release]}]}}")
-	w.becomes(t, chart, notBy("change wants "+wantsRelease))
+	w.becomes(t, chart, notBy(releaseWorkflow, "change wants "+wantsRelease))
 	w.mustPatch(t, rule, "{spec: {mode: Warn}}")
-	w.becomes(t, chart, admitted("chartgate would deny this (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows; policy: change wants "+wantsRelease+"; next: the workflow https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/change/app@sha256:<app:1.0.0>"))
+	w.becomes(t, chart, admitted("chartgate would deny this (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows; policy: change wants "+wantsRelease+"; next: the workflow "+releaseWorkflow+" must sign it: cosign sign --yes ghcr.io/acme/change/app@sha256:<app:1.0.0>"))
 	w.mustPatch(t, rule, "{spec: {mode: Enforce, require: [{anyOf: [change-team]}]}}")
 	w.becomes(t, chart, admitted())
 	w.mustPatch(t, who, "{spec: {keyless: {subject: 'https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main'}}}")
-	w.becomes(t, chart, notBy("change wants a signature by change-team ("+strings.Replace(byChangeTeam, "release.yaml", "other.yaml", 1)+")"))
+	w.becomes(t, chart, notBy("https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main", "change wants a signature by change-team ("+strings.Replace(byChangeTeam, "release.yaml", "other.yaml", 1)+")"))
 
 	w.remove(t, rule)
 	w.becomes(t, chart, noPolicyYet())
@@ -90,7 +93,7 @@ func TestTheIdentitiesConfigMapTakesEffect(t *testing.T) {
 
 	sample := strings.ReplaceAll(w.sample("configmap/chartgate-identities.yaml"), "charts/**", "change/**")
 	w.mustPatch(t, list, sample)
-	w.becomes(t, chart, notBy("the identities ConfigMap wants a signature by acme-release ("+byRelease+")"))
+	w.becomes(t, chart, notBy(releaseWorkflow, "the identities ConfigMap wants a signature by acme-release ("+byRelease+")"))
 	w.mustPatch(t, list, strings.ReplaceAll(sample, "github.com/acme/charts", "github.com/acme/change"))
 	w.becomes(t, chart, admitted())
 	w.mustPatch(t, list, "{data: {identities.yaml: '[]'}}")

@@ -1,6 +1,6 @@
 // Package signature turns untrusted signature material and a trust root into evidence of who signed what. It is the
-// only importer of cosign and sigstore: cosign/v2 verifies, this package gives it material that was parsed within
-// limits and asks the questions that cosign leaves open.
+// only importer of cosign and sigstore: sigstore-go verifies bundles and cosign/v2 the forms of cosign 2, this package
+// gives them material that was parsed within limits and asks the questions that they leave open.
 //
 // Signatures and attestations come in two forms each, sigstore bundles and what cosign 2 wrote. Each trust root that is
 // wanted proves by itself, so evidence never mixes what two of them vouch for.

@@ -121,7 +121,7 @@ func (g *Gate) Decide(ctx context.Context, use source.Use) (result verdict.Verdi
 	case use.Reference.Location.IsZero() || use.Reference.Selector.IsZero():
 		return verdict.Deny(subject, verdict.FromError(errors.New("the use names no chart")))
 	default:
-		return g.decideChart(ctx, set.For(use.Reference.Location), use, subject)
+		return g.decideChart(ctx, set, use, subject)
 	}
 }
 
@@ -132,13 +132,14 @@ func decideRepository(set *policy.Set, subject verdict.Subject) verdict.Verdict 
 	if name := set.Covering(location); name != "" {
 		return verdict.Cover(subject, name)
 	}
-	return verdict.Deny(subject, noPolicy(subject))
+	return verdict.Deny(subject, noPolicy(set, subject))
 }
 
 // decideChart asks the policies in three steps, and stops at the first that
 // denies: what is known before any packet is sent, what the registry has, and who
 // signed it.
-func (g *Gate) decideChart(ctx context.Context, policies []*policy.Policy, use source.Use, subject verdict.Subject) verdict.Verdict {
+func (g *Gate) decideChart(ctx context.Context, set *policy.Set, use source.Use, subject verdict.Subject) verdict.Verdict {
+	policies := set.For(use.Reference.Location)
 	if why := g.outside(ctx, policies, use); why != "" {
 		if err := checkUnverified(use); err != nil {
 			return verdict.Deny(subject, verdict.FromError(err))
@@ -146,7 +147,7 @@ func (g *Gate) decideChart(ctx context.Context, policies []*policy.Policy, use s
 		return verdict.Outside(subject, why)
 	}
 	if len(policies) == 0 {
-		return verdict.Deny(subject, noPolicy(subject))
+		return verdict.Deny(subject, noPolicy(set, subject))
 	}
 	tally := tally{subject: subject}
 	var undecided []*policy.Policy
@@ -255,11 +256,13 @@ func wanting(p *policy.Policy, err error) *verdict.Denial {
 	return &denial
 }
 
-func noPolicy(subject verdict.Subject) verdict.Denial {
+// noPolicy is the denial where no policy of the set matches.
+func noPolicy(set *policy.Set, subject verdict.Subject) verdict.Denial {
+	near := set.Nearest(subject.Reference.Location)
 	if !subject.Reference.Location.IsOCI() {
-		return verdict.NotFromOCI(subject, nil)
+		return verdict.NotFromOCI(subject, nil).Near(near)
 	}
-	return verdict.NoPolicyFor(subject)
+	return verdict.NoPolicyFor(subject).Near(near)
 }
 
 func isProblem(err error, kind chart.Kind) bool {

@@ -128,6 +128,14 @@ func (l *list) policyFor(location chart.Location) *Policy {
 	return &Policy{name: listName, require: []requirement{{anyOf: anyOf}}, pinning: chart.Version}
 }
 
+// all returns the entries, of which a nil list has none.
+func (l *list) all() []listEntry {
+	if l == nil {
+		return nil
+	}
+	return l.entries
+}
+
 func (l *list) covers(location chart.Location) bool {
 	if l == nil {
 		return false

@@ -60,6 +60,9 @@ func parsePattern(s string) (pattern, error) {
 	return p, nil
 }
 
+// String returns the pattern as it is written.
+func (p pattern) String() string { return p.scheme + "://" + strings.Join(p.segments, "/") }
+
 // matches reports whether the pattern matches exactly this location, however a server
 // reads it: an encoded slash is no slash, and no star stands for it but "**".
 func (p pattern) matches(l chart.Location) bool {

@@ -21,12 +21,70 @@ func List(items []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(items[:maxListed], ", "), len(items)-maxListed)
 }
 
-// NoPolicyFor denies a chart that no policy matches.
+// NearPattern is a pattern of a policy that almost matches a chart.
+type NearPattern struct {
+	Pattern, Policy string
+	Match           NearMatch
+}
+
+// NearMatch says how a pattern almost matches. The zero value means that it does not.
+type NearMatch int
+
+const (
+	// Similar patterns differ in a letter or two, or in the port.
+	Similar NearMatch = iota + 1
+	// ThatOnly is a pattern without a star, of which the chart lies below.
+	ThatOnly
+	// OneLevel is a pattern that ends in "*", of which the chart lies deeper.
+	OneLevel
+	// BelowOnly is a pattern that ends in "/**", right above which the chart lies.
+	BelowOnly
+	// Excluded is a pattern by which a policy excludes the chart.
+	Excluded
+)
+
+// NoPolicyFor denies a chart, or a repository of charts, that no policy matches.
 func NoPolicyFor(subject Subject) Denial {
 	return Denial{
 		Reason:  NoPolicy,
 		Summary: fmt.Sprintf("no policy matches %s", subject.Reference),
 		Next:    nextFor(NoPolicy),
+	}
+}
+
+// Near returns d with the patterns that almost match, best first.
+func (d Denial) Near(near []NearPattern) Denial {
+	for _, n := range near {
+		d.Found = append(d.Found, n.String())
+	}
+	if len(near) == 0 {
+		return d
+	}
+	switch first := near[0]; first.Match {
+	case Similar:
+		d.Next = "correct the location of the chart, or ask the platform team to correct the pattern"
+	case ThatOnly, OneLevel:
+		d.Next = fmt.Sprintf("ask the platform team to write %s/** in policy %s", strings.TrimSuffix(first.Pattern, "/*"), first.Policy)
+	case BelowOnly:
+		d.Next = fmt.Sprintf("ask the platform team to add %s to policy %s", strings.TrimSuffix(first.Pattern, "/**"), first.Policy)
+	}
+	return d
+}
+
+// String tells how the pattern almost matches.
+func (n NearPattern) String() string {
+	text := fmt.Sprintf("the pattern %s of policy %s ", n.Pattern, n.Policy)
+	switch n.Match {
+	case ThatOnly:
+		return text + "matches that chart only, none below it"
+	case OneLevel:
+		return text + `matches one level only: "*" stands for one segment, "**" for several`
+	case BelowOnly:
+		return text + "matches charts below that location only, not the one that is named"
+	case Excluded:
+		return "policy " + n.Policy + " excludes it by the pattern " + n.Pattern
+	default:
+		return text + "is similar"
 	}
 }
 

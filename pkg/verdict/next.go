@@ -100,16 +100,37 @@ func (v Verdict) Local() Verdict {
 	return v
 }
 
-// withNext returns the denials, each with a next step.
-func withNext(denials []Denial) []Denial {
+// withNext returns the denials of an object of that kind, each with a next step.
+func withNext(kind string, denials []Denial) []Denial {
 	complete := make([]Denial, 0, len(denials))
 	for _, d := range denials {
 		if strings.TrimSpace(plain(d.Next)) == "" {
 			d.Next = nextFor(d.Reason)
 		}
+		if d.Reason == ReferenceInvalid && d.Next == nextFor(ReferenceInvalid) {
+			d.Next = referenceNext(kind)
+		}
 		complete = append(complete, d)
 	}
 	return complete
+}
+
+// referenceNext says how a chart is named in objects of that kind.
+func referenceNext(kind string) string {
+	switch kind {
+	case "HelmRepository":
+		return "write spec.url as oci://host/path with spec.type oci, in lower case and without a tag, or as https://host/path"
+	case "OCIRepository":
+		return "write spec.url as oci://host/path, in lower case and without a tag, and the version in spec.ref.tag (1.2.3) or spec.ref.digest (sha256:…)"
+	case "HelmRelease", "HelmChart":
+		return "write the chart's name in chart, in lower case and without a tag, and its version in version, as in 1.2.3; the path before it belongs into the HelmRepository's spec.url"
+	case "Application":
+		return "write repoURL as host/path with the chart's name in chart, or as oci://host/path without chart, in lower case and without a tag; the version goes into targetRevision"
+	case "Chart":
+		return "write oci://host/path:1.2.3 or oci://host/path@sha256:…, in lower case"
+	default:
+		return nextFor(ReferenceInvalid)
+	}
 }
 
 // kubernetesName is what names of objects and namespaces consist of. Other text is

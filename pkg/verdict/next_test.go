@@ -48,9 +48,20 @@ func TestEveryDenialHasANextStep(t *testing.T) {
 	for i := range len(constants(t, "../chart/problem.go")) + 1 {
 		check("a problem of kind "+strconv.Itoa(i), verdict.FromError(&chart.Problem{Kind: chart.Kind(i), Detail: "x"}))
 	}
+	for _, kind := range []string{"HelmRepository", "OCIRepository", "HelmRelease", "HelmChart", "Application", "Chart"} {
+		got := verdict.Deny(verdict.Subject{Kind: kind}, verdict.FromError(chart.Invalid("x"))).Denials()[0].Next
+		if _, twice := texts[got]; twice && kind != "HelmChart" && kind != "HelmRelease" {
+			t.Errorf("%s: %q", kind, got)
+		}
+		texts[got] = verdict.ReferenceInvalid
+		if got := verdict.Deny(verdict.Subject{Kind: kind}, verdict.FromError(chart.Invalid("x").WithNext("y"))).Denials()[0].Next; got != "y" {
+			t.Errorf("%s: a next step of its own became %q", kind, got)
+		}
+	}
 	check("no error", verdict.FromError(nil))
 	made := map[string]verdict.Denial{
-		"NoPolicyFor": verdict.NoPolicyFor(subject), "NotFromOCI": verdict.NotFromOCI(subject, nil),
+		"NoPolicyFor":     verdict.NoPolicyFor(subject), // and below, near each pattern
+		"NotFromOCI":      verdict.NotFromOCI(subject, nil),
 		"NotPinnedEnough": verdict.NotPinnedEnough(subject, "acme", chart.Version), "WaiverEnded": verdict.WaiverEnded(subject, "acme", "2027-01-31"),
 		"BrokenPolicy": verdict.BrokenPolicy(subject, "acme", "x"), "Unsigned": verdict.Unsigned(subject, wants, verdict.Findings{}),
 		"DependenciesMissing": verdict.DependenciesMissing(subject, []string{"redis"}), "FromError": verdict.FromError(nil),
@@ -65,6 +76,9 @@ func TestEveryDenialHasANextStep(t *testing.T) {
 		if _, ok := made[name]; !ok {
 			t.Errorf("%s makes denials and is not tried here", name)
 		}
+	}
+	for match := range verdict.Excluded + 2 {
+		check("near a pattern", verdict.NoPolicyFor(subject).Near([]verdict.NearPattern{{Pattern: "oci://ghcr.io/acme", Policy: "acme", Match: match}}))
 	}
 	check("each finding", verdict.Unsigned(subject, wants, verdict.Findings{Rejections: []*verdict.Rejection{{Reason: verdict.LimitExceeded}}}))
 	check("an attestation that is missing", verdict.Unsigned(subject, wants, verdict.Findings{Unmet: []verdict.Unmet{{Predicate: "sbom"}}}))

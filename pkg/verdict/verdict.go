@@ -71,7 +71,7 @@ func Deny(subject Subject, denials ...Denial) Verdict {
 	if len(denials) == 0 {
 		denials = []Denial{FromError(nil)}
 	}
-	return Verdict{Subject: subject, denials: withNext(denials)}
+	return Verdict{Subject: subject, denials: withNext(subject.Kind, denials)}
 }
 
 // Admit returns an admitting verdict if every acceptance justifies the admission
@@ -111,7 +111,7 @@ func Warn(subject Subject, unsatisfied []Denial, accepted []Acceptance) Verdict 
 			return Deny(subject, d)
 		}
 	}
-	return Verdict{Subject: subject, decision: warned, denials: withNext(unsatisfied), acceptances: accepted}
+	return Verdict{Subject: subject, decision: warned, denials: withNext(subject.Kind, unsatisfied), acceptances: accepted}
 }
 
 // Cover returns the verdict on a repository of charts, below which a policy
@@ -139,7 +139,7 @@ func Defer(subject Subject, missing Denial) Verdict {
 	if missing.Reason != SourceNotFound {
 		return Deny(subject, missing)
 	}
-	return Verdict{Subject: subject, decision: deferred, denials: withNext([]Denial{missing})}
+	return Verdict{Subject: subject, decision: deferred, denials: withNext(subject.Kind, []Denial{missing})}
 }
 
 // Admits reports whether the write may go on.

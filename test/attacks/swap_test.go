@@ -34,7 +34,7 @@ func TestSwappedRepository(t *testing.T) {
 	swap := patch(editor, repositoryAt("oci://ghcr.io/mirror"), warned)
 	_, message := w.do(t, swap, w.object(t, swap.object))
 	for _, name := range []string{"apps/affected", "team-b/far"} {
-		if !strings.Contains(message, "this change breaks HelmRelease "+name+": ") {
+		if !strings.Contains(message, "this change breaks HelmRelease "+name+": ") || !strings.Contains(message, "(SignatureMissing)") {
 			t.Errorf("no warning about %s in\n%s", name, message)
 		}
 	}

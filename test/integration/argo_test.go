@@ -113,7 +113,8 @@ Application apps/app denied (NotOCI): https://charts.example.com/stable/podinfo:
 			object:   applicationOf("OCI://ghcr.io/acme/charts/podinfo", "", "6.7.1"),
 			want: denied("ReferenceInvalid spec.source", `
 Application apps/app denied (ReferenceInvalid): repoURL "OCI://ghcr.io/acme/charts/podinfo": the scheme is spelled oci://, in lower case
-  where:    spec.source`),
+  where:    spec.source
+  next:     `+nameApplication),
 		},
 		{
 			sentence: "no revision",

@@ -52,21 +52,24 @@ func TestMalformedReferencesAreDenied(t *testing.T) {
 			object:   helmChart("{interval: 10m, chart: '', version: 1.0.0, sourceRef: {kind: HelmRepository, name: acme}}"),
 			want: denied("ReferenceInvalid spec", `
 HelmChart apps/app denied (ReferenceInvalid): the chart below oci://ghcr.io/acme/charts has an empty name
-  where:    spec`),
+  where:    spec
+  next:     `+nameRelease),
 		},
 		{
 			sentence: "a version that is none",
 			object:   releaseOf("podinfo", "six"),
 			want: denied("ReferenceInvalid spec.chart.spec", `
 HelmRelease apps/app denied (ReferenceInvalid): "six" is neither a version nor a range of versions
-  where:    spec.chart.spec`),
+  where:    spec.chart.spec
+  next:     `+nameRelease),
 		},
 		{
 			sentence: "a digest that is none",
 			object:   ociAt("oci://ghcr.io/acme/charts/podinfo", "{digest: 'sha256:1234'}"),
 			want: denied("ReferenceInvalid spec.ref", `
 OCIRepository apps/app denied (ReferenceInvalid): "sha256:1234" is not a digest of the form sha256:<64 hex digits>
-  where:    spec.ref`),
+  where:    spec.ref
+  next:     `+nameOCI),
 		},
 		repository("a repository of type oci elsewhere", "{type: oci, url: 'https://ghcr.io/acme/charts'}", `spec.type is oci, but spec.url https://ghcr.io/acme/charts does not start with oci://`),
 		repository("a repository in a registry without type oci", "{url: 'oci://ghcr.io/acme/charts'}", `spec.url oci://ghcr.io/acme/charts is an OCI registry, but spec.type is not oci`, `set spec.type to oci`),
@@ -83,8 +86,20 @@ OCIRepository apps/app denied (ReferenceInvalid): "sha256:1234" is not a digest 
 	})
 }
 
-// malformed is the answer to a reference that cannot be read, with or without advice.
+// The general advice on how a chart is named in each kind.
+const (
+	nameRelease     = "write the chart's name in chart, in lower case and without a tag, and its version in version, as in 1.2.3; the path before it belongs into the HelmRepository's spec.url"
+	nameOCI         = "write spec.url as oci://host/path, in lower case and without a tag, and the version in spec.ref.tag (1.2.3) or spec.ref.digest (sha256:…)"
+	nameRepository  = "write spec.url as oci://host/path with spec.type oci, in lower case and without a tag, or as https://host/path"
+	nameApplication = "write repoURL as host/path with the chart's name in chart, or as oci://host/path without chart, in lower case and without a tag; the version goes into targetRevision"
+)
+
+// malformed is the answer to a reference that cannot be read, with advice of its own or the general one.
 func malformed(kind, field, summary string, next ...string) answer {
+	if len(next) == 0 {
+		general := map[string]string{"HelmRelease": nameRelease, "OCIRepository": nameOCI, "HelmRepository": nameRepository, "Application": nameApplication}
+		next = []string{general[kind]}
+	}
 	message := kind + " apps/app denied (ReferenceInvalid): " + summary + "\n  where:    " + field
 	for _, advice := range next {
 		message += "\n  next:     " + advice

@@ -113,19 +113,39 @@ func distance(pattern, segments []string) int {
 	return before[len(segments)]
 }
 
-// segmentDistance compares one segment. Two hosts that differ in the port alone are near.
+// segmentDistance compares one segment. A host with a port and one without are near.
 func segmentDistance(wanted, segment string, host bool) int {
 	switch {
 	case matchSegment(wanted, segment):
 		return 0
 	case strings.Contains(wanted, "*"):
 		return maxEdits + 1
-	case host && hostname(wanted) == hostname(segment):
+	case host && (hostname(wanted) == segment || wanted == hostname(segment)):
 		return 1
+	case host:
+		return hostDistance(strings.Split(wanted, "."), strings.Split(segment, "."))
+	default:
+		return nameDistance(wanted, segment)
 	}
-	// Short names differ in a letter without being alike: app and api.
-	edits := editDistance(wanted, segment)
-	if edits*3 > min(len(wanted), len(segment)) {
+}
+
+// hostDistance compares hosts label by label: a.example and b.example are not alike.
+func hostDistance(wanted, host []string) int {
+	if len(wanted) != len(host) {
+		return maxEdits + 1
+	}
+	edits := 0
+	for i := range wanted {
+		edits += nameDistance(wanted[i], host[i])
+	}
+	return edits
+}
+
+// nameDistance compares names. Short ones differ in a letter without being alike: app
+// and api.
+func nameDistance(a, b string) int {
+	edits := editDistance(a, b)
+	if edits*3 > min(len(a), len(b)) {
 		return maxEdits + 1
 	}
 	return edits

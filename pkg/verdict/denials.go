@@ -31,7 +31,7 @@ type NearPattern struct {
 type NearMatch int
 
 const (
-	// Similar patterns differ in a letter or two, or in the port.
+	// Similar patterns differ in a letter or two, or lack the port.
 	Similar NearMatch = iota + 1
 	// ThatOnly is a pattern without a star, of which the chart lies below.
 	ThatOnly

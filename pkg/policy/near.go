@@ -122,6 +122,8 @@ func segmentDistance(wanted, segment string, host bool) int {
 		return maxEdits + 1
 	case host && (hostname(wanted) == segment || wanted == hostname(segment)):
 		return 1
+	case host && strings.TrimPrefix(wanted, hostname(wanted)) != strings.TrimPrefix(segment, hostname(segment)):
+		return maxEdits + 1 // another port is another registry
 	case host:
 		return hostDistance(strings.Split(wanted, "."), strings.Split(segment, "."))
 	default:

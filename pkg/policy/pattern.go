@@ -61,7 +61,13 @@ func parsePattern(s string) (pattern, error) {
 }
 
 // String returns the pattern as it is written.
-func (p pattern) String() string { return p.scheme + "://" + strings.Join(p.segments, "/") }
+func (p pattern) String() string {
+	text := p.scheme + "://" + strings.Join(p.segments, "/")
+	if p.query {
+		text += anyQuery
+	}
+	return text
+}
 
 // matches reports whether the pattern matches exactly this location, however a server
 // reads it: an encoded slash is no slash, and no star stands for it but "**".

@@ -137,13 +137,19 @@ func (c attemptClaim) use(ctx context.Context, e *Extractor) Use {
 	return use
 }
 
-// deploys reports whether the digest that helm-controller names is that of the artifact. It
-// names one for OCIRepositories alone, since the artifact of a HelmChart tells none.
+// deploys reports whether the digest that helm-controller names is that of the artifact. It names
+// one for OCIRepositories alone, since the artifact of a HelmChart tells none; where the tag is no
+// semantic version, it names the whole revision, "latest@sha256:…" (mutateChartWithSourceRevision,
+// v1.6).
 func (c attemptClaim) deploys(pulled Pulled) bool {
 	if c.kind != sourcev1.OCIRepositoryKind {
 		return c.digest == ""
 	}
-	return !pulled.Manifest.IsZero() && c.digest == pulled.Manifest.String()
+	digest := c.digest
+	if _, named, tagged := strings.Cut(digest, "@"); tagged {
+		digest = named
+	}
+	return !pulled.Manifest.IsZero() && digest == pulled.Manifest.String()
 }
 
 // recordClaim is the record of helm-controller as another user writes it.

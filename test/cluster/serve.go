@@ -10,12 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-
 	"github.com/chartgate/chartgate/test/process"
 )
 
@@ -128,26 +122,10 @@ func (i *Installation) pod(ctx context.Context, p *Process, dir string) ([]strin
 	return args, i.certificate.mount(p.CertDir)
 }
 
-// writeKubeconfig makes a token of the chart's ServiceAccount, so that chartgate has the rights that the chart grants it
-// and no others.
+// writeKubeconfig makes one of the chart's ServiceAccount, so that chartgate has the rights that the chart grants it and
+// no others.
 func (i *Installation) writeKubeconfig(ctx context.Context, path string) error {
-	clientset, err := kubernetes.NewForConfig(i.cluster.Config)
-	if err != nil {
-		return err
-	}
-	request := &authenticationv1.TokenRequest{}
-	token, err := clientset.CoreV1().ServiceAccounts(Namespace).CreateToken(ctx, "chartgate", request, metav1.CreateOptions{})
-	if err != nil {
-		return fmt.Errorf("make a token of the chart's ServiceAccount: %w", err)
-	}
-	return clientcmd.WriteToFile(clientcmdapi.Config{
-		Clusters: map[string]*clientcmdapi.Cluster{"test": {
-			Server: i.cluster.Config.Host, CertificateAuthorityData: i.cluster.Config.CAData,
-		}},
-		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"chartgate": {Token: token.Status.Token}},
-		Contexts:       map[string]*clientcmdapi.Context{"test": {Cluster: "test", AuthInfo: "chartgate"}},
-		CurrentContext: "test",
-	}, path)
+	return i.cluster.WriteKubeconfig(ctx, path, Namespace, "chartgate")
 }
 
 // Ready asks /readyz. What is not ready is an error.

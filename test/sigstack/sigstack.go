@@ -51,7 +51,7 @@ func Start(ctx context.Context, issuer *Issuer) (*Stack, error) {
 		}
 	}
 	for _, started := range []*server{s.timestamp, s.rekor, s.fulcio} {
-		if err := started.waitReady(ctx); err != nil {
+		if err := started.WaitReady(ctx); err != nil {
 			return s, err
 		}
 	}
@@ -68,7 +68,7 @@ func (s *Stack) Stop() error {
 	var errs []error
 	for _, started := range []*server{s.fulcio, s.rekor, s.timestamp} {
 		if started != nil {
-			errs = append(errs, started.stop())
+			errs = append(errs, started.Stop())
 		}
 	}
 	if s.ctlog != nil {
@@ -82,7 +82,7 @@ func (s *Stack) Log() string {
 	var text string
 	for _, started := range []*server{s.fulcio, s.rekor, s.timestamp} {
 		if started != nil {
-			text += fmt.Sprintf("== %s\n%s", started.name, &started.log)
+			text += fmt.Sprintf("== %s\n%s", started.name, started.Log())
 		}
 	}
 	return text

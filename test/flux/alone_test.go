@@ -1,0 +1,241 @@
+package flux_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// The tests of this file change what all tests share, so they run before the others, one after the
+// other.
+
+// TestReleasesFromBeforeChartgate: charts without a signature that were installed without chartgate
+// go on running, are stopped at helm-controller's next action, and are deployed without anyone's
+// help once they are signed. Some actions repeat the last one, so that helm-controller records no
+// other attempt.
+func TestReleasesFromBeforeChartgate(t *testing.T) {
+	byOCIRepository := func(m *team) []string {
+		return []string{ociRepository("app", m.own(), "1.0.0"), releaseBy("app", "OCIRepository", "app")}
+	}
+	byHelmRepository := func(m *team) []string {
+		return []string{helmRepository("charts", m.own()), releaseOf("app", "charts", "1.0.0", "")}
+	}
+	newValues := func(t *testing.T, m *team) { m.patch(t, release("app", spec("values: {extra: new}"))) }
+	rows := []struct {
+		sentence string
+		objects  func(*team) []string
+		action   func(*testing.T, *team)
+		then     string // is deployed once the chart is signed; none: helm-controller does not try again by itself
+		*team
+	}{
+		{sentence: "other values, OCIRepository", objects: byOCIRepository, action: newValues, then: "one new"},
+		{sentence: "other values, HelmRepository", objects: byHelmRepository, action: newValues, then: "one new"},
+		{sentence: "a forced upgrade", objects: byHelmRepository, action: func(t *testing.T, m *team) {
+			m.annotate(t, release("app", ""), map[string]string{"reconcile.fluxcd.io/requestedAt": "now", "reconcile.fluxcd.io/forceAt": "now"})
+		}},
+		{sentence: "helm's record is deleted", objects: byOCIRepository, then: "one none", action: func(t *testing.T, m *team) {
+			for _, name := range m.revisions(t, "app") {
+				m.remove(t, "{apiVersion: v1, kind: Secret, metadata: {name: "+name+"}}")
+			}
+			m.reconcile(t, release("app", ""), "now")
+		}},
+	}
+	for i := range rows {
+		rows[i].team = newTeam(t)
+		rows[i].evil = rows[i].own().push(t, "1.0.0", "one")
+	}
+	shared.withoutGate(t, func() {
+		for _, row := range rows {
+			row.apply(t, row.objects(row.team)...)
+		}
+		for _, row := range rows {
+			row.deploys(t, "app", "one none")
+			row.becomesReady(t, release("app", ""))
+		}
+	})
+	for _, row := range rows {
+		row.action(t, row.team)
+	}
+	for _, row := range rows {
+		t.Run(row.sentence, func(t *testing.T) {
+			if row.then == "" {
+				row.stoppedOnce(t, "one none")
+			} else {
+				row.stoppedAt(t, "one none")
+			}
+			if got := row.warnings(t, "HelmRelease", "app"); !slices.Contains(got, "SignatureMissing") {
+				t.Errorf("warnings about the release: %v", got)
+			}
+			if got := row.revisions(t, "app"); len(got) > 1 {
+				t.Errorf("helm's records %v", got)
+			}
+			if row.then == "" {
+				return
+			}
+			row.own().sign(t, row.evil)
+			row.deploys(t, "app", row.then)
+			row.becomesReady(t, release("app", ""))
+			eventually(t, func() string {
+				if len(row.revisions(t, "app")) == 0 {
+					return "helm has no record"
+				}
+				return ""
+			})
+		})
+	}
+}
+
+// withoutGate does something while chartgate's webhooks are not configured.
+func (w *site) withoutGate(t *testing.T, do func()) {
+	t.Helper()
+	configuration := &unstructured.Unstructured{}
+	configuration.SetGroupVersionKind(schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingWebhookConfiguration"})
+	if err := w.Client.Get(t.Context(), client.ObjectKey{Name: "chartgate"}, configuration); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Client.Delete(t.Context(), configuration.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	probe := newTeam(t)
+	w.gated(t, probe, false)
+	do()
+	configuration.SetResourceVersion("")
+	configuration.SetUID("")
+	if err := w.Client.Create(t.Context(), configuration); err != nil {
+		t.Fatal(err)
+	}
+	w.gated(t, probe, true)
+}
+
+// gated waits until the API server asks chartgate, or does not.
+func (w *site) gated(t *testing.T, probe *team, want bool) {
+	t.Helper()
+	unsigned := probe.object(t, helmRepository("probe", probe.abroad()))
+	resource, err := w.resource(admin, unsigned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		_, err := resource.Create(t.Context(), unsigned, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if denied := err != nil && strings.Contains(err.Error(), "charts.chartgate.dev"); denied != want {
+			return fmt.Sprintf("gated %t: %v", denied, err)
+		}
+		return ""
+	})
+}
+
+// TestRepackagedChartOfASwappedRepository: no digest proves an archive that source-controller made
+// of a chart and values files. Whoever changes a HelmRepository while source-controller pulls from
+// it gets in what they want, unless the admin does not allow such charts: docs/security.md says so.
+func TestRepackagedChartOfASwappedRepository(t *testing.T) {
+	start := func() *team {
+		m := newTeam(t)
+		m.own().signed(t, "1.0.0", "one")
+		m.elsewhere().push(t, "1.0.0", "evil")
+		m.apply(t, helmRepository("charts", m.own()), helmChart("app", "charts", "1.0.0", ", valuesFiles: [values.yaml, values-prod.yaml]"),
+			releaseBy("app", "HelmChart", "app"))
+		m.deploys(t, "app", "one prod")
+		m.becomesReady(t, release("app", ""))
+		return m
+	}
+	attack := func(m *team) {
+		m.swapRepackaged(t)
+		eventually(t, func() string {
+			found := m.get(t, source("HelmChart", "app", ""))
+			if field(found, "status", "observedGeneration") != fmt.Sprint(found.GetGeneration()) {
+				return condition(found, "Ready")
+			}
+			return ""
+		})
+		m.patch(t, release("app", spec("values: {extra: new}")))
+	}
+
+	allowed, denied := start(), start()
+	attack(allowed)
+	allowed.deploys(t, "app", "evil new")
+
+	shared.restart(t, "--repackaged-charts=Deny")
+	defer shared.restart(t)
+	denied.patch(t, release("app", spec("values: {extra: new}")))
+	denied.stoppedAt(t, "one prod")
+}
+
+// restart starts chartgate again with more flags.
+func (w *site) restart(t *testing.T, args ...string) {
+	t.Helper()
+	if err := w.gate.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	w.start(t, args...)
+}
+
+func (w *site) start(t *testing.T, args ...string) {
+	t.Helper()
+	var err error
+	if w.gate, err = w.install.Run(context.Background(), args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestChartgateIsDown: what runs goes on, and so do writes of the status that change no chart;
+// nothing new is deployed; once chartgate is back, everything catches up.
+func TestChartgateIsDown(t *testing.T) {
+	m, n := newTeam(t), newTeam(t)
+	for _, team := range []*team{m, n} {
+		team.own().signed(t, "1.0.0", "one")
+		team.own().signed(t, "1.1.0", "two")
+		team.apply(t, ociRepository("app", team.own(), "1.0.0"), configMapOf("none"),
+			helmRelease("app", "valuesFrom: [{kind: ConfigMap, name: values}], chartRef: {kind: OCIRepository, name: app}"))
+		team.deploys(t, "app", "one none")
+		team.becomesReady(t, release("app", ""))
+	}
+	if err := shared.gate.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	start := sync.OnceFunc(func() { shared.start(t) })
+	defer start() // also after a failure: other tests follow
+
+	// m: nothing changes, and Flux is asked to look.
+	for _, text := range []string{release("app", ""), source("OCIRepository", "app", "")} {
+		m.reconcile(t, text, "down")
+		eventually(t, func() string {
+			if got := field(m.get(t, text), "status", "lastHandledReconcileAt"); got != "down" {
+				return "last handled: " + got
+			}
+			return ""
+		})
+		if got := m.ready(t, text); !strings.HasPrefix(got, "Ready=True") {
+			t.Errorf("while chartgate is down: %s", got)
+		}
+	}
+	// n: the values change, which the API server asks nobody about, and a new chart cannot be asked
+	// for.
+	n.apply(t, configMapOf("new"))
+	n.reconcile(t, release("app", ""), "values")
+	if err := n.tryPatch(t, editor, source("OCIRepository", "app", spec("ref: {tag: 1.1.0}"))); err == nil {
+		t.Error("a new version was admitted while chartgate is down")
+	}
+	n.stoppedAt(t, "one none")
+	if got := m.deployed(t, "app"); got != "one none" {
+		t.Errorf("while chartgate is down, deployed %q", got)
+	}
+
+	start()
+	n.deploys(t, "app", "one new")
+	n.becomesReady(t, release("app", ""))
+	m.apply(t, ociRepository("app", m.own(), "1.1.0"))
+	m.deploys(t, "app", "two none")
+}
+
+// configMapOf are the values of a release.
+func configMapOf(extra string) string {
+	return "{apiVersion: v1, kind: ConfigMap, metadata: {name: values}, data: {values.yaml: \"extra: " + extra + "\"}}"
+}

@@ -121,11 +121,11 @@ func (m *team) follow(t *testing.T, text string) func() []string {
 
 // changedFields are the fields of the status that differ.
 func changedFields(before, after *unstructured.Unstructured) []string {
-	old, status := map[string]any{}, map[string]any{}
+	var old map[string]any
 	if before != nil {
 		old, _, _ = unstructured.NestedMap(before.Object, "status")
 	}
-	status, _, _ = unstructured.NestedMap(after.Object, "status")
+	status, _, _ := unstructured.NestedMap(after.Object, "status")
 	var fields []string
 	for _, name := range slices.Sorted(maps.Keys(merged(old, status))) {
 		if cmp.Equal(old[name], status[name]) {

@@ -25,7 +25,7 @@ const maxArchives = 2
 // signed, by the digest of its layer.
 func (g *Gate) dependencies(ctx context.Context, resolved chart.Resolved, access chart.Access) dependencies {
 	if err := g.archives.Acquire(ctx, 1); err != nil {
-		return dependencies{err: timeout(err)}
+		return dependencies{err: timeout(chart.Reference{Location: resolved.Location}, err)}
 	}
 	defer g.archives.Release(1)
 	content, err := g.registry.Archive(ctx, resolved, access)

@@ -48,7 +48,7 @@ func (g *Gate) examine(ctx context.Context, use source.Use, policies []*policy.P
 	key.digest = resolved.Digest
 	found, ok := g.recall(key, policies)
 	if !ok {
-		if found, err = g.search(ctx, task{key: key, access: access}, resolved, wanted, policies); err != nil {
+		if found, err = g.search(ctx, task{key: key, access: access}, ref, resolved, wanted, policies); err != nil {
 			return examined{}, err
 		}
 	}
@@ -62,7 +62,7 @@ func (g *Gate) resolve(ctx context.Context, ref chart.Reference, access chart.Ac
 		ref    chart.Reference
 		access chart.Access
 	}
-	resolved, err := share(ctx, &g.flights, question{ref, access}, func(ctx context.Context) (chart.Resolved, error) {
+	resolved, err := share(ctx, &g.flights, ref, question{ref, access}, func(ctx context.Context) (chart.Resolved, error) {
 		return g.registry.Resolve(ctx, ref, access)
 	})
 	if err == nil && (resolved.Digest.IsZero() || resolved.Location != ref.Location) {
@@ -80,8 +80,8 @@ type task struct {
 
 // search looks at the chart's signature material until every policy accepts, and
 // remembers the chart if they do; concurrent equal searches share one.
-func (g *Gate) search(ctx context.Context, task task, resolved chart.Resolved, wanted verdict.Wanted, policies []*policy.Policy) (examined, error) {
-	return share(ctx, &g.flights, task, func(ctx context.Context) (examined, error) {
+func (g *Gate) search(ctx context.Context, task task, about chart.Reference, resolved chart.Resolved, wanted verdict.Wanted, policies []*policy.Policy) (examined, error) {
+	return share(ctx, &g.flights, about, task, func(ctx context.Context) (examined, error) {
 		// Another search may have ended since this caller looked.
 		if known, ok := g.recall(task.key, policies); ok {
 			return known, nil
@@ -90,7 +90,9 @@ func (g *Gate) search(ctx context.Context, task task, resolved chart.Resolved, w
 		places := chart.Search{Access: task.access, Places: policy.Places(policies), Predicates: wanted.Predicates}
 		for material, err := range g.registry.Signatures(ctx, resolved, places) {
 			if err == nil {
-				err = g.look(ctx, &found.findings, resolved.Digest, material, wanted, policies)
+				if err = g.look(ctx, &found.findings, resolved.Digest, material, wanted, policies); isProblem(err, chart.KindTimeout) {
+					err = timeout(about, err)
+				}
 			}
 			note(&found.findings, err)
 			if err == nil && len(g.accepting(policies, found)) == len(policies) {

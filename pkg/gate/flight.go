@@ -23,10 +23,10 @@ type flights struct{ group singleflight.Group }
 // caller stops waiting at its own deadline, which is KindTimeout. Work that somebody
 // gave up on is joined by nobody any more: it may hang on a connection that is dead,
 // while a new one would be answered at once.
-func share[K comparable, T any](ctx context.Context, f *flights, key K, work func(context.Context) (T, error)) (T, error) {
+func share[K comparable, T any](ctx context.Context, f *flights, about chart.Reference, key K, work func(context.Context) (T, error)) (T, error) {
 	var zero T
 	if err := ctx.Err(); err != nil {
-		return zero, timeout(err)
+		return zero, timeout(about, err)
 	}
 	// Go syntax spells out every field, quoted: distinct keys have distinct names.
 	name := fmt.Sprintf("%#v", key)
@@ -44,7 +44,7 @@ func share[K comparable, T any](ctx context.Context, f *flights, key K, work fun
 	select {
 	case <-ctx.Done():
 		f.group.Forget(name)
-		return zero, timeout(ctx.Err())
+		return zero, timeout(about, ctx.Err())
 	case r := <-result:
 		value, ok := r.Val.(T)
 		if r.Err == nil && !ok {
@@ -54,10 +54,11 @@ func share[K comparable, T any](ctx context.Context, f *flights, key K, work fun
 	}
 }
 
-func timeout(err error) error {
+// timeout is the problem that a chart's verification took too long.
+func timeout(about chart.Reference, err error) error {
 	return &chart.Problem{
 		Kind:   chart.KindTimeout,
-		Detail: "the admission's deadline passed before the chart was verified",
+		Detail: fmt.Sprintf("the admission's deadline passed before %s had given what the verification of %s needs", about.Location.Host(), about),
 		Err:    err,
 	}
 }

@@ -87,7 +87,7 @@ func (r *repository) enter(ctx context.Context) (leave func(), err error) {
 	leave, err = r.client.charts.acquire(ctx, r.at.Host()+r.link.lane)
 	if err != nil {
 		return nil, &chart.Problem{
-			Kind: chart.KindTimeout, Detail: "too many charts of " + r.at.Host() + " are being verified at this moment", Next: "try again", Err: err,
+			Kind: chart.KindTimeout, Detail: r.location.String() + " had to wait too long: too many charts of " + r.at.Host() + " are being verified at this moment", Next: "try again", Err: err,
 		}
 	}
 	return leave, nil
@@ -111,7 +111,7 @@ func (c *Client) repository(ctx context.Context, l chart.Location, access chart.
 	if mirrored {
 		return &repository{client: c, location: l, at: at, link: c.ownLink}, nil
 	}
-	connection, err := c.connection(ctx, access, l.Host())
+	connection, err := c.connection(ctx, access, l)
 	if err != nil {
 		return nil, err
 	}

@@ -57,11 +57,11 @@ func (c Connection) origin() string {
 }
 
 // connection asks how to reach a host.
-func (c *Client) connection(ctx context.Context, access chart.Access, host string) (Connection, error) {
+func (c *Client) connection(ctx context.Context, access chart.Access, l chart.Location) (Connection, error) {
 	if c.options.Connect == nil || access == (chart.Access{}) {
 		return Connection{}, nil
 	}
-	connection, err := c.options.Connect(ctx, access, host)
+	connection, err := c.options.Connect(ctx, access, l.Host())
 	var problem *chart.Problem
 	switch {
 	case err == nil && (connection.own() || connection.ID != ""):
@@ -71,7 +71,7 @@ func (c *Client) connection(ctx context.Context, access chart.Access, host strin
 	case errors.As(err, &problem):
 		return Connection{}, err
 	case expired(ctx):
-		return Connection{}, &chart.Problem{Kind: chart.KindTimeout, Detail: "the credentials for " + host + " were not there in time", Next: "try again", Err: err}
+		return Connection{}, &chart.Problem{Kind: chart.KindTimeout, Detail: "the credentials for " + l.Host() + ", to read " + l.String() + ", were not there in time", Next: "try again", Err: err}
 	}
-	return Connection{}, &chart.Problem{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach " + host, Err: err}
+	return Connection{}, &chart.Problem{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach " + l.Host(), Err: err}
 }

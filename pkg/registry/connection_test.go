@@ -110,7 +110,7 @@ func TestConnectFails(t *testing.T) {
 	}{
 		"a problem":      {err: fmt.Errorf("wrapped: %w", missing), want: outcome{missing.Kind, missing.Detail, missing.Next}},
 		"another error":  {err: errors.New("hunter2"), want: outcome{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach HOST"}},
-		"in time":        {ctx: over, err: context.Canceled, want: outcome{chart.KindTimeout, "the credentials for HOST were not there in time", "try again"}},
+		"in time":        {ctx: over, err: context.Canceled, want: outcome{chart.KindTimeout, "the credentials for HOST, to read CHART, were not there in time", "try again"}},
 		"no ID":          {connection: registry.Connection{Login: login("user", "hunter2")}, want: outcome{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach HOST"}},
 		"no ID, with CA": {connection: registry.Connection{CAs: []byte{}}, want: outcome{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach HOST"}},
 		"CAs that are none": {connection: registry.Connection{ID: "1", CAs: []byte("hunter2"), Origin: "Secret apps/ca"},

@@ -3,16 +3,13 @@ package registry
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"oras.land/oras-go/v2/content"
@@ -31,17 +28,25 @@ type fault struct {
 
 func (f fault) Error() string { return f.text }
 
+// advice is an error of which it is known what to do.
+type advice struct {
+	error
+	next string
+}
+
+func (a advice) Unwrap() error { return a.error }
+
 // problem is the one place where errors become problems. what names what was to
 // be read, as in "the referrers of oci://…".
 func (r *repository) problem(ctx context.Context, what string, err error) error {
 	if p, ok := errors.AsType[*chart.Problem](err); ok {
 		return p
 	}
-	kind, text := r.classify(ctx, err)
+	kind, text, next := r.classify(ctx, err)
 	if r.connection.Lacking != nil && (kind == chart.KindUnauthorized || distrusts(err)) {
 		return r.lacks(text, err)
 	}
-	p := &chart.Problem{Kind: kind, Err: cause(err)}
+	p := &chart.Problem{Kind: kind, Next: next, Err: cause(err)}
 	host := r.at.Host()
 	switch kind {
 	case chart.KindTimeout:
@@ -98,42 +103,43 @@ func (r *repository) lacks(text string, err error) error {
 	return &p
 }
 
-// classify finds a kind and, for most kinds, a text for people.
-func (r *repository) classify(ctx context.Context, err error) (chart.Kind, string) {
+// classify finds a kind and, for most kinds, a text for people; and for some, what to do.
+func (r *repository) classify(ctx context.Context, err error) (kind chart.Kind, text, next string) {
 	var own fault
 	var status *errcode.ErrorResponse
 	switch {
 	case expired(ctx) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
-		return chart.KindTimeout, ""
+		return chart.KindTimeout, "", ""
 	case errors.As(err, &own):
-		return own.kind, own.text
+		known, _ := errors.AsType[advice](err)
+		return own.kind, own.text, known.next
 	case errors.Is(err, errdef.ErrNotFound):
-		return chart.KindNotFound, ""
+		return chart.KindNotFound, "", ""
 	case errors.Is(err, errdef.ErrTooManyPages):
-		return chart.KindLimitExceeded, "the list has more pages than chartgate reads"
+		return chart.KindLimitExceeded, "the list has more pages than chartgate reads", ""
 	case errors.Is(err, content.ErrMismatchedDigest):
-		return chart.KindDigestMismatch, "the content is not what its digest promises"
+		return chart.KindDigestMismatch, "the content is not what its digest promises", ""
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
-		return chart.KindUnauthorized, "it wants credentials and chartgate has none for it"
+		return chart.KindUnauthorized, "it wants credentials and chartgate has none for it", ""
 	case errors.As(err, &status):
-		return r.classifyStatus(status)
+		return r.classifyStatus(status, err)
 	case errors.Is(err, errIntroduction) && r.connection.ClientCertificate != nil:
-		return chart.KindUnauthorized, "it refuses the client certificate"
+		return chart.KindUnauthorized, "it refuses the client certificate", ""
 	case errors.Is(err, errIntroduction):
-		return chart.KindUnauthorized, "it wants a client certificate and chartgate has none for it"
+		return chart.KindUnauthorized, "it wants a client certificate and chartgate has none for it", ""
 	case expired(ctx):
-		return chart.KindTimeout, ""
+		return chart.KindTimeout, "", ""
 	case isJSON(err):
-		return chart.KindUnavailable, "the answer is not valid JSON"
-	default:
-		return chart.KindUnavailable, connection(err) + r.elsewhere(err) + byProxy(err)
+		return chart.KindUnavailable, "the answer is not valid JSON", notARegistry(r.at.Host())
 	}
+	text, next = r.unreachable(err)
+	return chart.KindUnavailable, text + r.elsewhere(err) + byProxy(err), next
 }
 
 // classifyStatus judges an answer of the registry or of its token service. What a
 // token service says about itself says nothing about the chart, except that it
 // refused us.
-func (r *repository) classifyStatus(status *errcode.ErrorResponse) (chart.Kind, string) {
+func (r *repository) classifyStatus(status *errcode.ErrorResponse, err error) (kind chart.Kind, text, next string) {
 	who, code := "the registry", status.StatusCode
 	if status.URL == nil || !strings.HasPrefix(status.URL.Path, r.path("")) {
 		who = "its token service"
@@ -141,13 +147,16 @@ func (r *repository) classifyStatus(status *errcode.ErrorResponse) (chart.Kind, 
 	answered := who + " answered " + strings.TrimSpace(strconv.Itoa(code)+" "+http.StatusText(code))
 	switch {
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		return chart.KindUnauthorized, answered
+		return chart.KindUnauthorized, answered, ""
 	case code == http.StatusNotFound && who == "the registry":
-		return chart.KindNotFound, ""
+		return chart.KindNotFound, "", ""
 	case code == http.StatusTooManyRequests:
-		return chart.KindUnavailable, "too many requests (" + answered + ")"
+		return chart.KindUnavailable, "too many requests (" + answered + ")", r.slowDown(err)
+	case code >= http.StatusInternalServerError:
+		return chart.KindUnavailable, "unexpected answer (" + answered + ")",
+			"try again; if it stays so, ask the operator of " + r.at.Host() + ": the fault is there, or in a proxy on the way"
 	default:
-		return chart.KindUnavailable, "unexpected answer (" + answered + ")"
+		return chart.KindUnavailable, "unexpected answer (" + answered + ")", notARegistry(r.at.Host())
 	}
 }
 
@@ -167,59 +176,10 @@ func (r *repository) elsewhere(err error) string {
 
 // byProxy says so where a proxy and not the registry could not be reached.
 func byProxy(err error) string {
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "proxyconnect" {
+	if throughProxy(err) {
 		return " (at the proxy)"
 	}
 	return ""
-}
-
-// connection puts a failed round trip into one of a few categories.
-func connection(err error) string {
-	var dns *net.DNSError
-	var timeout net.Error
-	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return "the host name does not exist"
-	case errors.As(err, &dns):
-		return "the host name could not be looked up"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
-	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
-		return "connection reset"
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return "connection closed in the middle of the answer"
-	case errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH):
-		return "no route to the host"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "no connection or answer within the time allowed for it"
-	default:
-		return secureConnection(err)
-	}
-}
-
-func secureConnection(err error) string {
-	var authority x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var certificate x509.CertificateInvalidError
-	var verification *tls.CertificateVerificationError
-	var header tls.RecordHeaderError
-	switch {
-	case errors.As(err, &authority):
-		return "the TLS certificate is signed by a CA that chartgate does not trust"
-	case errors.As(err, &name):
-		return "the TLS certificate is for another host name"
-	case errors.As(err, &certificate) && certificate.Reason == x509.Expired:
-		return "the TLS certificate has expired or is not yet valid"
-	case errors.As(err, &certificate) || errors.As(err, &verification):
-		return "the TLS certificate is not valid"
-	case errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch):
-		return "the port does not speak HTTPS"
-	case alert(err) != "":
-		return "the TLS handshake failed"
-	default:
-		return "the request failed; chartgate's log has the cause"
-	}
 }
 
 // distrusts reports whether chartgate does not trust the certificate of the other end.

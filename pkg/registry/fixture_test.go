@@ -113,7 +113,17 @@ type outcome struct {
 	Detail, Next string
 }
 
+// The next steps where a registry could not be asked are TestNextSteps's to test.
 func outcomeOf(t *testing.T, err error) outcome {
+	t.Helper()
+	o := wholeOutcomeOf(t, err)
+	if o.Kind == chart.KindUnavailable {
+		o.Next = ""
+	}
+	return o
+}
+
+func wholeOutcomeOf(t *testing.T, err error) outcome {
 	t.Helper()
 	if err == nil {
 		t.Fatal("no problem")

@@ -29,7 +29,7 @@ func TestClassify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &repository{location: location, at: location}
+	r := &repository{client: New(Options{}), location: location, at: location}
 	for want, err := range map[string]error{
 		"the host name does not exist":                           &net.DNSError{IsNotFound: true},
 		"the host name could not be looked up":                   &net.DNSError{IsTimeout: true},
@@ -43,9 +43,9 @@ func TestClassify(t *testing.T) {
 		"the TLS handshake failed":                               &net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")},
 		"the request failed; chartgate's log has the cause":      errors.New("x"),
 	} {
-		kind, got := r.classify(t.Context(), fmt.Errorf("wrapped: %w", err))
-		if kind != chart.KindUnavailable || got != want {
-			t.Errorf("%v: %v, %q, want %q", err, kind, got, want)
+		kind, got, next := r.classify(t.Context(), fmt.Errorf("wrapped: %w", err))
+		if kind != chart.KindUnavailable || got != want || (next == "") != (want == "the request failed; chartgate's log has the cause") {
+			t.Errorf("%v: %v, %q, want %q; next %q", err, kind, got, want, next)
 		}
 	}
 }

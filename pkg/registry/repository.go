@@ -103,18 +103,33 @@ func (r *repository) get(ctx context.Context, kind, reference string, limit int6
 		return answer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	switch resp.StatusCode {
-	case http.StatusOK:
-	case http.StatusNotFound:
-		return answer{}, errdef.ErrNotFound
-	default:
-		return answer{}, &errcode.ErrorResponse{Method: req.Method, URL: req.URL, StatusCode: resp.StatusCode}
-	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return answer{}, err
 	}
-	return newAnswer(resp.Header, body, reference)
+	status := &errcode.ErrorResponse{Method: req.Method, URL: req.URL, StatusCode: resp.StatusCode}
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		return r.readAnswer(resp.Header, body, kind, reference)
+	case resp.StatusCode == http.StatusNotFound:
+		return answer{}, errdef.ErrNotFound
+	case resp.StatusCode == http.StatusTooManyRequests:
+		return answer{}, tooOften{status, resp.Header.Get("Retry-After")}
+	case r.scheme() == "http" && toHTTPS(resp.StatusCode, body):
+		return answer{}, advice{fault{chart.KindUnavailable, speaksHTTPS}, r.notPlain()}
+	default:
+		return answer{}, status
+	}
+}
+
+// readAnswer tells a web page from content.
+func (r *repository) readAnswer(header http.Header, body []byte, kind, reference string) (answer, error) {
+	found, err := newAnswer(header, body, reference)
+	mediaType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	if isPage(mediaType) && (err != nil || kind == "manifests/") {
+		return answer{}, aPage(r.at.Host())
+	}
+	return found, err
 }
 
 // newAnswer computes the digest of the body. It must be the one asked for, and the

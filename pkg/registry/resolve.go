@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -111,23 +112,28 @@ func (r *repository) selectTag(ctx context.Context, s chart.Selector) (string, e
 	return tag, err
 }
 
-// chartProblem adds to a problem what helps where there is no such chart.
+// chartProblem adds to a problem what helps where there is no such chart. Some registries
+// refuse what is not there (GHCR's token service answers 403).
 func (r *repository) chartProblem(ctx context.Context, what string, err error) error {
 	err = r.problem(ctx, what, err)
-	if p, ok := errors.AsType[*chart.Problem](err); ok && p.Kind == chart.KindNotFound {
-		return p.WithNext("%s", nextIfNotFound(r.location))
+	p, ok := errors.AsType[*chart.Problem](err)
+	if !ok || p.Kind != chart.KindNotFound && p.Kind != chart.KindUnauthorized {
+		return err
 	}
-	return err
-}
-
-// nextIfNotFound knows the mistake that most people make: Flux and Argo CD append
-// the chart's name to the repository's URL.
-func nextIfNotFound(l chart.Location) string {
-	parent, name := path.Split(l.Path())
-	if name == path.Base(parent) {
-		return "the chart's name is repeated: take /" + name + " off the end of the repository URL, to which the name is appended"
+	switch parent, name := path.Split(r.location.Path()); {
+	case name == path.Base(parent):
+		// The mistake that most people make: Flux and Argo CD append the chart's name to the
+		// repository's URL.
+		repeated := fmt.Sprintf("the chart's name is repeated: take /%s off the end of the repository URL, to which the name is appended", name)
+		if p.Kind == chart.KindUnauthorized {
+			repeated += "; or, if that is its name, " + p.Next
+		}
+		return p.WithNext("%s", repeated)
+	case p.Kind == chart.KindNotFound:
+		return p.WithNext("check the chart's name and version, and that it has been pushed")
+	default:
+		return p
 	}
-	return "check the chart's name and version, and that it has been pushed"
 }
 
 // notAChart is the problem with content that has been read and holds no chart, or several. tag is

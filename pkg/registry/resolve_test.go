@@ -408,7 +408,7 @@ func TestUnreachable(t *testing.T) {
 		"nobody listens":                       {gone, gone.client(), "connection refused"},
 		"an unknown CA":                        {secure, registry.New(registry.Options{}), "the TLS certificate is signed by a CA that chartgate does not trust"},
 		"plain HTTP that the admin named not":  {plain, registry.New(registry.Options{}), "the port does not speak HTTPS"},
-		"plain HTTP where HTTPS is spoken":     {secure, secure.client(), "unexpected answer (the registry answered 400 Bad Request)"},
+		"plain HTTP where HTTPS is spoken":     {secure, secure.client(), "the port speaks HTTPS, and chartgate is told to use plain HTTP"},
 		"plain HTTP named for another port":    {plain, registry.New(registry.Options{PlainHTTP: []string{"127.0.0.1"}}), "the port does not speak HTTPS"},
 		"plain HTTP named for a similar name":  {plain, registry.New(registry.Options{PlainHTTP: []string{plain.Host() + "0"}}), "the port does not speak HTTPS"},
 		"a transport that nobody has heard of": {plain, registry.New(registry.Options{Transport: broken{}}), "the request failed; chartgate's log has the cause"},

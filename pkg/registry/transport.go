@@ -61,7 +61,11 @@ func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.R
 	if resp.StatusCode == http.StatusOK {
 		return nil
 	}
-	return fault{chart.KindUnavailable, fmt.Sprintf("the proxy %s answered %d %s", chart.Quote(proxy.Host), resp.StatusCode, http.StatusText(resp.StatusCode))}
+	refused := fault{chart.KindUnavailable, fmt.Sprintf("the proxy %s answered %d %s", chart.Quote(proxy.Host), resp.StatusCode, http.StatusText(resp.StatusCode))}
+	if resp.StatusCode == http.StatusProxyAuthRequired {
+		return advice{refused, "give the proxy a login: HTTPS_PROXY from a Secret (env among the values of chartgate's chart), or username and password in the Secret of proxySecretRef"}
+	}
+	return advice{refused, "ask the proxy's operator to let chartgate through to the registry"}
 }
 
 // checkRedirect ends loops and downgrades, and keeps credentials at home. oras takes

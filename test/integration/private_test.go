@@ -194,7 +194,7 @@ func TestPrivateChartsDenied(t *testing.T) {
 HelmRelease apps/app denied (RegistryUnavailable): oci://quay.io/acme/charts/podinfo:6.7.1 could not be read: the TLS certificate is signed by a CA that chartgate does not trust
   where:    spec.chart.spec
   policy:   `+privateWants+`
-  next:     try again; if it stays so, check that the registry is up and that chartgate can reach it`),
+  next:     ask the cluster's admin to trust the CA of quay.io: --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef)`),
 		},
 		{
 			sentence: "attack: a Secret that exists in another namespace only",

@@ -32,7 +32,7 @@ HelmRelease apps/app denied (ChartNotFound): ghcr.io has no oci://ghcr.io/acme/c
 HelmRelease apps/app denied (RegistryUnavailable): oci://down.example/acme/charts/podinfo:6.7.1 could not be read: connection refused
   where:    spec.chart.spec
   policy:   down-charts wants `+wantsRelease+`
-  next:     try again; if it stays so, check that the registry is up and that chartgate can reach it`),
+  next:     correct host and port (down.example) in the chart's source; if they are right, ask the registry's operator whether it runs`),
 		},
 		{
 			sentence: "a registry that wants credentials",

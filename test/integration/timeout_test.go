@@ -20,7 +20,7 @@ func TestASlowRegistryIsDeniedInTime(t *testing.T) {
 		}
 	})
 	want := denied("Timeout spec.chart.spec", `
-HelmRelease apps/app denied (Timeout): the admission's deadline passed before the chart was verified
+HelmRelease apps/app denied (Timeout): the admission's deadline passed before ghcr.io had given what the verification of oci://ghcr.io/acme/charts/slow:1.0.0 needs
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   next:     try again; if it stays so, ask the cluster's admin to raise webhook.timeoutSeconds (30 at most)`)

@@ -1,0 +1,169 @@
+package registry
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// unreachable puts a failed round trip into one of a few categories, and says who can do
+// what about it.
+func (r *repository) unreachable(err error) (text, next string) {
+	host := r.at.Host()
+	var dns *net.DNSError
+	var timeout net.Error
+	switch {
+	case throughProxy(err):
+		text, _ = r.network(err)
+		return text, "ask whoever chose the proxy to correct its address: the cluster's admin (chart value registry.proxy.url), or the proxySecretRef of the chart's source"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "the host name does not exist", "correct the host " + host + " in the chart's source, or ask the cluster's admin to make it known to the cluster's DNS"
+	case errors.As(err, &dns):
+		return "the host name could not be looked up", "try again; if it stays so, ask the cluster's admin whether chartgate reaches the cluster's DNS (network policies)"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "no connection or answer within the time allowed for it",
+			"ask the cluster's admin to let chartgate reach " + host + " (network policies, firewall, a proxy in registry.proxy.url); if others reach it no faster, ask its operator"
+	default:
+		return r.network(err)
+	}
+}
+
+func (r *repository) network(err error) (text, next string) {
+	host := r.at.Host()
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused", "correct host and port (" + host + ") in the chart's source; if they are right, ask the registry's operator whether it runs"
+	case errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH):
+		return "no route to the host", "ask the cluster's admin to let chartgate reach " + host + " (network policies, firewall, a proxy in registry.proxy.url)"
+	case r.scheme() == "http" && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`):
+		return speaksHTTPS, r.notPlain()
+	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
+		return "connection reset", brokenOff(host)
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection closed in the middle of the answer", brokenOff(host)
+	default:
+		return r.insecure(err)
+	}
+}
+
+func brokenOff(host string) string {
+	return "try again; if it stays so, ask the operator of " + host + ", or of a proxy on the way, why answers break off"
+}
+
+// insecure names what is wrong with a TLS connection.
+func (r *repository) insecure(err error) (text, next string) {
+	host := r.at.Host()
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var certificate x509.CertificateInvalidError
+	var verification *tls.CertificateVerificationError
+	var header tls.RecordHeaderError
+	switch {
+	case errors.As(err, &authority) && r.connection.CAs != nil:
+		return "the TLS certificate is signed by a CA that chartgate does not trust",
+			"put the CA's certificate (PEM) into " + r.connection.origin() + ", or ask the cluster's admin to trust it (--registry-ca, chart value registry.caBundle)"
+	case errors.As(err, &authority):
+		return "the TLS certificate is signed by a CA that chartgate does not trust",
+			"ask the cluster's admin to trust the CA of " + host + ": --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef)"
+	case errors.As(err, &name):
+		return "the TLS certificate is for another host name" + names(name.Certificate),
+			"use a host name that the certificate is for, or ask the registry's operator for a certificate for " + host
+	case errors.As(err, &certificate) && certificate.Reason == x509.Expired:
+		return "the TLS certificate has expired or is not yet valid" + validity(certificate.Cert),
+			"ask the operator of " + host + " to renew the certificate; if it is valid by another clock, ask the cluster's admin about the node's"
+	case errors.As(err, &certificate) || errors.As(err, &verification):
+		return "the TLS certificate is not valid", "ask the operator of " + host + " for a certificate that is valid for a server; chartgate's log has the cause"
+	case errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch):
+		return "the port does not speak HTTPS",
+			"correct the port; if " + host + " has no TLS on purpose, ask the cluster's admin to allow that: --plain-http " + host + ", or plainHTTP among the values of chartgate's chart"
+	case alert(err) != "":
+		return "the TLS handshake failed", "ask the operator of " + host + " which versions of TLS it speaks (chartgate wants 1.2 or later) and which names it serves"
+	default:
+		return "the request failed; chartgate's log has the cause", ""
+	}
+}
+
+// names lists the first names that a certificate is for. The other end chose them.
+func names(c *x509.Certificate) string {
+	if c == nil || len(c.DNSNames) == 0 {
+		return ""
+	}
+	var quoted []string
+	for _, name := range c.DNSNames[:min(len(c.DNSNames), 3)] {
+		quoted = append(quoted, chart.Quote(name))
+	}
+	return ": " + strings.Join(quoted, ", ")
+}
+
+func validity(c *x509.Certificate) string {
+	if c == nil {
+		return ""
+	}
+	return fmt.Sprintf(": it is valid from %s to %s", c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly))
+}
+
+const speaksHTTPS = "the port speaks HTTPS, and chartgate is told to use plain HTTP"
+
+func (r *repository) notPlain() string {
+	return "ask the cluster's admin to take " + r.at.Host() + " out of --plain-http (plainHTTP among the values of chartgate's chart)"
+}
+
+// toHTTPS reports whether a server says that it was asked over plain HTTP where it speaks HTTPS: Go's
+// servers, nginx and Apache answer 400 with a sentence of their own.
+func toHTTPS(status int, body []byte) bool {
+	return status == http.StatusBadRequest && slices.ContainsFunc(
+		[]string{"HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", "speaking plain HTTP to an SSL-enabled server"},
+		func(sentence string) bool { return strings.Contains(string(body), sentence) },
+	)
+}
+
+// isPage reports whether an answer is a page for a browser: of a login, a proxy, or a web server
+// that answers everything with its front page.
+func isPage(mediaType string) bool {
+	return mediaType == "text/html" || mediaType == "application/xhtml+xml"
+}
+
+// aPage is the fault of such an answer.
+func aPage(host string) error {
+	return advice{fault{chart.KindUnavailable, "the answer is a web page, as of a login or a proxy, and not a registry's"}, notARegistry(host)}
+}
+
+func notARegistry(host string) string {
+	return "check that " + host + " is the host of a registry and not that of its web pages, and that no proxy answers in its place"
+}
+
+// tooOften is an answer 429 with what the registry says about when to come back.
+type tooOften struct {
+	error
+	retryAfter string
+}
+
+func (t tooOften) Unwrap() error { return t.error }
+
+// slowDown is the step after 429.
+func (r *repository) slowDown(err error) string {
+	wait := "in a while"
+	if t, ok := errors.AsType[tooOften](err); ok && t.retryAfter != "" {
+		wait = "after what the registry asks for (Retry-After: " + chart.Quote(t.retryAfter) + ")"
+	}
+	if r.connection.Login != nil {
+		return "try again " + wait + "; the limit is that of the credentials of " + r.connection.origin()
+	}
+	return "try again " + wait + "; anonymous readers are limited most, so give the chart's source a Secret with a login (secretRef), or chartgate one (--registry-config, chart value registryConfig.existingSecrets)"
+}
+
+// throughProxy reports whether the proxy, and not the registry, could not be reached.
+func throughProxy(err error) bool {
+	var dial *net.OpError
+	return errors.As(err, &dial) && dial.Op == "proxyconnect"
+}

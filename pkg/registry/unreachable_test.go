@@ -1,0 +1,207 @@
+package registry_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/registry"
+	fixture "github.com/chartgate/chartgate/test/registry"
+)
+
+// served is a TLS server on 127.0.0.1 with a certificate of its own, and a pool that trusts it.
+func served(t *testing.T, change func(*x509.Certificate)) (host string, trusted *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "registry"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	change(template)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = nil
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	trusted = x509.NewCertPool()
+	trusted.AddCert(certificate)
+	return server.Listener.Addr().String(), trusted
+}
+
+// TestNextSteps: each way in which a registry cannot be asked has words of its own and says who can do what.
+func TestNextSteps(t *testing.T) {
+	t.Parallel()
+	expired, trustExpired := served(t, func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
+	})
+	early, trustEarly := served(t, func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = time.Now().AddDate(1, 0, 0), time.Now().AddDate(2, 0, 0)
+	})
+	misnamed, trustMisnamed := served(t, func(c *x509.Certificate) {
+		c.IPAddresses, c.DNSNames = nil, []string{"registry.acme.example", "a.example", "b.example", "c.example"}
+	})
+	unfit, trustUnfit := served(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })
+	private, _ := served(t, func(*x509.Certificate) {})
+	gone := newShelf(t, fixture.Options{})
+	gone.Close()
+	answering := func(f fixture.Fault) string {
+		s := newShelf(t, fixture.Options{})
+		s.Fail("/manifests/1.0.0", f)
+		return s.Host()
+	}
+	closed := func() string { // speaks TLS and hangs up on what is none, without an answer
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = listener.Close() })
+		go func() {
+			for {
+				c, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = c.Write([]byte("\x15\x03\x01\x00\x02\x02\x16")) // a fatal alert
+				time.Sleep(50 * time.Millisecond)
+				_ = c.Close()
+			}
+		}()
+		return listener.Addr().String()
+	}()
+	const caNext = "ask the cluster's admin to trust the CA of HOST: --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef)"
+	const plainNext = "correct the port; if HOST has no TLS on purpose, ask the cluster's admin to allow that: --plain-http HOST, or plainHTTP among the values of chartgate's chart"
+	const noPlainNext = "ask the cluster's admin to take HOST out of --plain-http (plainHTTP among the values of chartgate's chart)"
+	const serverNext = "try again; if it stays so, ask the operator of HOST: the fault is there, or in a proxy on the way"
+	const brokenNext = "try again; if it stays so, ask the operator of HOST, or of a proxy on the way, why answers break off"
+	const pageNext = "check that HOST is the host of a registry and not that of its web pages, and that no proxy answers in its place"
+	const login = "; anonymous readers are limited most, so give the chart's source a Secret with a login (secretRef), or chartgate one (--registry-config, chart value registryConfig.existingSecrets)"
+	for name, tc := range map[string]struct {
+		host  string
+		roots *x509.CertPool
+		tls   bool
+		want  outcome
+	}{
+		"a private CA":                        {host: private, tls: true, want: outcome{Detail: "the TLS certificate is signed by a CA that chartgate does not trust", Next: caNext}},
+		"a certificate that has expired":      {host: expired, roots: trustExpired, tls: true, want: outcome{Detail: "the TLS certificate has expired or is not yet valid: it is valid from 2025-01-01 to 2025-06-01", Next: "ask the operator of HOST to renew the certificate; if it is valid by another clock, ask the cluster's admin about the node's"}},
+		"a certificate of the future":         {host: early, roots: trustEarly, tls: true, want: outcome{Detail: "the TLS certificate has expired or is not yet valid: it is valid from " + time.Now().AddDate(1, 0, 0).UTC().Format(time.DateOnly) + " to " + time.Now().AddDate(2, 0, 0).UTC().Format(time.DateOnly), Next: "ask the operator of HOST to renew the certificate; if it is valid by another clock, ask the cluster's admin about the node's"}},
+		"a certificate for another name":      {host: misnamed, roots: trustMisnamed, tls: true, want: outcome{Detail: `the TLS certificate is for another host name: "registry.acme.example", "a.example", "b.example"`, Next: "use a host name that the certificate is for, or ask the registry's operator for a certificate for HOST"}},
+		"a certificate that is no server's":   {host: unfit, roots: trustUnfit, tls: true, want: outcome{Detail: "the TLS certificate is not valid", Next: "ask the operator of HOST for a certificate that is valid for a server; chartgate's log has the cause"}},
+		"plain HTTP that is not allowed":      {host: newShelf(t, fixture.Options{}).Host(), tls: true, want: outcome{Detail: "the port does not speak HTTPS", Next: plainNext}},
+		"HTTPS where plain HTTP is allowed":   {host: private, want: outcome{Detail: "the port speaks HTTPS, and chartgate is told to use plain HTTP", Next: noPlainNext}},
+		"HTTPS, as nginx says it":             {host: answering(page(400, "<center>The plain HTTP request was sent to HTTPS port</center>")), want: outcome{Detail: "the port speaks HTTPS, and chartgate is told to use plain HTTP", Next: noPlainNext}},
+		"HTTPS, in a TLS alert":               {host: closed, want: outcome{Detail: "the port speaks HTTPS, and chartgate is told to use plain HTTP", Next: noPlainNext}},
+		"a host name that does not exist":     {host: "registry.invalid", tls: true, want: outcome{Detail: "the host name ", Next: "HOST"}},
+		"a port where nobody listens":         {host: gone.Host(), tls: true, want: outcome{Detail: "connection refused", Next: "correct host and port (HOST) in the chart's source; if they are right, ask the registry's operator whether it runs"}},
+		"429":                                 {host: answering(answer(429)), want: outcome{Detail: "too many requests (the registry answered 429 Too Many Requests)", Next: "try again in a while" + login}},
+		"429, with a time":                    {host: answering(answer(429, "Retry-After: 3600")), want: outcome{Detail: "too many requests (the registry answered 429 Too Many Requests)", Next: `try again after what the registry asks for (Retry-After: "3600")` + login}},
+		"500":                                 {host: answering(answer(500)), want: outcome{Detail: "unexpected answer (the registry answered 500 Internal Server Error)", Next: serverNext}},
+		"502, twice":                          {host: answering(answer(502)), want: outcome{Detail: "unexpected answer (the registry answered 502 Bad Gateway)", Next: serverNext}},
+		"400":                                 {host: answering(answer(400)), want: outcome{Detail: "unexpected answer (the registry answered 400 Bad Request)", Next: pageNext}},
+		"an answer that breaks off":           {host: answering(fixture.Truncated()), want: outcome{Detail: "connection closed in the middle of the answer", Next: brokenNext}},
+		"a connection that is reset":          {host: answering(fixture.Reset()), want: outcome{Detail: "connection reset", Next: brokenNext}},
+		"a web page in place of a manifest":   {host: answering(serve("text/html; charset=utf-8", "<html>login</html>")), want: outcome{Detail: "the answer is a web page, as of a login or a proxy, and not a registry's", Next: pageNext}},
+		"a page that a manifest's type hides": {host: answering(serve(manifestType, "<html>")), want: outcome{Kind: chart.KindNotAChart}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			options := registry.Options{RootCAs: tc.roots}
+			if !tc.tls {
+				options.PlainHTTP = []string{tc.host}
+			}
+			ref, err := chart.ParseReference("oci://" + tc.host + "/" + repo + ":1.0.0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = registry.New(options).Resolve(t.Context(), ref, chart.Access{})
+			got := wholeOutcomeOf(t, err)
+			if tc.want.Kind != 0 {
+				equal(t, tc.want.Kind, got.Kind)
+				return
+			}
+			equal(t, chart.KindUnavailable, got.Kind)
+			want := ref.String() + " could not be read: " + tc.want.Detail
+			next := strings.ReplaceAll(tc.want.Next, "HOST", tc.host)
+			if strings.HasSuffix(want, " ") { // whether the machine has a DNS decides how it goes on
+				if !strings.HasPrefix(got.Detail, want) || got.Next == "" {
+					t.Errorf("%+v", got)
+				}
+				return
+			}
+			equal(t, want, got.Detail)
+			equal(t, next, got.Next)
+		})
+	}
+}
+
+func page(status int, body string) fixture.Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	}
+}
+
+// TestRepeatedName: registries answer for what is not there as they like; the usual mistake is told in each case.
+func TestRepeatedName(t *testing.T) {
+	t.Parallel()
+	const hint = "the chart's name is repeated: take /podinfo off the end of the repository URL, to which the name is appended"
+	for name, tc := range map[string]struct {
+		options fixture.Options
+		fail    string
+		fault   fixture.Fault
+	}{
+		"404":                         {},
+		"403 by the registry":         {fail: "/manifests/", fault: answer(403)},
+		"401 by the registry":         {fail: "/manifests/", fault: answer(401)},
+		"403 by the token service":    {options: fixture.Options{Auth: fixture.Bearer}, fail: "/token", fault: answer(403)},
+		"wants a password":            {options: fixture.Options{Auth: fixture.Basic, Username: "u", Password: "p"}},
+		"403 for the tags of a range": {fail: "/tags/", fault: answer(403)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, tc.options)
+			if tc.fail != "" {
+				s.Fail(tc.fail, tc.fault)
+			}
+			for _, chartName := range []string{"podinfo/podinfo", "podinfo"} {
+				ref, err := chart.ParseReference("oci://" + s.Host() + "/acme/" + chartName + ":1.0.0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(name, "range") {
+					if ref.Selector, err = chart.ParseFluxVersion("1.x"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				_, err = s.client().Resolve(t.Context(), ref, chart.Access{})
+				got := wholeOutcomeOf(t, err)
+				if strings.HasPrefix(got.Next, hint) != (chartName != "podinfo") || got.Next == "" {
+					t.Errorf("%s: %+v", chartName, got)
+				}
+			}
+		})
+	}
+}

@@ -46,11 +46,31 @@ func TakeLayer(mediaType string) Taking {
 // folder (Extract and Push in util/oci/client.go of Argo CD 3.2).
 func TakeContent() Taking { return Taking{rule: takesContent} }
 
+// Anything reports whether the consumer deploys what it takes whatever that is, a chart or not:
+// Argo CD looks into the folder that it has unpacked (Discover in util/app/discovery of Argo CD 3.2).
+func (t Taking) Anything() bool { return t.rule == takesContent }
+
+// Layer returns which of a manifest's layers, by their media types, the consumer takes as one
+// archive; -1 if none, or more than one, or if it takes charts only.
+func (t Taking) Layer(mediaTypes []string) int {
+	switch {
+	case t.rule == takesFirst && len(mediaTypes) > 0:
+		return 0
+	case t.rule == takesType:
+		return slices.Index(mediaTypes, t.mediaType)
+	default:
+		return -1
+	}
+}
+
 // Taken returns nil if a consumer with this rule deploys the chart's own layer from r, and
 // otherwise why not. What it deploys instead is not what helm calls the chart.
 func (r Resolved) Taken(by Taking) error {
 	problem := &Problem{Kind: KindNotAChart}
 	switch {
+	case r.Other:
+		problem.Detail = r.name() + " is not a Helm chart"
+		problem.Next = "push the chart with helm push, or correct the reference"
 	case by.rule == takesChart:
 		return nil
 	case by.rule == takesFirst && r.Direct && r.First:

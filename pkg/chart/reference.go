@@ -71,6 +71,9 @@ type Resolved struct {
 	Direct bool
 	// First is set where the layer is the first one of its manifest.
 	First bool
+	// Other is set where this is no chart, or not one of which the consumer takes the chart's
+	// layer. Layer is then what the consumer takes, zero if that is not one layer.
+	Other bool
 	// Alone is set where Digest is that of a manifest, and nothing below it but the layer has a
 	// media type that Argo CD unpacks.
 	Alone bool

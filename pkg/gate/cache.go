@@ -30,7 +30,8 @@ type cacheKey struct {
 	location   chart.Location
 	digest     chart.Digest
 	identities string
-	trustRoots string // "" while one of them cannot be used
+	as         artifact // what is no chart is one by no other way of taking it
+	trustRoots string   // "" while one of them cannot be used
 }
 
 // archiveKey is a cacheKey by the digest of the chart's archive, which is all that the status

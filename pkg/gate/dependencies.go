@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/chartgate/chartgate/pkg/archive"
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -23,12 +24,22 @@ const maxArchives = 2
 
 // dependencies reads the archive of a chart whose signatures hold: it is what was
 // signed, by the digest of its layer.
-func (g *Gate) dependencies(ctx context.Context, resolved chart.Resolved, access chart.Access) dependencies {
+func (g *Gate) dependencies(ctx context.Context, resolved chart.Resolved, task task) dependencies {
+	switch {
+	case resolved.Other && task.key.as.by.Anything():
+		return dependencies{err: &chart.Problem{
+			Kind:   chart.KindNotAChart,
+			Detail: fmt.Sprintf("%s@%s is no Helm chart by its media types, but Argo CD renders one if there is a Chart.yaml in it, so its dependencies cannot be checked", resolved.Location, resolved.Digest),
+			Next:   "push it with helm push if it is a chart, or ask the platform team to exclude it from the policy that says dependencies: Vendored",
+		}}
+	case resolved.Other:
+		return dependencies{vendored: true} // Flux renders no chart from it
+	}
 	if err := g.archives.Acquire(ctx, 1); err != nil {
 		return dependencies{err: timeout(chart.Reference{Location: resolved.Location}, err)}
 	}
 	defer g.archives.Release(1)
-	content, err := g.registry.Archive(ctx, resolved, access)
+	content, err := g.registry.Archive(ctx, resolved, task.access)
 	if err != nil {
 		return dependencies{err: err}
 	}

@@ -23,12 +23,13 @@ type examined struct {
 // satisfy the policies. Only the chart that every policy accepted is remembered,
 // by its digest: which digest a tag means is asked anew each time, and a denial is
 // never remembered, so that "sign, then apply again" works at once. A chart is not
-// remembered by consumer: its signatures hold whoever asks.
+// remembered by consumer: its signatures hold whoever asks. What is no chart is remembered
+// apart, so that it never passes for one.
 //
 // What a source has stored is what is going to be deployed, whatever its tag means by now: a
 // chart that is remembered with this very archive is asked for nothing again.
 func (g *Gate) examine(ctx context.Context, use source.Use, policies []*policy.Policy) (examined, error) {
-	ref, access := contentOf(use), use.Access
+	ref, access, as := contentOf(use), use.Access, artifactOf(use)
 	wanted := policy.Wanted(policies)
 	key := cacheKey{location: ref.Location, identities: policy.Fingerprint(policies), trustRoots: g.verifier.State(ctx, wanted)}
 	digest, pinned := ref.Selector.Digest()
@@ -37,13 +38,21 @@ func (g *Gate) examine(ctx context.Context, use source.Use, policies []*policy.P
 	}
 	if !digest.IsZero() {
 		key.digest = digest
-		if known, ok := g.recall(key, policies); ok {
+		if known, ok := g.recall(key, policies); ok && (!as.any || known.resolved.Taken(as.by) == nil) {
+			return known, nil
+		}
+		other := key
+		other.as = as
+		if known, ok := g.recall(other, policies); as.any && ok {
 			return known, nil
 		}
 	}
-	resolved, err := g.resolve(ctx, ref, access)
+	resolved, err := g.resolve(ctx, ref, access, as)
 	if err != nil {
 		return examined{}, err
+	}
+	if resolved.Other {
+		key.as = as
 	}
 	key.digest = resolved.Digest
 	found, ok := g.recall(key, policies)
@@ -56,15 +65,35 @@ func (g *Gate) examine(ctx context.Context, use source.Use, policies []*policy.P
 	return found, nil
 }
 
+// artifact is what a consumer takes: the zero value is a chart and nothing else.
+type artifact struct {
+	any bool
+	by  chart.Taking
+}
+
+func artifactOf(use source.Use) artifact {
+	if !use.AnyArtifact() {
+		return artifact{}
+	}
+	return artifact{any: true, by: use.Taking}
+}
+
 // resolve asks the registry; concurrent equal questions share one answer.
-func (g *Gate) resolve(ctx context.Context, ref chart.Reference, access chart.Access) (chart.Resolved, error) {
+func (g *Gate) resolve(ctx context.Context, ref chart.Reference, access chart.Access, as artifact) (chart.Resolved, error) {
 	type question struct {
 		ref    chart.Reference
 		access chart.Access
+		as     artifact
 	}
-	resolved, err := share(ctx, &g.flights, ref, question{ref, access}, func(ctx context.Context) (chart.Resolved, error) {
+	resolved, err := share(ctx, &g.flights, ref, question{ref, access, as}, func(ctx context.Context) (chart.Resolved, error) {
+		if as.any {
+			return g.registry.Artifact(ctx, ref, access, as.by)
+		}
 		return g.registry.Resolve(ctx, ref, access)
 	})
+	if err == nil && resolved.Other && !as.any {
+		return chart.Resolved{}, errors.New("the registry client resolved a chart to something else")
+	}
 	if err == nil && (resolved.Digest.IsZero() || resolved.Location != ref.Location) {
 		return chart.Resolved{}, errors.New("the registry client resolved the reference to nothing")
 	}
@@ -101,7 +130,7 @@ func (g *Gate) search(ctx context.Context, task task, about chart.Reference, res
 		}
 		accepting := g.accepting(policies, found)
 		if slices.ContainsFunc(accepting, (*policy.Policy).Vendored) {
-			found.dependencies = g.dependencies(ctx, resolved, task.access)
+			found.dependencies = g.dependencies(ctx, resolved, task)
 		}
 		if len(accepting) == len(policies) {
 			g.remember(ctx, task.key, found, wanted)

@@ -35,6 +35,14 @@ func (s steps) Resolve(ctx context.Context, ref chart.Reference, access chart.Ac
 	s.asked(chart.Search{Access: access})
 	return s.resolve(ctx, ref)
 }
+func (s steps) Artifact(ctx context.Context, ref chart.Reference, access chart.Access, by chart.Taking) (chart.Resolved, error) {
+	s.asked(chart.Search{Access: access})
+	found, err := s.resolve(ctx, ref)
+	if err == nil && !by.Anything() && !found.Other && found.Taken(by) != nil {
+		found.Other, found.Layer = true, chart.Digest{}
+	}
+	return found, err
+}
 func (s steps) Signatures(ctx context.Context, r chart.Resolved, search chart.Search) iter.Seq2[chart.Material, error] {
 	s.asked(search)
 	return s.signatures(ctx, r)

@@ -31,6 +31,8 @@ type Policies interface {
 type Registry interface {
 	// Resolve finds the digest of a reference.
 	Resolve(ctx context.Context, ref chart.Reference, access chart.Access) (chart.Resolved, error)
+	// Artifact is Resolve for a consumer that may deploy something else than charts.
+	Artifact(ctx context.Context, ref chart.Reference, access chart.Access, by chart.Taking) (chart.Resolved, error)
 	// Signatures yields the signature material of a chart, most promising first,
 	// fetching as it goes. An error is an item: others may follow.
 	Signatures(ctx context.Context, resolved chart.Resolved, search chart.Search) iter.Seq2[chart.Material, error]
@@ -140,13 +142,15 @@ func decideRepository(set *policy.Set, subject verdict.Subject) verdict.Verdict 
 // signed it.
 func (g *Gate) decideChart(ctx context.Context, set *policy.Set, use source.Use, subject verdict.Subject) verdict.Verdict {
 	policies := set.For(use.Reference.Location)
-	if why := g.outside(ctx, policies, use); why != "" {
+	switch {
+	case len(policies) > 0:
+	case use.MaybeChart:
+		// Flux's manifests. Argo CD's are not outside: only their content tells them from a chart.
 		if err := checkUnverified(use); err != nil {
 			return verdict.Deny(subject, verdict.FromError(err))
 		}
-		return verdict.Outside(subject, why)
-	}
-	if len(policies) == 0 {
+		return verdict.Outside(subject, "nothing uses it as a chart, and no policy is about it")
+	default:
 		return verdict.Deny(subject, noPolicy(set, subject))
 	}
 	tally := tally{subject: subject}
@@ -176,24 +180,6 @@ func (g *Gate) decideChart(ctx context.Context, set *policy.Set, use source.Use,
 	return tally.verdict()
 }
 
-// outside returns why an artifact is not the gate's business, "" if it is.
-func (g *Gate) outside(ctx context.Context, policies []*policy.Policy, use source.Use) string {
-	switch {
-	case !use.MaybeChart:
-		return ""
-	case len(policies) == 0:
-		return "nothing uses it as a chart, and no policy is about it"
-	}
-	resolved, err := g.resolve(ctx, contentOf(use), use.Access)
-	if err == nil {
-		err = resolved.Taken(use.Taking) // another layer of a chart is no chart
-	}
-	if isProblem(err, chart.KindNotAChart) {
-		return "the artifact is not a chart, and nothing uses it as one"
-	}
-	return ""
-}
-
 // contentOf returns the reference to the content that becomes deployable: the
 // digest that was pulled where that is known, and what the use names otherwise.
 func contentOf(use source.Use) chart.Reference {
@@ -210,7 +196,10 @@ func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Po
 	found, err := g.examine(ctx, use, policies)
 	if err == nil {
 		tally.subject.Digest, tally.subject.Tag = found.resolved.Digest, found.resolved.Tag
-		if err = found.resolved.Taken(use.Taking); err == nil {
+		if !use.AnyArtifact() || !found.resolved.Other {
+			err = found.resolved.Taken(use.Taking)
+		}
+		if err == nil {
 			err = checkPulled(use, found.resolved)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -147,7 +148,7 @@ func TestLayersThatAreNotTheChart(t *testing.T) {
 		{"without a layerSelector Flux would take the layer before the chart", chart.TakeLayer(""), false, nil, denied(verdict.NotAChart)},
 		{"and has taken it, on the source controller's own word", chart.TakeLayer(""), false, vouched, denied(verdict.NotAChart)},
 		{"a layerSelector of another layer takes that", chart.TakeLayer(sbom), false, vouched, denied(verdict.NotAChart)},
-		{"another layer that no release uses is outside", chart.TakeLayer(sbom), true, vouched, outcome{"Outside", ""}},
+		{"another layer that no release uses is covered by the signature", chart.TakeLayer(sbom), true, vouched, outcome{"Verified", ""}},
 		{"another layer that an editor says was pulled is denied", chart.TakeLayer(sbom), true, &source.Pulled{}, denied(verdict.DigestMismatch)},
 		{"Argo CD would unpack the other layer too", chart.TakeContent(), false, nil, denied(verdict.NotAChart)},
 	} {
@@ -168,37 +169,145 @@ func TestLayersThatAreNotTheChart(t *testing.T) {
 	}
 }
 
+// Manifests in Flux's OCIRepositories and Argo CD's native sources: where a policy matches, they must be signed like a
+// chart. Where none does, Flux's are outside: a HelmRelease that used them would be verified. Argo CD itself looks for a
+// chart in whatever it unpacks, so that nothing tells its manifests from a chart before they are pulled.
 func TestArtifactsThatMayBeNoCharts(t *testing.T) {
-	notAChart := &chart.Problem{Kind: chart.KindNotAChart, Detail: "not a chart"}
+	const (
+		flux    = "Flux"
+		argo    = "Argo CD"
+		release = "a release"
+	)
+	const elsewhere = "oci://ghcr.io/other/config:1.0.0"
+	stranger := []policy.Input{requiring("acme", "somebody else")}
+	waived := []policy.Input{requiring("acme", subject, unverified("2099-12-31"))}
+	unread := &source.Pulled{Manifest: digest(t, "a"), Incomparable: true}
+	vouched := &source.Pulled{Manifest: digest(t, "a"), Incomparable: true, Vouched: true}
+	copied := &source.Pulled{Manifest: digest(t, "a"), Archive: digest(t, "c")}
 	for _, c := range []struct {
 		sentence string
 		chart    string
-		resolved error
-		maybe    bool
+		by       string
+		policies []policy.Input
 		pulled   *source.Pulled
 		want     outcome
 	}{
-		{"other artifacts that nothing uses as a chart are outside", podinfo, notAChart, true, nil, outcome{"Outside", ""}},
-		{"other artifacts that a release uses as a chart are denied", podinfo, notAChart, false, nil, denied(verdict.NotAChart)},
-		{"charts are verified even if nothing uses them", podinfo, nil, true, nil, outcome{"Verified", ""}},
-		{"what no policy is about and nothing uses is outside", "oci://ghcr.io/other/config:1.0.0", nil, true, nil, outcome{"Outside", ""}},
-		{"what no policy is about and a release uses is denied", "oci://ghcr.io/other/config:1.0.0", nil, false, nil, denied(verdict.NoPolicy)},
-		{"whether it is a chart must be known", podinfo, errInjected, true, nil, denied(verdict.InternalError)},
-		{"an editor cannot put an artifact where nothing is verified", podinfo, notAChart, true, &source.Pulled{}, denied(verdict.DigestMismatch)},
-		{"the source controller can", podinfo, notAChart, true, &source.Pulled{Vouched: true}, outcome{"Outside", ""}},
+		{"signed manifests of Flux are verified", podinfo, flux, nil, nil, outcome{"Verified", ""}},
+		{"manifests of Flux without the right signature are denied", podinfo, flux, stranger, nil, denied(verdict.IdentityNotAllowed)},
+		{"manifests of Flux that no policy is about are outside", elsewhere, flux, nil, nil, outcome{"Outside", ""}},
+		{"manifests of Flux under a waiver", podinfo, flux, waived, vouched, outcome{"AllowedUnverified", ""}},
+		{"pulled by source-controller", podinfo, flux, nil, vouched, outcome{"Verified", ""}},
+		{"pulled, an editor says, and unpacked", podinfo, flux, nil, unread, denied(verdict.DigestMismatch)},
+		{"pulled, and the layer that was signed", podinfo, flux, nil, copied, outcome{"Verified", ""}},
+		{"pulled, and another archive", podinfo, flux, nil, &source.Pulled{Manifest: digest(t, "a"), Archive: digest(t, "d")}, denied(verdict.DigestMismatch)},
+		{"pulled by another digest than is there", podinfo, flux, nil, &source.Pulled{Manifest: digest(t, "d"), Incomparable: true, Vouched: true}, denied(verdict.DigestMismatch)},
+		{"pulled where no policy is about them, by source-controller", elsewhere, flux, nil, vouched, outcome{"Outside", ""}},
+		{"pulled where no policy is about them, an editor says", elsewhere, flux, nil, unread, denied(verdict.DigestMismatch)},
+		{"dependencies are none of Flux's manifests", podinfo, flux, []policy.Input{requiring("acme", subject, vendored)}, nil, outcome{"Verified", ""}},
+
+		{"signed manifests of Argo CD are verified", podinfo, argo, nil, nil, outcome{"Verified", ""}},
+		{"manifests of Argo CD without the right signature are denied", podinfo, argo, stranger, nil, denied(verdict.IdentityNotAllowed)},
+		{"manifests of Argo CD under a waiver", podinfo, argo, waived, nil, outcome{"AllowedUnverified", ""}},
+		{"manifests of Argo CD that no policy is about may be a chart", elsewhere, argo, nil, nil, denied(verdict.NoPolicy)},
+		{"manifests of Argo CD may be a chart whose dependencies nobody can see", podinfo, argo, []policy.Input{requiring("acme", subject, vendored)}, nil, denied(verdict.NotAChart)},
+
+		{"what a release uses must be a chart", podinfo, release, nil, nil, denied(verdict.NotAChart)},
+		{"what a release uses where no policy is about it", elsewhere, release, nil, nil, denied(verdict.NoPolicy)},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			s := fine(t)
-			if c.resolved != nil {
-				s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { return chart.Resolved{}, c.resolved }
+			if c.policies != nil {
+				s.current = func() *policy.Set { return compile(t, c.policies...) }
+			}
+			s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+				if d != digest(t, "a") {
+					return verdict.Evidence{}, &chart.Problem{Kind: chart.KindDigestMismatch, Detail: "not signed"}
+				}
+				return signedBy(d, subject), nil
+			}
+			s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+				if c.by == release {
+					return chart.Resolved{}, &chart.Problem{Kind: chart.KindNotAChart, Detail: "not a chart"}
+				}
+				return chart.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "c"), Other: true}, nil
 			}
 			u := use(t, c.chart)
-			u.MaybeChart, u.Pulled = c.maybe, c.pulled
-			if diff := cmp.Diff(c.want, outcomeOf(s.gate().Decide(t.Context(), u))); diff != "" {
-				t.Error(diff)
+			u.MaybeChart, u.Pulled = c.by == flux, c.pulled
+			if c.by == argo {
+				u.Taking = chart.TakeContent()
+			}
+			g := s.gate()
+			for range 2 { // the second time from memory
+				if diff := cmp.Diff(c.want, outcomeOf(g.Decide(t.Context(), u))); diff != "" {
+					t.Error(diff)
+				}
 			}
 		})
 	}
+}
+
+// Whether an artifact is a chart must be known.
+func TestAnArtifactThatCannotBeReadIsDenied(t *testing.T) {
+	s := fine(t)
+	s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { return chart.Resolved{}, errInjected }
+	u := use(t, podinfo)
+	u.MaybeChart = true
+	if diff := cmp.Diff(denied(verdict.InternalError), outcomeOf(s.gate().Decide(t.Context(), u))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What was verified as manifests is remembered, and is no chart for those who ask for one, nor the other way round
+// where they take another layer.
+func TestManifestsInMemoryAreNoChart(t *testing.T) {
+	s := fine(t)
+	chartIs := chart.Resolved{Digest: digest(t, "a"), Layer: digest(t, "b"), LayerType: chart.MediaTypeLayer, Direct: true, First: true, Alone: true}
+	s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+		return chart.Resolved{}, &chart.Problem{Kind: chart.KindNotAChart, Detail: "not a chart"}
+	}
+	other := s
+	other.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+		return chart.Resolved{Location: ref.Location, Digest: chartIs.Digest, Other: true}, nil
+	}
+	asked := 0
+	g := gate.New(s, registryOf{s, other, &asked}, s, s.now)
+	at := func(by chart.Taking, maybe bool) source.Use {
+		u := use(t, "oci://ghcr.io/acme/podinfo@"+chartIs.Digest.String())
+		u.Taking, u.MaybeChart = by, maybe
+		return u
+	}
+	for _, step := range []struct {
+		name  string
+		use   source.Use
+		want  outcome
+		asked int
+	}{
+		{"Argo CD deploys manifests", at(chart.TakeContent(), false), outcome{"Verified", ""}, 1},
+		{"again, from memory", at(chart.TakeContent(), false), outcome{"Verified", ""}, 1},
+		{"a release asks for the same digest as a chart", at(chart.Taking{}, false), denied(verdict.NotAChart), 1},
+		{"Flux takes its first layer", at(chart.TakeLayer(""), true), outcome{"Verified", ""}, 2},
+		{"again, from memory", at(chart.TakeLayer(""), true), outcome{"Verified", ""}, 2},
+		{"Flux takes another layer", at(chart.TakeLayer("application/json"), true), outcome{"Verified", ""}, 3},
+	} {
+		if diff := cmp.Diff(step.want, outcomeOf(g.Decide(t.Context(), step.use))); diff != "" {
+			t.Errorf("%s: %s", step.name, diff)
+		}
+		if asked != step.asked {
+			t.Errorf("%s: asked for artifacts %d times, want %d", step.name, asked, step.asked)
+		}
+	}
+}
+
+// registryOf answers differently to those who want a chart and those who take anything.
+type registryOf struct {
+	steps
+	other steps
+	asked *int
+}
+
+func (r registryOf) Artifact(ctx context.Context, ref chart.Reference, access chart.Access, by chart.Taking) (chart.Resolved, error) {
+	*r.asked++
+	return r.other.Artifact(ctx, ref, access, by)
 }
 
 func TestOnlyAnAbsentSourceDefers(t *testing.T) {

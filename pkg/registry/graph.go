@@ -180,6 +180,30 @@ func (g graph) chart() (chart.Resolved, error) {
 	}, nil
 }
 
+// artifact is the chart in the graph, or whatever else the consumer takes of it. A signature on
+// the root covers all of that. A chart of which Argo CD would unpack more than the chart, or
+// that is broken, stays an error: Argo CD takes it for a chart too.
+func (g graph) artifact(by chart.Taking) (chart.Resolved, error) {
+	found, err := g.chart()
+	if err == nil && found.Taken(by) == nil {
+		return found, nil
+	}
+	isConfig := func(l leaf) bool { return l.MediaType == chart.MediaTypeConfig }
+	if by.Anything() && slices.ContainsFunc(g.leaves, isConfig) {
+		return found, err
+	}
+	other := chart.Resolved{Digest: g.root.digest, Other: true}
+	var types []string
+	for _, layer := range g.root.manifest.Layers {
+		types = append(types, layer.MediaType)
+	}
+	if i := by.Layer(types); i >= 0 && g.root.index == nil {
+		// Without a digest that chartgate reads, the archive cannot be compared.
+		other.Layer, _ = chart.ParseDigest(g.root.manifest.Layers[i].Digest.String())
+	}
+	return other, nil
+}
+
 // leadsTo reports whether go-containerregistry gets to the manifest (childByPlatform in
 // pkg/v1/remote/index.go): from an index it takes the first one for linux/amd64, which is also what
 // has no platform.

@@ -218,3 +218,88 @@ func TestGraphUnreadable(t *testing.T) {
 		})
 	}
 }
+
+// TestArtifact: what is no chart is resolved for those who take something else, with the layer that they take. What
+// looks like a chart to Argo CD, and is not one whose layer it takes alone, stays refused.
+func TestArtifact(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, fixture.Options{})
+	r := rack{s, t}
+	config := r.blob(chart.MediaTypeConfig, `{"name":"podinfo","version":"1.0.0","apiVersion":"v2"}`)
+	archive := describe(chart.MediaTypeLayer, s.layer, 1)
+	second := r.blob(chart.MediaTypeLayer, "another chart")
+	const fluxType = "application/vnd.cncf.flux.content.v1.tar+gzip"
+	files, sbom := r.blob(fluxType, "files"), r.blob(sbomType, "sbom")
+	fluxConfig := r.blob("application/vnd.cncf.flux.config.v1+json", "{}")
+	manifests := image(fluxConfig, files, sbom)
+	digestOf := func(descriptor string) chart.Digest {
+		var d ocispec.Descriptor
+		if err := json.Unmarshal([]byte(descriptor), &d); err != nil {
+			t.Fatal(err)
+		}
+		return parseDigest(t, d.Digest.String())
+	}
+	type found struct {
+		Other bool
+		Layer chart.Digest
+		Kind  chart.Kind
+	}
+	refused := found{Kind: chart.KindNotAChart}
+	for _, tc := range []struct {
+		name, mediaType, raw string
+		by                   chart.Taking
+		want                 found
+	}{
+		{"manifests for Argo CD", manifestType, manifests, chart.TakeContent(), found{Other: true}},
+		{"manifests for Flux, which takes the first layer", manifestType, manifests, chart.TakeLayer(""), found{Other: true, Layer: digestOf(files)}},
+		{"manifests for Flux, which takes the second layer", manifestType, manifests, chart.TakeLayer(sbomType), found{Other: true, Layer: digestOf(sbom)}},
+		{"manifests for Flux, which takes a layer that is not there", manifestType, manifests, chart.TakeLayer("x"), found{Other: true}},
+		{"manifests without a layer", manifestType, image(fluxConfig), chart.TakeLayer(""), found{Other: true}},
+		{"a layer whose digest chartgate does not read", manifestType, image(fluxConfig, describe(fluxType, "sha512:"+sha512Hex("x"), 1)), chart.TakeLayer(""), found{Other: true}},
+		{"an index of manifests", indexType, indexOf(r.put(manifestType, manifests)), chart.TakeLayer(""), found{Other: true}},
+		{"a chart for Argo CD", manifestType, image(config, archive), chart.TakeContent(), found{Layer: parseDigest(t, s.layer)}},
+		{"a chart for Flux", manifestType, image(config, archive), chart.TakeLayer(""), found{Layer: parseDigest(t, s.layer)}},
+		{"another layer of a chart for Flux", manifestType, image(config, archive, sbom), chart.TakeLayer(sbomType), found{Other: true, Layer: digestOf(sbom)}},
+		{"two charts for Argo CD", manifestType, image(config, archive, second), chart.TakeContent(), refused},
+		{"two charts that nothing uses as one, for Flux", manifestType, image(config, archive, second), chart.TakeLayer(""), found{Other: true, Layer: parseDigest(t, s.layer)}},
+		{"no chart, by the config of one, for Argo CD", manifestType, image(config, files), chart.TakeContent(), refused},
+		{"what is a manifest or an index", manifestType, on(manifests, `"manifests":[]`), chart.TakeContent(), refused},
+		{"what two readers read differently", manifestType, on(manifests, `"Layers":[]`), chart.TakeContent(), refused},
+		{"what is no manifest", manifestType, "{}", chart.TakeContent(), refused},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			digest, err := s.PushManifest(repo, "", tc.mediaType, []byte(tc.raw))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ref := chart.Reference{Location: s.location(t), Selector: mustSelect(t, "@"+digest)}
+			got, err := s.client().Artifact(t.Context(), ref, chart.Access{}, tc.by)
+			if tc.want.Kind != 0 {
+				equal(t, tc.want.Kind, outcomeOf(t, err).Kind)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if have := (found{Other: got.Other, Layer: got.Layer}); have != tc.want {
+				t.Errorf("got %+v, want %+v", have, tc.want)
+			}
+			equal(t, digest, got.Digest.String())
+			if _, err := s.client().Resolve(t.Context(), ref, chart.Access{}); tc.want.Other && tc.name != "another layer of a chart for Flux" {
+				equal(t, chart.KindNotAChart, outcomeOf(t, err).Kind)
+			}
+			if err := got.Taken(chart.Taking{}); (err != nil) != got.Other {
+				t.Errorf("taken for a chart: %v", err)
+			}
+		})
+	}
+}
+
+func mustSelect(t *testing.T, text string) chart.Selector {
+	t.Helper()
+	s, err := chart.ParseTagOrDigest(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

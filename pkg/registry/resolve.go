@@ -14,6 +14,16 @@ import (
 // one that refers to further manifests, costs a request for each of them. After it nothing is
 // a tag.
 func (c *Client) Resolve(ctx context.Context, ref chart.Reference, access chart.Access) (chart.Resolved, error) {
+	return c.resolve(ctx, ref, access, graph.chart)
+}
+
+// Artifact is Resolve for a consumer that may deploy something else than charts: manifests,
+// say. What is no chart, or not one of which the consumer takes the chart's layer, has Other set.
+func (c *Client) Artifact(ctx context.Context, ref chart.Reference, access chart.Access, by chart.Taking) (chart.Resolved, error) {
+	return c.resolve(ctx, ref, access, func(below graph) (chart.Resolved, error) { return below.artifact(by) })
+}
+
+func (c *Client) resolve(ctx context.Context, ref chart.Reference, access chart.Access, read func(graph) (chart.Resolved, error)) (chart.Resolved, error) {
 	r, err := c.repository(ctx, ref.Location, access)
 	if err != nil {
 		return chart.Resolved{}, err
@@ -34,7 +44,7 @@ func (c *Client) Resolve(ctx context.Context, ref chart.Reference, access chart.
 	if err != nil {
 		return chart.Resolved{}, r.notAChart(ref, named, found, err)
 	}
-	resolved, err := below.chart()
+	resolved, err := read(below)
 	if err != nil {
 		return chart.Resolved{}, r.notAChart(ref, named, found, err)
 	}

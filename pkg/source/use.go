@@ -70,6 +70,10 @@ type Use struct {
 	MaybeChart bool
 }
 
+// AnyArtifact reports whether the consumer may deploy something else than a chart. Then
+// it need not be one, and a policy that matches asks for its signature all the same.
+func (u Use) AnyArtifact() bool { return u.MaybeChart || u.Taking.Anything() }
+
 // Defers reports whether err, which kept the use from being verified, is no reason to
 // deny it.
 func (u Use) Defers(err error) bool {

@@ -133,6 +133,11 @@ func (w *world) Resolve(ctx context.Context, ref chart.Reference, _ chart.Access
 	return resolved(ref), nil
 }
 
+// Artifact implements gate.Registry: what is no chart has Other set.
+func (w *world) Artifact(ctx context.Context, ref chart.Reference, access chart.Access, _ chart.Taking) (chart.Resolved, error) {
+	return w.Resolve(ctx, ref, access)
+}
+
 func resolved(ref chart.Reference) chart.Resolved {
 	manifest, _ := chart.ParseDigest(hex("a"))
 	layer, _ := chart.ParseDigest(hex("b"))

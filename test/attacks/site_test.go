@@ -198,10 +198,25 @@ func (w *site) publish() error {
 			return err
 		}
 	}
-	manifests, err := w.publishManifests()
-	names = append(names, "digest(charts/manifests:1.0.0)", manifests)
+	for _, repo := range []string{"charts/manifests", "charts/raw", "evil/manifests"} {
+		digest, err := w.publishManifests(repo)
+		if err != nil {
+			return err
+		}
+		names = append(names, "digest("+repo+":1.0.0)", digest)
+		if repo != "charts/manifests" {
+			continue // nobody has signed these
+		}
+		bundle, err := w.Bundle(acme(), digest, sigstore.SignPredicateType, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := w.registry.AttachBundle(repo, digest, bundle, nil); err != nil {
+			return err
+		}
+	}
 	w.names, w.public = strings.NewReplacer(names...), strings.NewReplacer(public...)
-	return err
+	return nil
 }
 
 // push pushes a chart whose content the message decides.
@@ -223,19 +238,18 @@ func (w *site) repush(t *testing.T, place string) {
 }
 
 // publishManifests pushes what `flux push artifact` does: Kubernetes manifests, and no chart.
-func (w *site) publishManifests() (digest string, err error) {
-	const repo = "charts/manifests"
+func (w *site) publishManifests(repo string) (digest string, err error) {
 	config, err := w.registry.PushBlob(repo, []byte("{}"))
 	if err != nil {
 		return "", err
 	}
-	layer, err := w.registry.PushBlob(repo, []byte("manifests"))
+	layer, err := w.registry.PushBlob(repo, []byte(repo))
 	if err != nil {
 		return "", err
 	}
 	return w.registry.PushManifest(repo, "1.0.0", manifestType, fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,
 		"config":{"mediaType":"application/vnd.cncf.flux.config.v1+json","digest":%q,"size":2},
-		"layers":[{"mediaType":"application/vnd.cncf.flux.content.v1.tar+gzip","digest":%q,"size":9}]}`, manifestType, config, layer))
+		"layers":[{"mediaType":"application/vnd.cncf.flux.content.v1.tar+gzip","digest":%q,"size":%d}]}`, manifestType, config, layer, len(repo)))
 }
 
 // as is a client that writes as a user.

@@ -134,12 +134,15 @@ func digestOf(b []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// splitPath takes "/v2/<repo>/<manifests|blobs|referrers|tags>/<reference>" apart.
+// splitPath takes "/v2/<repo>/<manifests|blobs|referrers|tags>/<reference>" apart. A repository
+// may be called "manifests" itself.
 func splitPath(path string) (repo, reference string, ok bool) {
+	path = strings.TrimPrefix(path, "/v2/")
+	end := -1
 	for _, kind := range []string{"/manifests/", "/blobs/", "/referrers/", "/tags/"} {
-		if repo, reference, ok = strings.Cut(strings.TrimPrefix(path, "/v2/"), kind); ok {
-			return repo, reference, true
+		if at := strings.LastIndex(path, kind); at > end {
+			end, repo, reference = at, path[:at], path[at+len(kind):]
 		}
 	}
-	return "", "", false
+	return repo, reference, end >= 0
 }

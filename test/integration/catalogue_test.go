@@ -100,7 +100,7 @@ func (s *shop) publishForgeries() error {
 	return s.publishManifests()
 }
 
-// publishManifests pushes what `flux push artifact` does: Kubernetes manifests, and no chart.
+// publishManifests pushes what `flux push artifact` does, signed: Kubernetes manifests, and no chart.
 func (s *shop) publishManifests() error {
 	const repository = "acme/charts/manifests"
 	descriptor := func(mediaType string, content []byte) (map[string]any, error) {
@@ -121,6 +121,14 @@ func (s *shop) publishManifests() error {
 		return err
 	}
 	digest, err := s.registry.PushManifest(repository, "1.0.0", mediaType, raw)
+	if err != nil {
+		return err
+	}
 	s.published["ghcr.io/"+repository+":1.0.0"] = digest
+	made, err := s.sigstore.Bundle(release(), digest, sigstore.SignPredicateType, nil)
+	if err != nil {
+		return err
+	}
+	_, err = s.registry.AttachBundle(repository, digest, made, nil)
 	return err
 }

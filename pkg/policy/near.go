@@ -36,6 +36,10 @@ func (s *Set) Nearest(l chart.Location) []verdict.NearPattern {
 		if compared++; compared > maxCompared || p.scheme != l.Scheme() {
 			return
 		}
+		if p.query != l.HasQuery() && (coversSegments(p.segments, segments) || matchSegments(p.segments, segments)) {
+			add(policy, p, verdict.OtherQuery, 0)
+			return
+		}
 		if match, edits := p.near(segments); match != 0 {
 			add(policy, p, match, edits)
 		}

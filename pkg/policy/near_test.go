@@ -22,6 +22,9 @@ func TestNearestPatterns(t *testing.T) {
 		location string
 		want     []string // "match pattern"
 	}{
+		{"a query", []string{"https://acme.example/a/**"}, "https://acme.example/a/x?token=1", []string{"6 https://acme.example/a/**"}},
+		{"a repository with a query", []string{"https://acme.example/a/**"}, "https://acme.example/a?token=1", []string{"6 https://acme.example/a/**"}},
+		{"no query", []string{"https://acme.example/a/**?*"}, "https://acme.example/a/x", []string{"6 https://acme.example/a/**?*"}},
 		{"two letters are swapped", []string{"oci://ghcr.io/vendor/**"}, "oci://ghcr.io/vendro/app", []string{"1 oci://ghcr.io/vendor/**"}},
 		{"a letter is missing", []string{"oci://ghcr.io/vendor/**"}, "oci://ghcr.io/vndor/app", []string{"1 oci://ghcr.io/vendor/**"}},
 		{"a letter too many", []string{"oci://ghcr.io/vendor/**"}, "oci://ghcr.io/vendors/app", []string{"1 oci://ghcr.io/vendor/**"}},

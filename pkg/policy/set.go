@@ -141,7 +141,9 @@ func (s *Set) For(l chart.Location) []*Policy {
 // there is none.
 func (s *Set) Covering(l chart.Location) string {
 	for _, p := range s.policies {
-		if slices.ContainsFunc(p.charts, func(pattern pattern) bool { return pattern.covers(l) }) {
+		if slices.ContainsFunc(p.charts, func(pattern pattern) bool {
+			return pattern.covers(l) && (p.waiver == nil || pattern.query == l.HasQuery())
+		}) {
 			return p.name
 		}
 	}

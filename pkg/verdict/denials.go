@@ -41,6 +41,9 @@ const (
 	BelowOnly
 	// Excluded is a pattern by which a policy excludes the chart.
 	Excluded
+	// OtherQuery is a pattern for URLs without a query, where the chart's has one, or the
+	// reverse.
+	OtherQuery
 )
 
 // NoPolicyFor denies a chart, or a repository of charts, that no policy matches.
@@ -65,6 +68,12 @@ func (d Denial) Near(near []NearPattern) Denial {
 		d.Next = "correct the location of the chart, or ask the platform team to correct the pattern"
 	case ThatOnly, OneLevel:
 		d.Next = fmt.Sprintf("ask the platform team to write %s/** in policy %s", strings.TrimSuffix(first.Pattern, "/*"), first.Policy)
+	case OtherQuery:
+		other := first.Pattern + "?*"
+		if bare, query := strings.CutSuffix(first.Pattern, "?*"); query {
+			other = bare
+		}
+		d.Next = fmt.Sprintf("ask the platform team to add the pattern %s to policy %s", other, first.Policy)
 	case BelowOnly:
 		d.Next = fmt.Sprintf("ask the platform team to add %s to policy %s", strings.TrimSuffix(first.Pattern, "/**"), first.Policy)
 	}
@@ -81,6 +90,11 @@ func (n NearPattern) String() string {
 		return text + `matches one level only: "*" stands for one segment, "**" for several`
 	case BelowOnly:
 		return text + "matches charts below that location only, not the one that is named"
+	case OtherQuery:
+		if strings.HasSuffix(n.Pattern, "?*") {
+			return text + "matches URLs with a query only"
+		}
+		return text + "matches URLs without a query only"
 	case Excluded:
 		return "policy " + n.Policy + " excludes it by the pattern " + n.Pattern
 	default:

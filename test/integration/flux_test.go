@@ -177,7 +177,7 @@ OCIRepository apps/app denied (NoPolicy): no policy matches oci://registry.examp
 			sentence: "semver takes the newest",
 			object:   ociAt("oci://ghcr.io/acme/floating/app", "{semver: '>=1.0.0', tag: 1.0.0}"),
 			want: denied("SignatureMissing spec.ref", `
-OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/app:>=1.0.0@sha256:<app:2.0.0> has no signature
+OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/app:2.0.0@sha256:<app:2.0.0> (the newest of ">=1.0.0") has no signature
   where:    spec.ref
   policy:   floating wants `+wantsRelease+`
   found:    0 bundles, 0 legacy signatures

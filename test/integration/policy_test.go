@@ -82,7 +82,7 @@ HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/pinned/app:1.0.0 is 
 			sentence: "a range where a policy lets versions float, and the newest is not signed",
 			object:   releaseFrom("team", "floating/app", ">=1.0.0"),
 			want: denied("SignatureMissing spec.chart.spec", `
-HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/app:>=1.0.0@sha256:<app:2.0.0> has no signature
+HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/app:2.0.0@sha256:<app:2.0.0> (the newest of ">=1.0.0") has no signature
   where:    spec.chart.spec
   policy:   floating wants `+wantsRelease+`
   found:    0 bundles, 0 legacy signatures

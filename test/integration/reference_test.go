@@ -1,6 +1,9 @@
 package integration_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestMalformedReferencesAreDenied: there is one spelling for one chart. Whatever would have to be interpreted is refused,
 // because somebody else might interpret it otherwise.
@@ -53,7 +56,7 @@ func TestMalformedReferencesAreDenied(t *testing.T) {
 			want: denied("ReferenceInvalid spec", `
 HelmChart apps/app denied (ReferenceInvalid): the chart below oci://ghcr.io/acme/charts has an empty name
   where:    spec
-  next:     `+nameRelease),
+  next:     name the chart`),
 		},
 		{
 			sentence: "a version that is none",
@@ -61,7 +64,15 @@ HelmChart apps/app denied (ReferenceInvalid): the chart below oci://ghcr.io/acme
 			want: denied("ReferenceInvalid spec.chart.spec", `
 HelmRelease apps/app denied (ReferenceInvalid): "six" is neither a version nor a range of versions
   where:    spec.chart.spec
-  next:     `+nameRelease),
+  next:     write one complete version, as in version: "1.2.3"; a tag such as "six" can be named in an OCIRepository only`),
+		},
+		{
+			sentence: "a version with + where a tag is wanted",
+			object:   ociAt("oci://ghcr.io/acme/charts/podinfo", "{tag: 6.7.1+b}"),
+			want: denied("ReferenceInvalid spec.ref", `
+OCIRepository apps/app denied (ReferenceInvalid): "6.7.1+b" is not a valid version or tag: no tag holds a +, and helm push writes an underscore for it
+  where:    spec.ref
+  next:     write ref: {tag: "6.7.1_b"}`),
 		},
 		{
 			sentence: "a digest that is none",
@@ -69,14 +80,29 @@ HelmRelease apps/app denied (ReferenceInvalid): "six" is neither a version nor a
 			want: denied("ReferenceInvalid spec.ref", `
 OCIRepository apps/app denied (ReferenceInvalid): "sha256:1234" is not a digest of the form sha256:<64 hex digits>
   where:    spec.ref
-  next:     `+nameOCI),
+  next:     write the digest that helm push printed: sha256: and 64 lower-case hexadecimal digits`),
 		},
-		repository("a repository of type oci elsewhere", "{type: oci, url: 'https://ghcr.io/acme/charts'}", `spec.type is oci, but spec.url https://ghcr.io/acme/charts does not start with oci://`),
+		repository("a repository of type oci elsewhere", "{type: oci, url: 'https://ghcr.io/acme/charts'}", `spec.type is oci, but spec.url https://ghcr.io/acme/charts does not start with oci://`, `write spec.url with oci://, or remove spec.type`),
 		repository("a repository in a registry without type oci", "{url: 'oci://ghcr.io/acme/charts'}", `spec.url oci://ghcr.io/acme/charts is an OCI registry, but spec.type is not oci`, `set spec.type to oci`),
-		repository("a repository over plain HTTP that the admin has not named", "{url: 'http://charts.legacy.example'}", `the URL asks for plain HTTP to charts.legacy.example, which the cluster's admin has not allowed`, `use HTTPS, or ask the admin to name the host with --plain-http`),
+		{
+			sentence: "a classic repository over plain HTTP, where the waiver is for HTTPS",
+			object:   helmRepository("app", "{url: 'http://charts.legacy.example'}"),
+			want: denied("NotOCI spec.url", `
+HelmRepository apps/app denied (NotOCI): http://charts.legacy.example does not come from an OCI registry, so it cannot carry a signature
+  where:    spec.url
+  next:     use the chart from an OCI registry (oci://), or ask the platform team for a ChartPolicy with allowUnverified`),
+		},
+		{
+			sentence: "a classic repository with a query, where the waiver is for URLs without",
+			object:   helmRepository("app", "{url: 'https://charts.legacy.example/?x=y'}"),
+			want: denied("NotOCI spec.url", `
+HelmRepository apps/app denied (NotOCI): https://charts.legacy.example?* does not come from an OCI registry, so it cannot carry a signature
+  where:    spec.url
+  found:    the pattern https://charts.legacy.example/** of policy legacy-charts matches URLs without a query only
+  next:     ask the platform team to add the pattern https://charts.legacy.example/**?* to policy legacy-charts`),
+		},
 		repository("an insecure repository that the admin has not named", "{type: oci, insecure: true, url: 'oci://registry.example.com/charts'}", `spec.insecure asks for plain HTTP to registry.example.com, which the cluster's admin has not allowed`, `use HTTPS, or ask the admin to name the host with --plain-http`),
 		repository("a repository with user info", "{type: oci, url: 'oci://user:secret@registry.example.com/charts'}", `"oci://***@registry.example.com/charts" must be plain: without user info, query, fragment, percent-encoding, tag or digest`),
-		repository("a repository with a query", "{url: 'https://charts.legacy.example/?x=y'}", `"https://charts.legacy.example/?***" must be plain: without user info, query, fragment, percent-encoding, tag or digest`),
 		source("an Application with .. in chart", "ghcr.io/acme/charts", "../evil/podinfo", `"oci://ghcr.io/acme/charts/../evil/podinfo" has the path segment ".."; write the location that is meant`),
 		source("an Application with .. in repoURL", "ghcr.io/acme/charts/../evil", "podinfo", `"oci://ghcr.io/acme/charts/../evil" has the path segment ".."; write the location that is meant`),
 		source("an Application with a tag in chart", "ghcr.io/acme/charts", "podinfo:6.7.1", `"oci://ghcr.io/acme/charts/podinfo:6.7.1" must not contain a tag; remove ":6.7.1"`),
@@ -86,23 +112,38 @@ OCIRepository apps/app denied (ReferenceInvalid): "sha256:1234" is not a digest 
 	})
 }
 
-// The general advice on how a chart is named in each kind.
-const (
-	nameRelease     = "write the chart's name in chart, in lower case and without a tag, and its version in version, as in 1.2.3; the path before it belongs into the HelmRepository's spec.url"
-	nameOCI         = "write spec.url as oci://host/path, in lower case and without a tag, and the version in spec.ref.tag (1.2.3) or spec.ref.digest (sha256:…)"
-	nameRepository  = "write spec.url as oci://host/path with spec.type oci, in lower case and without a tag, or as https://host/path"
-	nameApplication = "write repoURL as host/path with the chart's name in chart, or as oci://host/path without chart, in lower case and without a tag; the version goes into targetRevision"
-)
+// nameApplication is the advice where nothing more is known than the kind.
+const nameApplication = "write repoURL as host/path with the chart's name in chart, or as oci://host/path without chart, in lower case and without a tag; the version goes into targetRevision"
 
-// malformed is the answer to a reference that cannot be read, with advice of its own or the general one.
+// malformed is the answer to a reference that cannot be read, with advice of its own or that of its fault.
 func malformed(kind, field, summary string, next ...string) answer {
-	if len(next) == 0 {
-		general := map[string]string{"HelmRelease": nameRelease, "OCIRepository": nameOCI, "HelmRepository": nameRepository, "Application": nameApplication}
-		next = []string{general[kind]}
-	}
 	message := kind + " apps/app denied (ReferenceInvalid): " + summary + "\n  where:    " + field
+	if len(next) == 0 {
+		next = []string{adviceFor(summary)}
+	}
 	for _, advice := range next {
 		message += "\n  next:     " + advice
 	}
 	return denied("ReferenceInvalid "+field, message)
+}
+
+// adviceFor is what is said to do about a location that cannot be read.
+func adviceFor(summary string) string {
+	for part, advice := range map[string]string{
+		"has the path segment \".":             "write the path without . and .. in it",
+		"must be plain":                        "write oci://host/path alone; a version or digest has a field of its own, and a login belongs into a Secret",
+		"has no valid lower-case host name":    "write the host as its DNS name, in lower case and without a dot at the end, or as an IPv4 address of four numbers",
+		"is not a valid repository name":       "write the name as the registry knows it: lower-case letters, digits, and single . _ - between them",
+		"has an empty path segment":            "remove the slash at the end, or the second of two",
+		"must not contain a tag":               "name the version in its own field: version, ref.tag or targetRevision",
+		"has an invalid port":                  "write the port as a number from 1 to 65535, or leave it out",
+		"holds a character":                    "remove blanks and control characters; write an international host name in its ASCII form (xn--…)",
+		"names a registry but no chart in it":  "append the path and name of the chart",
+		"lacks the namespace that Docker Hub ": "write the namespace: oci://docker.io/NAMESPACE/podinfo",
+	} {
+		if strings.Contains(summary, part) {
+			return advice
+		}
+	}
+	return "no advice"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,7 +143,9 @@ func missing(version, predicateType string, found ...string) answer {
 		fmt.Sprintf("the holder of acme-breakglass must attest it: cosign attest --yes --key cosign.key --use-signing-config=false --tlog-upload=false --type %s --predicate FILE ghcr.io/acme/seed/podinfo@sha256:<podinfo:%s>", predicateType, version), found...)
 }
 
+// attestedBy lists attestations in the order in which they were attached; they are looked at from the newest on.
 func attestedBy(predicateTypes ...string) string {
+	slices.Reverse(predicateTypes)
 	return "attested: " + strings.Join(predicateTypes, " by "+byAcme+", ") + " by " + byAcme
 }
 

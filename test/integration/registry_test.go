@@ -50,7 +50,7 @@ HelmRelease apps/app denied (RegistryUnauthorized): ghcr.io does not let chartga
 HelmRelease apps/app denied (RegistryUnavailable): oci://ghcr.io/acme/charts/broken:1.0.0 could not be read: unexpected answer (the registry answered 500 Internal Server Error)
   where:    spec.chart.spec
   policy:   `+acmeWants+`
-  next:     try again; if it stays so, check that the registry is up and that chartgate can reach it`),
+  next:     try again; if it stays so, ask the operator of ghcr.io: the fault is there, or in a proxy on the way`),
 		},
 		{
 			sentence: "a registry that hides the signatures behind an error",
@@ -60,7 +60,7 @@ HelmRelease apps/app denied (RegistryUnavailable): the list of referrers of oci:
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     try again; if it stays so, check that the registry is up and that chartgate can reach it`),
+  next:     try again; if it stays so, ask the operator of ghcr.io: the fault is there, or in a proxy on the way`),
 		},
 		{
 			sentence: "an artifact that is no chart",

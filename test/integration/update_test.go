@@ -106,7 +106,7 @@ func TestUpdates(t *testing.T) {
 HelmRelease apps/app denied (RegistryUnavailable): oci://ghcr.io/acme/charts/outage:1.0.0 could not be read: connection reset
   where:    spec.chart.spec
   policy:   `+acmeWants+`
-  next:     try again; if it stays so, check that the registry is up and that chartgate can reach it`),
+  next:     try again; if it stays so, ask the operator of ghcr.io, or of a proxy on the way, why answers break off`),
 	}})
 	down.Store(false)
 	w.update(t, object, []step{

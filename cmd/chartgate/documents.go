@@ -1,170 +1,384 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
+	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 // document is one object of a file.
 type document struct {
 	file   string
+	where  string // the file and the document in it, for people
 	object unstructured.Unstructured
 }
 
-// readDocuments reads every YAML or JSON document of the paths: a file, "-" for
-// standard input, or a directory with *.yaml, *.yml and *.json. Lists are taken
-// apart. A document that is no Kubernetes object is an error, and so is a field
-// that occurs twice: tools disagree on which one counts.
-func readDocuments(stdin io.Reader, paths []string) ([]document, error) {
-	var documents []document
+// note is a document that is passed over.
+type note struct{ where, why string }
+
+// broken is a document that cannot be read, although it is about a kind that matters.
+type broken struct {
+	where string
+	id    source.ID // as far as it can be told
+	err   error     // of what is said to people; *chart.Problem
+}
+
+// reading is what files hold.
+type reading struct {
+	kinds     kinds
+	documents []document
+	notes     []note
+	broken    []broken
+}
+
+// kinds are those that a reading must not miss.
+type kinds struct {
+	names map[string][]string // by group
+	// mention finds them in text that cannot be parsed.
+	mention *regexp.Regexp
+}
+
+// has reports whether an object is of such a kind. An empty group or kind is any.
+func (k kinds) has(group, kind string) bool {
+	for g, names := range k.names {
+		if (group == "" || g == group) && (kind == "" || slices.Contains(names, kind)) {
+			return group != "" || kind != ""
+		}
+	}
+	return false
+}
+
+// gatedKinds are the kinds that deploy charts. "Application" is a common word, so in text it counts as
+// a kind only. A kind that a template fills in counts by its group.
+var gatedKinds = kinds{
+	names: map[string][]string{
+		"helm.toolkit.fluxcd.io":   {"HelmRelease"},
+		"source.toolkit.fluxcd.io": {"HelmRepository", "HelmChart", "OCIRepository"},
+		"argoproj.io":              {"Application"},
+	},
+	mention: regexp.MustCompile(`\b(HelmRelease|HelmRepository|HelmChart|OCIRepository)(List)?\b` +
+		`|\bkind\W{1,9}Application(List)?\b` +
+		`|(?s:(helm\.toolkit\.fluxcd|source\.toolkit\.fluxcd|argoproj)\.io/.{0,99}\bkind\W{1,9}\{\{)` +
+		`|(?s:\bkind\W{1,9}\{\{.{0,99}(helm\.toolkit\.fluxcd|source\.toolkit\.fluxcd|argoproj)\.io/)`),
+}
+
+// readDocuments reads every YAML or JSON document of the paths. Lists are taken apart.
+// What is not a Kubernetes object is noted; what is broken and may be of the kinds is
+// broken. An error is a path that was given and cannot be read.
+func readDocuments(stdin io.Reader, paths []string, of kinds) (reading, error) {
+	r := reading{kinds: of}
 	for _, path := range paths {
 		files, err := filesOf(path)
 		if err != nil {
-			return nil, err
+			return reading{}, err
 		}
-		for _, file := range files {
-			content, err := readFile(stdin, file)
-			if err != nil {
-				return nil, err
+		for _, f := range files {
+			content, err := readFile(stdin, f)
+			switch {
+			case err != nil && !f.inside:
+				return reading{}, fmt.Errorf("%s: %s", f.path, reasonOf(err))
+			case errors.Is(err, errTooLarge):
+				r.reject(f.path, source.ID{}, &chart.Problem{Kind: chart.KindLimitExceeded, Detail: "the file cannot be read: " + err.Error()})
+			case err != nil:
+				r.reject(f.path, source.ID{}, chart.Invalid("the file cannot be read: %s", reasonOf(err)).WithNext("make %s readable, or remove it", f.path))
+			default:
+				r.file(f.path, content)
 			}
-			found, err := parseDocuments(content)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", file, err)
-			}
-			for _, object := range found {
-				documents = append(documents, document{file: file, object: object})
-			}
 		}
 	}
-	return documents, nil
+	return r, nil
 }
 
-func filesOf(path string) ([]string, error) {
-	if path == "-" {
-		return []string{path}, nil
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return []string{path}, nil
-	}
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return nil, err
-	}
-	var files []string
-	for _, entry := range entries {
-		if slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(entry.Name())) && !entry.IsDir() {
-			files = append(files, filepath.Join(path, entry.Name()))
+// file reads the documents of a file.
+func (r *reading) file(path string, content []byte) {
+	for i, raw := range split(content) {
+		before := len(r.documents)
+		r.document(fmt.Sprintf("%s: document %d", path, i+1), raw)
+		for n := before; n < len(r.documents); n++ {
+			r.documents[n].file = path
 		}
-	}
-	return files, nil
-}
-
-func readFile(stdin io.Reader, file string) ([]byte, error) {
-	if file == "-" {
-		return io.ReadAll(stdin)
-	}
-	return os.ReadFile(file)
-}
-
-func parseDocuments(content []byte) ([]unstructured.Unstructured, error) {
-	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
-	var objects []unstructured.Unstructured
-	for n := 1; ; n++ {
-		raw, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			return objects, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("document %d: %w", n, err)
-		}
-		found, err := parseDocument(raw)
-		if err != nil {
-			return nil, fmt.Errorf("document %d: %w", n, err)
-		}
-		objects = append(objects, found...)
 	}
 }
 
-func parseDocument(raw []byte) ([]unstructured.Unstructured, error) {
-	var fields map[string]any
-	if err := yaml.UnmarshalStrict(raw, &fields); err != nil {
-		return nil, err
+// split takes a stream of documents apart at its markers. YAML documents also end at
+// "...": what follows is not seen by parsers of one document.
+func split(content []byte) [][]byte {
+	content = toUTF8(content)
+	content = bytes.ReplaceAll(bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
+	var documents [][]byte
+	var current []byte
+	for line := range bytes.Lines(content) {
+		line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		switch rest, begins := bytes.CutPrefix(line, []byte("---")); {
+		case begins && isBlank(rest):
+			documents, current = append(documents, current), slices.Clone(rest)
+		case bytes.HasPrefix(line, []byte("...")) && isBlank(line[3:]):
+			documents, current = append(documents, current), nil
+		default:
+			current = append(current, line...)
+		}
 	}
-	if len(fields) == 0 {
-		return nil, nil // a comment, or nothing between two separators
+	var found [][]byte
+	for _, document := range append(documents, current) {
+		if !isEmpty(document) {
+			found = append(found, splitJSON(document)...)
+		}
 	}
-	return takeApart(unstructured.Unstructured{Object: fields})
+	return found
 }
 
-// takeApart returns an object or, of a list, the objects in it and in its lists.
-func takeApart(object unstructured.Unstructured) ([]unstructured.Unstructured, error) {
+// isBlank reports whether text that follows a marker is not the end of a longer word.
+func isBlank(rest []byte) bool { return len(rest) == 0 || strings.ContainsRune(" \t\n", rune(rest[0])) }
+
+// isEmpty reports whether a document holds comments and YAML directives only.
+func isEmpty(document []byte) bool {
+	for line := range bytes.Lines(document) {
+		if text := bytes.TrimSpace(line); len(text) > 0 && text[0] != '#' && line[0] != '%' {
+			return false
+		}
+	}
+	return true
+}
+
+// splitJSON takes JSON values apart that follow each other. Other text is one document.
+func splitJSON(document []byte) [][]byte {
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	var values [][]byte
+	for {
+		var value json.RawMessage
+		switch err := decoder.Decode(&value); {
+		case errors.Is(err, io.EOF):
+			return values
+		case err != nil:
+			return [][]byte{document}
+		}
+		values = append(values, value)
+	}
+}
+
+// toUTF8 decodes UTF-16, which YAML parsers take by its byte order mark.
+func toUTF8(content []byte) []byte {
+	var order binary.ByteOrder
 	switch {
-	case object.GetKind() == "" || object.GetAPIVersion() == "":
-		return nil, errors.New("not a Kubernetes object: apiVersion or kind is missing")
-	case object.GetKind() == "List" && !object.IsList():
-		return nil, errors.New("a List without items")
-	case !strings.HasSuffix(object.GetKind(), "List") || !object.IsList():
-		return []unstructured.Unstructured{object}, nil
+	case bytes.HasPrefix(content, []byte("\xff\xfe")):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(content, []byte("\xfe\xff")):
+		order = binary.BigEndian
+	default:
+		return content
 	}
-	list, err := object.ToList()
-	if err != nil {
-		return nil, err
+	var units []uint16
+	for i := 2; i+1 < len(content); i += 2 {
+		units = append(units, order.Uint16(content[i:]))
 	}
-	var objects []unstructured.Unstructured
-	for i, item := range list.Items {
-		found, err := takeApart(item)
-		if err != nil {
-			return nil, fmt.Errorf("items[%d]: %w", i, err)
+	return []byte(string(utf16.Decode(units)))
+}
+
+// document reads one document. A field that occurs twice makes it broken: tools disagree
+// on which one counts.
+func (r *reading) document(where string, raw []byte) {
+	var value any
+	err := yaml.UnmarshalStrict(raw, &value)
+	if err == nil {
+		r.value(where, value)
+		return
+	}
+	var fields map[string]any
+	_ = yaml.Unmarshal(raw, &fields) // to tell what it is about; it is broken in any case
+	object := unstructured.Unstructured{Object: fields}
+	id := idOf(object)
+	mentioned := string(r.kinds.mention.Find(raw))
+	switch {
+	case id.Kind != "" && r.kinds.has("", strings.TrimSuffix(id.Kind, "List")):
+		r.reject(where, id, r.unreadable("the "+id.Kind+" cannot be read", err))
+	case mentioned != "":
+		mentioned = strings.Join(strings.Fields(mentioned), " ")
+		r.reject(where, source.ID{}, r.unreadable("it mentions "+chart.Quote(mentioned)+" and cannot be read", err))
+	default:
+		r.pass(where, "not readable as YAML: "+firstLine(err))
+	}
+}
+
+func (r *reading) unreadable(what string, err error) *chart.Problem {
+	return chart.Invalid("%s: %s", what, firstLine(err)).
+		WithNext("correct the YAML; what a tool renders is verified as it renders it, as in: helm template DIR | chartgate verify -f - --policy PATH")
+}
+
+func firstLine(err error) string {
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "), "yaml: ")
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// value sorts what a document holds.
+func (r *reading) value(where string, value any) {
+	switch value := value.(type) {
+	case nil:
+	case map[string]any:
+		r.object(where, unstructured.Unstructured{Object: value})
+	case []any:
+		about := func(item any) bool {
+			fields, ok := item.(map[string]any)
+			return ok && r.kinds.has("", idOf(unstructured.Unstructured{Object: fields}).Kind)
 		}
-		objects = append(objects, found...)
+		if slices.ContainsFunc(value, about) {
+			r.items(where, value)
+			return
+		}
+		r.pass(where, "a list, such as a JSON patch, is not a Kubernetes object")
+	default:
+		r.pass(where, "not a Kubernetes object")
 	}
-	return objects, nil
+}
+
+func (r *reading) items(where string, items []any) {
+	for i, item := range items {
+		r.value(fmt.Sprintf("%s: items[%d]", where, i), item)
+	}
+}
+
+// object sorts an object, or what it lists.
+func (r *reading) object(where string, object unstructured.Unstructured) {
+	id := idOf(object)
+	apiVersion, _ := object.Object["apiVersion"].(string)
+	items, listed := object.Object["items"].([]any)
+	of, isList := strings.CutSuffix(id.Kind, "List")
+	switch {
+	case len(object.Object) == 0:
+	case isList && listed && apiVersion != "":
+		r.items(where, r.ofKind(apiVersion, of, items))
+	case apiVersion != "" && id.Group == "" && r.kinds.has("", id.Kind):
+		r.reject(where, id, chart.Invalid("apiVersion %s is not that of a %s", chart.Quote(apiVersion), id.Kind).WithNext("write apiVersion as group/version"))
+	case apiVersion == "" || id.Kind == "":
+		if r.kinds.has(id.Group, id.Kind) || isList && of != "" && r.kinds.has("", of) {
+			r.reject(where, id, chart.Invalid("it is about a kind that is verified, and apiVersion or kind is missing").WithNext("write both, or remove the document"))
+			return
+		}
+		r.pass(where, "not a Kubernetes object: apiVersion or kind is missing")
+	case isList && (of == "" || r.kinds.has(id.Group, of)):
+		text, _ := json.Marshal(object.Object)
+		if of != "" || r.kinds.mention.Match(text) {
+			r.reject(where, id, chart.Invalid("the %s has no items that can be read", id.Kind).WithNext("write items as a list"))
+			return
+		}
+		r.pass(where, "a List without items")
+	default:
+		r.documents = append(r.documents, document{where: where, object: object})
+	}
+}
+
+// ofKind gives the items of a list of one kind what they may leave out.
+func (r *reading) ofKind(apiVersion, kind string, items []any) []any {
+	for _, item := range items {
+		fields, ok := item.(map[string]any)
+		if !ok || kind == "" || fields["kind"] != nil || fields["apiVersion"] != nil {
+			continue
+		}
+		fields["apiVersion"], fields["kind"] = apiVersion, kind
+	}
+	return items
+}
+
+func (r *reading) pass(where, why string) { r.notes = append(r.notes, note{where, why}) }
+
+func (r *reading) reject(where string, id source.ID, err *chart.Problem) {
+	r.broken = append(r.broken, broken{where: where, id: id, err: err})
+}
+
+// idOf names an object. One without a namespace is in "default", as for kubectl.
+func idOf(object unstructured.Unstructured) source.ID {
+	kind, _ := object.Object["kind"].(string)
+	apiVersion, _ := object.Object["apiVersion"].(string)
+	group, _, grouped := strings.Cut(apiVersion, "/")
+	if !grouped {
+		group = ""
+	}
+	namespace := object.GetNamespace()
+	if namespace == "" {
+		namespace = "default"
+	}
+	return source.ID{Group: group, Kind: kind, Namespace: namespace, Name: object.GetName()}
+}
+
+// verdict returns the denial of a broken document.
+func (b broken) verdict() verdict.Verdict {
+	subject := verdict.Subject{Kind: b.id.Kind, Namespace: b.id.Namespace, Name: b.id.Name, Field: b.where}
+	if b.id.Kind == "" || b.id.Name == "" {
+		subject = verdict.Subject{Kind: "Document", Name: b.where}
+	}
+	return verdict.Deny(subject, verdict.FromError(b.err))
 }
 
 // siblings are the objects of the given documents, as if they were in a cluster.
 type siblings []source.Object
 
-// toObjects converts documents. An object without a namespace is in "default", as
-// for kubectl.
-func toObjects(documents []document) (siblings, error) {
+// toObjects converts documents. What is given twice with the same content is one object.
+// A patch of an object of a gated kind is none: it is passed over or, where it changes
+// which chart is deployed, broken.
+func (r *reading) toObjects() (siblings, error) {
 	var objects siblings
-	for _, d := range documents {
+	for _, d := range r.documents {
 		raw, err := json.Marshal(d.object.Object)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", d.file, err)
+			return nil, fmt.Errorf("%s: %w", d.where, err)
 		}
-		id := source.ID{
-			Group: d.object.GroupVersionKind().Group, Kind: d.object.GetKind(),
-			Namespace: d.object.GetNamespace(), Name: d.object.GetName(),
+		id := idOf(d.object)
+		lacks, changes := patches(id, d.object)
+		same := func(o source.Object) bool { return o.ID == id && bytes.Equal(o.JSON, raw) }
+		switch {
+		case lacks != "" && changes:
+			r.reject(d.where, id, chart.Invalid("it names no %s, so it is a patch or incomplete, and changes which chart is deployed", lacks).
+				WithNext("verify what Kustomize makes of it: kustomize build DIR | chartgate verify -f - --policy PATH"))
+		case lacks != "":
+			r.pass(d.where, fmt.Sprintf("the %s names no %s: a patch that changes no chart", id.Kind, lacks))
+		case id.Name != "" && slices.ContainsFunc(objects, same):
+		default:
+			objects = append(objects, source.Object{ID: id, JSON: raw})
 		}
-		if id.Namespace == "" {
-			id.Namespace = "default"
-		}
-		if id.Name != "" && objects.find(id) != nil {
-			return nil, fmt.Errorf("%s: %s is given twice", d.file, id)
-		}
-		objects = append(objects, source.Object{ID: id, JSON: raw})
 	}
 	return objects, nil
+}
+
+// patches tells what an object of a gated kind lacks that its API requires, and whether
+// it has fields that decide about the chart.
+func patches(id source.ID, object unstructured.Unstructured) (lacks string, changes bool) {
+	if !gatedKinds.has(id.Group, id.Kind) {
+		return "", false
+	}
+	spec, ok := object.Object["spec"].(map[string]any)
+	if !ok && object.Object["spec"] != nil {
+		return "", false // broken, which the extractor says
+	}
+	if template, ok := spec["chart"].(map[string]any); ok && id.Kind == "HelmRelease" {
+		template, _ := template["spec"].(map[string]any)
+		for _, field := range []string{"chart", "sourceRef"} {
+			if template[field] == nil {
+				return "spec.chart.spec." + field, true
+			}
+		}
+	}
+	decide := map[string][]string{
+		"HelmRepository": {"url", "type"}, "OCIRepository": {"url", "ref", "layerSelector"}, "HelmChart": {"chart", "version", "sourceRef", "valuesFiles"},
+	}[id.Kind]
+	if decide == nil || spec[decide[0]] != nil {
+		return "", false
+	}
+	status, _ := object.Object["status"].(map[string]any)
+	return "spec." + decide[0], status["artifact"] != nil || slices.ContainsFunc(decide, func(field string) bool { return spec[field] != nil })
 }
 
 // Read implements source.Reader.

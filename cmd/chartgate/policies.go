@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kjson "sigs.k8s.io/json"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
@@ -33,9 +36,20 @@ func loadPolicies(ctx context.Context, stdin io.Reader, w io.Writer, paths []str
 	if len(paths) == 0 {
 		return fixedPolicies{}, errors.New("--policy is needed: a file or directory with ChartPolicies and TrustedIdentities")
 	}
-	documents, err := readDocuments(stdin, paths)
+	read, err := readDocuments(stdin, paths, policyKinds)
 	if err != nil {
 		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
+	}
+	// A policy that is not seen here may deny in a cluster.
+	for _, b := range read.broken {
+		return fixedPolicies{}, fmt.Errorf("read --policy: %s: %w", b.where, b.err)
+	}
+	documents := read.policies()
+	if !slices.ContainsFunc(documents, document.isPolicy) {
+		return fixedPolicies{}, fmt.Errorf("no policies found in %s: a ChartPolicy or the identities ConfigMap is needed", strings.Join(paths, ", "))
+	}
+	for _, n := range read.notes {
+		fmt.Fprintf(w, "passed over: %s: %s\n", n.where, n.why)
 	}
 	set, report, err := compileDocuments(ctx, documents)
 	if err != nil {
@@ -51,6 +65,53 @@ func loadPolicies(ctx context.Context, stdin io.Reader, w io.Writer, paths []str
 		fmt.Fprintf(w, "warning: the identities ConfigMap is invalid and denies every chart: %v\n", report.ConfigMap)
 	}
 	return set, nil
+}
+
+// policyKinds are the kinds that a folder of policies must not lose.
+var policyKinds = kinds{
+	names:   map[string][]string{v1alpha1.Group: {"ChartPolicy", "TrustedIdentity", "TrustRoot"}},
+	mention: regexp.MustCompile(`\b(ChartPolicy|TrustedIdentity|TrustRoot)(List)?\b|\bchartgate\.dev/|\bidentities\.yaml\b`),
+}
+
+// isPolicy reports whether a document decides about charts.
+func (d document) isPolicy() bool {
+	kind := d.object.GroupVersionKind()
+	return kind.Group == v1alpha1.Group && kind.Kind == "ChartPolicy" || kind.Group == "" && kind.Kind == "ConfigMap" && d.hasIdentities()
+}
+
+// hasIdentities reports whether a ConfigMap is, or is to be, the one with the identities.
+func (d document) hasIdentities() bool {
+	data, _ := d.object.Object["data"].(map[string]any)
+	_, has := data[policy.IdentitiesKey]
+	return has || d.object.GetName() == "chartgate-identities"
+}
+
+// isRootOf reports whether a TrustRoot names the ConfigMap.
+func (d document) isRootOf(root document) bool {
+	name, _, _ := unstructured.NestedString(root.object.Object, "spec", "configMapRef", "name")
+	return root.object.GetKind() == "TrustRoot" && name == d.object.GetName()
+}
+
+// policies returns the documents that matter to policies, and notes the others. What looks like
+// a policy of another group is a mistake, and stays.
+func (r *reading) policies() []document {
+	var documents []document
+	for _, d := range r.documents {
+		kind := d.object.GroupVersionKind()
+		switch {
+		case kind.Group == v1alpha1.Group || r.kinds.has("", kind.Kind):
+			documents = append(documents, d)
+		case kind.Group == "" && kind.Kind == "Secret" && d.object.Object["sops"] != nil:
+			r.pass(d.where, "Secret "+d.object.GetName()+" is encrypted by SOPS: decrypt it first")
+		case kind.Group == "" && kind.Kind == "ConfigMap" && !d.hasIdentities() && !slices.ContainsFunc(r.documents, d.isRootOf):
+			r.pass(d.where, fmt.Sprintf("ConfigMap %s has no key %s, and no TrustRoot names it", d.object.GetName(), policy.IdentitiesKey))
+		case kind.Group == "" && (kind.Kind == "ConfigMap" || kind.Kind == "Secret"):
+			documents = append(documents, d)
+		case kind.Group != "kustomize.config.k8s.io":
+			r.pass(d.where, "kind "+kind.Kind+" is not a policy")
+		}
+	}
+	return documents
 }
 
 func compileDocuments(ctx context.Context, documents []document) (fixedPolicies, policy.Report, error) {
@@ -82,8 +143,6 @@ func addPolicy(in *policy.Input, d document) error {
 		return appendStrict(&in.Policies, d)
 	case kind.Group == "" && kind.Kind == "ConfigMap":
 		return addConfigMap(in, d)
-	case kind.Group == "kustomize.config.k8s.io":
-		return nil // the file that lists the others
 	default:
 		return fmt.Errorf("kind %s is not a policy", kind.Kind)
 	}

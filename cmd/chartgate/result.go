@@ -65,7 +65,11 @@ func noChart(id source.ID) result {
 	}
 }
 
-func printText(w io.Writer, results []result) error {
+// manyResults is from how many objects on the counts are printed: their lines no longer
+// fit on one screen together with their reasons.
+const manyResults = 5
+
+func printText(w io.Writer, results []result, passed int) error {
 	for _, r := range results {
 		text := r.Message
 		if r.Verdict == "Verified" {
@@ -75,7 +79,27 @@ func printText(w io.Writer, results []result) error {
 			return err
 		}
 	}
-	return nil
+	if len(results)+passed < manyResults {
+		return nil
+	}
+	_, err := fmt.Fprintln(w, counts(results, passed))
+	return err
+}
+
+// counts sums up what many results say.
+func counts(results []result, passed int) string {
+	var admitted, denied, warned int
+	for _, r := range results {
+		switch {
+		case !r.admitted:
+			denied++
+		case r.Verdict == "Warned":
+			warned++
+		default:
+			admitted++
+		}
+	}
+	return fmt.Sprintf("%d admitted, %d denied, %d warned, %d passed over", admitted, denied, warned, passed)
 }
 
 func printJSON(w io.Writer, results []result) error {

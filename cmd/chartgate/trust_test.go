@@ -57,7 +57,7 @@ func TestVerifyTrustRoots(t *testing.T) {
 		{"from a ConfigMap that is not there", []string{named, fromConfigMap}, exitDenied, unusable + "cannot be used: the ConfigMap roots is not among the policies"},
 		{"from one of two ConfigMaps", []string{named, fromConfigMap, inConfigMap("roots"), inConfigMap("roots")}, exitDenied, unusable + "cannot be used: there are two ConfigMaps roots among the policies"},
 		{"from a ConfigMap without the key", []string{named, trustRootOf("corp", "{configMapRef: {name: roots, key: other}}"), inConfigMap("roots")}, exitDenied, unusable + "cannot be used: the ConfigMap roots has no key other"},
-		{"a ConfigMap that no TrustRoot names", []string{named, followed, inConfigMap("stray")}, exitNotAsked, "ConfigMap stray has no key identities.yaml"},
+		{"a ConfigMap that no TrustRoot names", []string{named, followed, inConfigMap("stray")}, exitAdmitted, "ConfigMap stray has no key identities.yaml, and no TrustRoot names it"},
 		{"a TrustRoot that does not exist", []string{named}, exitDenied, unusable + "does not exist"},
 		{"two of one name", []string{named, followed, followed}, exitDenied, unusable + "cannot be used: there are two TrustRoots of this name"},
 		{"a field that does not exist", []string{named, trustRootOf("corp", "{url: x}")}, exitNotAsked, `unknown field "spec.url"`},
@@ -65,7 +65,7 @@ func TestVerifyTrustRoots(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			dir := s.files(t, map[string]string{"policy.yaml": documentsOf(append([]string{acmePolicy}, c.policies...)...)})
 			got := s.command(t, "", "verify", s.local("oci://ghcr.io/acme/podinfo:1.0.0"), "--policy", dir, "--plain-http", s.host, "--tuf-cache", dir+"/tuf")
-			if got.Code != c.code || !strings.Contains(got.Stdout+got.Error, c.says) {
+			if got.Code != c.code || !strings.Contains(got.Stdout+got.Stderr+got.Error, c.says) {
 				t.Errorf("%+v", got)
 			}
 		})

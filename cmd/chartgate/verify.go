@@ -36,8 +36,12 @@ func newVerifyCommand() *cobra.Command {
 		Short: "Ask the gate about manifests or charts, without a cluster",
 		Long: `Ask the gate about manifests or charts, without a cluster.
 
-Exit code 0: everything is admitted. 1: something is denied. 2: the gate could not
-be asked (usage, unreadable files, no object that chartgate gates).
+Directories are read with their subdirectories. What is not a Kubernetes object, such as
+values.yaml or a JSON patch, is named on standard error and passed over.
+
+Exit code 0: everything is admitted. 1: something is denied, or a document of a kind that
+chartgate gates cannot be read. 2: the gate could not be asked (usage, a path that cannot
+be read, no policies, no object that chartgate gates).
 
 Without --registry-config, the credentials of docker login are used.`,
 		Example: verifyExample,
@@ -63,13 +67,16 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	if err != nil {
 		return err
 	}
-	documents, err := readDocuments(cmd.InOrStdin(), f.files)
+	read, err := readDocuments(cmd.InOrStdin(), f.files, gatedKinds)
 	if err != nil {
 		return fmt.Errorf("read -f: %w", err)
 	}
-	objects, err := toObjects(documents)
+	objects, err := read.toObjects()
 	if err != nil {
 		return fmt.Errorf("read -f: %w", err)
+	}
+	for _, n := range read.notes {
+		fmt.Fprintf(cmd.ErrOrStderr(), "passed over: %s: %s\n", n.where, n.why)
 	}
 	if !cmd.Flags().Changed("registry-config") {
 		f.registryConfigs = dockerConfig()
@@ -85,46 +92,72 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	if err != nil {
 		return err
 	}
-	results, err := f.verify(cmd.Context(), engine, objects, references)
+	asked := asked{engine: engine, flags: f, stderr: cmd.ErrOrStderr()}
+	results, passed, err := asked.verify(cmd.Context(), read.broken, objects, references)
 	if err != nil {
 		return err
 	}
-	return report(cmd.OutOrStdout(), f.output, results)
+	return report(cmd.OutOrStdout(), f.output, results, passed+len(read.notes))
 }
 
-func (f *verifyFlags) verify(ctx context.Context, engine *engine, objects siblings, references []string) ([]result, error) {
-	var results []result
+// asked is the gate that is asked, and where the causes of its own failures go.
+type asked struct {
+	engine *engine
+	flags  *verifyFlags
+	stderr io.Writer
+}
+
+// verify returns a result for each use of a chart, and the number of objects of other
+// kinds, which are passed over.
+func (a asked) verify(ctx context.Context, unreadable []broken, objects siblings, references []string) (results []result, passed int, err error) {
+	engine, f := a.engine, a.flags
+	for _, b := range unreadable {
+		results = append(results, a.result(b.verdict()))
+	}
 	for _, object := range objects {
 		if !engine.extractor.Gates(object.ID) {
+			passed++
 			continue
 		}
-		results = append(results, f.verifyObject(ctx, engine, object)...)
+		results = append(results, a.verifyObject(ctx, object)...)
 	}
 	if len(f.files) > 0 && len(results) == 0 {
-		return nil, errors.New("the files hold no object that chartgate gates (HelmRelease, HelmRepository, HelmChart, OCIRepository, Application)")
+		return nil, passed, errors.New("the files hold no object that chartgate gates (HelmRelease, HelmRepository, HelmChart, OCIRepository, Application)")
 	}
 	for _, text := range references {
 		ctx, cancel := context.WithTimeout(ctx, f.timeout)
-		results = append(results, toResult(engine.gate.Decide(ctx, referenceUse(text))))
+		results = append(results, a.result(engine.gate.Decide(ctx, referenceUse(text))))
 		cancel()
 	}
-	return results, nil
+	return results, passed, nil
 }
 
-func (f *verifyFlags) verifyObject(ctx context.Context, engine *engine, object source.Object) []result {
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+// result renders a verdict for whoever runs the command; there is no log, so the cause
+// of a failure of chartgate's own goes to standard error.
+func (a asked) result(v verdict.Verdict) result {
+	if v.Reason() == verdict.InternalError {
+		for _, cause := range v.Causes() {
+			fmt.Fprintf(a.stderr, "cause: %s: %v\n", v.Subject, cause)
+		}
+	}
+	return toResult(v.Local())
+}
+
+func (a asked) verifyObject(ctx context.Context, object source.Object) []result {
+	engine := a.engine
+	ctx, cancel := context.WithTimeout(ctx, a.flags.timeout)
 	defer cancel()
 	changes, err := engine.extractor.Changes(source.Write{Object: object})
 	if err != nil {
 		subject := verdict.Subject{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}
-		return []result{toResult(verdict.Deny(subject, verdict.FromError(err)))}
+		return []result{a.result(verdict.Deny(subject, verdict.FromError(err)))}
 	}
 	if changes.None() {
 		return []result{noChart(object.ID)}
 	}
 	var results []result
 	for _, v := range engine.gate.DecideAll(ctx, engine.extractor.Uses(ctx, changes)) {
-		results = append(results, toResult(v))
+		results = append(results, a.result(v))
 	}
 	return results
 }
@@ -137,8 +170,8 @@ func referenceUse(text string) source.Use {
 }
 
 // report prints results; errDenied if one of them denies.
-func report(w io.Writer, format string, results []result) error {
-	print := printText
+func report(w io.Writer, format string, results []result, passed int) error {
+	print := func(w io.Writer, results []result) error { return printText(w, results, passed) }
 	if format == "json" {
 		print = printJSON
 	}

@@ -185,7 +185,8 @@ func (e *Extractor) one(ctx context.Context, id ID) (Object, error) {
 	case err != nil:
 		return Object{}, &chart.Problem{Kind: chart.KindInternal, Detail: fmt.Sprintf("%s could not be read", id), Err: err}
 	case len(found) > 1:
-		return Object{}, &chart.Problem{Kind: chart.KindInternal, Detail: fmt.Sprintf("%s was found %d times", id, len(found))}
+		return Object{}, chart.Invalid("%s was found %d times, with different content", id, len(found)).
+			WithNext("give every object once; what a Kustomization makes is verified by: kustomize build DIR | chartgate verify -f - --policy PATH")
 	case len(found) == 0:
 		return Object{}, &chart.Problem{
 			Kind:   chart.KindSourceNotFound,

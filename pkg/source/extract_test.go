@@ -187,7 +187,7 @@ func TestReaderFailures(t *testing.T) {
 
 func TestTwoObjectsOfOneNameAreNotAbsence(t *testing.T) {
 	e := source.NewExtractor(twice{parse(t, acme)}, source.Options{})
-	if diff := cmp.Diff([]string{"spec.chart.spec: InternalError"}, usesOf(t.Context(), e, row{new: release(podinfoSpec)}.write(t))); diff != "" {
+	if diff := cmp.Diff([]string{"spec.chart.spec: ReferenceInvalid"}, usesOf(t.Context(), e, row{new: release(podinfoSpec)}.write(t))); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 var (
 	codeSpan   = regexp.MustCompile("`([A-Za-z]+)`")
-	limitsOf   = regexp.MustCompile("^\\| \\*\\*`(pkg/[a-z]+)(/limits[.]go)?`\\*\\* \\|")
+	limitsOf   = regexp.MustCompile("^\\| \\*\\*`((?:pkg|cmd)/[a-z]+)(/limits[.]go)?`\\*\\* \\|")
 	separators = regexp.MustCompile(`, `)
 )
 

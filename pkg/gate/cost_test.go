@@ -181,6 +181,80 @@ func TestCostOfTheConsumersCredentials(t *testing.T) {
 	}
 }
 
+// What a denial costs a registry: it looks further than an admission, and no further than the limits of pkg/registry.
+const (
+	unsignedRequests = 4 // the manifest, the referrers API, .sig, the fallback tag
+	crowdRequests    = unsignedRequests + 2*500
+)
+
+// deny denies and returns the registry requests that it took.
+func (w *world) deny(tb testing.TB, g *gate.Gate, u source.Use) int {
+	tb.Helper()
+	w.registry.Reset()
+	if v := g.Decide(tb.Context(), u); v.Admits() {
+		tb.Fatal(v.Message())
+	}
+	return len(w.registry.Requests())
+}
+
+// unsigned pushes a chart, with a crowd of strangers' signatures beside it.
+func (w *world) unsigned(tb testing.TB, name string, strangers int) {
+	tb.Helper()
+	archive, err := charts.Archive(name, "1.0.0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	digest, _, err := w.registry.PushChart("acme/"+name, "1.0.0", archive)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for i := range strangers {
+		if _, err := w.registry.AttachBundle("acme/"+name, digest, fmt.Appendf(nil, "stranger %d", i), nil); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+func TestRegistryCostOfDenials(t *testing.T) {
+	for _, c := range []struct {
+		sentence  string
+		options   ociregistry.Options
+		strangers int
+		want      int
+	}{
+		{"a chart without a signature", ociregistry.Options{}, 0, unsignedRequests},
+		{"the same where there is no referrers API", ociregistry.Options{NoReferrers: true}, 0, unsignedRequests},
+		{"a chart with one stranger's signature", ociregistry.Options{}, 1, unsignedRequests + 2},
+		{"a chart in a crowd", ociregistry.Options{}, 600, crowdRequests},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			w := newWorld(t, c.options)
+			w.unsigned(t, "podinfo", c.strangers)
+			g, u := w.gate(t), w.use(t, "podinfo:1.0.0")
+			for range 2 { // a denial is not remembered
+				if got := w.deny(t, g, u); got != c.want {
+					t.Errorf("%d requests, want %d", got, c.want)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkDeny(b *testing.B) {
+	for name, strangers := range map[string]int{"unsigned": 0, "crowd-of-500": 500} {
+		b.Run(name, func(b *testing.B) {
+			w := newWorld(b, ociregistry.Options{})
+			w.unsigned(b, "podinfo", strangers)
+			g, u, requests := w.gate(b), w.use(b, "podinfo:1.0.0"), 0
+			b.ReportAllocs()
+			for b.Loop() {
+				requests += w.deny(b, g, u)
+			}
+			b.ReportMetric(float64(requests)/float64(b.N), "requests/op")
+		})
+	}
+}
+
 func BenchmarkVerify(b *testing.B) {
 	for _, format := range []chart.Format{chart.Bundle, chart.Legacy} {
 		w := newWorld(b, ociregistry.Options{})

@@ -169,6 +169,23 @@ func TestLayersThatAreNotTheChart(t *testing.T) {
 	}
 }
 
+// What is remembered of a digest was learned by another tag; a denial names the tag of this one.
+func TestDenialsNameTheTagThatWasAskedFor(t *testing.T) {
+	s := fine(t)
+	s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+		tag, _ := ref.Selector.Tag()
+		return chart.Resolved{Location: ref.Location, Tag: tag, Digest: digest(t, "a"), Layer: digest(t, "b")}, nil
+	}
+	g, u := s.gate(), use(t, podinfo)
+	if v := g.Decide(t.Context(), u); !v.Admits() {
+		t.Fatal(v.Message())
+	}
+	u.Reference, u.Taking = reference(t, "oci://ghcr.io/acme/podinfo:9.9.9"), chart.TakeContent()
+	if v := g.Decide(t.Context(), u); v.Admits() || !strings.Contains(v.Message(), ":9.9.9@sha256:") {
+		t.Error(v.Message())
+	}
+}
+
 // Manifests in Flux's OCIRepositories and Argo CD's native sources: where a policy matches, they must be signed like a
 // chart. Where none does, Flux's are outside: a HelmRelease that used them would be verified. Argo CD itself looks for a
 // chart in whatever it unpacks, so that nothing tells its manifests from a chart before they are pulled.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,52 +11,50 @@ import (
 	"github.com/chartgate/chartgate/pkg/registry"
 )
 
-// login returns a user name and password for a host; both empty is none.
-type login = func(ctx context.Context, host string) (username, password string, err error)
-
-// credentials returns chartgate's own: those of --registry-config and, where it names
-// none for a host, those of --registry-identity. Without either flag it returns nil,
-// which is anonymous.
-func (f *registryFlags) credentials() (login, error) {
-	var ways []login
+// credentials returns the logins of --registry-config, of which the first file that has
+// one for a repository counts; nil, which is anonymous, without the flag.
+func (f *registryFlags) credentials() (registry.Login, error) {
+	var files []registry.Login
 	for _, file := range f.registryConfigs {
 		if _, err := os.Stat(file); err != nil {
 			return nil, fmt.Errorf("read --registry-config: %w", err)
 		}
-		ways = append(ways, registry.DockerConfig(file))
+		files = append(files, registry.DockerConfig(file))
 	}
-	if len(f.registryIdentities) > 0 {
-		identity, err := identity(f.registryIdentities)
-		if err != nil {
-			return nil, fmt.Errorf("--registry-identity: %w", err)
-		}
-		ways = append(ways, identity)
-	}
-	if len(ways) == 0 {
+	if len(files) == 0 {
 		return nil, nil
 	}
-	return first(ways), nil
+	return registry.FirstOf(files...), nil
 }
 
-func identity(names []string) (login, error) {
+// identity returns the logins of --registry-identity; nil without the flag.
+func (f *registryFlags) identity() (registry.Login, error) {
+	if len(f.registryIdentities) == 0 {
+		return nil, nil
+	}
 	clouds, err := credentials.NewClouds()
 	if err != nil {
 		return nil, err
 	}
-	return clouds.Identity(names)
+	ask, err := clouds.Identity(f.registryIdentities)
+	if err != nil {
+		return nil, fmt.Errorf("--registry-identity: %w", err)
+	}
+	return ask, nil
 }
 
-// first returns the first login that there is. An error ends the search: what is broken
-// must not be answered by something else.
-func first(ways []login) login {
-	return func(ctx context.Context, host string) (string, string, error) {
-		for _, way := range ways {
-			if username, password, err := way(ctx, host); err != nil || username != "" || password != "" {
-				return username, password, err
-			}
-		}
-		return "", "", nil
+// namedHosts are those to which the admin lets logins of consumers go: those of
+// --login-hosts, and the mirrors.
+func (f *serveFlags) namedHosts() ([]string, error) {
+	named, err := canonicalHosts("--login-hosts", f.loginHosts)
+	if err != nil {
+		return nil, err
 	}
+	mirrors, err := f.mirrors()
+	if err != nil {
+		return nil, err
+	}
+	return append(named, mirrors.Hosts()...), nil
 }
 
 // consumers finds the credentials of Flux and Argo CD. The reader must not be cached.
@@ -66,7 +63,14 @@ func (f *serveFlags) consumers(live client.Reader) (*credentials.Connector, erro
 	if err != nil {
 		return nil, err
 	}
-	return credentials.New(credentials.Options{Reader: live, ArgoNamespace: f.argoNamespace, PlainHTTP: f.plainHTTP, Clouds: clouds}), nil
+	named, err := f.namedHosts()
+	if err != nil {
+		return nil, err
+	}
+	return credentials.New(credentials.Options{
+		Reader: live, ArgoNamespace: f.argoNamespace, PlainHTTP: f.plainHTTP, Clouds: clouds,
+		LoginHosts: named, Identities: f.registryIdentities,
+	}), nil
 }
 
 // dockerConfig returns where docker login keeps credentials, nothing if nobody has

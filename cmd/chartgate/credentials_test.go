@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/chartgate/chartgate/pkg/chart"
 )
 
 // TestSeveralRegistryConfigs: the first that names a registry counts, and one that is broken hides no other.
@@ -46,7 +48,11 @@ func TestSeveralRegistryConfigs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, _, err := login(t.Context(), tc.host)
+			at, err := chart.ParseChart("oci://" + tc.host + "/acme/app")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _, err := login(t.Context(), at)
 			if got != tc.want || (err != nil) != tc.fails {
 				t.Errorf("%q, %v", got, err)
 			}

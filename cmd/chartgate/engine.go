@@ -42,7 +42,7 @@ func (f *engineFlags) register(flags *pflag.FlagSet, missingSource string) {
 // build checks the flags and makes the engine. The options are those that only a
 // cluster has; the flags fill in the others.
 func (f *engineFlags) build(policies gate.Policies, siblings source.Reader, roots signature.Roots, options source.Options) (*engine, error) {
-	plainHTTP, err := canonicalHosts(f.plainHTTP)
+	plainHTTP, err := canonicalHosts("--plain-http", f.plainHTTP)
 	if err != nil {
 		return nil, err
 	}
@@ -88,12 +88,12 @@ func choice(flag, value, mild string) (bool, error) {
 }
 
 // canonicalHosts refuses what could never equal the host of a chart.
-func canonicalHosts(hosts []string) ([]string, error) {
+func canonicalHosts(flag string, hosts []string) ([]string, error) {
 	var canonical []string
 	for _, host := range hosts {
 		location, err := chart.ParseLocation("oci://" + host)
 		if err != nil || location.Host() != host {
-			return nil, fmt.Errorf("--plain-http %q is not a lower-case host or host:port", host)
+			return nil, fmt.Errorf("%s %q is not a lower-case host or host:port", flag, host)
 		}
 		canonical = append(canonical, host)
 	}

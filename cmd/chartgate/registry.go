@@ -24,7 +24,7 @@ type registryFlags struct {
 	// instrument wraps the way to registries, for metrics. It may be nil.
 	instrument func(http.RoundTripper) http.RoundTripper
 	// connect finds the credentials of those who pull charts. It may be nil.
-	connect func(ctx context.Context, access chart.Access, host string) (registry.Connection, error)
+	connect func(ctx context.Context, access chart.Access, at chart.Location) (registry.Connection, error)
 }
 
 func (f *registryFlags) register(flags *pflag.FlagSet) {
@@ -37,7 +37,7 @@ func (f *registryFlags) register(flags *pflag.FlagSet) {
 
 // client checks the flags and makes the client.
 func (f *registryFlags) client() (*registry.Client, error) {
-	plainHTTP, err := canonicalHosts(f.plainHTTP)
+	plainHTTP, err := canonicalHosts("--plain-http", f.plainHTTP)
 	if err != nil {
 		return nil, err
 	}
@@ -45,18 +45,30 @@ func (f *registryFlags) client() (*registry.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	identity, err := f.identity()
+	if err != nil {
+		return nil, err
+	}
 	cas, err := f.cas()
 	if err != nil {
 		return nil, err
 	}
-	mirrors, err := registry.ParseMirrors(f.registryMirrors)
+	mirrors, err := f.mirrors()
 	if err != nil {
-		return nil, fmt.Errorf("--registry-mirror %w", err)
+		return nil, err
 	}
 	return registry.New(registry.Options{
 		PlainHTTP: plainHTTP, Instrument: f.instrument, RootCAs: cas,
-		Credentials: credentials, Mirrors: mirrors, Connect: f.connect,
+		Credentials: credentials, Identity: identity, Mirrors: mirrors, Connect: f.connect,
 	}), nil
+}
+
+func (f *registryFlags) mirrors() (registry.Mirrors, error) {
+	mirrors, err := registry.ParseMirrors(f.registryMirrors)
+	if err != nil {
+		return registry.Mirrors{}, fmt.Errorf("--registry-mirror %w", err)
+	}
+	return mirrors, nil
 }
 
 // cas returns nil, which is the system's, without --registry-ca.

@@ -55,6 +55,7 @@ type serveFlags struct {
 	releaseWriters  []string
 	argoUsers       []string
 	argoNamespace   string
+	loginHosts      []string
 }
 
 // gracefulShutdown is longer than any admission may take, so that a rolling restart
@@ -93,6 +94,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.argoUsers, "argo-users", []string{
 		"system:serviceaccount:argocd:argocd-application-controller", "system:serviceaccount:argocd:argocd-server",
 	}, "`users` that Argo CD's own components write as")
+	flags.StringArrayVar(&f.loginHosts, "login-hosts", nil, "registry `host[:port]` that logins of the charts' sources may be sent to although policies name it by a wildcard only (repeatable); mirrors count too")
 	flags.StringVar(&f.argoNamespace, "argo-namespace", "argocd", "`namespace` in which Argo CD keeps its repository Secrets; empty if there is none")
 	flags.StringVar(&f.logLevel, "log-level", "info", "`level`: debug, info or error")
 	flags.StringVar(&f.logFormat, "log-format", "json", "`format`: json or text")

@@ -30,6 +30,15 @@ type Access struct {
 	Provider string
 	// URL is Argo CD's repoURL as it is written, Project the Application's project.
 	URL, Project string
+	// StoredHost is the host, as Location.Host spells it, in the URL of the source object
+	// that stands in the API server and names these Secrets. "" while no such object is
+	// stored: then only the request says so, and anyone who reaches the webhook can send
+	// one. A login that is not bound to a host by its own Secret goes to this host alone.
+	StoredHost string
+	// NamedHost is the chart's host if a policy that matches the chart, or its signature
+	// repository, names that host without a wildcard; "" otherwise. No login of a consumer
+	// goes to another host, unless the admin named it.
+	NamedHost string
 }
 
 // Search says where the signature material of a chart is, and which of it counts.

@@ -20,6 +20,7 @@ const (
 	KindTimeout             // no answer within the admission's deadline
 	KindSourceNotFound      // an object that the reference goes through does not exist
 	KindUnsupported         // a kind, field or value that chartgate does not know
+	KindNotStored           // the login may not be used before the object that names it is stored
 )
 
 // Problem is the only error that leaves the packages chart, source and

@@ -35,7 +35,7 @@ func (c *Connector) argo(ctx context.Context, access chart.Access, host string) 
 	secrets, problem := c.argoSecrets(ctx)
 	switch {
 	case problem != nil && mayLack(problem):
-		return draft{}.lack(problem), nil
+		return draft{to: c.permission(access, host)}.lack(problem), nil
 	case problem != nil:
 		return registry.Connection{}, problem
 	}
@@ -46,7 +46,8 @@ func (c *Connector) argo(ctx context.Context, access chart.Access, host string) 
 	if err := found.check(access, host, c.plainHTTP); err != nil {
 		return registry.Connection{}, err
 	}
-	var draft draft
+	// A repository Secret says by its URL which host it is for.
+	draft := draft{to: c.permission(access, host), loginBound: true, clientBound: true}
 	if draft.CAs, err = c.argoCA(ctx, host); err != nil {
 		return registry.Connection{}, err
 	}

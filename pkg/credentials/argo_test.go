@@ -349,7 +349,7 @@ func TestQuestionsAtTheSameTimeShareAList(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan error)
 	go func() {
-		_, err := c.Connect(ctx, argoSource(helmURL), "ghcr.io")
+		_, err := c.Connect(ctx, argoSource(helmURL), at(t, "ghcr.io/acme/charts/podinfo"))
 		gone <- err
 	}()
 	<-asked

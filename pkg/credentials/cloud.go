@@ -81,14 +81,15 @@ func (c *Clouds) Login(ctx context.Context, cloud, host string) (username, passw
 }
 
 // Identity returns the login for the hosts of some clouds, whoever consumes the chart,
-// and none for all others. It fits registry.Options.Credentials.
-func (c *Clouds) Identity(names []string) (func(ctx context.Context, host string) (username, password string, err error), error) {
+// and none for all others. It fits registry.Options.Identity.
+func (c *Clouds) Identity(names []string) (registry.Login, error) {
 	for _, name := range names {
 		if !slices.Contains(CloudNames(), name) {
 			return nil, fmt.Errorf("%q is no cloud: they are %v", name, CloudNames())
 		}
 	}
-	return func(ctx context.Context, host string) (string, string, error) {
+	return func(ctx context.Context, at chart.Location) (string, string, error) {
+		host := at.Host()
 		for _, name := range names {
 			if c.Owns(name, host) {
 				return c.Login(ctx, name, host)

@@ -89,7 +89,7 @@ func TestProvider(t *testing.T) {
 		t.Run(r.sentence, func(t *testing.T) {
 			t.Parallel()
 			connector := New(Options{Clouds: allClouds(t)})
-			got, err := connector.cloud(r.cloud, r.host, r.draft)
+			got, err := connector.cloud(r.cloud, r.host, r.draft.toNamed(r.host))
 			var problem *chart.Problem
 			switch {
 			case errors.As(err, &problem):
@@ -111,6 +111,20 @@ func TestProvider(t *testing.T) {
 	}
 }
 
+func locationOf(t *testing.T, host string) chart.Location {
+	t.Helper()
+	location, err := chart.ParseChart("oci://" + host + "/acme/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return location
+}
+
+func (d draft) toNamed(host string) draft {
+	d.to = permission{host: host, named: true}
+	return d
+}
+
 func withCAs(pem string) (d draft) {
 	d.CAs = []byte(pem)
 	return d
@@ -120,7 +134,7 @@ func withCAs(pem string) (d draft) {
 func TestProviderWithAServiceAccount(t *testing.T) {
 	t.Parallel()
 	connector := New(Options{Clouds: allClouds(t), Reader: fake.NewClientBuilder().WithObjects(account("apps", "puller")).Build()})
-	_, err := connector.Connect(t.Context(), chart.Access{Consumer: chart.Flux, Namespace: "apps", ServiceAccount: "puller", Provider: "aws"}, ecrHost)
+	_, err := connector.Connect(t.Context(), chart.Access{Consumer: chart.Flux, Namespace: "apps", ServiceAccount: "puller", Provider: "aws"}, locationOf(t, ecrHost))
 	want := `provider "aws" with serviceAccountName "puller" logs in as that service account, which chartgate cannot do`
 	var problem *chart.Problem
 	if !errors.As(err, &problem) || problem.Kind != chart.KindUnsupported || problem.Detail != want {
@@ -274,7 +288,7 @@ func TestIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	for host, want := range map[string]string{acr: registry.refresh, gar: "", "ghcr.io": "", acr + ".attacker.example": ""} {
-		if _, password, err := login(t.Context(), host); err != nil || password != want {
+		if _, password, err := login(t.Context(), locationOf(t, host)); err != nil || password != want {
 			t.Errorf("%s gets %q, %v; want %q", host, password, err, want)
 		}
 	}

@@ -23,6 +23,12 @@ type Options struct {
 	PlainHTTP []string
 	// Clouds logs in with chartgate's own cloud identity.
 	Clouds *Clouds
+	// LoginHosts are the hosts, beside those that policies name, to which the admin lets
+	// consumers' logins go.
+	LoginHosts []string
+	// Identities are the clouds that chartgate logs in to by itself, whatever the source of
+	// the chart says.
+	Identities []string
 }
 
 // Connector finds connections. Make one with New.
@@ -31,6 +37,8 @@ type Connector struct {
 	argoNamespace string
 	plainHTTP     []string
 	clouds        *Clouds
+	loginHosts    []string
+	identities    []string
 	lists         singleflight.Group
 }
 
@@ -39,20 +47,22 @@ func New(o Options) *Connector {
 	return &Connector{
 		reader: o.Reader, argoNamespace: o.ArgoNamespace,
 		plainHTTP: slices.Clone(o.PlainHTTP), clouds: o.Clouds,
+		loginHosts: slices.Clone(o.LoginHosts), identities: slices.Clone(o.Identities),
 	}
 }
 
-// Connect returns how a consumer reaches a registry host, named as in chart.Location.
-// Its errors are *chart.Problem. What only a registry that wants a login would miss is
-// no error but the connection's Lacking.
-func (c *Connector) Connect(ctx context.Context, access chart.Access, host string) (registry.Connection, error) {
+// Connect returns how a consumer reaches a repository of a registry. Its errors are
+// *chart.Problem. What only a registry that wants a login would miss is no error but the
+// connection's Lacking.
+func (c *Connector) Connect(ctx context.Context, access chart.Access, at chart.Location) (registry.Connection, error) {
 	var found registry.Connection
 	var err error
+	host := at.Host()
 	switch {
 	case access == chart.Access{}:
-		return registry.Connection{}, nil
+		return registry.Connection{Identity: true}, nil
 	case access.Consumer == chart.Flux && access.Namespace != "":
-		found, err = c.flux(ctx, access, host)
+		found, err = c.flux(ctx, access, at)
 	case access.Consumer == chart.ArgoCD && access.URL != "":
 		found, err = c.argo(ctx, access, host)
 	default:

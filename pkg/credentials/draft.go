@@ -16,17 +16,25 @@ type draft struct {
 	registry.Connection
 	// username and password, or the cloud, are what Login will answer with.
 	username, password, cloud string
+	// loginFrom and clientFrom name where the login and the client certificate come from;
+	// loginBound and clientBound are set where that says for which host they are.
+	loginFrom, clientFrom   string
+	loginBound, clientBound bool
+	to                      permission
 }
 
 // connection returns the connection, with an ID if it is another way than chartgate's
-// own.
+// own. It is the one place where a login becomes part of a connection.
 func (d draft) connection() registry.Connection {
+	d.withhold()
 	if d.username != "" {
 		username, password := d.username, d.password
 		d.Login = func(context.Context) (string, string, error) { return username, password, nil }
 	}
 	if d.Login != nil || !d.direct() {
 		d.ID = d.id()
+	} else {
+		d.ownIdentity()
 	}
 	return d.Connection
 }
@@ -65,7 +73,7 @@ func (d *draft) setLogin(from, username, password string) error {
 	case password == "":
 		return unusable(from, "has a username but no password")
 	}
-	d.Origin, d.username, d.password = from, username, password
+	d.Origin, d.loginFrom, d.username, d.password = from, from, username, password
 	return nil
 }
 

@@ -97,7 +97,16 @@ func ask(t *testing.T, c *credentials.Connector, access chart.Access, host strin
 	if host == "" {
 		host = "ghcr.io"
 	}
-	connection, err := c.Connect(t.Context(), access, host)
+	if access.Consumer != 0 { // permission_test.go has the others
+		access.StoredHost, access.NamedHost = host, host
+	}
+	return connect(t, c, access, host)
+}
+
+// connect asks as it is told.
+func connect(t *testing.T, c *credentials.Connector, access chart.Access, host string) answer {
+	t.Helper()
+	connection, err := c.Connect(t.Context(), access, at(t, host+"/acme/charts/podinfo"))
 	if err != nil {
 		var problem *chart.Problem
 		if !errors.As(err, &problem) {
@@ -106,6 +115,16 @@ func ask(t *testing.T, c *credentials.Connector, access chart.Access, host strin
 		return answer{Error: textOf(problem), Next: problem.Next}
 	}
 	return toAnswer(t, connection)
+}
+
+// at is a repository.
+func at(t *testing.T, place string) chart.Location {
+	t.Helper()
+	location, err := chart.ParseChart("oci://" + place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return location
 }
 
 func toAnswer(t *testing.T, c registry.Connection) answer {
@@ -133,6 +152,7 @@ func textOf(p *chart.Problem) string {
 	names := map[chart.Kind]string{
 		chart.KindInternal: "Internal", chart.KindInvalid: "Invalid", chart.KindUnauthorized: "Unauthorized", chart.KindTimeout: "Timeout",
 		chart.KindSourceNotFound: "SourceNotFound", chart.KindLimitExceeded: "LimitExceeded", chart.KindUnsupported: "Unsupported",
+		chart.KindNotStored: "NotStored",
 	}
 	return names[p.Kind] + ": " + p.Detail
 }

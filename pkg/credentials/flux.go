@@ -17,8 +17,9 @@ const generic = "generic"
 // does (internal/helm/getter, internal/controller). Two things it does not know apart: a
 // login of user name and password counts in an OCIRepository too, and so do
 // certificates beside the login, where Flux reads them for a HelmRepository only.
-func (c *Connector) flux(ctx context.Context, access chart.Access, host string) (registry.Connection, error) {
-	var draft draft
+func (c *Connector) flux(ctx context.Context, access chart.Access, at chart.Location) (registry.Connection, error) {
+	host := at.Host()
+	draft := draft{to: c.permission(access, host)}
 	if err := c.fluxTransport(ctx, access, &draft); err != nil {
 		return registry.Connection{}, err
 	}
@@ -36,7 +37,7 @@ func (c *Connector) flux(ctx context.Context, access chart.Access, host string) 
 	if len(secrets) == 0 {
 		return c.fluxCloud(access, host, draft)
 	}
-	return draft.logIn(secrets, host)
+	return draft.logIn(secrets, at)
 }
 
 // fluxTransport reads certSecretRef and proxySecretRef. Without what they name the

@@ -19,7 +19,7 @@ func connectorWithoutArgo() *credentials.Connector {
 // do not, share. An ID tells nothing.
 func TestIDsTellConnectionsApart(t *testing.T) {
 	t.Parallel()
-	all := chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "login", Certificates: "tls", Proxy: "proxy"}
+	all := chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "login", Certificates: "tls", Proxy: "proxy", StoredHost: "ghcr.io", NamedHost: "ghcr.io"}
 	ids := map[string]string{}
 	for sentence, o := range map[string][]client.Object{
 		"all":                 transportObjects("u", "p", "ca", "client", "http://proxy"),
@@ -31,7 +31,7 @@ func TestIDsTellConnectionsApart(t *testing.T) {
 		"another proxy":       transportObjects("u", "p", "ca", "client", "http://proxy2"),
 		"a proxy with a user": transportObjects("u", "p", "ca", "client", "http://hunter2@proxy"),
 	} {
-		connection, err := connector(t, o).Connect(t.Context(), all, "ghcr.io")
+		connection, err := connector(t, o).Connect(t.Context(), all, at(t, "ghcr.io/acme/app"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +39,7 @@ func TestIDsTellConnectionsApart(t *testing.T) {
 			t.Errorf("%q and %q have one ID", sentence, other)
 		}
 		ids[connection.ID] = sentence
-		again, err := connector(t, o).Connect(t.Context(), all, "ghcr.io")
+		again, err := connector(t, o).Connect(t.Context(), all, at(t, "ghcr.io/acme/app"))
 		if err != nil || again.ID != connection.ID {
 			t.Errorf("%q has another ID the next time: %v", sentence, err)
 		}

@@ -1,11 +1,8 @@
 package credentials
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"path"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,12 +17,10 @@ const (
 	keyPassword = "password"
 )
 
-// identityToken is the user name by which registry.Connection knows an identity token.
-const identityToken = "<token>"
-
-// logIn takes the login for host out of Secrets. Docker configurations are asked for
-// the host together, as one; a user name and password belong to the source's host.
-func (d draft) logIn(secrets []*corev1.Secret, host string) (registry.Connection, error) {
+// logIn takes the login for a repository out of Secrets. Docker configurations are asked
+// for it together, as one, and name its host themselves; a user name and password belong
+// to the host of the source.
+func (d draft) logIn(secrets []*corev1.Secret, at chart.Location) (registry.Connection, error) {
 	var entries []dockerEntry
 	for _, secret := range secrets {
 		from := nameOf("Secret", secret.Namespace, secret.Name)
@@ -45,12 +40,9 @@ func (d draft) logIn(secrets []*corev1.Secret, host string) (registry.Connection
 			}
 		}
 	}
-	entry, err := entryFor(entries, host)
-	switch {
-	case err != nil:
-		return registry.Connection{}, err
-	case entry == nil:
-		return d.lack(noEntry(secrets, host)), nil
+	entry := entryFor(entries, at)
+	if entry == nil {
+		return d.lack(noEntry(secrets, at.Host())), nil
 	}
 	username, password, err := entry.login()
 	if err != nil {
@@ -59,6 +51,7 @@ func (d draft) logIn(secrets []*corev1.Secret, host string) (registry.Connection
 	if err := d.setLogin(entry.from, username, password); err != nil {
 		return registry.Connection{}, err
 	}
+	d.loginBound = true
 	return d.connection(), nil
 }
 
@@ -76,26 +69,18 @@ type dockerEntry struct {
 	from string
 	// place is what the login is for: a host, with wildcards or without, and a path.
 	place string
-	auth  dockerAuth
-}
-
-type dockerAuth struct {
-	Username      string `json:"username"`
-	Password      string `json:"password"`
-	Auth          string `json:"auth"`
-	IdentityToken string `json:"identitytoken"`
-	RegistryToken string `json:"registrytoken"`
+	auth  registry.DockerAuth
 }
 
 // dockerEntries reads a Secret of Docker's types.
 func dockerEntries(secret *corev1.Secret, from string) ([]dockerEntry, error) {
-	var auths map[string]dockerAuth
+	var auths map[string]registry.DockerAuth
 	var err error
 	if secret.Type == corev1.SecretTypeDockercfg {
 		err = json.Unmarshal(secret.Data[corev1.DockerConfigKey], &auths)
 	} else {
 		var config struct {
-			Auths map[string]dockerAuth `json:"auths"`
+			Auths map[string]registry.DockerAuth `json:"auths"`
 		}
 		err = json.Unmarshal(secret.Data[corev1.DockerConfigJsonKey], &config)
 		auths = config.Auths
@@ -111,47 +96,47 @@ func dockerEntries(secret *corev1.Secret, from string) ([]dockerEntry, error) {
 	return entries, nil
 }
 
-// entryFor chooses the login for a host: the one that names exactly it, then one whose
-// wildcards match (as the kubelet and OCIRepository know them), then one for a path
-// below it. Several that differ are nobody's choice.
-func entryFor(entries []dockerEntry, host string) (*dockerEntry, error) {
-	var best []dockerEntry
-	for _, fits := range []func(name, path string) bool{
-		func(name, path string) bool { return path == "" && canonicalHost(name) == host },
-		func(name, path string) bool { return path == "" && matchesHost(name, host) },
-		func(name, path string) bool { return canonicalHost(name) == host || matchesHost(name, host) },
-	} {
-		for _, entry := range entries {
-			if fits(splitPlace(entry.place)) {
-				best = append(best, entry)
+// entryFor chooses the login for a repository, as source-controller 1.9 does, and where
+// that takes any one of several, the one that fits best: the longest path that the
+// repository is below, then the host's own, then one whose wildcards match (as the kubelet
+// and OCIRepository know them), then a path that the repository's only begins with the
+// letters of (OCIRepository: go-containerregistry compares text), then the only login for
+// the host (HelmRepository: Docker's file store looks for the host alone). Nil is none.
+func entryFor(entries []dockerEntry, at chart.Location) *dockerEntry {
+	var best *dockerEntry
+	var fit registry.DockerFit
+	several := false
+	for i := range entries {
+		entry := &entries[i]
+		found := registry.FitDocker(entry.place, at)
+		switch order := found.Compare(fit); {
+		case found.None() || order < 0:
+		case best == nil || order > 0:
+			best, fit, several = entry, found, false
+		// Of equal places the first Secret's counts.
+		case entry.from == best.from:
+			several = several || entry.auth != best.auth
+			if entry.place < best.place {
+				best = entry
 			}
 		}
-		if len(best) > 0 {
-			break
-		}
 	}
-	if len(best) == 0 {
-		return nil, nil
+	if several && fit.AnyPath() {
+		return nil
 	}
-	// Of equal places the first Secret's counts; within one Secret, places differ.
-	first := best[0]
-	for _, other := range best[1:] {
-		if other.from == first.from && other.auth != first.auth {
-			return nil, unusable(first.from, "has several logins for "+host+", and chartgate cannot tell which one counts")
-		}
-	}
-	return &first, nil
+	return best
 }
 
-// splitPlace takes the place of an entry apart: scheme and API version do not matter.
-func splitPlace(place string) (name, path string) {
-	place = strings.TrimPrefix(strings.TrimPrefix(place, "https://"), "http://")
-	name, path, _ = strings.Cut(place, "/")
-	path = strings.Trim(path, "/")
-	if path == "v1" || path == "v2" {
-		path = ""
+// login returns the user name and password of an entry.
+func (e dockerEntry) login() (username, password string, err error) {
+	username, password, err = e.auth.Login()
+	switch {
+	case errors.Is(err, registry.ErrRegistryToken):
+		return "", "", unusable(e.from, "holds a registry token, which chartgate cannot use, instead of a user name and password")
+	case err != nil:
+		return "", "", unusable(e.from, "is no valid Docker configuration: an auth is not base64 of user:password")
 	}
-	return name, path
+	return username, password, nil
 }
 
 // canonicalHost returns a host as chart.Location names it, "" if it is none.
@@ -161,52 +146,4 @@ func canonicalHost(name string) string {
 		return ""
 	}
 	return location.Host()
-}
-
-// matchesHost matches label by label, so that a wildcard never crosses a dot.
-func matchesHost(pattern, host string) bool {
-	if !strings.Contains(pattern, "*") {
-		return false
-	}
-	patternName, patternPort, _ := strings.Cut(pattern, ":")
-	hostName, hostPort, _ := strings.Cut(host, ":")
-	patterns, labels := strings.Split(patternName, "."), strings.Split(hostName, ".")
-	return patternPort == hostPort && slices.EqualFunc(patterns, labels, func(pattern, label string) bool {
-		matched, err := path.Match(pattern, label)
-		return matched && err == nil
-	})
-}
-
-// login returns the user name and password of an entry. As in Docker, "auth" beats the
-// two by themselves.
-func (e dockerEntry) login() (username, password string, err error) {
-	username, password = e.auth.Username, e.auth.Password
-	if e.auth.Auth != "" {
-		if username, password, err = decodeAuth(e.auth.Auth); err != nil {
-			return "", "", unusable(e.from, "is no valid Docker configuration: an auth is not base64 of user:password")
-		}
-	}
-	switch {
-	case username != "" || password != "":
-	case e.auth.IdentityToken != "":
-		return identityToken, e.auth.IdentityToken, nil
-	case e.auth.RegistryToken != "":
-		return "", "", unusable(e.from, "holds a registry token, which chartgate cannot use, instead of a user name and password")
-	}
-	return username, password, nil
-}
-
-func decodeAuth(auth string) (username, password string, err error) {
-	decoded, err := base64.StdEncoding.DecodeString(auth)
-	if err != nil {
-		// Without padding it is as good for go-containerregistry.
-		if decoded, err = base64.RawStdEncoding.DecodeString(auth); err != nil {
-			return "", "", err
-		}
-	}
-	username, password, found := strings.Cut(string(decoded), ":")
-	if !found {
-		return "", "", errors.New("no colon")
-	}
-	return username, strings.TrimRight(password, "\x00"), nil
 }

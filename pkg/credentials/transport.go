@@ -71,7 +71,7 @@ func (d *draft) setClient(from string, certificate, key []byte) error {
 	if _, err := tls.X509KeyPair(certificate, key); err != nil {
 		return unusable(from, "has a client certificate and a client key that do not fit together")
 	}
-	d.ClientCertificate, d.ClientKey, d.Origin = certificate, key, from
+	d.ClientCertificate, d.ClientKey, d.Origin, d.clientFrom = certificate, key, from, from
 	return nil
 }
 

@@ -57,7 +57,7 @@ func newWorld(tb testing.TB, options ociregistry.Options) *world {
 	w := &world{registry: served, trust: trust, verifier: signature.New(roots)}
 	w.client = registry.New(registry.Options{
 		PlainHTTP: []string{served.Host()},
-		Connect: func(context.Context, chart.Access, string) (registry.Connection, error) {
+		Connect: func(context.Context, chart.Access, chart.Location) (registry.Connection, error) {
 			w.connects.Add(1)
 			return registry.Connection{}, nil
 		},

@@ -123,8 +123,18 @@ func (g *Gate) Decide(ctx context.Context, use source.Use) (result verdict.Verdi
 	case use.Reference.Location.IsZero() || use.Reference.Selector.IsZero():
 		return verdict.Deny(subject, verdict.FromError(errors.New("the use names no chart")))
 	default:
+		use.Access = mayLogIn(use.Access, use.Reference.Location.Host(), set.For(use.Reference.Location))
 		return g.decideChart(ctx, set, use, subject)
 	}
+}
+
+// mayLogIn adds to a consumer's access whether its policies name the host of the chart.
+func mayLogIn(access chart.Access, host string, policies []*policy.Policy) chart.Access {
+	access.NamedHost = ""
+	if access.Consumer != 0 && policy.NamesHost(policies, host) {
+		access.NamedHost = host
+	}
+	return access
 }
 
 // decideRepository judges a repository of charts by its place alone: policies name

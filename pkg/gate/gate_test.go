@@ -328,7 +328,7 @@ func (r registryOf) Artifact(ctx context.Context, ref chart.Reference, access ch
 }
 
 func TestOnlyAnAbsentSourceDefers(t *testing.T) {
-	for kind := chart.KindInternal; kind <= chart.KindUnsupported; kind++ {
+	for kind := chart.KindInternal; kind <= chart.KindNotStored; kind++ {
 		u := use(t, podinfo)
 		u.Problem, u.Deferrable = &chart.Problem{Kind: kind, Detail: "problem"}, true
 		v := fine(t).gate().Decide(t.Context(), u)
@@ -341,7 +341,7 @@ func TestOnlyAnAbsentSourceDefers(t *testing.T) {
 // A Secret that does not exist yet shows only when the registry refuses: Flux cannot
 // pull without it either.
 func TestOnlyAnAbsentSecretDefers(t *testing.T) {
-	for kind := chart.KindInternal; kind <= chart.KindUnsupported; kind++ {
+	for kind := chart.KindInternal; kind <= chart.KindNotStored; kind++ {
 		for _, deferrable := range []bool{true, false} {
 			s := fine(t)
 			s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
@@ -389,9 +389,75 @@ func TestTheRegistryIsAskedOnBehalfOfTheConsumer(t *testing.T) {
 	u := use(t, podinfo)
 	u.Access = access
 	s.gate().Decide(t.Context(), u)
+	access.NamedHost = "ghcr.io"
 	want := []chart.Search{{Access: access}, {Access: access, Places: []chart.Location{place, {}}}, {Access: access}}
 	if diff := cmp.Diff(want, asked, cmpopts.EquateComparable(chart.Location{})); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestWhichHostsPoliciesName: where a wildcard stands for the host of a chart, anyone may
+// choose it, so no login goes there.
+func TestWhichHostsPoliciesName(t *testing.T) {
+	charts := func(patterns ...string) func(*v1alpha1.ChartPolicy) {
+		return func(p *v1alpha1.ChartPolicy) { p.Spec.Match.Charts = patterns }
+	}
+	list := func(pattern string) policy.Input {
+		text := "- {name: acme, charts: ['" + pattern + "'], keyless: {issuer: " + issuer + ", subject: " + subject + "}}"
+		return policy.Input{ConfigMap: &text}
+	}
+	signatures := func(p *v1alpha1.ChartPolicy) { p.Spec.SignatureRepository = "oci://ghcr.io/acme/signatures" }
+	for _, r := range []struct {
+		sentence string
+		in       []policy.Input
+		want     string
+	}{
+		{"the host itself", []policy.Input{requiring("a", subject, charts("oci://ghcr.io/**"))}, "ghcr.io"},
+		{"everything", []policy.Input{requiring("a", subject, charts("oci://**"))}, ""},
+		{"any path of any host", []policy.Input{requiring("a", subject, charts("oci://**/podinfo"))}, ""},
+		{"a star for the host", []policy.Input{requiring("a", subject, charts("oci://*/acme/**"))}, ""},
+		{"a star in the host", []policy.Input{requiring("a", subject, charts("oci://ghcr.*/acme/**"))}, ""},
+		{"a star and the host", []policy.Input{requiring("a", subject, charts("oci://**", "oci://ghcr.io/other/**"))}, "ghcr.io"},
+		{"another policy that matches", []policy.Input{requiring("a", subject, charts("oci://**")), requiring("b", subject)}, "ghcr.io"},
+		{"another policy that does not match", []policy.Input{requiring("a", subject, charts("oci://**")), requiring("b", subject, charts("oci://ghcr.io/other/**"))}, ""},
+		{"a policy that warns", []policy.Input{requiring("a", subject, warnOnly)}, "ghcr.io"},
+		{"the repository of the signatures", []policy.Input{requiring("a", subject, charts("oci://**"), signatures)}, "ghcr.io"},
+		{"a classic repository of that host", []policy.Input{requiring("a", subject, charts("oci://**", "https://ghcr.io/**"))}, ""},
+		{"an entry of the ConfigMap", []policy.Input{list("oci://ghcr.io/acme/**")}, "ghcr.io"},
+		{"an entry of the ConfigMap for everything", []policy.Input{list("oci://**")}, ""},
+	} {
+		t.Run(r.sentence, func(t *testing.T) {
+			var all policy.Input
+			for _, in := range r.in {
+				all.Identities, all.Policies = append(all.Identities, in.Identities...), append(all.Policies, in.Policies...)
+				if in.ConfigMap != nil {
+					all.ConfigMap = in.ConfigMap
+				}
+			}
+			set, _ := policy.Compile(all)
+			s := fine(t)
+			s.current = func() *policy.Set { return set }
+			var asked []chart.Access
+			s.asked = func(search chart.Search) { asked = append(asked, search.Access) }
+			for _, consumer := range []chart.Consumer{0, chart.Flux, chart.ArgoCD} {
+				asked = nil
+				u := use(t, podinfo)
+				u.Access.Consumer, u.Access.NamedHost = consumer, "attacker.example"
+				s.gate().Decide(t.Context(), u)
+				want := r.want
+				if consumer == 0 {
+					want = "" // somebody asks on a command line, with a login of their own
+				}
+				if len(asked) == 0 {
+					t.Fatal("the registry was not asked")
+				}
+				for _, access := range asked {
+					if access.NamedHost != want {
+						t.Errorf("consumer %d: the named host is %q, want %q", consumer, access.NamedHost, want)
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -95,7 +95,7 @@ func proving(e verdict.Evidence) func(context.Context, chart.Digest, chart.Mater
 // everyError is one error of each kind, and some of no kind.
 func everyError() []error {
 	errs := []error{errInjected, context.DeadlineExceeded, context.Canceled, &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: "rejected"}}
-	for kind := chart.KindInternal; kind <= chart.KindUnsupported; kind++ {
+	for kind := chart.KindInternal; kind <= chart.KindNotStored; kind++ {
 		errs = append(errs, &chart.Problem{Kind: kind, Detail: fmt.Sprintf("kind %d", kind)})
 	}
 	return errs

@@ -114,10 +114,12 @@ func (l *list) policyFor(location chart.Location) *Policy {
 		return &Policy{name: listName, broken: l.broken}
 	}
 	var anyOf []identity
+	var matching []pattern
 	for _, entry := range l.entries {
 		for _, p := range entry.charts {
 			if p.mayMatch(location) { // an entry wants a signature, so it denies what has none
 				anyOf = append(anyOf, entry.identity)
+				matching = append(matching, entry.charts...)
 				break
 			}
 		}
@@ -125,7 +127,7 @@ func (l *list) policyFor(location chart.Location) *Policy {
 	if len(anyOf) == 0 {
 		return nil
 	}
-	return &Policy{name: listName, require: []requirement{{anyOf: anyOf}}, pinning: chart.Version}
+	return &Policy{name: listName, charts: matching, require: []requirement{{anyOf: anyOf}}, pinning: chart.Version}
 }
 
 // all returns the entries, of which a nil list has none.

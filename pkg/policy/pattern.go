@@ -114,6 +114,11 @@ func coversSegments(pattern, segments []string) bool {
 	return false
 }
 
+// names reports whether the pattern spells a host out, without a wildcard in it.
+func (p pattern) names(host string) bool {
+	return p.scheme == chart.SchemeOCI && p.segments[0] == host
+}
+
 func segmentsOf(l chart.Location) []string {
 	segments := []string{l.Host()}
 	if l.Path() != "" {

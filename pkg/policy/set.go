@@ -226,6 +226,18 @@ func Places(policies []*Policy) []chart.Location {
 	return places
 }
 
+// NamesHost reports whether any of the policies names a host literally: in a pattern of
+// match.charts whose host has no wildcard, or as that of its signature repository. It is
+// the platform team's word that consumers' logins may go there.
+func NamesHost(policies []*Policy, host string) bool {
+	for _, p := range policies {
+		if p.place.Host() == host && host != "" || slices.ContainsFunc(p.charts, func(pattern pattern) bool { return pattern.names(host) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // Fingerprint identifies all that the policies ask of evidence and of the chart: equal
 // fingerprints accept equal evidence.
 func Fingerprint(policies []*Policy) string {

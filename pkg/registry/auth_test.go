@@ -62,8 +62,8 @@ func TestLogin(t *testing.T) {
 			}
 			asked := []string{}
 			options := s.options(t, "", "")
-			options.Credentials = func(_ context.Context, host string) (string, string, error) {
-				asked = append(asked, host)
+			options.Credentials = func(_ context.Context, at chart.Location) (string, string, error) {
+				asked = append(asked, at.Host())
 				return tc.username, tc.password, tc.err
 			}
 			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
@@ -92,7 +92,7 @@ func TestLoginInTime(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, fixture.Options{Auth: fixture.Basic, Username: "user", Password: "hunter2"})
 	options := s.options(t, "", "")
-	options.Credentials = func(ctx context.Context, _ string) (string, string, error) {
+	options.Credentials = func(ctx context.Context, _ chart.Location) (string, string, error) {
 		<-ctx.Done()
 		return "", "", ctx.Err()
 	}
@@ -110,7 +110,7 @@ func TestNewPassword(t *testing.T) {
 		s := newShelf(t, fixture.Options{Auth: auth, Username: "user", Password: "new"})
 		password, asked := "new", 0
 		options := s.options(t, "", "")
-		options.Credentials = func(context.Context, string) (string, string, error) {
+		options.Credentials = func(context.Context, chart.Location) (string, string, error) {
 			asked++
 			return "user", password, nil
 		}
@@ -147,8 +147,8 @@ func TestDockerHub(t *testing.T) {
 			w.WriteHeader(401)
 			return w.Result(), nil
 		}),
-		Credentials: func(_ context.Context, host string) (string, string, error) {
-			asked = append(asked, host)
+		Credentials: func(_ context.Context, at chart.Location) (string, string, error) {
+			asked = append(asked, at.Host())
 			return "user", "hunter2", nil
 		},
 	})
@@ -314,5 +314,72 @@ func TestHeader(t *testing.T) {
 	})
 	if _, err := s.client().Resolve(t.Context(), reference(t, s, "FLUX 1.x"), chart.Access{}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestLoginsOfTwoRepositories: a token of one repository is not used for another, whose
+// login may be another, whatever way the registry wants to be asked.
+func TestLoginsOfTwoRepositories(t *testing.T) {
+	t.Parallel()
+	for _, auth := range []fixture.Auth{fixture.Basic, fixture.Bearer} {
+		s := newShelf(t, fixture.Options{Auth: auth, Username: "user", Password: "hunter2"})
+		options := s.options(t, "", "")
+		var asked []string
+		options.Credentials = func(_ context.Context, at chart.Location) (string, string, error) {
+			asked = append(asked, at.Path())
+			if at.Path() == repo {
+				return "user", "hunter2", nil
+			}
+			return "user", "another", nil
+		}
+		c := registry.New(options)
+		other := strings.Replace("CHART:1.0.0", "CHART", "oci://"+s.Host()+"/acme/other", 1)
+		for range 2 {
+			if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{}); err != nil {
+				t.Error(err)
+			}
+			_, err := c.Resolve(t.Context(), reference(t, s, other), chart.Access{})
+			equal(t, chart.KindUnauthorized, outcomeOf(t, err).Kind)
+		}
+		if len(asked) < 2 || asked[0] != repo || asked[1] != "acme/other" {
+			t.Errorf("asked for %q", asked)
+		}
+	}
+}
+
+// TestIdentity: an identity for whole clouds logs in only where a connection lets it, and
+// only where the admin has named no login.
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	none := func(context.Context, chart.Location) (string, string, error) { return "", "", nil }
+	right := func(context.Context, chart.Location) (string, string, error) { return "user", "hunter2", nil }
+	wrong := func(context.Context, chart.Location) (string, string, error) { return "user", "hunter3", nil }
+	for name, tc := range map[string]struct {
+		access       chart.Access
+		connection   registry.Connection
+		own          registry.Login
+		identity     registry.Login
+		good, nobody bool
+	}{
+		"nobody's access":                      {own: none, identity: right, good: true},
+		"a connection that lets it":            {someone, registry.Connection{Identity: true}, none, right, true, false},
+		"a connection that does not":           {someone, registry.Connection{}, none, right, false, false},
+		"a login that the admin named":         {someone, registry.Connection{}, right, wrong, true, false},
+		"a login that the admin named first":   {someone, registry.Connection{Identity: true}, wrong, right, false, false},
+		"nobody knows how consumers connect":   {someone, registry.Connection{}, none, right, true, true},
+		"no logins at all, and an identity":    {someone, registry.Connection{Identity: true}, nil, right, true, false},
+		"no logins at all, and it may not log": {someone, registry.Connection{}, nil, right, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, fixture.Options{Auth: fixture.Basic, Username: "user", Password: "hunter2"})
+			options := s.options(t, "", "")
+			options.Credentials, options.Identity = tc.own, tc.identity
+			if !tc.nobody {
+				options.Connect = always(tc.connection)
+			}
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), tc.access)
+			equal(t, tc.good, err == nil)
+		})
 	}
 }

@@ -37,18 +37,20 @@ type Options struct {
 	// RootCAs are the CAs to trust instead of the system's; to add to those, start
 	// from x509.SystemCertPool. A Transport brings its own.
 	RootCAs *x509.CertPool
-	// Credentials returns the user name and password for a host as chart.Location
-	// names it; both empty, or nil, is anonymous. The user name "<token>" makes the
-	// password an identity token. It is asked only when a registry wants credentials,
-	// and again when it refuses the ones it had.
-	Credentials func(ctx context.Context, host string) (username, password string, err error)
+	// Credentials are the logins that the admin names hosts for. They are asked for only
+	// when a registry wants credentials, and again when it refuses the ones it had. Nil is
+	// anonymous.
+	Credentials Login
+	// Identity logs in where Credentials has nothing, with an identity that the admin gave
+	// chartgate for whole clouds, to hosts that a Connection lets it go to.
+	Identity Login
 	// Mirrors are asked in place of the hosts that references name. To a mirror there is
 	// only chartgate's own way.
 	Mirrors Mirrors
-	// Connect returns how a consumer reaches a host as chart.Location names it. It is
-	// asked anew for each host, and never for chartgate's own way. An error that is a
+	// Connect returns how a consumer reaches a repository. It is asked anew for each
+	// question, and never for chartgate's own way. An error that is a
 	// *chart.Problem is told as it is. Nil: all go chartgate's own way.
-	Connect func(ctx context.Context, access chart.Access, host string) (Connection, error)
+	Connect func(ctx context.Context, access chart.Access, at chart.Location) (Connection, error)
 }
 
 // Client reads charts and signature material from OCI registries. It is safe for
@@ -57,7 +59,8 @@ type Options struct {
 type Client struct {
 	options   Options
 	plainHTTP map[string]bool
-	ownLink   *link
+	ownLink   *link // with all of chartgate's own logins
+	namedLink *link // with Options.Credentials alone
 	links     links
 	requests  *slots // of the requests in flight
 	charts    *slots // of the charts that are looked at
@@ -78,7 +81,8 @@ func New(o Options) *Client {
 		charts:    newSlots(maxCharts),
 		bulky:     newSlots(maxBulky),
 	}
-	c.ownLink = c.newOwnLink()
+	c.ownLink = c.newOwnLink(FirstOf(o.Credentials, o.Identity))
+	c.namedLink = c.newOwnLink(FirstOf(o.Credentials))
 	return c
 }
 

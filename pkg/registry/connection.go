@@ -13,13 +13,15 @@ import (
 type Connection struct {
 	// ID tells connections to one host apart: those with one ID share tokens and TCP
 	// connections, so it must differ wherever anything else in here does, except for
-	// Origin and Lacking. A digest of it will do.
+	// Origin, Identity and Lacking. A digest of it will do.
 	ID string
 	// Login returns a user name and password for the host. It is asked when the registry
 	// wants them, and again when it refuses those it had. Nil: chartgate's own, unless
 	// somebody else than the admin chose CAs, ClientCertificate or Proxy. The user name
 	// "<token>" makes the password an identity token.
 	Login func(ctx context.Context) (username, password string, err error)
+	// Identity lets chartgate's own way use Options.Identity.
+	Identity bool
 	// Origin names where Login, CAs and ClientCertificate come from, for people, as in
 	// "Secret apps/regcred". It may be empty.
 	Origin string
@@ -56,12 +58,12 @@ func (c Connection) origin() string {
 	return c.Origin
 }
 
-// connection asks how to reach a host.
-func (c *Client) connection(ctx context.Context, access chart.Access, l chart.Location) (Connection, error) {
+// connection asks how to reach a repository.
+func (c *Client) connection(ctx context.Context, access chart.Access, at chart.Location) (Connection, error) {
 	if c.options.Connect == nil || access == (chart.Access{}) {
-		return Connection{}, nil
+		return Connection{Identity: true}, nil
 	}
-	connection, err := c.options.Connect(ctx, access, l.Host())
+	connection, err := c.options.Connect(ctx, access, at)
 	var problem *chart.Problem
 	switch {
 	case err == nil && (connection.own() || connection.ID != ""):
@@ -71,7 +73,7 @@ func (c *Client) connection(ctx context.Context, access chart.Access, l chart.Lo
 	case errors.As(err, &problem):
 		return Connection{}, err
 	case expired(ctx):
-		return Connection{}, &chart.Problem{Kind: chart.KindTimeout, Detail: "the credentials for " + l.Host() + ", to read " + l.String() + ", were not there in time", Next: "try again", Err: err}
+		return Connection{}, &chart.Problem{Kind: chart.KindTimeout, Detail: "the credentials for " + at.Host() + ", to read " + at.String() + ", were not there in time", Next: "try again", Err: err}
 	}
-	return Connection{}, &chart.Problem{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach " + l.Host(), Err: err}
+	return Connection{}, &chart.Problem{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach " + at.Host(), Err: err}
 }

@@ -22,8 +22,8 @@ import (
 var someone = chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "regcred"}
 
 // always connects everybody in the same way.
-func always(c registry.Connection) func(context.Context, chart.Access, string) (registry.Connection, error) {
-	return func(context.Context, chart.Access, string) (registry.Connection, error) { return c, nil }
+func always(c registry.Connection) func(context.Context, chart.Access, chart.Location) (registry.Connection, error) {
+	return func(context.Context, chart.Access, chart.Location) (registry.Connection, error) { return c, nil }
 }
 
 func login(username, password string) func(context.Context) (string, string, error) {
@@ -128,9 +128,9 @@ func TestConnectFails(t *testing.T) {
 			t.Parallel()
 			s := newShelf(t, fixture.Options{})
 			options := s.options(t, "", "")
-			options.Connect = func(_ context.Context, access chart.Access, host string) (registry.Connection, error) {
+			options.Connect = func(_ context.Context, access chart.Access, at chart.Location) (registry.Connection, error) {
 				equal(t, someone, access)
-				equal(t, s.Host(), host)
+				equal(t, s.location(t).String(), at.String())
 				return tc.connection, tc.err
 			}
 			c, ctx := registry.New(options), tc.ctx
@@ -154,7 +154,7 @@ func TestNobodyConnects(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, fixture.Options{})
 	options := s.options(t, "", "")
-	options.Connect = func(context.Context, chart.Access, string) (registry.Connection, error) {
+	options.Connect = func(context.Context, chart.Access, chart.Location) (registry.Connection, error) {
 		return registry.Connection{}, errors.New("asked")
 	}
 	if _, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{}); err != nil {
@@ -169,7 +169,7 @@ func TestTokensAreNotShared(t *testing.T) {
 		s := newShelf(t, fixture.Options{Auth: auth, Username: "user", Password: "hunter2"})
 		var asked atomic.Int32
 		options := s.options(t, "user", "hunter3")
-		options.Connect = func(_ context.Context, access chart.Access, _ string) (registry.Connection, error) {
+		options.Connect = func(_ context.Context, access chart.Access, _ chart.Location) (registry.Connection, error) {
 			return registry.Connection{ID: access.Secret, Login: func(context.Context) (string, string, error) {
 				asked.Add(1)
 				return "user", access.Secret, nil
@@ -199,8 +199,8 @@ func TestLoginOfOneHost(t *testing.T) {
 	options := s.options(t, "", "")
 	options.Credentials = nil
 	options.PlainHTTP = append(options.PlainHTTP, thief.host())
-	options.Connect = func(_ context.Context, _ chart.Access, host string) (registry.Connection, error) {
-		if host != s.Host() {
+	options.Connect = func(_ context.Context, _ chart.Access, at chart.Location) (registry.Connection, error) {
+		if at.Host() != s.Host() {
 			return registry.Connection{}, nil
 		}
 		return registry.Connection{ID: "1", Login: login("user", "hunter2")}, nil
@@ -317,9 +317,9 @@ func TestOwnCredentialsStayHome(t *testing.T) {
 				connection, asked := registry.Connection{ID: "1"}, 0
 				tc.change(&connection, &options, s)
 				own := options.Credentials
-				options.Credentials = func(ctx context.Context, host string) (string, string, error) {
+				options.Credentials = func(ctx context.Context, at chart.Location) (string, string, error) {
 					asked++
-					return own(ctx, host)
+					return own(ctx, at)
 				}
 				options.Connect = always(connection)
 				_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)

@@ -16,32 +16,65 @@ import (
 // (https://github.com/docker/docker-credential-helpers#development).
 const identityToken = "<token>"
 
-// credentials adapts Options.Credentials to oras.
-func credentials(ask func(context.Context, string) (string, string, error)) auth.CredentialFunc {
-	if ask == nil {
-		return nil // anonymous
+// Login returns the user name and password for a repository; both empty is none. The user
+// name "<token>" makes the password an identity token.
+type Login = func(ctx context.Context, at chart.Location) (username, password string, err error)
+
+// FirstOf returns the first login that there is. An error ends the search: what is broken
+// must not be answered by something else.
+func FirstOf(logins ...Login) Login {
+	return func(ctx context.Context, at chart.Location) (string, string, error) {
+		for _, login := range logins {
+			if login == nil {
+				continue
+			}
+			if username, password, err := login(ctx, at); err != nil || username != "" || password != "" {
+				return username, password, err
+			}
+		}
+		return "", "", nil
 	}
+}
+
+// credentials adapts chartgate's own logins to oras.
+func credentials(ask Login) auth.CredentialFunc {
 	return credentialsOf(func(host string) string { return "chartgate's credentials for " + host }, ask)
 }
 
 // credentialsOf is the same for anybody's; named says how messages call them. oras asks
-// for the host that it connects to.
-func credentialsOf(named func(host string) string, ask func(context.Context, string) (string, string, error)) auth.CredentialFunc {
+// for the host that it connects to, in the context of the repository that is asked.
+func credentialsOf(named func(host string) string, ask Login) auth.CredentialFunc {
 	return func(ctx context.Context, host string) (auth.Credential, error) {
-		if host == dockerHubRegistry {
-			host = dockerHub
+		at, _ := ctx.Value(repositoryKey{}).(chart.Location)
+		if httpName(at.Host()) != host {
+			return auth.EmptyCredential, nil
 		}
-		username, password, err := ask(ctx, host)
+		username, password, err := ask(ctx, at)
 		switch {
 		case err != nil:
-			return auth.EmptyCredential, fmt.Errorf("%w: %w", fault{chart.KindUnauthorized, named(host) + " could not be read"}, err)
+			return auth.EmptyCredential, fmt.Errorf("%w: %w", fault{chart.KindUnauthorized, named(at.Host()) + " could not be read"}, err)
 		case (username == "") != (password == ""):
-			return auth.EmptyCredential, fault{chart.KindUnauthorized, named(host) + " lack the user name or the password"}
+			return auth.EmptyCredential, fault{chart.KindUnauthorized, named(at.Host()) + " lack the user name or the password"}
 		case username == identityToken:
 			return auth.Credential{RefreshToken: password}, nil
 		}
 		return auth.Credential{Username: username, Password: password}, nil
 	}
+}
+
+// repositoryKey is that of the chart.Location which a request is about.
+type repositoryKey struct{}
+
+// asking is a context for requests to the repository, so that its own login is found.
+func (r *repository) asking(ctx context.Context) context.Context {
+	return context.WithValue(ctx, repositoryKey{}, r.at)
+}
+
+// tokenKey keeps the tokens of repositories apart: logins may differ by path, and for
+// registries with Basic authentication oras itself knows only the host.
+func tokenKey(ctx context.Context, key string) string {
+	at, _ := ctx.Value(repositoryKey{}).(chart.Location)
+	return at.Path() + " " + key
 }
 
 // loginAt gives credentials to the one host that they are for.
@@ -72,7 +105,7 @@ func (t *tokens) GetScheme(ctx context.Context, host string) (auth.Scheme, error
 
 // GetToken implements auth.Cache.
 func (t *tokens) GetToken(ctx context.Context, host string, scheme auth.Scheme, key string) (string, error) {
-	return t.cache(0).GetToken(ctx, host, scheme, key)
+	return t.cache(0).GetToken(ctx, host, scheme, tokenKey(ctx, key))
 }
 
 // Set implements auth.Cache. oras lets everybody who wants the same token wait for
@@ -87,7 +120,7 @@ func (t *tokens) Set(ctx context.Context, host string, scheme auth.Scheme, key s
 		}
 		return "", err
 	}
-	return t.cache(1).Set(ctx, host, scheme, key, func(context.Context) (string, error) { return token, nil })
+	return t.cache(1).Set(ctx, host, scheme, tokenKey(ctx, key), func(context.Context) (string, error) { return token, nil })
 }
 
 // cache returns the cache in use, to which more entries are about to be added.

@@ -43,7 +43,7 @@ func (r *repository) problem(ctx context.Context, what string, err error) error 
 		return p
 	}
 	kind, text, next := r.classify(ctx, err)
-	if r.connection.Lacking != nil && (kind == chart.KindUnauthorized || distrusts(err)) {
+	if r.wantsLacking(kind, err) {
 		return r.lacks(text, err)
 	}
 	p := &chart.Problem{Kind: kind, Next: next, Err: cause(err)}
@@ -61,6 +61,20 @@ func (r *repository) problem(ctx context.Context, what string, err error) error 
 	}
 	p.Detail += r.mirrored()
 	return p
+}
+
+// wantsLacking reports whether the credentials that are lacking would have helped. A
+// registry may hide from strangers what there is, so before a login may be sent nothing is
+// said about a chart that is not found.
+func (r *repository) wantsLacking(kind chart.Kind, err error) bool {
+	switch {
+	case r.connection.Lacking == nil:
+		return false
+	case kind == chart.KindNotFound:
+		return r.connection.Lacking.Kind == chart.KindNotStored
+	default:
+		return kind == chart.KindUnauthorized || distrusts(err)
+	}
 }
 
 // with names the consumer's credentials where they were used.
@@ -97,6 +111,9 @@ func (r *repository) mend(err error) string {
 
 // lacks is the problem where the consumer's own credentials would have helped.
 func (r *repository) lacks(text string, err error) error {
+	if text == "" {
+		text = "it says that there is no such chart"
+	}
 	p := *r.connection.Lacking
 	p.Detail = r.at.Host() + " does not let chartgate read " + r.at.Path() + " (" + text + "), and " + p.Detail
 	p.Err = errors.Join(p.Err, cause(err))

@@ -245,7 +245,7 @@ func count(requests []string, pattern string) int {
 // options reach s however it is set up.
 func (s shelf) options(t *testing.T, username, password string) registry.Options {
 	t.Helper()
-	o := registry.Options{Credentials: func(context.Context, string) (string, string, error) { return username, password, nil }}
+	o := registry.Options{Credentials: func(context.Context, chart.Location) (string, string, error) { return username, password, nil }}
 	if s.CA() == nil {
 		o.PlainHTTP = []string{s.Host()}
 		return o

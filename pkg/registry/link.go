@@ -37,8 +37,11 @@ func newLinks(size int) links {
 
 // link returns the link of a connection to a host.
 func (c *Client) link(connection Connection, host string) (*link, error) {
-	if connection.own() {
+	switch {
+	case connection.own() && connection.Identity:
 		return c.ownLink, nil
+	case connection.own():
+		return c.namedLink, nil
 	}
 	key := linkKey{connection.ID, host}
 	if known, ok := c.links.Get(key); ok {
@@ -54,12 +57,12 @@ func (c *Client) link(connection Connection, host string) (*link, error) {
 	return made, nil
 }
 
-func (c *Client) newOwnLink() *link {
+func (c *Client) newOwnLink(login Login) *link {
 	base := c.options.Transport
 	if base == nil {
 		base = newTransport(c.options.RootCAs, nil, nil)
 	}
-	return c.linkThrough(base, "", maxTokens, credentials(c.options.Credentials))
+	return c.linkThrough(base, "", maxTokens, credentials(login))
 }
 
 func (c *Client) newLink(connection Connection, host string) (*link, error) {
@@ -85,7 +88,7 @@ func (c *Client) newLink(connection Connection, host string) (*link, error) {
 	if connection.Proxy != nil {
 		lane = " through " + connection.Proxy.Host
 	}
-	return c.linkThrough(base, lane, maxLinkTokens, loginAt(host, c.loginOf(connection))), nil
+	return c.linkThrough(base, lane, maxLinkTokens, loginAt(host, loginOf(connection))), nil
 }
 
 // roots returns the CAs that a connection trusts; nil is the system's.
@@ -111,16 +114,14 @@ func (c *Client) roots(connection Connection, host string) (*x509.CertPool, erro
 	return roots, nil
 }
 
-// loginOf returns what knows the user name and password for a connection's host.
-func (c *Client) loginOf(connection Connection) auth.CredentialFunc {
-	switch {
-	case connection.Login != nil:
-		return credentialsOf(func(string) string { return "they" }, func(ctx context.Context, _ string) (string, string, error) { return connection.Login(ctx) })
-	case connection.foreign():
-		return credentials(nil)
-	default:
-		return credentials(c.options.Credentials)
+// loginOf returns what knows the user name and password of a connection that is not
+// chartgate's own; nil is none.
+func loginOf(connection Connection) auth.CredentialFunc {
+	if connection.Login == nil {
+		return nil
 	}
+	return credentialsOf(func(string) string { return "they" },
+		func(ctx context.Context, _ chart.Location) (string, string, error) { return connection.Login(ctx) })
 }
 
 func (c *Client) linkThrough(base http.RoundTripper, lane string, tokens int, login auth.CredentialFunc) *link {

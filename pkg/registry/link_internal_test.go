@@ -30,12 +30,17 @@ func TestLoginAtOneHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		at, err := chart.ParseChart("oci://" + host + "/acme/app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := (&repository{at: at}).asking(t.Context())
 		for _, asking := range []string{"ghcr.io", "docker.io", "registry-1.docker.io", "ghcr.io:444", "evil.ghcr.io", "GHCR.io", ""} {
 			want := auth.EmptyCredential
 			if asking == own {
 				want = auth.Credential{Username: "user", Password: "hunter2"}
 			}
-			if got, err := l.web.Credential(t.Context(), asking); got != want || err != nil {
+			if got, err := l.web.Credential(ctx, asking); got != want || err != nil {
 				t.Errorf("the login for %s at %q: %v, %v", host, asking, got, err)
 			}
 		}
@@ -112,7 +117,7 @@ func TestSlowProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := New(Options{Connect: func(context.Context, chart.Access, string) (Connection, error) {
+	c := New(Options{Connect: func(context.Context, chart.Access, chart.Location) (Connection, error) {
 		return Connection{ID: "1", Proxy: at}, nil
 	}})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -66,6 +66,16 @@ func (m Mirrors) of(l chart.Location) (chart.Location, bool, error) {
 	return l, false, nil
 }
 
+// Hosts returns the hosts of the mirrors, sorted.
+func (m Mirrors) Hosts() []string {
+	var hosts []string
+	for _, to := range m.rules {
+		hosts = append(hosts, to.Host())
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
 // unschemed returns a location as registries' own tools spell it.
 func unschemed(l chart.Location) string {
 	return strings.TrimPrefix(l.String(), chart.SchemeOCI+"://")

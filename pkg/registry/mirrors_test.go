@@ -115,11 +115,11 @@ func TestMirror(t *testing.T) {
 	}
 	options := s.options(t, "", "")
 	options.Mirrors = mirrors
-	options.Credentials = func(_ context.Context, host string) (string, string, error) {
-		equal(t, s.Host(), host)
+	options.Credentials = func(_ context.Context, at chart.Location) (string, string, error) {
+		equal(t, "oci://"+s.Host()+"/mirrored/acme/charts/podinfo", at.String())
 		return "user", "hunter2", nil
 	}
-	options.Connect = func(context.Context, chart.Access, string) (registry.Connection, error) {
+	options.Connect = func(context.Context, chart.Access, chart.Location) (registry.Connection, error) {
 		t.Error("the consumer's credentials are asked for")
 		return registry.Connection{ID: "1", Login: login("user", "of ghcr.io")}, nil
 	}

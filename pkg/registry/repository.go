@@ -89,7 +89,7 @@ func (r *repository) bulk(ctx context.Context, d ocispec.Descriptor, limit int64
 // get reads content with one request. (oras's Fetch and FetchReference may need a
 // second one, and report lies about digests as errors without a type.)
 func (r *repository) get(ctx context.Context, kind, reference string, limit int64) (answer, error) {
-	ctx = auth.AppendRepositoryScope(allow(ctx, allowance{bytes: limit}), r.reference(), auth.ActionPull)
+	ctx = auth.AppendRepositoryScope(allow(r.asking(ctx), allowance{bytes: limit}), r.reference(), auth.ActionPull)
 	target := r.scheme() + "://" + r.reference().Host() + r.path(kind+reference)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
@@ -160,7 +160,7 @@ func newAnswer(header http.Header, body []byte, reference string) (answer, error
 // tags lists all tags.
 func (r *repository) tags(ctx context.Context) ([]string, error) {
 	var all []string
-	err := r.lists().Tags(allow(ctx, allowance{bytes: maxPage, list: true}), "", func(page []string) error {
+	err := r.lists().Tags(allow(r.asking(ctx), allowance{bytes: maxPage, list: true}), "", func(page []string) error {
 		if all = append(all, page...); len(all) > maxTags {
 			return fault{chart.KindLimitExceeded, fmt.Sprintf("there are more than %d tags", maxTags)}
 		}
@@ -183,7 +183,7 @@ func (r *repository) referrers(ctx context.Context, of chart.Digest, api bool) (
 	}
 	var all []ocispec.Descriptor
 	subject := ocispec.Descriptor{MediaType: mediaTypeManifest, Digest: digest.Digest(of.String())}
-	err := lists.Referrers(allow(ctx, allowed), subject, "", func(page []ocispec.Descriptor) error {
+	err := lists.Referrers(allow(r.asking(ctx), allowed), subject, "", func(page []ocispec.Descriptor) error {
 		if all = append(all, page...); len(all) > maxReferrers {
 			all = all[:maxReferrers]
 			return fault{chart.KindLimitExceeded, fmt.Sprintf("there are more than %d", maxReferrers)}

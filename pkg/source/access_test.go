@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,12 +14,14 @@ import (
 // from, with the names in that object's namespace.
 func TestAccess(t *testing.T) {
 	private := repository(`spec: {type: oci, url: "oci://ghcr.io/acme/charts", secretRef: {name: login}, certSecretRef: {name: ca}, provider: aws}`)
-	ofRepository := chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "login", Certificates: "ca", Provider: "aws"}
+	ofRepository := chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "login", Certificates: "ca", Provider: "aws", StoredHost: "ghcr.io"}
 	elsewhere := object("HelmRepository", "team-b/acme", `spec: {type: oci, url: "oci://ghcr.io/acme/charts", secretRef: {name: login}}`)
 	oci := ociSpec(`, ref: {tag: 6.7.1}, ` + copyLayer + `, secretRef: {name: login}, certSecretRef: {name: ca}, proxySecretRef: {name: proxy}, serviceAccountName: puller, provider: generic`)
 	ofOCI := chart.Access{
 		Consumer: chart.Flux, Namespace: "apps", Secret: "login", Certificates: "ca", Proxy: "proxy", ServiceAccount: "puller", Provider: "generic",
 	}
+	ofStored := ofOCI
+	ofStored.StoredHost = "ghcr.io"
 	chartSpec := `spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}`
 	artifact := "\nstatus: {artifact: {digest: \"" + hex("b") + "\", revision: \"6.7.1@" + hex("a") + "\"}}"
 	for _, tc := range []struct {
@@ -26,14 +29,21 @@ func TestAccess(t *testing.T) {
 		want                                []chart.Access
 	}{
 		{"a HelmRelease goes through its HelmRepository", private, release(`spec: {chart: {spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}}}`), "", []chart.Access{ofRepository}},
-		{"a HelmRepository of another namespace has the Secrets of that one", elsewhere, release(`spec: {chart: {spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme, namespace: team-b}}}}`), "", []chart.Access{{Consumer: chart.Flux, Namespace: "team-b", Secret: "login"}}},
+		{"a HelmRepository of another namespace has the Secrets of that one", elsewhere, release(`spec: {chart: {spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme, namespace: team-b}}}}`), "", []chart.Access{{Consumer: chart.Flux, Namespace: "team-b", Secret: "login", StoredHost: "ghcr.io"}}},
 		{"a HelmChart goes through its HelmRepository", private, helmChart(chartSpec), "", []chart.Access{ofRepository}},
 		{"what a HelmChart has pulled came the same way", private, helmChart(chartSpec + artifact), "status", []chart.Access{ofRepository}},
 		{"a HelmRelease that refers to a HelmChart", private + helmChart(chartSpec), release(`spec: {chartRef: {kind: HelmChart, name: podinfo}}`), "", []chart.Access{ofRepository}},
 		{"an OCIRepository", "", ociRepo(oci), "", []chart.Access{ofOCI}},
 		{"what an OCIRepository has pulled", "", ociRepo(oci + artifact), "status", []chart.Access{ofOCI}},
-		{"a HelmRelease that refers to an OCIRepository", ociRepo(oci), release(`spec: {chartRef: {kind: OCIRepository, name: podinfo}}`), "", []chart.Access{ofOCI}},
-		{"a HelmRelease of another namespace that refers to it", ociRepo(oci), object("HelmRelease", "team-b/x", `spec: {chartRef: {kind: OCIRepository, name: podinfo, namespace: apps}}`), "", []chart.Access{ofOCI}},
+		{"an OCIRepository that is stored so", ociRepo(oci), ociRepo(ociSpec(`, ref: {tag: 6.7.2}, ` + copyLayer + `, secretRef: {name: login}, certSecretRef: {name: ca}, proxySecretRef: {name: proxy}, serviceAccountName: puller, provider: generic`)), "", []chart.Access{ofStored}},
+		{"what an OCIRepository has pulled that is stored so", ociRepo(oci), ociRepo(oci + artifact), "status", []chart.Access{ofStored}},
+		{"attack: an OCIRepository that is stored with another host", ociRepo(strings.Replace(oci, "ghcr.io", "quay.io", 1)), ociRepo(oci + artifact), "status", []chart.Access{ofOCI}},
+		{"attack: an OCIRepository that is stored with another Secret", ociRepo(strings.Replace(oci, "name: login", "name: other", 1)), ociRepo(oci + artifact), "status", []chart.Access{ofOCI}},
+		{"attack: an OCIRepository that is stored with another service account", ociRepo(strings.Replace(oci, "puller", "other", 1)), ociRepo(oci), "", []chart.Access{ofOCI}},
+		{"attack: an OCIRepository that is stored with other certificates", ociRepo(strings.Replace(oci, "name: ca", "name: other", 1)), ociRepo(oci), "", []chart.Access{ofOCI}},
+		{"attack: an OCIRepository of this name in another namespace", object("OCIRepository", "team-b/podinfo", oci), ociRepo(oci), "", []chart.Access{ofOCI}},
+		{"a HelmRelease that refers to an OCIRepository", ociRepo(oci), release(`spec: {chartRef: {kind: OCIRepository, name: podinfo}}`), "", []chart.Access{ofStored}},
+		{"a HelmRelease of another namespace that refers to it", ociRepo(oci), object("HelmRelease", "team-b/x", `spec: {chartRef: {kind: OCIRepository, name: podinfo, namespace: apps}}`), "", []chart.Access{ofStored}},
 		{"an Application is known by URL and project", "", app(`spec: {project: shop, source: {repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1}}`), "", []chart.Access{{Consumer: chart.ArgoCD, URL: "ghcr.io/acme/charts", Project: "shop"}}},
 		{
 			"so is a sync", "", app("spec: {project: shop}\noperation: {sync: {revision: 6.7.1, source: {repoURL: 'oci://ghcr.io/acme/charts/podinfo', targetRevision: 6.7.1}}}"), "",
@@ -58,6 +68,52 @@ func TestAccess(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// Where requests provably come from the API server, what they say counts.
+func TestTrustedRequests(t *testing.T) {
+	oci := ociRepo(ociSpec(`, ref: {tag: 6.7.1}, ` + copyLayer + `, secretRef: {name: login}`))
+	for _, trusted := range []bool{false, true} {
+		e := source.NewExtractor(&cluster{}, source.Options{TrustRequests: trusted})
+		changes, err := e.Changes(row{new: oci}.write(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range e.Uses(t.Context(), changes) {
+			if got := u.Access.StoredHost; (got == "ghcr.io") != trusted {
+				t.Errorf("trusted %v: %q", trusted, got)
+			}
+		}
+	}
+}
+
+// A login that may not be used before its object is stored is no reason to deny that
+// object, whatever the admin says of missing sources; what is pulled waits for nothing.
+func TestWhatMayWaitForItsOwnObject(t *testing.T) {
+	artifact := "\nstatus: {artifact: {digest: \"" + hex("b") + "\", revision: \"6.7.1@" + hex("a") + "\"}}"
+	oci := ociSpec(`, ref: {tag: 6.7.1}, ` + copyLayer + `, secretRef: {name: login}`)
+	for _, tc := range []struct {
+		sentence, cluster, new, subresource string
+		want                                bool
+	}{
+		{"an OCIRepository", "", ociRepo(oci), "", true},
+		{"an OCIRepository's artifact", "", ociRepo(oci + artifact), "status", false},
+		{"a HelmRelease that refers to an OCIRepository", ociRepo(oci), release(`spec: {chartRef: {kind: OCIRepository, name: podinfo}}`), "", false},
+		{"an Application", "", app(`spec: {source: {repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1}}`), "", false},
+	} {
+		for _, deny := range []bool{false, true} {
+			e := source.NewExtractor(&cluster{objects: parse(t, tc.cluster)}, source.Options{DenyMissingSource: deny})
+			changes, err := e.Changes(row{new: tc.new, subresource: tc.subresource}.write(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, u := range e.Uses(t.Context(), changes) {
+				if got := u.Defers(&chart.Problem{Kind: chart.KindNotStored}); got != tc.want {
+					t.Errorf("%s, deny %v: defers %v", tc.sentence, deny, got)
+				}
+			}
+		}
 	}
 }
 

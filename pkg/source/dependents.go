@@ -29,6 +29,12 @@ func (e *Extractor) Dependents(ctx context.Context, w Write) ([]Dependent, error
 	if err != nil {
 		return nil, err
 	}
+	access := repository.access
+	if location, err := repository.location(e); err == nil {
+		if access.StoredHost, err = e.storedHost(ctx, w.ID, access, location); err != nil {
+			return nil, err
+		}
+	}
 	var dependents []Dependent
 	for _, object := range objects {
 		var release helmRelease
@@ -39,7 +45,7 @@ func (e *Extractor) Dependents(ctx context.Context, w Write) ([]Dependent, error
 		if !is {
 			continue
 		}
-		use := Use{Object: object.ID, Field: c.field, Access: repository.access}
+		use := Use{Object: object.ID, Field: c.field, Access: access, Unstored: true}
 		use.Reference, use.Problem = c.in(repository, e)
 		dependents = append(dependents, Dependent{Object: object, Use: use})
 	}

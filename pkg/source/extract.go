@@ -30,6 +30,9 @@ type Options struct {
 	// DenyRepackaged denies HelmCharts whose values files make source-controller build an
 	// archive of its own, which no digest can prove.
 	DenyRepackaged bool
+	// TrustRequests is set where every request provably comes from the API server: what a
+	// request says about an object then counts like the stored object.
+	TrustRequests bool
 	// DenyMissingSource denies what refers to a source that does not exist yet,
 	// instead of admitting it with a warning.
 	DenyMissingSource bool

@@ -114,7 +114,7 @@ func (c chartClaim) reference(ctx context.Context, e *Extractor) (chart.Referenc
 		return chart.Reference{}, chart.Access{}, err
 	}
 	reference, err := c.in(repository, e)
-	return reference, repository.access, err
+	return reference, stored(repository.access, reference.Location), err
 }
 
 // in returns the chart as Flux finds it: in an OCI repository at the URL and the

@@ -85,7 +85,9 @@ func (c ociSpecClaim) bare() claim {
 }
 
 func (c ociSpecClaim) use(ctx context.Context, e *Extractor) Use {
-	return e.deferrable(c.ociClaim.use(ctx, e))
+	use := e.deferrable(c.ociClaim.use(ctx, e))
+	use.Unstored = true
+	return use
 }
 
 // use decides by reference whether this is a chart at all, because Flux keeps
@@ -97,6 +99,10 @@ func (c ociClaim) use(ctx context.Context, e *Extractor) Use {
 	location, err := c.location()
 	if err != nil {
 		use.Field, use.Problem = "spec.url", err
+		return use
+	}
+	if use.Access.StoredHost, err = e.storedHost(ctx, c.id, c.access, location); err != nil {
+		use.Problem = err
 		return use
 	}
 	used, err := c.usedAsChart(ctx, e)
@@ -207,8 +213,9 @@ func (e *Extractor) pulledByOCIRepository(object Object) Use {
 		return Use{Problem: err}
 	}
 	claim := obj.claim(object.ID)
-	use := Use{Access: claim.access, Taking: claim.taking}
+	use := Use{Taking: claim.taking}
 	use.Reference, use.Problem = claim.reference(e)
+	use.Access = stored(claim.access, use.Reference.Location)
 	if use.Problem != nil || obj.Status.Artifact == nil {
 		return use
 	}

@@ -58,6 +58,10 @@ type Use struct {
 	// reason to deny: nothing can be pulled without it, and what will be pulled meets a
 	// gate of its own.
 	Deferrable bool
+	// Unstored is set where the write itself stores the object that names the registry and
+	// its logins. A login that may not be used before (chart.KindNotStored) is then no
+	// reason to deny: what is pulled with it meets a gate of its own.
+	Unstored bool
 	// Access is how the consumer reaches the registry.
 	Access chart.Access
 	// Pulled is what a source has already pulled, nil if nothing. The chart is then
@@ -78,7 +82,10 @@ func (u Use) AnyArtifact() bool { return u.MaybeChart || u.Taking.Anything() }
 // deny it.
 func (u Use) Defers(err error) bool {
 	var problem *chart.Problem
-	return u.Deferrable && errors.As(err, &problem) && problem.Kind == chart.KindSourceNotFound
+	if !errors.As(err, &problem) {
+		return false
+	}
+	return u.Deferrable && problem.Kind == chart.KindSourceNotFound || u.Unstored && problem.Kind == chart.KindNotStored
 }
 
 // Stored reports whether another object than the one that is written holds the artifact. It

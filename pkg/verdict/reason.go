@@ -47,7 +47,8 @@ func Reasons() []Reason {
 	}
 }
 
-// reasonOf maps the kinds of chart problems to reasons, one to one.
+// reasonOf maps the kinds of chart problems to reasons, one to one but for two: an object
+// that is not stored yet is a source that does not exist.
 func reasonOf(kind chart.Kind) Reason {
 	switch kind {
 	case chart.KindInvalid:
@@ -68,7 +69,7 @@ func reasonOf(kind chart.Kind) Reason {
 		return LimitExceeded
 	case chart.KindTimeout:
 		return Timeout
-	case chart.KindSourceNotFound:
+	case chart.KindSourceNotFound, chart.KindNotStored:
 		return SourceNotFound
 	case chart.KindUnsupported:
 		return Unsupported

@@ -146,7 +146,8 @@ func (s *stall) gate(t *testing.T) *gate.Gate {
 	t.Helper()
 	client := registry.New(registry.Options{
 		PlainHTTP: append([]string{s.Host()}, s.plainHTTP...),
-		Credentials: func(_ context.Context, host string) (string, string, error) {
+		Credentials: func(_ context.Context, at chart.Location) (string, string, error) {
+			host := at.Host()
 			if host != s.Host() {
 				return "", "", nil
 			}

@@ -51,12 +51,20 @@ rules:
 // Start starts a control plane with the custom resource definitions in directories of bin/, such as "crds/flux", and
 // creates namespaces. Stop stops it, also after an error.
 func Start(ctx context.Context, crds, namespaces []string) (*Cluster, error) {
+	return StartWith(ctx, crds, namespaces, nil)
+}
+
+// StartWith is Start with more flags of the API server, such as "admission-control-config-file".
+func StartWith(ctx context.Context, crds, namespaces []string, flags map[string]string) (*Cluster, error) {
 	log.SetLogger(logr.Discard()) // without any, controller-runtime complains after 30 seconds
 	c := &Cluster{}
 	if err := c.prepare(crds); err != nil {
 		return c, err
 	}
 	var err error
+	for name, value := range flags {
+		c.environment.ControlPlane.GetAPIServer().Configure().Set(name, value)
+	}
 	if c.Config, err = c.environment.Start(); err != nil {
 		return c, fmt.Errorf("start the control plane: %w", err)
 	}

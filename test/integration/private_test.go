@@ -109,6 +109,8 @@ func TestPrivateCharts(t *testing.T) {
 			given: v.certificates() + dockerLogin("regcred", "quay.io", "puller", pullerPassword) +
 				opaque("proxy", "address", "http://proxy.example", "username", "proxy", "password", proxyPassword),
 			object: privateOCI("quay.io", "secretRef: {name: regcred}, certSecretRef: {name: tls}, proxySecretRef: {name: proxy}"),
+			want: later("quay.io does not let chartgate read acme/charts/podinfo (it wants a client certificate and chartgate has none for it), and the client certificate of Secret apps/tls " +
+				"is not sent to quay.io before an object that names both is stored"),
 		},
 		{
 			sentence: "no login but chartgate's own",

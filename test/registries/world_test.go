@@ -190,7 +190,9 @@ var keyPair = func() func(*testing.T) (private, public []byte) {
 
 // client reaches the registry with a connection; without one, its own way knows nothing.
 func (w *site) client(connection registry.Connection) *registry.Client {
-	options := registry.Options{Connect: func(context.Context, chart.Access, string) (registry.Connection, error) { return connection, nil }}
+	options := registry.Options{Connect: func(context.Context, chart.Access, chart.Location) (registry.Connection, error) {
+		return connection, nil
+	}}
 	if w.plain {
 		options.PlainHTTP = []string{w.host}
 	}

@@ -14,7 +14,7 @@ func registryArguments(t *testing.T, values string) []string {
 	t.Helper()
 	var found []string
 	for _, arg := range pod(t, values).Containers[0].Args {
-		if strings.HasPrefix(arg, "--registry-mirror") || strings.HasPrefix(arg, "--registry-ca") {
+		if strings.HasPrefix(arg, "--registry-mirror") || strings.HasPrefix(arg, "--registry-ca") || strings.HasPrefix(arg, "--login-hosts") {
 			found = append(found, arg)
 		}
 	}
@@ -32,7 +32,8 @@ func TestMirrorsAndCAs(t *testing.T) {
 		``: {},
 		`registry: {mirrors: {ghcr.io/acme: registry.corp/acme, ghcr.io: "registry.corp:5000"}}`: {
 			arguments: []string{"--registry-mirror=ghcr.io=registry.corp:5000", "--registry-mirror=ghcr.io/acme=registry.corp/acme"}},
-		`registry: {existingCAConfigMap: corp-ca}`: {arguments: []string{ca}, configMap: "corp-ca"},
+		`registry: {loginHosts: [ghcr.io, "registry.corp:5000"]}`: {arguments: []string{"--login-hosts=ghcr.io", "--login-hosts=registry.corp:5000"}},
+		`registry: {existingCAConfigMap: corp-ca}`:                {arguments: []string{ca}, configMap: "corp-ca"},
 		bundle: {arguments: []string{ca}, configMap: "chartgate-registry-ca"},
 	} {
 		t.Run(values, func(t *testing.T) {
@@ -91,6 +92,8 @@ func TestRefusedRegistryValues(t *testing.T) {
 		`registry: {mirrors: {"oci://ghcr.io": registry.corp}}`:                             "oci://ghcr.io",
 		`registry: {mirrors: {ghcr.io: "https://registry.corp"}}`:                           "ghcr.io",
 		`registry: {mirrors: {GHCR.io: registry.corp}}`:                                     "GHCR.io",
+		`registry: {loginHosts: ["*.corp"]}`:                                                "loginHosts",
+		`registry: {loginHosts: ["https://ghcr.io"]}`:                                       "loginHosts",
 		`registry: {caBundle: hunter2}`:                                                     "caBundle",
 		`registry: {caBundle: "-----BEGIN CERTIFICATE-----", existingCAConfigMap: corp-ca}`: "registry",
 		`registry: {proxy: {url: "proxy.corp:3128"}}`:                                       "url",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,8 +33,9 @@ type hooks struct {
 	snapshot   *controller.Snapshot
 	trustRoots *controller.TrustRoots
 	registerer prometheus.Registerer
-	server     atomic.Pointer[ctrlwebhook.Server]
 	drain      drain
+	// answers is the server's own check, once there is a server.
+	answers atomic.Pointer[func(*http.Request) error]
 }
 
 func (h *hooks) start() error {
@@ -47,6 +49,7 @@ func (h *hooks) start() error {
 	}
 	server := ctrlwebhook.NewServer(ctrlwebhook.Options{
 		Host: h.flags.webhookHost, Port: h.flags.webhookPort, CertDir: h.flags.certDir,
+		TLSOpts: []func(*tls.Config){h.flags.clientFlags.tls},
 	})
 	log := h.manager.GetLogger().WithName("admission")
 	server.Register(chartsPath, h.drain.handler(webhook.WithDeadline(admissionHandler(log,
@@ -57,18 +60,22 @@ func (h *hooks) start() error {
 			KnownIdentities: h.snapshot.Identities, KnownTrustRoots: h.trustRoots.Names, CheckTrustRoot: trust.Check,
 		}))))
 	return h.manager.Add(waitFor{certificate, func(ctx context.Context) error {
-		h.server.Store(&server)
+		var answers func(*http.Request) error = server.StartedChecker()
+		if h.flags.required() {
+			answers = once(answers)
+		}
+		h.answers.Store(&answers)
 		return h.drain.run(ctx, server.Start)
 	}})
 }
 
 // ready is a health check: it fails until the webhook answers.
 func (h *hooks) ready(req *http.Request) error {
-	server := h.server.Load()
-	if server == nil {
+	answers := h.answers.Load()
+	if answers == nil {
 		return errors.New("the webhook waits for its certificate")
 	}
-	return (*server).StartedChecker()(req)
+	return (*answers)(req)
 }
 
 func admissionHandler(log logr.Logger, handler admission.Handler) http.Handler {

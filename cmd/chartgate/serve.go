@@ -38,6 +38,7 @@ import (
 type serveFlags struct {
 	engineFlags
 	certificateFlags
+	clientFlags
 	kubeconfig    string
 	namespace     string
 	configMap     string
@@ -77,6 +78,7 @@ func newServeCommand() *cobra.Command {
 func (f *serveFlags) register(flags *pflag.FlagSet) {
 	f.engineFlags.register(flags, "Defer")
 	f.certificateFlags.register(flags)
+	f.clientFlags.register(flags)
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file`; the pod's service account if empty")
 	flags.StringVar(&f.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "`namespace` that chartgate runs in")
 	flags.StringVar(&f.configMap, "policy-configmap", "chartgate-identities", "`name` of the ConfigMap with trusted identities")
@@ -108,6 +110,9 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 		return errors.New("--max-concurrent must be at least 1")
 	case f.keyRefresh < minKeyRefresh:
 		return fmt.Errorf("--key-refresh must be at least %s", minKeyRefresh)
+	}
+	if err := f.check(); err != nil {
+		return err
 	}
 	log, err := newLogger(cmd.ErrOrStderr(), f.logLevel, f.logFormat)
 	if err != nil {
@@ -185,7 +190,7 @@ func (f *serveFlags) assemble(mgr manager.Manager) error {
 		return fmt.Errorf("follow the HelmReleases: %w", err)
 	}
 	engine, err := f.build(snapshot, controller.NewSiblings(mgr.GetAPIReader(), mgr.GetRESTMapper(), releases), roots,
-		source.Options{ArtifactWriters: f.artifactWriters, ReleaseWriters: f.releaseWriters, ArgoUsers: f.argoUsers})
+		source.Options{ArtifactWriters: f.artifactWriters, ReleaseWriters: f.releaseWriters, ArgoUsers: f.argoUsers, TrustRequests: f.required()})
 	if err != nil {
 		return err
 	}

@@ -330,3 +330,44 @@ func TestHonestLogins(t *testing.T) {
 		t.Errorf("the thief got %q", got)
 	}
 }
+
+// TestClientCertificateOfTheAPIServer: with --client-ca nobody but the API server gets an answer, and what it asks is
+// believed about objects that are not stored yet.
+func TestClientCertificateOfTheAPIServer(t *testing.T) {
+	b := openBank(t)
+	b.open(t, "--client-ca="+filepath.Join(b.dir, "client-ca.crt"), "--client-names=test")
+	basic := bankSource("apps", "basic", "ghcr.io", "secretRef: {name: login}")
+	if got, message := b.do(t, write{by: editor, verb: "create"}, b.object(t, basic)); got != admitted {
+		t.Errorf("got %q, want it verified at once\n%s", got, message)
+	}
+	if got, message := b.do(t, write{by: editor, verb: "create"}, b.object(t, bankSource("apps", "evil", "thief.example", "secretRef: {name: login}"))); got != "RegistryUnauthorized spec.ref" {
+		t.Errorf("got %q\n%s", got, message)
+	}
+	stranger := ociregistry.NewAuthority().Client()
+	for sentence, certificates := range map[string][]tls.Certificate{
+		"no certificate": nil, "a stranger's certificate": {must(tls.X509KeyPair(stranger.Certificate, stranger.Key))(t)},
+	} {
+		b.thief.loot()
+		if _, err := b.forge(t, b.object(t, bankSource("flux-system", "new", "thief.example", "secretRef: {name: login}")), nil, "", certificates...); err == nil {
+			t.Errorf("%s gets an answer", sentence)
+		}
+		if got, asked := b.thief.loot(); len(got) > 0 || asked > 0 {
+			t.Errorf("%s: the thief was asked %d times and got %q", sentence, asked, got)
+		}
+	}
+	own := b.clients.Client()
+	if _, err := b.forge(t, b.object(t, basic), nil, "", must(tls.X509KeyPair(own.Certificate, own.Key))(t)); err != nil {
+		t.Errorf("the API server's certificate gets no answer, so the rows above say nothing: %v", err)
+	}
+	// A certificate of that CA with another name.
+	b.open(t, "--client-ca="+filepath.Join(b.dir, "client-ca.crt"), "--client-names=kube-apiserver")
+	if _, err := b.forge(t, b.object(t, basic), nil, "", must(tls.X509KeyPair(own.Certificate, own.Key))(t)); err == nil {
+		t.Error("another name gets an answer")
+	}
+	if err := b.gate.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(b.gate.Log(), "TLS handshake error"); n > 3 {
+		t.Errorf("the log has %d handshake errors", n)
+	}
+}

@@ -39,6 +39,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* The ConfigMap that holds the CAs of the API server's client certificate; empty without one. */}}
+{{- define "chartgate.clientCAConfigMap" -}}
+{{- if .Values.webhook.clientCA.caBundle }}chartgate-client-ca
+{{- else }}{{ .Values.webhook.clientCA.existingConfigMap }}
+{{- end }}
+{{- end }}
+
 {{- define "chartgate.trustedRootConfigMap" -}}
 {{- if .Values.trustedRoot.json }}chartgate-trusted-root
 {{- else }}{{ .Values.trustedRoot.existingConfigMap }}

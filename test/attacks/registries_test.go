@@ -145,14 +145,11 @@ func TestRegistries(t *testing.T) {
 				}
 			}},
 		{sentence: "thousands of referrers on one page", source: "FACTS.md, cosign 9", unsigned: true,
-			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/", referrers(3000, "")) }, want: verdict.LimitExceeded, then: atMost(80)},
-		{sentence: "hundreds of junk bundles before the good one", source: "FACTS.md, cosign 9", unsigned: true,
-			evil: func(t *testing.T, s *stall) {
-				for i := range 60 {
-					s.attach(t, fmt.Appendf(nil, "junk %d", i), map[string]string{predicateAnnotation: sigstore.SignPredicateType})
-				}
-				s.bundle(t, acme())
-			}, want: verdict.LimitExceeded, then: atMost(80)},
+			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/", referrers(3000, "")) }, want: verdict.LimitExceeded, then: atMost(510)},
+		{sentence: "hundreds of junk bundles in front of the good one do not hide it", source: "FACTS.md, cosign 9", unsigned: true,
+			evil: func(t *testing.T, s *stall) { s.bundle(t, acme()); s.crowd(t, 300) }, then: atMost(610)},
+		{sentence: "more junk bundles in front of the good one than chartgate looks at", source: "FACTS.md, cosign 9", unsigned: true,
+			evil: func(t *testing.T, s *stall) { s.bundle(t, acme()); s.crowd(t, 510) }, want: verdict.LimitExceeded, then: atMost(1010)},
 		{sentence: "pages of referrers without end", source: "FACTS.md, cosign 9", unsigned: true,
 			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/", referrers(1, "next")) }, want: verdict.LimitExceeded, then: atMost(80)},
 		{sentence: "a page of referrers that links to itself", unsigned: true,
@@ -268,6 +265,14 @@ func (s *stall) hugeLegacy(t *testing.T, size int64, count int) {
 		m["layers"] = slices.Repeat(m["layers"].([]any), count)
 	})
 	must(s.PushManifest(s.repo, tag, manifestType, raw))(t)
+}
+
+// crowd attaches what is marked as signatures and is none.
+func (s *stall) crowd(t *testing.T, count int) {
+	t.Helper()
+	for i := range count {
+		s.attach(t, fmt.Appendf(nil, "junk %d", i), map[string]string{predicateAnnotation: sigstore.SignPredicateType})
+	}
 }
 
 // junk attaches what is no signature.

@@ -114,8 +114,9 @@ func TestNoAccess(t *testing.T) {
 		"token, wrong password": {setup{tls: true, tokens: true}, func(c *registry.Connection) { c.Login = wrong }, outcome{chart.KindUnauthorized, does + " with the credentials of Secret apps/regcred: its token service answered 401 Unauthorized", credentials}},
 		"basic, nothing":        {setup{tls: true, basic: true}, func(c *registry.Connection) { c.Login = nil }, outcome{chart.KindUnauthorized, does + ": it wants credentials and chartgate has none for it", foreign}},
 		"token, nothing":        {setup{tls: true, tokens: true}, func(c *registry.Connection) { c.Login = nil }, outcome{chart.KindUnauthorized, does + ": its token service answered 401 Unauthorized", foreign}},
-		"another CA":            {setup{tls: true}, func(c *registry.Connection) { c.CAs = stranger.PEM() }, outcome{kind: chart.KindUnavailable, detail: untrusted}},
-		"no CA":                 {setup{tls: true}, func(c *registry.Connection) { c.CAs = nil }, outcome{kind: chart.KindUnavailable, detail: untrusted}},
+		"another CA":            {setup{tls: true}, func(c *registry.Connection) { c.CAs = stranger.PEM() }, outcome{chart.KindUnavailable, untrusted, "put the CA's certificate (PEM) into Secret apps/regcred, or ask the cluster's admin to trust it (--registry-ca, chart value registry.caBundle)"}},
+		"no CA": {setup{tls: true}, func(c *registry.Connection) { c.CAs = nil }, outcome{chart.KindUnavailable, untrusted,
+			"ask the cluster's admin to trust the CA of HOST: --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef)"}},
 		"no client certificate": {setup{tls: true, clients: true}, func(c *registry.Connection) { c.ClientCertificate, c.ClientKey = nil, nil }, outcome{chart.KindUnauthorized, does + ": it wants a client certificate and chartgate has none for it", certificate}},
 		"another's client certificate": {setup{tls: true, clients: true}, func(c *registry.Connection) {
 			pair := stranger.Client()
@@ -124,7 +125,8 @@ func TestNoAccess(t *testing.T) {
 		"a Secret that is lacking": {setup{tls: true, basic: true}, func(c *registry.Connection) {
 			c.Login, c.Lacking = nil, &chart.Problem{Kind: chart.KindUnauthorized, Detail: "Secret apps/regcred could not be read: chartgate may not read Secrets in apps", Next: "grant it"}
 		}, outcome{chart.KindUnauthorized, does + " (it wants credentials and chartgate has none for it), and Secret apps/regcred could not be read: chartgate may not read Secrets in apps", "grant it"}},
-		"plain HTTP where HTTPS is spoken": {setup{}, func(*registry.Connection) {}, outcome{kind: chart.KindUnavailable, detail: "oci://HOST/acme/charts/podinfo:1.0.0 could not be read: the port does not speak HTTPS"}},
+		"plain HTTP where HTTPS is spoken": {setup{}, func(*registry.Connection) {}, outcome{chart.KindUnavailable, "oci://HOST/acme/charts/podinfo:1.0.0 could not be read: the port does not speak HTTPS",
+			"correct the port; if HOST has no TLS on purpose, ask the cluster's admin to allow that: --plain-http HOST, or plainHTTP among the values of chartgate's chart"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

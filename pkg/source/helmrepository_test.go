@@ -21,6 +21,7 @@ func TestHelmRepository(t *testing.T) {
 		{sentence: "type oci without oci:// is ambiguous", new: repository(`spec: {type: oci, url: "https://ghcr.io/acme/charts"}`), want: []string{invalid}},
 		{sentence: "type OCI is not oci", new: repository(`spec: {type: OCI, url: "oci://ghcr.io/acme/charts"}`), want: []string{invalid}},
 		{sentence: "a classic repository over plain HTTP is a matter of policies", new: repository(`spec: {url: "http://chartmuseum.charts.svc:8080"}`), want: []string{below + "http://chartmuseum.charts.svc:8080"}},
+		{sentence: "insecure says nothing of a classic repository", new: repository(`spec: {insecure: true, url: "https://charts.acme.example"}`), want: []string{below + "https://charts.acme.example"}},
 		{sentence: "a classic repository with a query", new: repository(`spec: {url: "https://Charts.acme.example/x/?sig=secret"}`), want: []string{below + "https://charts.acme.example/x?*"}},
 		{sentence: "insecure is refused", new: repository(`spec: {type: oci, url: "oci://ghcr.io/acme", insecure: true}`), options: plain, want: []string{invalid}},
 		{sentence: "insecure to a host that the admin named", new: repository(`spec: {type: oci, url: "oci://registry.local:5000/acme", insecure: true}`), options: plain, want: []string{below + "oci://registry.local:5000/acme"}},

@@ -160,8 +160,8 @@ chartgate: the files hold no object that chartgate gates (HelmRelease, HelmRepos
 			args:     []string{"-f", "-"}, code: 2,
 			stdin: "{apiVersion: v1, kind: ConfigMap, kind: Secret, metadata: {name: x}}",
 			stderr: `
-chartgate: read -f: -: document 1: error converting YAML to JSON: yaml: unmarshal errors:
-  line 1: key "kind" already set in map`,
+passed over: -: document 1: not readable as YAML: unmarshal errors: line 1: key "kind" already set in map
+chartgate: the files hold no object that chartgate gates (HelmRelease, HelmRepository, HelmChart, OCIRepository, Application)`,
 		},
 		{
 			sentence: "an output that does not exist",

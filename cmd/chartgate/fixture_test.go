@@ -33,13 +33,18 @@ var openShop = sync.OnceValues(func() (*shop, error) {
 	if s.root, err = trust.TrustedRoot(); err != nil {
 		return nil, err
 	}
-	for name, subject := range map[string]string{"podinfo": "release@acme.example", "stranger": "mallory@evil.example", "unsigned": ""} {
+	for name, subject := range map[string]string{"podinfo": "release@acme.example", "stranger": "mallory@evil.example", "unsigned": "", "attested": ""} {
 		archive, err := charts.Archive(name, "1.0.0")
 		if err != nil {
 			return nil, err
 		}
 		if s.digests[name], _, err = registry.PushChart("acme/"+name, "1.0.0", archive); err != nil {
 			return nil, err
+		}
+		if name == "attested" {
+			if err := registry.AttachLegacyAttestation("acme/"+name, s.digests[name], []byte("{}"), nil); err != nil {
+				return nil, err
+			}
 		}
 		if subject == "" {
 			continue

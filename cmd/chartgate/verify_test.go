@@ -86,6 +86,9 @@ func TestVerifyReferences(t *testing.T) {
 		{"a signed chart", "oci://ghcr.io/acme/podinfo:1.0.0", 0, "Chart admitted: oci://ghcr.io/acme/podinfo:1.0.0, digest sha256:<podinfo>, signed by release"},
 		{"a signed chart by its digest", "oci://ghcr.io/acme/podinfo@" + s.digests["podinfo"], 0, "Chart admitted: "},
 		{"an unsigned chart", "oci://ghcr.io/acme/unsigned:1.0.0", 1, "Chart denied (SignatureMissing)"},
+		{"a chart that cosign 2 has attested only", "oci://ghcr.io/acme/attested:1.0.0", 1, "Chart denied (SignatureMissing): oci://ghcr.io/acme/attested:1.0.0@sha256:<attested> has no signature\n" +
+			"  policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)\n  found:    0 bundles, 0 legacy signatures\n  found:    attested, not signed: legacy attestations exist"},
+		{"a misspelled repository", "oci://ghcr.io/amce/podinfo:1.0.0", 1, "Chart denied (NoPolicy): no policy matches oci://ghcr.io/amce/podinfo:1.0.0\n  found:    the pattern oci://ghcr.io/acme/** of policy acme is similar\n  next:     "},
 		{"a stranger's chart", "oci://ghcr.io/acme/stranger:1.0.0", 1, "Chart denied (IdentityNotAllowed)"},
 		{"a chart that does not exist", "oci://ghcr.io/acme/absent:1.0.0", 1, "Chart denied (ChartNotFound)"},
 		{"a chart of nobody's policy", "oci://ghcr.io/other/podinfo:1.0.0", 1, "Chart denied (NoPolicy)"},

@@ -37,6 +37,9 @@ type Material struct {
 	// Content is the bundle's JSON, the legacy simple-signing payload or the legacy
 	// attestation's DSSE envelope.
 	Content []byte
+	// Unread is set where legacy attestations exist that were not asked for: material without
+	// content, which proves nothing and explains why a chart is said to be signed.
+	Unread bool
 	// Annotations of the legacy layers: signature, certificate, chain, log entry.
 	Annotations map[string]string
 }

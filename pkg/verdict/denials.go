@@ -256,8 +256,10 @@ type Unmet struct {
 // Findings is all that was seen beside a chart.
 type Findings struct {
 	Bundles, Legacy int // pieces of material looked at
-	Evidence        []Evidence
-	Rejections      []*Rejection
+	// Attested is set where legacy attestations exist that no policy asks for.
+	Attested   bool
+	Evidence   []Evidence
+	Rejections []*Rejection
 	// Unmet are the requirements that are not satisfied.
 	Unmet []Unmet
 	// Partly is set where the policy wants several signatures and has some of them.
@@ -297,6 +299,8 @@ func (f Findings) lines() []string {
 	}
 	if attested := f.signers(Attestation); len(attested) > 0 {
 		lines = append(lines, f.attested(attested))
+	} else if f.Attested {
+		lines = append(lines, "attested, not signed: legacy attestations exist (cosign attest), and an attestation is not a signature")
 	}
 	var rejected []string
 	for _, r := range f.Rejections {

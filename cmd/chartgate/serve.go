@@ -93,9 +93,8 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 		"`users` that Flux's source controller writes as")
 	flags.StringSliceVar(&f.releaseWriters, "release-writers", []string{"system:serviceaccount:flux-system:helm-controller"},
 		"`users` that Flux's helm-controller writes as; nobody else may record what a HelmRelease deploys")
-	flags.StringSliceVar(&f.argoUsers, "argo-users", []string{
-		"system:serviceaccount:argocd:argocd-application-controller", "system:serviceaccount:argocd:argocd-server",
-	}, "`users` that Argo CD's own components write as")
+	flags.StringSliceVar(&f.argoUsers, "argo-users", []string{"system:serviceaccount:argocd:argocd-application-controller"},
+		"`users` that Argo CD's application controller writes as")
 	flags.StringArrayVar(&f.loginHosts, "login-hosts", nil, "registry `host[:port]` that logins of the charts' sources may be sent to although policies name it by a wildcard only (repeatable); mirrors count too")
 	flags.StringVar(&f.argoNamespace, "argo-namespace", "argocd", "`namespace` in which Argo CD keeps its repository Secrets; empty if there is none")
 	flags.StringVar(&f.logLevel, "log-level", "info", "`level`: debug, info or error")

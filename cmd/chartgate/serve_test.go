@@ -51,7 +51,7 @@ func TestServeDefaults(t *testing.T) {
 	got := []any{f.namespace, f.missingSource, f.argoGitSources, f.plainHTTP, f.trustedRoot, f.artifactWriters, f.argoUsers, f.certificates, f.configMap}
 	want := []any{
 		"chartgate-system", "Defer", "Allow", []string(nil), "", []string{"system:serviceaccount:flux-system:source-controller"},
-		[]string{"system:serviceaccount:argocd:argocd-application-controller", "system:serviceaccount:argocd:argocd-server"}, "Files", "chartgate-identities",
+		[]string{"system:serviceaccount:argocd:argocd-application-controller"}, "Files", "chartgate-identities",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

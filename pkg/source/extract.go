@@ -24,8 +24,8 @@ type Options struct {
 	// ReleaseWriters are the users that Flux's helm-controller writes as: only they may
 	// record in a HelmRelease what is deployed next, and what was.
 	ReleaseWriters []string
-	// ArgoUsers are the users that Argo CD's own components write as. What they say
-	// about a running operation is their record; from anybody else it is examined.
+	// ArgoUsers are the users that Argo CD's application controller writes as. What it says about
+	// a running operation is its record; from any other user it is examined.
 	ArgoUsers []string
 	// DenyRepackaged denies HelmCharts whose values files make source-controller build an
 	// archive of its own, which no digest can prove.

@@ -137,13 +137,13 @@ func (s argoOperationState) completed() bool {
 	}
 }
 
-// recordedClaims reads the recorded state of an operation. What Argo CD's own components
-// write while an operation runs is their record and is left alone: a denial would make them
-// repeat it without end. Theirs are updates without a field manager (controller/
-// appcontroller.go, v3.2); an Application that they create or sync carries what its author
-// wrote into it: argocd-server clears the operation of a new Application and keeps status, and
-// the parent of an app of apps is applied as it stands in Git, with a field manager. A state
-// that a new operation resumes is read, by anyone: it may be older than any gate.
+// recordedClaims reads the recorded state of an operation. What Argo CD's application controller
+// writes while an operation runs is its record and is left alone: a denial would make it repeat
+// the write without end. These are updates without a field manager (controller/appcontroller.go,
+// v3.2). Everything else carries what somebody wrote into it: argocd-server keeps the status of an
+// Application that it creates, and patches the children of an app of apps for its users; the
+// controller applies a child as it stands in Git, with a field manager. A state that a new
+// operation resumes is read, whoever writes: it may be older than any gate.
 func (e *Extractor) recordedClaims(w Write, app application) []claim {
 	state := app.Status.OperationState
 	if state == nil {
@@ -152,11 +152,16 @@ func (e *Extractor) recordedClaims(w Write, app application) []claim {
 	if !state.completed() && e.startsOperation(w, app) {
 		return e.stateClaims(*state, app, "resumed")
 	}
-	if w.Old != nil && w.FieldManager == "" && slices.Contains(e.options.ArgoUsers, w.User) {
+	own := w.Old != nil && w.FieldManager == "" && slices.Contains(e.options.ArgoUsers, w.User)
+	if own || state.Phase == phaseTerminating {
 		return nil
 	}
 	return e.stateClaims(*state, app, "")
 }
+
+// phaseTerminating is what argocd-server writes for "argocd app terminate-op". The controller
+// stops what runs and deploys nothing (SyncAppState, v2.14 and v3.2).
+const phaseTerminating = "Terminating"
 
 // startsOperation reports whether w sets an operation that was not there before, or was another.
 func (e *Extractor) startsOperation(w Write, app application) bool {

@@ -47,6 +47,14 @@ func TestForgedOperations(t *testing.T) {
 		{"the same by the controller of a parent Application", "issue 8, app of apps", "", []write{
 			create(argoController, argo("source: "+helmSource("podinfo", "1.0.0"), running(bare, "syncResult: {"+evil+"}")), resumed),
 		}},
+		{"argocd app patch-resource of a child: argocd-server's own user writes the state of the operation that runs", "issue 8, seen with argocd-server 3.2.1", given, []write{
+			patch(editor, application(benign), admitted),
+			patch(argoServer, application(running(bare, "syncResult: {"+evil+"}")), resumed),
+		}},
+		{"the phase that stops an operation, and then the one that goes on with another source", "issue 8", given, []write{
+			patch(editor, application("status: {operationState: {phase: Terminating, startedAt: '2026-01-01T00:00:00Z', "+bare+", syncResult: {"+evil+"}}}"), admitted),
+			patch(editor, application("status: {operationState: {phase: Running}}"), resumed),
+		}},
 		{"a state from before, which an honest operation would resume", "issue 8", given, []write{
 			patch(argoController, application(running(bare, "syncResult: {"+evil+"}")), admitted),
 			patch(editor, application(benign), resumed),

@@ -250,7 +250,7 @@ func TestNotesApply(t *testing.T) {
 	// There is no Flux and no Argo CD in this cluster, only their definitions.
 	for _, user := range []string{
 		"artifactWriters: system:serviceaccount:flux-system:source-controller", "releaseWriters: system:serviceaccount:flux-system:helm-controller",
-		"argoUsers: system:serviceaccount:argocd:argocd-server",
+		"argoUsers: system:serviceaccount:argocd:argocd-application-controller",
 	} {
 		if !strings.Contains(stdout, user) {
 			t.Errorf("the notes do not warn of %s:\n%s", user, stdout)
@@ -265,7 +265,7 @@ func TestNotesApply(t *testing.T) {
 	c.kubectl("", "patch", "chartpolicy", "everything", "--type", "merge", "--patch", `{"spec":{"mode":"Enforce"}}`)
 	c.kubectl("", "get", "chartgate")
 	c.kubectl("", "create", "namespace", "flux-system")
-	for _, account := range []string{"flux-system/source-controller", "flux-system/helm-controller", "argocd/argocd-application-controller", "argocd/argocd-server"} {
+	for _, account := range []string{"flux-system/source-controller", "flux-system/helm-controller", "argocd/argocd-application-controller"} {
 		in, name, _ := strings.Cut(account, "/")
 		c.kubectl("", "create", "serviceaccount", name, "--namespace", in)
 	}

@@ -197,7 +197,7 @@ func TestArguments(t *testing.T) {
 			"--policy-configmap=chartgate-identities", "--leader-elect", "--tuf-cache=/var/cache/chartgate",
 		}, options)
 	}
-	const argo = "system:serviceaccount:argocd:argocd-application-controller,system:serviceaccount:argocd:argocd-server"
+	const argo = "system:serviceaccount:argocd:argocd-application-controller"
 	users := []string{"--artifact-writers=system:serviceaccount:flux-system:source-controller", "--release-writers=system:serviceaccount:flux-system:helm-controller", "--argo-users=" + argo}
 	defaults := []string{users[0], users[1], users[2], "--argo-namespace=argocd", "--missing-source=Defer", "--repackaged-charts=Allow", "--argo-git-sources=Allow", "--max-concurrent=32", "--log-level=info", "--log-format=json"}
 	everything := []string{

@@ -511,3 +511,33 @@ func TestPlainHTTPOfAConnection(t *testing.T) {
 		})
 	}
 }
+
+// TestLoginThatMayNotBeSentYet: registries hide from strangers what there is, and let them
+// ask less often. A chart that is not found without the login may be there with it.
+func TestLoginThatMayNotBeSentYet(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		status  int
+		lacking chart.Kind
+		want    chart.Kind
+	}{
+		"hidden":                    {404, chart.KindNotStored, chart.KindNotStored},
+		"too often":                 {429, chart.KindNotStored, chart.KindNotStored},
+		"down":                      {500, chart.KindNotStored, chart.KindNotStored},
+		"refused":                   {403, chart.KindNotStored, chart.KindNotStored},
+		"hidden, and no login":      {404, chart.KindUnauthorized, chart.KindNotFound},
+		"too often, and no login":   {429, chart.KindUnauthorized, chart.KindUnavailable},
+		"refused, and no Secret":    {403, chart.KindSourceNotFound, chart.KindSourceNotFound},
+		"hidden, and no Secret yet": {404, chart.KindSourceNotFound, chart.KindNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, fixture.Options{})
+			s.Fail("/manifests/", answer(tc.status, "Retry-After: 60"))
+			options := s.options(t, "", "")
+			options.Connect = always(registry.Connection{Lacking: &chart.Problem{Kind: tc.lacking, Detail: "the login is not sent", Next: "wait"}})
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)
+			equal(t, tc.want, outcomeOf(t, err).Kind)
+		})
+	}
+}

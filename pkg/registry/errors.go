@@ -63,14 +63,14 @@ func (r *repository) problem(ctx context.Context, what string, err error) error 
 	return p
 }
 
-// wantsLacking reports whether the credentials that are lacking would have helped. A
-// registry may hide from strangers what there is, so before a login may be sent nothing is
-// said about a chart that is not found.
+// wantsLacking reports whether the credentials that are lacking would have helped.
+// Registries hide from strangers what there is, and let them ask less often, so before a
+// login may be sent nothing is said about a chart that is not found or not served.
 func (r *repository) wantsLacking(kind chart.Kind, err error) bool {
 	switch {
 	case r.connection.Lacking == nil:
 		return false
-	case kind == chart.KindNotFound:
+	case kind == chart.KindNotFound || kind == chart.KindUnavailable && !distrusts(err):
 		return r.connection.Lacking.Kind == chart.KindNotStored
 	default:
 		return kind == chart.KindUnauthorized || distrusts(err)

@@ -122,11 +122,12 @@ func (r *repository) get(ctx context.Context, kind, reference string, limit int6
 	}
 }
 
-// readAnswer tells a web page from content.
+// readAnswer tells a web page from a manifest. What should have a digest and has another one is told
+// as that, whatever it is.
 func (r *repository) readAnswer(header http.Header, body []byte, kind, reference string) (answer, error) {
 	found, err := newAnswer(header, body, reference)
 	mediaType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
-	if isPage(mediaType) && (err != nil || kind == "manifests/") {
+	if isPage(mediaType) && kind == "manifests/" && !strings.Contains(reference, ":") {
 		return answer{}, aPage(r.at.Host())
 	}
 	return found, err

@@ -114,6 +114,9 @@ func TestVerifyLinks(t *testing.T) {
 	link("..data/repository.yaml", "repository.yaml")
 	link("..data/release.yaml", "release.yaml")
 	link(".", "circle")
+	if files, err := filesOf(dir); err != nil || len(files) != 3 {
+		t.Errorf("three files are found as %v, %v", files, err)
+	}
 	got := s.verifyFolder(t, dir)
 	if got.Code != exitDenied || strings.Count(got.Stdout, podinfoVerified) != 1 || strings.Count(got.Stdout, "HelmRelease apps/unsigned denied") != 1 {
 		t.Errorf("%+v", got)

@@ -66,9 +66,11 @@ func (p *Policies) Handle(_ context.Context, req admission.Request) admission.Re
 		err = fmt.Errorf("chartgate does not know the kind %q", req.Kind.Kind)
 	}
 	if err != nil {
-		message := fmt.Sprintf("%s %s denied (%s): %v", req.Kind.Kind, req.Name, verdict.PolicyInvalid, err)
+		denied := verdict.Deny(verdict.Subject{Kind: req.Kind.Kind, Name: req.Name, Field: field}, verdict.Denial{
+			Reason: verdict.PolicyInvalid, Summary: err.Error(), Next: "correct the field and apply again",
+		})
 		response := admission.Denied("")
-		response.Result = forbidden(message, []metav1.StatusCause{{Type: metav1.CauseType(verdict.PolicyInvalid), Message: err.Error(), Field: field}})
+		response.Result = forbidden(denied.Message(), []metav1.StatusCause{{Type: metav1.CauseType(verdict.PolicyInvalid), Message: err.Error(), Field: field}})
 		return response
 	}
 	return admission.Allowed("").WithWarnings(warnings...)

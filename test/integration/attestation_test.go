@@ -265,13 +265,13 @@ func TestBrokenConditionsAreRefused(t *testing.T) {
 		{
 			sentence: "not CEL", object: asking("predicate.builder.id =="),
 			want: denied("PolicyInvalid spec", prefix+"cel: column 24: Syntax error: mismatched input '<EOF>' expecting "+
-				"{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"),
+				"{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"+correct("spec")),
 		}, {
 			sentence: "a variable that does not exist", object: asking("provenance.builder.id == 'x'"),
-			want: denied("PolicyInvalid spec", prefix+"cel: column 1: undeclared reference to 'provenance' (in container '')"),
+			want: denied("PolicyInvalid spec", prefix+"cel: column 1: undeclared reference to 'provenance' (in container '')"+correct("spec")),
 		}, {
 			sentence: "a question whose answer is neither yes nor no", object: asking("size(predicateType)"),
-			want: denied("PolicyInvalid spec", prefix+"cel yields int, not bool"),
+			want: denied("PolicyInvalid spec", prefix+"cel yields int, not bool"+correct("spec")),
 		},
 	})
 }

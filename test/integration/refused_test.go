@@ -204,9 +204,14 @@ func TestTheWebhookRefuses(t *testing.T) {
 	})
 }
 
+// correct is what follows on what is wrong with one of chartgate's own resources.
+func correct(field string) string {
+	return "\n  where:    " + field + "\n  next:     correct the field and apply again"
+}
+
 // refused is the answer to a resource that chartgate cannot use.
 func refused(kind, message string) answer {
-	return denied("PolicyInvalid spec", kind+" wrong denied (PolicyInvalid): "+message)
+	return denied("PolicyInvalid spec", kind+" wrong denied (PolicyInvalid): "+strings.ReplaceAll(message, "\n", " ")+correct("spec"))
 }
 
 func pemBlock(kind string, der []byte) string {
@@ -265,7 +270,7 @@ func TestABrokenConfigMapIsRefused(t *testing.T) {
 identities.yaml: entry 1 ("b"): charts is empty`},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
-			want := denied("PolicyInvalid data[identities.yaml]", "ConfigMap chartgate-identities denied (PolicyInvalid): "+tc.message)
+			want := denied("PolicyInvalid data[identities.yaml]", "ConfigMap chartgate-identities denied (PolicyInvalid): "+strings.ReplaceAll(tc.message, "\n", " ")+correct("data[identities.yaml]"))
 			got := w.patch(t, object, "data: "+tc.data, true)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s\nThe message is\n%s", diff, got.Message)

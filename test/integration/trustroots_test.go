@@ -275,7 +275,7 @@ func TestTrustRootsAreCheckedWhenWritten(t *testing.T) {
 	c := newCorp(t)
 	repository, mirror := c.publishes(t, time.Now().Add(time.Hour))
 	refused := func(why string) answer {
-		return denied("PolicyInvalid spec", "TrustRoot wrong denied (PolicyInvalid): "+why)
+		return denied("PolicyInvalid spec", "TrustRoot wrong denied (PolicyInvalid): "+strings.ReplaceAll(why, "\n", " ")+correct("spec"))
 	}
 	w.check(t, []row{
 		{sentence: "one that is good", object: followed("good", mirror.URL, repository.Root()), want: admitted()},

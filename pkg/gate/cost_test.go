@@ -183,8 +183,9 @@ func TestCostOfTheConsumersCredentials(t *testing.T) {
 
 // What a denial costs a registry: it looks further than an admission, and no further than the limits of pkg/registry.
 const (
-	unsignedRequests = 4 // the manifest, the referrers API, .sig, the fallback tag
-	crowdRequests    = unsignedRequests + 2*500
+	deniedRequests   = 4                  // the manifest, the referrers API, .sig, the fallback tag
+	unsignedRequests = deniedRequests + 1 // and .att, where nothing else was found: was it attested?
+	crowdRequests    = deniedRequests + 2*500
 )
 
 // deny denies and returns the registry requests that it took.
@@ -224,7 +225,7 @@ func TestRegistryCostOfDenials(t *testing.T) {
 	}{
 		{"a chart without a signature", ociregistry.Options{}, 0, unsignedRequests},
 		{"the same where there is no referrers API", ociregistry.Options{NoReferrers: true}, 0, unsignedRequests},
-		{"a chart with one stranger's signature", ociregistry.Options{}, 1, unsignedRequests + 2},
+		{"a chart with one stranger's signature", ociregistry.Options{}, 1, deniedRequests + 2},
 		{"a chart in a crowd", ociregistry.Options{}, 600, crowdRequests},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {

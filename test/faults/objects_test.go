@@ -3,8 +3,6 @@ package faults_test
 import (
 	"encoding/json"
 	"path"
-
-	"github.com/chartgate/chartgate/pkg/source"
 )
 
 // application is an Argo CD Application of a chart by version. It needs nothing but the registry.
@@ -47,24 +45,6 @@ func (w *world) release() write {
 		object: object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "apps", map[string]any{"spec": map[string]any{"chart": map[string]any{
 			"spec": map[string]any{"chart": "podinfo", "version": "1.0.0", "sourceRef": map[string]any{"kind": "HelmRepository", "name": "acme"}},
 		}}}),
-	}
-}
-
-// ociRepository is an OCIRepository of acme/podinfo that a HelmRelease uses.
-func (w *world) ociRepository(repository string) write {
-	w.api.mu.Lock()
-	w.api.releases = []source.Object{{
-		ID: source.ID{Group: "helm.toolkit.fluxcd.io", Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"},
-		JSON: []byte(object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "apps", map[string]any{"spec": map[string]any{
-			"chartRef": map[string]any{"kind": "OCIRepository", "name": "podinfo"},
-		}})),
-	}}
-	w.api.mu.Unlock()
-	return write{
-		group: "source.toolkit.fluxcd.io", version: "v1", kind: "OCIRepository", namespace: "apps", name: "podinfo",
-		object: object("source.toolkit.fluxcd.io/v1", "OCIRepository", "apps", map[string]any{"spec": map[string]any{
-			"url": "oci://" + w.registry.Host() + "/" + repository, "ref": map[string]any{"tag": "1.0.0"},
-		}}),
 	}
 }
 

@@ -11,17 +11,18 @@ allowed() {
   case $1 in
     pkg/api/v1alpha1) ;;
     pkg/chart) ;;
+    pkg/fair) ;;
     pkg/verdict) echo pkg/chart ;;
     pkg/source) echo pkg/chart ;;
     pkg/archive) echo pkg/chart ;;
     pkg/policy) echo pkg/api/v1alpha1 pkg/chart pkg/verdict ;;
-    pkg/registry) echo pkg/chart ;;
+    pkg/registry) echo pkg/chart pkg/fair ;;
     pkg/credentials) echo pkg/chart pkg/registry ;;
     pkg/kms) echo pkg/chart ;;
     pkg/signature) echo pkg/chart pkg/verdict ;;
     pkg/trust) echo pkg/api/v1alpha1 pkg/signature pkg/verdict ;;
-    pkg/gate) echo pkg/archive pkg/chart pkg/source pkg/policy pkg/verdict ;;
-    pkg/webhook) echo pkg/api/v1alpha1 pkg/chart pkg/source pkg/policy pkg/verdict pkg/gate ;;
+    pkg/gate) echo pkg/archive pkg/chart pkg/fair pkg/source pkg/policy pkg/verdict ;;
+    pkg/webhook) echo pkg/api/v1alpha1 pkg/chart pkg/source pkg/policy pkg/verdict pkg/gate pkg/fair ;;
     pkg/controller) echo pkg/api/v1alpha1 pkg/chart pkg/source pkg/policy pkg/verdict pkg/gate pkg/trust ;;
     *) return 1 ;;
   esac
@@ -51,10 +52,10 @@ outside() {
   failed=1
 }
 world='^(k8s.io/client-go|sigs.k8s.io/controller-runtime/pkg/client|github.com/sigstore|github.com/google/go-containerregistry|oras.land)(/|$)'
-for package in pkg/chart pkg/verdict pkg/source pkg/archive pkg/policy pkg/gate; do
+for package in pkg/chart pkg/fair pkg/verdict pkg/source pkg/archive pkg/policy pkg/gate; do
   outside $package "$world"
 done
-for package in pkg/chart pkg/verdict; do
+for package in pkg/chart pkg/fair pkg/verdict; do
   outside $package '^net/http$'
 done
 

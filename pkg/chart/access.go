@@ -39,6 +39,21 @@ type Access struct {
 	// repository, names that host without a wildcard; "" otherwise. No login of a consumer
 	// goes to another host, unless the admin named it.
 	NamedHost string
+
+	// Askers say whose share of a registry's places the work takes. They have no part in
+	// how the registry is reached: what is equal but for them is the same question. Nil
+	// is somebody on a command line.
+	Askers Askers
+}
+
+// Askers are the namespaces whose writes wait for one piece of work. They may become more,
+// or fewer, as long as it lasts. Package fair takes them for the payers of a place.
+type Askers interface {
+	// Keys returns the namespaces, each once.
+	Keys() []string
+	// Changed returns a channel that is closed when Keys returns something else than
+	// now; nil if that never happens.
+	Changed() <-chan struct{}
 }
 
 // Search says where the signature material of a chart is, and which of it counts.

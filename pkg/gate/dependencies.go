@@ -7,6 +7,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/archive"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/fair"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -19,7 +20,7 @@ type dependencies struct {
 }
 
 // maxArchives bounds the archives that are held at the same time: each may take 16 MiB,
-// and 64 MiB unpacked (pkg/archive). More wait.
+// and 64 MiB unpacked (pkg/archive). More wait; one namespace holds one of them at most.
 const maxArchives = 2
 
 // dependencies reads the archive of a chart whose signatures hold: it is what was
@@ -35,10 +36,11 @@ func (g *Gate) dependencies(ctx context.Context, resolved chart.Resolved, task t
 	case resolved.Other:
 		return dependencies{vendored: true} // Flux renders no chart from it
 	}
-	if err := g.archives.Acquire(ctx, 1); err != nil {
+	release, err := g.archives.Acquire(ctx, 1, fair.Claim{By: task.access.Askers, On: resolved.Location.String()})
+	if err != nil {
 		return dependencies{err: timeout(chart.Reference{Location: resolved.Location}, err)}
 	}
-	defer g.archives.Release(1)
+	defer release()
 	content, err := g.registry.Archive(ctx, resolved, task.access)
 	if err != nil {
 		return dependencies{err: err}

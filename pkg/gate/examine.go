@@ -47,7 +47,7 @@ func (g *Gate) examine(ctx context.Context, use source.Use, policies []*policy.P
 			return known, nil
 		}
 	}
-	resolved, err := g.resolve(ctx, ref, access, as)
+	resolved, err := g.resolve(ctx, use.Asker, ref, access, as)
 	if err != nil {
 		return examined{}, err
 	}
@@ -57,7 +57,7 @@ func (g *Gate) examine(ctx context.Context, use source.Use, policies []*policy.P
 	key.digest = resolved.Digest
 	found, ok := g.recall(key, policies)
 	if !ok {
-		if found, err = g.search(ctx, task{key: key, access: access}, ref, resolved, wanted, policies); err != nil {
+		if found, err = g.search(ctx, use.Asker, task{key: key, access: access}, ref, resolved, wanted, policies); err != nil {
 			return examined{}, err
 		}
 	}
@@ -78,18 +78,29 @@ func artifactOf(use source.Use) artifact {
 	return artifact{any: true, by: use.Taking}
 }
 
-// resolve asks the registry; concurrent equal questions share one answer.
-func (g *Gate) resolve(ctx context.Context, ref chart.Reference, access chart.Access, as artifact) (chart.Resolved, error) {
-	type question struct {
-		ref    chart.Reference
-		access chart.Access
-		as     artifact
-	}
-	resolved, err := share(ctx, &g.flights, ref, question{ref, access, as}, func(ctx context.Context) (chart.Resolved, error) {
-		if as.any {
-			return g.registry.Artifact(ctx, ref, access, as.by)
+// question is what a registry is asked: what a reference means to those who reach it so.
+type question struct {
+	ref    chart.Reference
+	access chart.Access
+	as     artifact
+}
+
+// resolve asks the registry; concurrent equal questions share one answer. A dry run, which
+// stores nothing, may get an answer of a moment ago instead.
+func (g *Gate) resolve(ctx context.Context, asker source.Asker, ref chart.Reference, access chart.Access, as artifact) (chart.Resolved, error) {
+	asked := question{ref, access, as}
+	if asker.DryRun {
+		if known, ok := g.recent.get(asked); ok {
+			return known, nil
 		}
-		return g.registry.Resolve(ctx, ref, access)
+	}
+	resolved, err := share(ctx, &g.flights, caller{asker.Namespace, ref}, asked, func(ctx context.Context, askers chart.Askers) (chart.Resolved, error) {
+		at := g.now()
+		resolved, err := g.ask(ctx, asked, askers)
+		if err == nil {
+			g.recent.add(asked, resolved, at)
+		}
+		return resolved, err
 	})
 	if err == nil && resolved.Other && !as.any {
 		return chart.Resolved{}, errors.New("the registry client resolved a chart to something else")
@@ -98,6 +109,15 @@ func (g *Gate) resolve(ctx context.Context, ref chart.Reference, access chart.Ac
 		return chart.Resolved{}, errors.New("the registry client resolved the reference to nothing")
 	}
 	return resolved, err
+}
+
+// ask asks the registry a question that the askers wait for.
+func (g *Gate) ask(ctx context.Context, q question, askers chart.Askers) (chart.Resolved, error) {
+	q.access.Askers = askers
+	if q.as.any {
+		return g.registry.Artifact(ctx, q.ref, q.access, q.as.by)
+	}
+	return g.registry.Resolve(ctx, q.ref, q.access)
 }
 
 // task is a search that several admissions may share: what one consumer may not read,
@@ -109,8 +129,10 @@ type task struct {
 
 // search looks at the chart's signature material until every policy accepts, and
 // remembers the chart if they do; concurrent equal searches share one.
-func (g *Gate) search(ctx context.Context, task task, about chart.Reference, resolved chart.Resolved, wanted verdict.Wanted, policies []*policy.Policy) (examined, error) {
-	return share(ctx, &g.flights, about, task, func(ctx context.Context) (examined, error) {
+func (g *Gate) search(ctx context.Context, asker source.Asker, task task, about chart.Reference, resolved chart.Resolved, wanted verdict.Wanted, policies []*policy.Policy) (examined, error) {
+	return share(ctx, &g.flights, caller{asker.Namespace, about}, task, func(ctx context.Context, askers chart.Askers) (examined, error) {
+		task := task
+		task.access.Askers = askers
 		// Another search may have ended since this caller looked.
 		if known, ok := g.recall(task.key, policies); ok {
 			return known, nil

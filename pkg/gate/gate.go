@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/fair"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -58,14 +58,15 @@ type Gate struct {
 	verifier Verifier
 	now      func() time.Time
 	verified *verifiedCache
+	recent   *recent // for dry runs only
 	flights  flights
-	archives *semaphore.Weighted // bounds the archives that are unpacked at the same time
+	archives *fair.Semaphore // bounds the archives that are unpacked at the same time
 }
 
 // New returns a gate. The clock decides about the end of waivers and the age of
 // cached evidence.
 func New(policies Policies, registry Registry, verifier Verifier, now func() time.Time) *Gate {
-	return &Gate{policies: policies, registry: registry, verifier: verifier, now: now, verified: newVerifiedCache(now), archives: semaphore.NewWeighted(maxArchives)}
+	return &Gate{policies: policies, registry: registry, verifier: verifier, now: now, verified: newVerifiedCache(now), recent: newRecent(now), archives: fair.NewSemaphore(maxArchives)}
 }
 
 // maxUses bounds the charts of one object; real Applications have some ten sources.

@@ -391,7 +391,7 @@ func TestTheRegistryIsAskedOnBehalfOfTheConsumer(t *testing.T) {
 	s.gate().Decide(t.Context(), u)
 	access.NamedHost = "ghcr.io"
 	want := []chart.Search{{Access: access}, {Access: access, Places: []chart.Location{place, {}}}, {Access: access}}
-	if diff := cmp.Diff(want, asked, cmpopts.EquateComparable(chart.Location{})); diff != "" {
+	if diff := cmp.Diff(want, asked, cmpopts.EquateComparable(chart.Location{}), cmpopts.IgnoreFields(chart.Access{}, "Askers")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -670,3 +670,198 @@ func TestASecretInAnErrorStaysInTheLog(t *testing.T) {
 type errCanary struct{}
 
 func (errCanary) Error() string { return "canary-token" }
+
+// dry is a use of a dry run.
+func dry(u source.Use) source.Use {
+	u.Asker.DryRun = true
+	return u
+}
+
+// A tenant may run dry as often as they like: that is one question to the registry, for a few seconds, and no answer
+// to it is ever taken for a real write.
+func TestDryRunsAskOnce(t *testing.T) {
+	s := fine(t)
+	now := today
+	s.now = func() time.Time { return now }
+	asked := 0
+	inner := s.resolve
+	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+		asked++
+		return inner(ctx, ref)
+	}
+	g := s.gate()
+	for _, step := range []struct {
+		sentence string
+		after    time.Duration
+		times    int
+		dryRun   bool
+		asks     int
+	}{
+		{"a hundred dry runs ask once", 0, 100, true, 1},
+		{"a real write asks again", 0, 1, false, 1},
+		{"every real write asks", 0, 3, false, 3},
+		{"what a real write asked serves dry runs", 9 * time.Second, 50, true, 0},
+		{"they do not make the answer younger", time.Second, 50, true, 1},
+		{"a real write after that asks", 0, 1, false, 1},
+		{"a clock that was set back makes no answer young", -time.Minute, 1, true, 1},
+	} {
+		now = now.Add(step.after)
+		before := asked
+		for range step.times {
+			u := use(t, podinfo)
+			if step.dryRun {
+				u = dry(u)
+			}
+			if v := g.Decide(t.Context(), u); !v.Admits() {
+				t.Errorf("%s: %s", step.sentence, v.Message())
+			}
+		}
+		if asked-before != step.asks {
+			t.Errorf("%s: it asked %d times, not %d", step.sentence, asked-before, step.asks)
+		}
+	}
+}
+
+// A tag that has moved since a dry run: the real write gets what it means now.
+func TestAttackADryRunPreparesAnOldAnswer(t *testing.T) {
+	s := fine(t)
+	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, floating)) }
+	inner := s.resolve
+	moved := false
+	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+		found, err := inner(ctx, ref)
+		if moved {
+			found.Digest = digest(t, "c")
+		}
+		return found, err
+	}
+	g := s.gate()
+	if v := g.Decide(t.Context(), dry(use(t, podinfo))); !v.Admits() {
+		t.Fatal(v.Message())
+	}
+	moved = true
+	if v := g.Decide(t.Context(), use(t, podinfo)); v.Subject.Digest != digest(t, "c") {
+		t.Errorf("the real write was judged by %s", v.Subject.Digest)
+	}
+}
+
+// Equal questions with another login are other questions, for dry runs as well.
+func TestDryRunsOfOtherAccessAsk(t *testing.T) {
+	s := fine(t)
+	asked := 0
+	inner := s.resolve
+	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+		asked++
+		return inner(ctx, ref)
+	}
+	g := s.gate()
+	for _, secret := range []string{"one", "two", "one"} {
+		u := dry(use(t, podinfo))
+		u.Access = chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: secret}
+		if v := g.Decide(t.Context(), u); !v.Admits() {
+			t.Error(v.Message())
+		}
+	}
+	if asked != 2 {
+		t.Errorf("it asked %d times", asked)
+	}
+}
+
+// Denials are not remembered: what is pushed and signed right after a dry run is found by the next one.
+func TestADryRunThatIsDeniedIsNotRemembered(t *testing.T) {
+	s := fine(t)
+	missing := true
+	inner := s.resolve
+	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+		if missing {
+			return chart.Resolved{}, &chart.Problem{Kind: chart.KindNotFound, Detail: "it is not there"}
+		}
+		return inner(ctx, ref)
+	}
+	g := s.gate()
+	if v := g.Decide(t.Context(), dry(use(t, podinfo))); v.Admits() {
+		t.Fatal("admitted")
+	}
+	missing = false
+	if v := g.Decide(t.Context(), dry(use(t, podinfo))); !v.Admits() {
+		t.Error(v.Message())
+	}
+}
+
+// A flight ends with its last caller, and not before.
+func TestAFlightEndsWithItsLastCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := fine(t)
+		var ended atomic.Int32
+		s.resolve = func(ctx context.Context, _ chart.Reference) (chart.Resolved, error) {
+			<-ctx.Done()
+			ended.Add(1)
+			return chart.Resolved{}, ctx.Err()
+		}
+		g := s.gate()
+		for _, deadline := range []time.Duration{time.Second, 3 * time.Second} {
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), deadline)
+				defer cancel()
+				if v := g.Decide(ctx, use(t, podinfo)); v.Reason() != verdict.Timeout {
+					t.Error(v.Message())
+				}
+			}()
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if ended.Load() != 0 {
+			t.Error("it ended with its first caller")
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if ended.Load() != 1 {
+			t.Error("it goes on without callers")
+		}
+	})
+}
+
+// Two namespaces that ask the same are one flight, which both pay for.
+func TestAFlightIsPaidForByAnyOfItsCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := fine(t)
+		var askers chart.Askers
+		s.asked = func(search chart.Search) { askers = search.Access.Askers }
+		free := make(chan struct{})
+		var asked atomic.Int32
+		inner := s.resolve
+		s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+			asked.Add(1)
+			<-free
+			return inner(ctx, ref)
+		}
+		g := s.gate()
+		var group sync.WaitGroup
+		decide := func(ctx context.Context, namespace string) {
+			u := use(t, podinfo)
+			u.Asker.Namespace = namespace
+			group.Go(func() { g.Decide(ctx, u) })
+			synctest.Wait()
+		}
+		keys := func() string { return strings.Join(askers.Keys(), " ") }
+		brief, leave := context.WithCancel(t.Context())
+		decide(brief, "greedy")
+		changed := askers.Changed()
+		decide(t.Context(), "honest")
+		if got := keys(); got != "greedy honest" || asked.Load() != 1 {
+			t.Errorf("%d flights, for %s", asked.Load(), got)
+		}
+		select {
+		case <-changed:
+		default:
+			t.Error("the change was not told")
+		}
+		leave()
+		synctest.Wait()
+		if got := keys(); got != "honest" {
+			t.Errorf("after one has left, it is for %s", got)
+		}
+		close(free)
+		group.Wait()
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"net/http"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/fair"
 )
 
 // Docker Hub's registry answers at another host than its references name.
@@ -88,7 +89,7 @@ func New(o Options) *Client {
 
 // enter waits until another chart of the repository's host may be looked at.
 func (r *repository) enter(ctx context.Context) (leave func(), err error) {
-	leave, err = r.client.charts.acquire(ctx, r.at.Host()+r.link.lane)
+	leave, err = r.client.charts.acquire(ctx, r.at.Host()+r.link.lane, r.claim())
 	if err != nil {
 		return nil, &chart.Problem{
 			Kind: chart.KindTimeout, Detail: r.location.String() + " had to wait too long: too many charts of " + r.at.Host() + " are being verified at this moment", Next: "try again", Err: err,
@@ -96,6 +97,9 @@ func (r *repository) enter(ctx context.Context) (leave func(), err error) {
 	}
 	return leave, nil
 }
+
+// claim says whose share of the host's places what is done in the repository takes.
+func (r *repository) claim() fair.Claim { return fair.Claim{By: r.askers, On: r.location.String()} }
 
 // repository returns the repository at l, which may be spoken to over OCI, as the
 // consumer reaches it.
@@ -108,12 +112,14 @@ func (c *Client) repository(ctx context.Context, l chart.Location, access chart.
 	case l.Path() == "":
 		return nil, chart.Invalid("%s names a registry but no chart in it", l)
 	}
+	askers := access.Askers
+	access.Askers = nil // the rest is how to get there
 	at, mirrored, err := c.options.Mirrors.of(l)
 	if err != nil {
 		return nil, err
 	}
 	if mirrored {
-		return &repository{client: c, location: l, at: at, link: c.ownLink}, nil
+		return &repository{client: c, location: l, at: at, link: c.ownLink, askers: askers}, nil
 	}
 	connection, err := c.connection(ctx, access, l)
 	if err != nil {
@@ -123,5 +129,5 @@ func (c *Client) repository(ctx context.Context, l chart.Location, access chart.
 	if err != nil {
 		return nil, err
 	}
-	return &repository{client: c, location: l, at: l, connection: connection, link: link}, nil
+	return &repository{client: c, location: l, at: l, connection: connection, link: link, askers: askers}, nil
 }

@@ -20,6 +20,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/fair"
 )
 
 // TestClassify: what cannot be provoked on this machine.
@@ -63,9 +64,10 @@ func TestSlots(t *testing.T) {
 	defer server.Close()
 	whole := &wholeAnswers{next: http.DefaultTransport, slots: newSlots(3), timeout: time.Minute}
 	done := make(chan error)
-	for range 20 {
+	for i := range 20 {
 		go func() {
-			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+			ctx := allow(t.Context(), allowance{bytes: maxAnswer, by: fair.Claim{By: fair.Payer(fmt.Sprint("team-", i))}})
+			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
 			_, err := whole.RoundTrip(req)
 			done <- err
 		}()
@@ -86,20 +88,20 @@ func TestSlots(t *testing.T) {
 func TestSlotsWaitForOneHostOnly(t *testing.T) {
 	t.Parallel()
 	s := newSlots(1)
-	release, err := s.acquire(t.Context(), "slow")
+	release, err := s.acquire(t.Context(), "slow", fair.Claim{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := s.acquire(ctx, "slow"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.acquire(ctx, "slow", fair.Claim{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got a second slot: %v", err)
 	}
-	if _, err := s.acquire(t.Context(), "fast"); err != nil {
+	if _, err := s.acquire(t.Context(), "fast", fair.Claim{}); err != nil {
 		t.Error(err)
 	}
 	release()
-	if _, err := s.acquire(t.Context(), "slow"); err != nil {
+	if _, err := s.acquire(t.Context(), "slow", fair.Claim{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/fair"
 )
 
 func secret(context.Context) (string, string, error) { return "user", "hunter2", nil }
@@ -122,6 +123,7 @@ func TestSlowProxy(t *testing.T) {
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	const most = 12 // of maxPerHost, for one namespace
 	for range maxPerHost {
 		go func() {
 			r, err := c.repository(ctx, location, chart.Access{Consumer: chart.Flux})
@@ -132,17 +134,17 @@ func TestSlowProxy(t *testing.T) {
 			_, _ = r.manifest(ctx, "1.0.0")
 		}()
 	}
-	for range maxPerHost {
+	for range most {
 		<-arrived
 	}
 	soon, stop := context.WithTimeout(t.Context(), time.Second)
 	defer stop()
-	release2, err := c.requests.acquire(soon, "registry.invalid")
+	release2, err := c.requests.acquire(soon, "registry.invalid", fair.Claim{})
 	if err != nil {
 		t.Fatal("others wait for the proxy")
 	}
 	release2()
-	if _, err := c.requests.acquire(soon, "registry.invalid through "+at.Host); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.requests.acquire(soon, "registry.invalid through "+at.Host, fair.Claim{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error("the proxy has no bound")
 	}
 }
@@ -176,7 +178,7 @@ func TestBulky(t *testing.T) {
 		if c.bulky.hosts[host] == nil {
 			return 0
 		}
-		return len(c.bulky.hosts[host].taken)
+		return c.bulky.hosts[host].users
 	}
 	for _, step := range []struct {
 		sentence string

@@ -41,6 +41,7 @@ type repository struct {
 	at         chart.Location // where it is asked for: location, or its mirror
 	connection Connection
 	link       *link
+	askers     chart.Askers // those who wait for what is read
 }
 
 // answer is content as a registry served it, under the digest that it has.
@@ -75,7 +76,7 @@ func (r *repository) bulk(ctx context.Context, d ocispec.Descriptor, limit int64
 		limit = min(limit, max(d.Size, maxBundle))
 	}
 	if limit > maxBundle {
-		if done, err = r.client.bulky.acquire(ctx, r.at.Host()+r.link.lane); err != nil {
+		if done, err = r.client.bulky.acquire(ctx, r.at.Host()+r.link.lane, r.claim()); err != nil {
 			return answer{}, func() {}, err
 		}
 	}
@@ -89,7 +90,7 @@ func (r *repository) bulk(ctx context.Context, d ocispec.Descriptor, limit int64
 // get reads content with one request. (oras's Fetch and FetchReference may need a
 // second one, and report lies about digests as errors without a type.)
 func (r *repository) get(ctx context.Context, kind, reference string, limit int64) (answer, error) {
-	ctx = auth.AppendRepositoryScope(allow(r.asking(ctx), allowance{bytes: limit}), r.reference(), auth.ActionPull)
+	ctx = auth.AppendRepositoryScope(allow(r.asking(ctx), allowance{bytes: limit, by: r.claim()}), r.reference(), auth.ActionPull)
 	target := r.scheme() + "://" + r.reference().Host() + r.path(kind+reference)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
@@ -161,7 +162,7 @@ func newAnswer(header http.Header, body []byte, reference string) (answer, error
 // tags lists all tags.
 func (r *repository) tags(ctx context.Context) ([]string, error) {
 	var all []string
-	err := r.lists().Tags(allow(r.asking(ctx), allowance{bytes: maxPage, list: true}), "", func(page []string) error {
+	err := r.lists().Tags(allow(r.asking(ctx), allowance{bytes: maxPage, list: true, by: r.claim()}), "", func(page []string) error {
 		if all = append(all, page...); len(all) > maxTags {
 			return fault{chart.KindLimitExceeded, fmt.Sprintf("there are more than %d tags", maxTags)}
 		}
@@ -178,7 +179,7 @@ func (r *repository) referrers(ctx context.Context, of chart.Digest, api bool) (
 	if err := lists.SetReferrersCapability(api); err != nil {
 		return nil, err
 	}
-	allowed := allowance{bytes: maxPage, list: true}
+	allowed := allowance{bytes: maxPage, list: true, by: r.claim()}
 	if api {
 		allowed.mediaType = ocispec.MediaTypeImageIndex
 	}

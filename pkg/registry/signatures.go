@@ -115,7 +115,7 @@ func (c *Client) search(ctx context.Context, place chart.Location, r chart.Resol
 	// admin's, and reached as such.
 	access := where.Access
 	if place.Host() != r.Location.Host() {
-		access = chart.Access{}
+		access = chart.Access{Askers: access.Askers}
 	}
 	repo, err := c.repository(ctx, place, access)
 	if err != nil {

@@ -3,34 +3,35 @@ package registry
 import (
 	"context"
 	"sync"
+
+	"github.com/chartgate/chartgate/pkg/fair"
 )
 
-// slots bounds the requests in flight per host. A host is kept only while it has
-// requests: registries may redirect to any number of hosts.
+// slots are the places of each host, which namespaces and repositories share fairly. A
+// host is kept only while it is used: registries may redirect to any number of hosts.
 type slots struct {
-	size int
+	size int64
 
 	mu    sync.Mutex
 	hosts map[string]*hostSlots
 }
 
 type hostSlots struct {
-	taken chan struct{}
-	users int // holders and waiters
+	places *fair.Semaphore
+	users  int // holders and waiters
 }
 
-func newSlots(size int) *slots { return &slots{size: size, hosts: map[string]*hostSlots{}} }
+func newSlots(size int64) *slots { return &slots{size: size, hosts: map[string]*hostSlots{}} }
 
 // acquire waits for a slot until ctx ends. The slot must be released.
-func (s *slots) acquire(ctx context.Context, host string) (release func(), err error) {
+func (s *slots) acquire(ctx context.Context, host string, by fair.Claim) (release func(), err error) {
 	h := s.enter(host)
-	select {
-	case h.taken <- struct{}{}:
-		return func() { <-h.taken; s.leave(host, h) }, nil
-	case <-ctx.Done():
+	free, err := h.places.Acquire(ctx, 1, by)
+	if err != nil {
 		s.leave(host, h)
-		return nil, ctx.Err()
+		return nil, err
 	}
+	return func() { free(); s.leave(host, h) }, nil
 }
 
 func (s *slots) enter(host string) *hostSlots {
@@ -38,7 +39,7 @@ func (s *slots) enter(host string) *hostSlots {
 	defer s.mu.Unlock()
 	h := s.hosts[host]
 	if h == nil {
-		h = &hostSlots{taken: make(chan struct{}, s.size)}
+		h = &hostSlots{places: fair.NewSemaphore(s.size)}
 		s.hosts[host] = h
 	}
 	h.users++

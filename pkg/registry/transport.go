@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/fair"
 )
 
 // guard stacks what every request passes, redirects and requests for tokens included:
@@ -159,6 +160,10 @@ type allowance struct {
 	list bool
 	// mediaType is, where set, the only one that oras decodes.
 	mediaType string
+	// by says whose share of the places the request takes, and those for tokens that it
+	// leads to. (oras stands between repository and transport, and hands on no more than
+	// the context.)
+	by fair.Claim
 }
 
 type allowanceKey struct{}
@@ -174,6 +179,11 @@ func allowed(ctx context.Context, resp *http.Response) allowance {
 	return allowance{bytes: maxAnswer}
 }
 
+func claimOf(ctx context.Context) fair.Claim {
+	a, _ := ctx.Value(allowanceKey{}).(allowance)
+	return a.by
+}
+
 // wholeAnswers reads each answer to its end before anybody looks at it. So no
 // answer is longer than allowed or takes longer than the timeout, one that breaks
 // off can be repeated, its length is always known (oras would ask again for it),
@@ -186,7 +196,7 @@ type wholeAnswers struct {
 }
 
 func (t *wholeAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
-	release, err := t.slots.acquire(req.Context(), req.URL.Host+t.lane)
+	release, err := t.slots.acquire(req.Context(), req.URL.Host+t.lane, claimOf(req.Context()))
 	if err != nil {
 		return nil, err
 	}

@@ -69,6 +69,8 @@ type Use struct {
 	Pulled *Pulled
 	// Taking is how the consumer takes the chart's layer from the artifact.
 	Taking chart.Taking
+	// Asker is the write that waits for the verdict.
+	Asker Asker
 	// MaybeChart is set where the artifact may be something else than a chart, and
 	// nothing known uses it as one: an OCIRepository without a HelmRelease.
 	MaybeChart bool
@@ -77,6 +79,16 @@ type Use struct {
 // AnyArtifact reports whether the consumer may deploy something else than a chart. Then
 // it need not be one, and a policy that matches asks for its signature all the same.
 func (u Use) AnyArtifact() bool { return u.MaybeChart || u.Taking.Anything() }
+
+// Asker is what must be known of a write to serve it in its turn. It has no part in any
+// verdict. The zero value is somebody on a command line.
+type Asker struct {
+	// Namespace is that of the object that is written, to whose share of the places that
+	// all writes share the work counts.
+	Namespace string
+	// DryRun is set where nothing will be stored, whatever the verdict.
+	DryRun bool
+}
 
 // Defers reports whether err, which kept the use from being verified, is no reason to
 // deny it.

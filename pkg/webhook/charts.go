@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/sync/semaphore"
 	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/json"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/fair"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -24,25 +24,25 @@ import (
 type Charts struct {
 	extractor *source.Extractor
 	gate      *gate.Gate
-	pending   *semaphore.Weighted
-	reads     *semaphore.Weighted
+	pending   *fair.Semaphore
+	reads     *fair.Semaphore
 	metrics   *Metrics
 	notices   *Notices
 }
 
 // maxPending bounds the writes that wait for an answer of anybody, and with them the
-// memory that they hold: 500 of them take some 50 MiB. An API server sends about 400
-// at a time by default (--max-mutating-requests-inflight and its shares).
-const maxPending = 500
+// memory that they hold. One namespace gets 600 of them (package fair): an API server sends
+// about 400 at a time by default (--max-mutating-requests-inflight and its shares).
+const maxPending = 800
 
 // NewCharts returns a handler that reads other objects from the API server for at
 // most maxConcurrent writes at a time; others wait for a place within their own
-// deadline. Nobody holds a place while a registry is asked (package registry has
+// deadline, and namespaces take turns. Nobody holds a place while a registry is asked (package registry has
 // places for each host), so that a slow one does not hold up other writes.
 func NewCharts(extractor *source.Extractor, gate *gate.Gate, maxConcurrent int64, metrics *Metrics, notices *Notices) *Charts {
 	return &Charts{
 		extractor: extractor, gate: gate, metrics: metrics, notices: notices,
-		pending: semaphore.NewWeighted(maxPending), reads: semaphore.NewWeighted(maxConcurrent),
+		pending: fair.NewSemaphore(maxPending), reads: fair.NewSemaphore(maxConcurrent),
 	}
 }
 
@@ -97,44 +97,58 @@ func (c *Charts) decide(ctx context.Context, req admission.Request) findings {
 	if changes.None() {
 		return findings{}
 	}
-	if !c.pending.TryAcquire(1) {
+	by := claimOf(req)
+	release, ok := c.pending.TryAcquire(1, by)
+	if !ok {
 		return findings{verdicts: denied(req, &chart.Problem{
-			Kind: chart.KindLimitExceeded, Detail: fmt.Sprintf("%d writes wait for their charts to be verified already", maxPending), Next: "try again",
+			Kind: chart.KindLimitExceeded, Detail: "too many writes, of this namespace or in all, wait for their charts to be verified already", Next: "try again",
 		})}
 	}
-	defer c.pending.Release(1)
-	uses, err := reading(ctx, c, func() ([]source.Use, error) { return c.extractor.Uses(ctx, changes), nil })
+	defer release()
+	uses, err := reading(ctx, c, by, func() ([]source.Use, error) { return c.extractor.Uses(ctx, changes), nil })
 	if err != nil {
 		return findings{verdicts: denied(req, err)}
 	}
-	found := findings{verdicts: c.gate.DecideAll(ctx, uses)}
+	found := findings{verdicts: c.gate.DecideAll(ctx, askedBy(req, uses))}
 	if len(found.verdicts) == 0 {
 		return findings{verdicts: denied(req, errors.New("changes without verdicts"))}
 	}
 	if admits(found.verdicts) {
-		found.dependents = c.askDependents(ctx, write)
+		found.dependents = c.askDependents(ctx, req, write)
 	}
 	if !isDryRun(req) {
-		c.notices.send(ctx, c.users, write, found)
+		c.notices.send(ctx, func(ctx context.Context, id source.ID) ([]source.Object, error) {
+			return reading(ctx, c, by, func() ([]source.Object, error) { return c.extractor.Users(ctx, id) })
+		}, write, found)
 	}
 	return found
 }
 
 // reading calls read, which reads from the API server, when there is a place.
-func reading[T any](ctx context.Context, c *Charts, read func() (T, error)) (T, error) {
-	if err := c.reads.Acquire(ctx, 1); err != nil {
+func reading[T any](ctx context.Context, c *Charts, by fair.Claim, read func() (T, error)) (T, error) {
+	release, err := c.reads.Acquire(ctx, 1, by)
+	if err != nil {
 		var none T
 		return none, &chart.Problem{
 			Kind: chart.KindTimeout, Detail: "too many writes are being examined at this moment", Next: "try again", Err: err,
 		}
 	}
-	defer c.reads.Release(1)
+	defer release()
 	return read()
 }
 
-// users returns the objects that should be told of a denial.
-func (c *Charts) users(ctx context.Context, id source.ID) ([]source.Object, error) {
-	return reading(ctx, c, func() ([]source.Object, error) { return c.extractor.Users(ctx, id) })
+// claimOf says whose share a write takes: its namespace's, and on it its user's, who may
+// write to many namespaces.
+func claimOf(req admission.Request) fair.Claim {
+	return fair.Claim{By: fair.Payer(req.Namespace), On: req.UserInfo.Username}
+}
+
+// askedBy tells the gate for which write the uses are decided.
+func askedBy(req admission.Request, uses []source.Use) []source.Use {
+	for i := range uses {
+		uses[i].Asker = source.Asker{Namespace: req.Namespace, DryRun: isDryRun(req)}
+	}
+	return uses
 }
 
 // maxDependents bounds the releases that are looked at when their repository
@@ -142,8 +156,8 @@ func (c *Charts) users(ctx context.Context, id source.ID) ([]source.Object, erro
 const maxDependents = 50
 
 // askDependents verifies the releases that the write of a repository affects.
-func (c *Charts) askDependents(ctx context.Context, write source.Write) []dependent {
-	found, err := reading(ctx, c, func() ([]source.Dependent, error) { return c.extractor.Dependents(ctx, write) })
+func (c *Charts) askDependents(ctx context.Context, req admission.Request, write source.Write) []dependent {
+	found, err := reading(ctx, c, claimOf(req), func() ([]source.Dependent, error) { return c.extractor.Dependents(ctx, write) })
 	if err != nil {
 		logr.FromContextOrDiscard(ctx).Error(err, "dependents not verified", "repository", write.ID.String())
 		return nil
@@ -154,7 +168,7 @@ func (c *Charts) askDependents(ctx context.Context, write source.Write) []depend
 		uses = append(uses, d.Use)
 	}
 	var dependents []dependent
-	for i, v := range c.gate.DecideAll(ctx, uses) {
+	for i, v := range c.gate.DecideAll(ctx, askedBy(req, uses)) {
 		dependents = append(dependents, dependent{object: found[i].Object, verdict: v})
 	}
 	return dependents

@@ -206,7 +206,7 @@ func TestPendingWritesAreBounded(t *testing.T) {
 			return resolved(ref), nil
 		}
 		charts := w.charts(t, 1000)
-		const bound = 500
+		const bound = 600 // of maxPending, for one namespace
 		answers := make(chan admission.Response, bound)
 		for range bound {
 			go func() { answers <- charts.Handle(t.Context(), create(t, helmRelease("podinfo", "acme"))) }()
@@ -214,6 +214,11 @@ func TestPendingWritesAreBounded(t *testing.T) {
 		synctest.Wait()
 		if diff := cmp.Diff(denied("LimitExceeded"), saidBy(charts.Handle(t.Context(), create(t, helmRelease("podinfo", "acme"))))); diff != "" {
 			t.Errorf("one write more: %s", diff)
+		}
+		elsewhere := create(t, helmRelease("podinfo", "acme"))
+		elsewhere.Namespace = "others"
+		if answer := charts.Handle(t.Context(), elsewhere); !answer.Allowed { // deferred: it has no source yet
+			t.Errorf("the write of another namespace: %s", answer.Result.Message)
 		}
 		unchanged := charts.Handle(t.Context(), update(t, helmRelease("podinfo", "acme"), helmRelease("podinfo", "acme"), ""))
 		if diff := cmp.Diff(said{Allowed: true}, saidBy(unchanged)); diff != "" {

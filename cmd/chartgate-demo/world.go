@@ -19,7 +19,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/registry"
@@ -88,10 +87,7 @@ func (w *demoWorld) handler(trust *sigstore.Sigstore) (http.Handler, error) {
 	client := registry.New(registry.Options{Transport: w.routeToRegistry()})
 	decide := gate.New(inForce, client, signature.New(roots), time.Now)
 	charts := webhook.NewCharts(source.NewExtractor(objects, source.Options{}), decide, 8, metrics, nil)
-	return webhook.WithDeadline(&admission.Webhook{
-		Handler:        charts,
-		LogConstructor: func(logr.Logger, *admission.Request) logr.Logger { return logr.Discard() },
-	}), nil
+	return webhook.WithDeadline(webhook.NewBodies(logr.Discard()).Charts(charts)), nil
 }
 
 // routeToRegistry leads every host to the demo's registry, so that the samples can

@@ -8,11 +8,9 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/chartgate/chartgate/pkg/controller"
 	"github.com/chartgate/chartgate/pkg/trust"
@@ -47,20 +45,20 @@ func (h *hooks) start() error {
 	if err != nil {
 		return err
 	}
-	server := ctrlwebhook.NewServer(ctrlwebhook.Options{
+	server := newServer(h.manager.GetLogger(), ctrlwebhook.Options{
 		Host: h.flags.webhookHost, Port: h.flags.webhookPort, CertDir: h.flags.certDir,
 		TLSOpts: []func(*tls.Config){h.flags.clientFlags.tls},
 	})
-	log := h.manager.GetLogger().WithName("admission")
-	server.Register(chartsPath, h.drain.handler(webhook.WithDeadline(admissionHandler(log,
+	bodies := webhook.NewBodies(h.manager.GetLogger().WithName("admission"))
+	server.Register(chartsPath, h.drain.handler(webhook.WithDeadline(bodies.Charts(
 		webhook.NewCharts(h.engine.extractor, h.engine.gate, h.flags.maxConcurrent, metrics,
 			webhook.NewNotices(h.manager.GetEventRecorder("chartgate")))))))
-	server.Register(policiesPath, h.drain.handler(webhook.WithDeadline(admissionHandler(log,
+	server.Register(policiesPath, h.drain.handler(webhook.WithDeadline(bodies.Policies(
 		&webhook.Policies{
 			KnownIdentities: h.snapshot.Identities, KnownTrustRoots: h.trustRoots.Names, CheckTrustRoot: trust.Check,
 		}))))
 	return h.manager.Add(waitFor{certificate, func(ctx context.Context) error {
-		var answers func(*http.Request) error = server.StartedChecker()
+		var answers func(*http.Request) error = server.ready
 		if h.flags.required() {
 			answers = once(answers)
 		}
@@ -76,13 +74,6 @@ func (h *hooks) ready(req *http.Request) error {
 		return errors.New("the webhook waits for its certificate")
 	}
 	return (*answers)(req)
-}
-
-func admissionHandler(log logr.Logger, handler admission.Handler) http.Handler {
-	return &admission.Webhook{
-		Handler:        handler,
-		LogConstructor: func(logr.Logger, *admission.Request) logr.Logger { return log },
-	}
 }
 
 // waitFor runs something on every replica once a channel is closed.

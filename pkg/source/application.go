@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"sigs.k8s.io/json"
+
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
@@ -18,11 +20,33 @@ type argoSource struct {
 	TargetRevision string `json:"targetRevision"`
 }
 
+// maxSources bounds the sources in one list: real Applications have some ten. 3 MiB hold
+// a million of "{}", each of which takes fifty bytes, and is compared with those of the
+// old object.
+const maxSources = 1000
+
+// argoSources is a list that is not decoded if it is too long.
+type argoSources []argoSource
+
+// UnmarshalJSON counts before it decodes.
+func (s *argoSources) UnmarshalJSON(raw []byte) error {
+	list := scanner{json: raw}
+	for n := 0; list.take('[') || list.take(','); n++ {
+		if n == maxSources {
+			return fmt.Errorf("there are more than %d sources", maxSources)
+		}
+		if !list.skip() {
+			break // an empty list
+		}
+	}
+	return json.UnmarshalCaseSensitivePreserveInts(raw, (*[]argoSource)(s))
+}
+
 type application struct {
 	Spec struct {
-		Project        string       `json:"project"`
-		Source         *argoSource  `json:"source"`
-		Sources        []argoSource `json:"sources"`
+		Project        string      `json:"project"`
+		Source         *argoSource `json:"source"`
+		Sources        argoSources `json:"sources"`
 		SourceHydrator *struct {
 			DrySource  *argoSource `json:"drySource"`
 			SyncSource struct {

@@ -94,7 +94,29 @@ func (e *Extractor) Changes(w Write) (Changes, error) {
 			return slices.ContainsFunc(known, func(k claim) bool { return k.bare() == c.bare() })
 		})
 	}
+	if err := checkSize(claims); err != nil {
+		return Changes{}, err
+	}
 	return Changes{object: w.ID, claims: claims}, nil
+}
+
+// maxNamed bounds what an object says of the charts that it names: it is in memory while
+// registries are asked, for as many writes as may wait for that. No text in it is longer
+// than 4 KiB in honest objects, and 64 sources of an Application have some 20 KiB.
+const maxNamed = 128 << 10
+
+func checkSize(claims []claim) error {
+	size := 0
+	for _, c := range claims {
+		if size += len(fmt.Sprint(c)); size > maxNamed {
+			return &chart.Problem{
+				Kind:   chart.KindLimitExceeded,
+				Detail: fmt.Sprintf("the names of the charts in it have more than the %d KiB that chartgate reads", maxNamed>>10),
+				Next:   "name fewer charts, or by shorter names",
+			}
+		}
+	}
+	return nil
 }
 
 // Uses follows the changes to charts. What cannot be followed is a use with a

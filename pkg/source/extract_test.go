@@ -3,6 +3,7 @@ package source_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -286,6 +287,37 @@ func TestFalseRepetitionsOfStatus(t *testing.T) {
 			e := source.NewExtractor(&cluster{}, source.Options{})
 			if diff := cmp.Diff([]string{"status.helmChart: SourceNotFound, deferred"}, usesOf(t.Context(), e, w)); diff != "" {
 				t.Error(diff)
+			}
+		})
+	}
+}
+
+// 3 MiB hold a million empty sources: whoever may write an Application could make chartgate compare each of them with
+// each of the old object.
+func TestAttackObjectsThatNameTooMuch(t *testing.T) {
+	many := strings.Repeat(`{"repoURL":"ghcr.io/a","chart":"a","targetRevision":"1.0.0"},`, 1001)
+	few := strings.Repeat(`{"repoURL":"ghcr.io/a","chart":"a","targetRevision":"1.0.0"},`, 1000)
+	long := strings.Repeat("a", 200<<10)
+	id := source.ID{Group: "argoproj.io", Kind: "Application", Namespace: "argocd", Name: "podinfo"}
+	for _, c := range []struct {
+		sentence, object string
+		want             chart.Kind
+	}{
+		{"sources in spec", `{"spec":{"sources":[` + strings.TrimSuffix(many, ",") + `]}}`, chart.KindInvalid},
+		{"sources of an operation", `{"operation":{"sync":{"sources":[` + strings.TrimSuffix(many, ",") + `]}}}`, chart.KindInvalid},
+		{"sources of a state", `{"status":{"operationState":{"syncResult":{"sources":[` + strings.TrimSuffix(many, ",") + `]}}}}`, chart.KindInvalid},
+		{"a thousand sources are read", `{"spec":{"sources":[` + strings.TrimSuffix(few, ",") + strings.Repeat(" ", 10) + `]}}`, 0},
+		{"a long name", `{"spec":{"source":{"repoURL":"ghcr.io/a","chart":"` + long + `","targetRevision":"1.0.0"}}}`, chart.KindLimitExceeded},
+		{"an empty list", `{"spec":{"sources":[ ]}}`, 0},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			_, err := source.NewExtractor(&cluster{}, source.Options{}).Changes(source.Write{Object: source.Object{ID: id, JSON: []byte(c.object)}})
+			var problem *chart.Problem
+			switch {
+			case c.want == 0 && err != nil:
+				t.Error(err)
+			case c.want != 0 && (!errors.As(err, &problem) || problem.Kind != c.want):
+				t.Errorf("got %v", err)
 			}
 		})
 	}

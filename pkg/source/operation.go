@@ -20,11 +20,11 @@ type argoOperation struct {
 }
 
 type argoSync struct {
-	Source    *argoSource  `json:"source"`
-	Sources   []argoSource `json:"sources"`
-	Revision  string       `json:"revision"`
-	Revisions []string     `json:"revisions"`
-	Manifests []string     `json:"manifests"`
+	Source    *argoSource `json:"source"`
+	Sources   argoSources `json:"sources"`
+	Revision  string      `json:"revision"`
+	Revisions []string    `json:"revisions"`
+	Manifests []string    `json:"manifests"`
 }
 
 // argoOperationState is status.operationState: the running operation. The
@@ -35,10 +35,10 @@ type argoOperationState struct {
 	RetryCount int64         `json:"retryCount"`
 	Operation  argoOperation `json:"operation"`
 	SyncResult *struct {
-		Source    *argoSource  `json:"source"`
-		Sources   []argoSource `json:"sources"`
-		Revision  string       `json:"revision"`
-		Revisions []string     `json:"revisions"`
+		Source    *argoSource `json:"source"`
+		Sources   argoSources `json:"sources"`
+		Revision  string      `json:"revision"`
+		Revisions []string    `json:"revisions"`
 	} `json:"syncResult"`
 }
 

@@ -3,15 +3,17 @@ package webhook
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
 
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
-	"sigs.k8s.io/json"
+	kjson "sigs.k8s.io/json"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fair"
@@ -47,20 +49,54 @@ func NewCharts(extractor *source.Extractor, gate *gate.Gate, maxConcurrent int64
 }
 
 // Handle decides on one write.
-func (c *Charts) Handle(ctx context.Context, req admission.Request) (response admission.Response) {
+func (c *Charts) Handle(ctx context.Context, req admission.Request) admission.Response {
+	return c.review(ctx, &review{Request: req, done: func() {}})
+}
+
+// review decides on one write, and lets its objects go as soon as they have been read.
+func (c *Charts) review(ctx context.Context, r *review) (response admission.Response) {
 	started := time.Now()
+	req := &r.Request
 	var found findings
 	defer func() {
 		if r := recover(); r != nil {
-			found = findings{verdicts: denied(req, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))}
+			found = findings{verdicts: denied(*req, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))}
 			response = respond(found)
 		}
-		c.metrics.observe(c.kindOf(req), found.verdicts, time.Since(started))
-		record(logr.FromContextOrDiscard(ctx), req, found, time.Since(started))
+		c.metrics.observe(c.kindOf(*req), found.verdicts, time.Since(started))
+		record(logr.FromContextOrDiscard(ctx), *req, found, time.Since(started))
 	}()
-	found = c.decide(ctx, req)
+	found = c.decide(ctx, r)
 	return respond(found)
 }
+
+// letGo lets go of the objects, which nobody needs while others are asked, and returns the
+// write with what is still told of them: which object it is, and of a HelmRepository, on
+// which others may depend, its spec.
+func (r *review) letGo(w source.Write) source.Write {
+	var kept struct {
+		APIVersion string `json:"apiVersion"`
+		Metadata   struct {
+			UID string `json:"uid,omitempty"`
+		} `json:"metadata"`
+		Spec json.RawMessage `json:"spec,omitempty"`
+	}
+	// It has been read before; what cannot be read any more is told nothing of.
+	_ = kjson.UnmarshalCaseSensitivePreserveInts(w.JSON, &kept)
+	if w.Kind != sourcev1.HelmRepositoryKind || len(kept.Spec) > maxKept {
+		kept.Spec = nil
+	}
+	w.JSON, _ = json.Marshal(kept)
+	if w.Old != nil {
+		w.Old = []byte("{}")
+	}
+	r.Name = w.Name
+	r.letGoAll()
+	return w
+}
+
+// maxKept bounds the spec of a HelmRepository that is kept while others are asked.
+const maxKept = 64 << 10
 
 // kindOf bounds what a metric's label can hold: anybody may talk to the webhook.
 func (c *Charts) kindOf(req admission.Request) string {
@@ -85,8 +121,11 @@ type dependent struct {
 }
 
 // decide returns what the gate says. Every outcome but a decision is a denial.
-func (c *Charts) decide(ctx context.Context, req admission.Request) findings {
-	write, err := writeOf(req)
+func (c *Charts) decide(ctx context.Context, r *review) findings {
+	write, err := writeOf(r.Request)
+	req := r.Request
+	req.Object.Raw, req.OldObject.Raw = nil, nil // it stays while others are asked
+	req.Name = write.Name
 	if err != nil {
 		return findings{verdicts: denied(req, err)}
 	}
@@ -97,6 +136,7 @@ func (c *Charts) decide(ctx context.Context, req admission.Request) findings {
 	if changes.None() {
 		return findings{}
 	}
+	write = r.letGo(write)
 	by := claimOf(req)
 	release, ok := c.pending.TryAcquire(1, by)
 	if !ok {
@@ -188,7 +228,7 @@ func writeOf(req admission.Request) (source.Write, error) {
 		FieldManager string `json:"fieldManager"`
 	}
 	if len(req.Options.Raw) > 0 {
-		if err := json.UnmarshalCaseSensitivePreserveInts(req.Options.Raw, &options); err != nil {
+		if err := kjson.UnmarshalCaseSensitivePreserveInts(req.Options.Raw, &options); err != nil {
 			return w, &chart.Problem{Kind: chart.KindUnsupported, Detail: "the options of the request cannot be read", Err: err}
 		}
 	}
@@ -217,7 +257,7 @@ func nameOf(req admission.Request) string {
 			GenerateName string `json:"generateName"`
 		} `json:"metadata"`
 	}
-	if err := json.UnmarshalCaseSensitivePreserveInts(req.Object.Raw, &object); err != nil {
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(req.Object.Raw, &object); err != nil {
 		return ""
 	}
 	if object.Metadata.Name == "" && object.Metadata.GenerateName != "" {

@@ -18,11 +18,12 @@ const (
 )
 
 // WithDeadline bounds every request by the timeout that the API server announces in
-// the query, less a margin. Nothing else ends it: controller-runtime's server cancels
-// its requests when the process is told to stop, and then waits for their answers.
+// the query, less a margin. It ends before that if the client goes away: whoever asks and
+// leaves holds no place. (The server must not end requests when the process is told to
+// stop; net/http's does not.)
 func WithDeadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), budget(r.URL.Query().Get("timeout")))
+		ctx, cancel := context.WithTimeout(r.Context(), budget(r.URL.Query().Get("timeout")))
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -100,7 +101,7 @@ func TestPoliciesOverHTTP(t *testing.T) {
 		"bad":  reviewOf(t, "v1", policyRequest(t, "TrustedIdentity", `spec: {}`)),
 		"none": `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}`,
 	} {
-		got[name] = post(t, p, "application/json", body).Response.Allowed
+		got[name] = postTo(t, "10s", webhook.NewBodies(logr.Discard()).Policies(p), "application/json", body).Response.Allowed
 	}
 	if diff := cmp.Diff(map[string]bool{"good": true, "bad": false, "none": false}, got); diff != "" {
 		t.Error(diff)

@@ -71,7 +71,7 @@ func (w *world) post(ctx context.Context, what write, timeout time.Duration) (an
 		return answer{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := w.hook.Client().Do(req)
+	resp, err := w.client().Do(req)
 	if err != nil {
 		return answer{}, err
 	}

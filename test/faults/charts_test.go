@@ -1,6 +1,8 @@
 package faults_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/chartgate/chartgate/test/charts"
@@ -15,6 +17,25 @@ func (w *world) push(t *testing.T, repository string) string {
 		t.Fatal(err)
 	}
 	digest, _, err := w.registry.PushChart(repository, "1.0.0", archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return digest
+}
+
+// variant makes another chart in a repository, which differs in an annotation, and returns its digest.
+func (w *world) variant(t *testing.T, repository string, number int) string {
+	t.Helper()
+	raw, err := w.registry.Manifest(repository, w.push(t, repository))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest map[string]any
+	if err := json.Unmarshal(raw, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	manifest["annotations"] = map[string]string{"number": fmt.Sprint(number)}
+	digest, err := w.registry.PushManifest(repository, fmt.Sprintf("1.0.%d", number+1), "application/vnd.oci.image.manifest.v1+json", []byte(encode(manifest)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,8 @@ import (
 // does anything of at the same time by default.
 const pending = 100
 
-// atOnce is how many requests the product has in flight to one registry.
-const atOnce = 16
+// atOnce is how many requests the product has in flight to one registry for one namespace, of 16 in all.
+const atOnce = 12
 
 // TestASlowRegistryHoldsUpNobodyElse: as long as a hundred charts of a registry that does not answer are waited for,
 // whatever does not need that registry is decided.

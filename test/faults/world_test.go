@@ -10,7 +10,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
@@ -27,6 +26,7 @@ type world struct {
 	registry *ociregistry.Registry
 	api      *apiServer
 	hook     *httptest.Server
+	from     string // the address of clients; "" is any
 	// arrived counts the admissions that the webhook has begun, answered those that it has ended.
 	arrived, answered counter
 }
@@ -78,10 +78,7 @@ func (w *world) handler(t *testing.T, s setting) http.Handler {
 	decide := gate.New(s.policies(t, w), client, signature.New(roots), s.clock)
 	extractor := source.NewExtractor(w.api.siblings(t), s.options)
 	charts := webhook.NewCharts(extractor, decide, 32, metrics, nil)
-	return w.counting(webhook.WithDeadline(&admission.Webhook{
-		Handler:        charts,
-		LogConstructor: func(logr.Logger, *admission.Request) logr.Logger { return logr.Discard() },
-	}))
+	return w.counting(webhook.WithDeadline(webhook.NewBodies(logr.Discard()).Charts(charts)))
 }
 
 func (w *world) counting(next http.Handler) http.Handler {

@@ -13,11 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/gate"
@@ -86,10 +84,7 @@ func (c config) handler() (http.Handler, error) {
 	charts := chartgate.NewCharts(extractor, gate.New(fixed{set}, client, signature.New(roots), time.Now), 32, metrics, nil)
 	mux := http.NewServeMux()
 	var waiting atomic.Int64
-	mux.Handle("/validate-charts", counting(&waiting, chartgate.WithDeadline(&admission.Webhook{
-		Handler:        charts,
-		LogConstructor: func(logr.Logger, *admission.Request) logr.Logger { return log },
-	})))
+	mux.Handle("/validate-charts", counting(&waiting, chartgate.WithDeadline(chartgate.NewBodies(log).Charts(charts))))
 	mux.HandleFunc("/stats", func(w http.ResponseWriter, req *http.Request) { writeStats(w, req, &waiting) })
 	return mux, nil
 }

@@ -16,34 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
-	"github.com/chartgate/chartgate/pkg/fair"
-)
-
-// What a client of the webhook's port may cost before any byte of a body is read.
-const (
-	// maxConnections bounds the TCP connections; more are closed at once. One address gets
-	// three quarters of them (package fair): an API server keeps a few.
-	maxConnections = 400
-	// maxRequestHeader bounds a header: an API server's has 1 KiB.
-	maxRequestHeader = 16 << 10
-	// maxStreams bounds the requests in progress on one connection: an API server opens
-	// another one for more.
-	maxStreams = 250
-	// connectionBuffer and streamBuffer bound what HTTP/2 keeps of bodies that nobody reads
-	// yet, of a connection and of one request. (net/http keeps 1 MiB of each.)
-	connectionBuffer = 128 << 10
-	streamBuffer     = 64 << 10
-	// headTimeout bounds the TLS handshake and the header.
-	headTimeout = 5 * time.Second
-	// exchangeTimeout bounds a request from its header to the end of its answer. The longest
-	// that an API server waits is 30 s.
-	exchangeTimeout = 35 * time.Second
-	// stallTimeout ends a connection that takes no byte of an answer, and pingAfter one
-	// that is silent and answers no ping.
-	stallTimeout = 10 * time.Second
-	pingAfter    = 30 * time.Second
-	// keepAlive is how long a connection without requests is kept.
-	keepAlive = 90 * time.Second
+	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
 // server serves the webhook over TLS. controller-runtime's own server has no deadline for
@@ -70,7 +43,7 @@ func (s *server) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	limited := newHTTPServer(s.WebhookMux(), config)
+	limited := webhook.NewServer(s.WebhookMux(), config)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -82,68 +55,11 @@ func (s *server) Start(ctx context.Context) error {
 		}
 	}()
 	s.started.Store(true)
-	if err := limited.ServeTLS(&boundedListener{Listener: listener, places: fair.NewSemaphore(maxConnections)}, "", ""); !errors.Is(err, http.ErrServerClosed) {
+	if err := limited.ServeTLS(webhook.Bound(listener), "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	<-ended
 	return nil
-}
-
-// newHTTPServer returns a server with limits.
-func newHTTPServer(handler http.Handler, config *tls.Config) *http.Server {
-	return &http.Server{
-		Handler:           handler,
-		TLSConfig:         config,
-		MaxHeaderBytes:    maxRequestHeader,
-		ReadHeaderTimeout: headTimeout,
-		ReadTimeout:       exchangeTimeout,
-		WriteTimeout:      exchangeTimeout,
-		IdleTimeout:       keepAlive,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          maxStreams,
-			MaxReceiveBufferPerConnection: connectionBuffer,
-			MaxReceiveBufferPerStream:     streamBuffer,
-			SendPingTimeout:               pingAfter,
-			WriteByteTimeout:              stallTimeout,
-		},
-	}
-}
-
-// boundedListener accepts so many connections, which the addresses of clients share. (That
-// of x/net/netutil lets whoever holds them all keep everybody else out.)
-type boundedListener struct {
-	net.Listener
-	places *fair.Semaphore
-}
-
-// Accept returns the next connection for which there is a place.
-func (l *boundedListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		address, _, err := net.SplitHostPort(conn.RemoteAddr().String())
-		if err != nil {
-			address = conn.RemoteAddr().String()
-		}
-		if release, ok := l.places.TryAcquire(1, fair.Claim{By: fair.Payer(address)}); ok {
-			return &boundedConn{Conn: conn, release: release}, nil
-		}
-		_ = conn.Close()
-	}
-}
-
-// boundedConn frees its place when it is closed.
-type boundedConn struct {
-	net.Conn
-	release func()
-}
-
-// Close closes the connection.
-func (c *boundedConn) Close() error {
-	defer c.release()
-	return c.Conn.Close()
 }
 
 func (s *server) address() string {
@@ -171,12 +87,15 @@ func (s *server) tls(ctx context.Context) (*tls.Config, error) {
 	return config, nil
 }
 
+// readyTimeout bounds a health check.
+const readyTimeout = 5 * time.Second
+
 // ready is a health check: it fails until connections are accepted.
 func (s *server) ready(*http.Request) error {
 	if !s.started.Load() {
 		return errors.New("the webhook has not been started yet")
 	}
-	dialer := &net.Dialer{Timeout: headTimeout}
+	dialer := &net.Dialer{Timeout: readyTimeout}
 	// Only this process is at the other end.
 	conn, err := tls.DialWithDialer(dialer, "tcp", s.address(), &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
 	if err != nil {

@@ -722,6 +722,28 @@ func TestDryRunsAskOnce(t *testing.T) {
 	}
 }
 
+// An answer is as old as the question: what a tag meant may have changed while the registry took its time.
+func TestASlowAnswerIsOldForDryRuns(t *testing.T) {
+	s := fine(t)
+	now := today
+	s.now = func() time.Time { return now }
+	asked := 0
+	inner := s.resolve
+	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+		asked++
+		now = now.Add(8 * time.Second)
+		return inner(ctx, ref)
+	}
+	g := s.gate()
+	for range 2 {
+		g.Decide(t.Context(), dry(use(t, podinfo)))
+		now = now.Add(3 * time.Second)
+	}
+	if asked != 2 {
+		t.Errorf("it asked %d times", asked)
+	}
+}
+
 // A tag that has moved since a dry run: the real write gets what it means now.
 func TestAttackADryRunPreparesAnOldAnswer(t *testing.T) {
 	s := fine(t)

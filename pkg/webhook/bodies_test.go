@@ -99,7 +99,7 @@ func TestAttackLargeBodiesOfASlowRegistry(t *testing.T) {
 			<-free
 			return resolved(ref), nil
 		}
-		handler := webhook.NewBodies(logr.Discard()).Charts(w.charts(t, 100))
+		handler := webhook.WithDeadline(webhook.NewBodies(logr.Discard()).Charts(w.charts(t, 100)))
 		body := large(t, 3<<20)
 		var group sync.WaitGroup
 		for range 20 {
@@ -112,11 +112,12 @@ func TestAttackLargeBodiesOfASlowRegistry(t *testing.T) {
 			})
 		}
 		synctest.Wait() // all have been read, and wait for the registry
-		unchanged := reviewOf(t, "v1", update(t, helmRelease("podinfo", "acme"), helmRelease("podinfo", "acme"), ""))
+		much := withValues(helmRelease("podinfo", "acme"), 3<<20)
+		unchanged := reviewOf(t, "v1", update(t, much, much, ""))
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, request(strings.NewReader(unchanged), int64(len(unchanged)), "10.0.0.1"))
 		if !strings.Contains(answer.Body.String(), `"allowed":true`) {
-			t.Errorf("a write that changes no chart: %.200s", answer.Body)
+			t.Errorf("a large write that changes no chart: %.200s", answer.Body)
 		}
 		close(free)
 		group.Wait()

@@ -19,15 +19,18 @@ func byDigest(host string, chart int, digest string) string {
 const review = `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","operation":%q,` +
 	`"kind":{"group":"argoproj.io","version":"v1alpha1","kind":"Application"},` +
 	`"resource":{"group":"argoproj.io","version":"v1alpha1","resource":"applications"},` +
-	`"namespace":"argocd","name":"podinfo","userInfo":{"username":"developer"},"object":%s,"oldObject":%s}}`
+	`"namespace":%q,"name":"podinfo","userInfo":{"username":"developer"},"object":%s,"oldObject":%s}}`
 
 // created is the review of a new Application.
-func created(source string) []byte {
-	return fmt.Appendf(nil, review, "CREATE", fmt.Sprintf(application, source, ""), "null")
+func created(source string) []byte { return createdIn("argocd", source) }
+
+// createdIn is the review of a new Application in a namespace.
+func createdIn(namespace, source string) []byte {
+	return fmt.Appendf(nil, review, "CREATE", namespace, fmt.Sprintf(application, source, ""), "null")
 }
 
 // updated is the review of an Application whose status changes, as Argo CD writes it all day.
 func updated(source string) []byte {
-	return fmt.Appendf(nil, review, "UPDATE",
+	return fmt.Appendf(nil, review, "UPDATE", "argocd",
 		fmt.Sprintf(application, source, "2026-11-20T12:00:03Z"), fmt.Sprintf(application, source, "2026-11-20T12:00:00Z"))
 }

@@ -13,11 +13,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/controller"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/registry"
@@ -30,6 +35,7 @@ import (
 type config struct {
 	TrustedRoot []byte
 	Registry    string // host:port
+	Cluster     string // URL of what serves HelmReleases as an API server does
 	Identities  []v1alpha1.TrustedIdentity
 }
 
@@ -40,11 +46,13 @@ func serve(ctx context.Context) error {
 	if err := input.Decode(&c); err != nil {
 		return fmt.Errorf("read the configuration: %w", err)
 	}
-	handler, err := c.handler()
+	handler, err := c.handler(ctx)
 	if err != nil {
 		return err
 	}
 	server := httptest.NewUnstartedServer(handler)
+	server.Config = chartgate.NewServer(handler, nil)
+	server.Listener = chartgate.Bound(server.Listener)
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
@@ -65,7 +73,7 @@ func serve(ctx context.Context) error {
 }
 
 // handler wires the webhook as "chartgate serve" does, and writes the log as it does, to nowhere.
-func (c config) handler() (http.Handler, error) {
+func (c config) handler(ctx context.Context) (http.Handler, error) {
 	roots, err := signature.Fixed(c.TrustedRoot)
 	if err != nil {
 		return nil, err
@@ -79,8 +87,13 @@ func (c config) handler() (http.Handler, error) {
 		return nil, err
 	}
 	log := zap.New(zap.WriteTo(io.Discard), zap.JSONEncoder())
+	ctrllog.SetLogger(log)
 	client := registry.New(registry.Options{PlainHTTP: []string{c.Registry}})
-	extractor := source.NewExtractor(nobody{}, source.Options{PlainHTTP: []string{c.Registry}})
+	reader, err := c.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	extractor := source.NewExtractor(reader, source.Options{PlainHTTP: []string{c.Registry}})
 	charts := chartgate.NewCharts(extractor, gate.New(fixed{set}, client, signature.New(roots), time.Now), 32, metrics, nil)
 	mux := http.NewServeMux()
 	var waiting atomic.Int64
@@ -133,13 +146,31 @@ type fixed struct{ set *policy.Set }
 
 func (f fixed) Current() *policy.Set { return f.set }
 
-// nobody is a cluster that is not asked: Applications name their charts themselves.
-type nobody struct{}
+// reader is chartgate's own index of the cluster's HelmReleases. Other objects are not needed: Applications and
+// OCIRepositories name their charts themselves.
+type reader struct{ releases *controller.Releases }
 
-func (nobody) Read(context.Context, source.ID) ([]source.Object, error) {
-	return nil, errors.New("no object is needed for an Application")
+func (c config) reader(ctx context.Context) (reader, error) {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper.Add(helmv2.GroupVersion.WithKind(helmv2.HelmReleaseKind), meta.RESTScopeNamespace)
+	releases := controller.NewReleases(&rest.Config{Host: c.Cluster, QPS: -1}, http.DefaultClient, mapper)
+	go func() {
+		if err := releases.Start(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "load:", err)
+		}
+	}()
+	for releases.Ready(nil) != nil {
+		if err := sleepUntil(ctx, time.Now().Add(10*time.Millisecond)); err != nil {
+			return reader{}, fmt.Errorf("read the HelmReleases: %w", err)
+		}
+	}
+	return reader{releases}, nil
 }
 
-func (nobody) Releases(context.Context, source.ID) ([]source.Object, error) {
-	return nil, errors.New("no HelmRelease is needed for an Application")
+func (reader) Read(context.Context, source.ID) ([]source.Object, error) {
+	return nil, errors.New("no other object is needed")
+}
+
+func (r reader) Releases(_ context.Context, from source.ID) ([]source.Object, error) {
+	return r.releases.Of(from)
 }

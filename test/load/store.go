@@ -21,6 +21,7 @@ type store struct {
 	by       sigstore.Signer
 	options  []sigstore.Option
 	identity v1alpha1.TrustedIdentity
+	cluster  *cluster
 	manifest manifest // of the one chart of which all are copies
 
 	mu      sync.Mutex
@@ -36,7 +37,7 @@ const (
 type manifest map[string]any
 
 func newStore(keyless bool) (*store, error) {
-	s := &store{registry: registry.New(registry.Options{}), digests: map[int]string{}}
+	s := &store{registry: registry.New(registry.Options{}), cluster: newCluster(), digests: map[int]string{}}
 	var err error
 	if s.trust, err = sigstore.New(time.Now); err != nil {
 		return s, err
@@ -59,7 +60,10 @@ func newStore(keyless bool) (*store, error) {
 	return s, json.Unmarshal(raw, &s.manifest)
 }
 
-func (s *store) close() { s.registry.Close() }
+func (s *store) close() {
+	s.registry.Close()
+	s.cluster.close()
+}
 
 func (s *store) chooseSigner(keyless bool) error {
 	s.identity.ObjectMeta = metav1.ObjectMeta{Name: "acme-release"}
@@ -112,5 +116,5 @@ func (s *store) chart(number int) (string, error) {
 // config is what the webhook must know.
 func (s *store) config() (config, error) {
 	root, err := s.trust.TrustedRoot()
-	return config{TrustedRoot: root, Registry: s.registry.Host(), Identities: []v1alpha1.TrustedIdentity{s.identity}}, err
+	return config{TrustedRoot: root, Registry: s.registry.Host(), Cluster: s.cluster.server.URL, Identities: []v1alpha1.TrustedIdentity{s.identity}}, err
 }

@@ -35,6 +35,7 @@ func startWebhook(ctx context.Context, s *store) (*webhook, error) {
 	}
 	h := &webhook{command: exec.CommandContext(ctx, self, "-server"), client: apiServerClient()}
 	h.command.Stderr = os.Stderr
+	h.command.Env = append(os.Environ(), "GOMEMLIMIT=512000000") // as the chart sets it for its limit of 512Mi
 	stdin, err := h.command.StdinPipe()
 	if err != nil {
 		return nil, err

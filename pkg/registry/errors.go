@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -150,6 +151,9 @@ func (r *repository) classify(ctx context.Context, err error) (kind chart.Kind, 
 		return chart.KindUnavailable, "the answer is not valid JSON", notARegistry(r.at.Host())
 	}
 	text, next = r.unreachable(err)
+	if next != "" && !throughProxy(err) {
+		next += r.refersTo(r.failed(err))
+	}
 	return chart.KindUnavailable, text + r.elsewhere(err) + byProxy(err), next
 }
 
@@ -161,6 +165,10 @@ func (r *repository) classifyStatus(status *errcode.ErrorResponse, err error) (k
 	if status.URL == nil || !strings.HasPrefix(status.URL.Path, r.path("")) {
 		who = "its token service"
 	}
+	operator := r.at.Host()
+	if status.URL != nil && status.URL.Host != "" && status.URL.Host != r.reference().Host() {
+		operator = hostName(status.URL.Host)
+	}
 	answered := who + " answered " + strings.TrimSpace(strconv.Itoa(code)+" "+http.StatusText(code))
 	switch {
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
@@ -171,7 +179,10 @@ func (r *repository) classifyStatus(status *errcode.ErrorResponse, err error) (k
 		return chart.KindUnavailable, "too many requests (" + answered + ")", r.slowDown(err)
 	case code >= http.StatusInternalServerError:
 		return chart.KindUnavailable, "unexpected answer (" + answered + ")",
-			"try again; if it stays so, ask the operator of " + r.at.Host() + ": the fault is there, or in a proxy on the way"
+			"try again; if it stays so, ask the operator of " + operator + ": the fault is there, or in a proxy on the way" + r.refersTo(operator)
+	case operator != r.at.Host():
+		return chart.KindUnavailable, "unexpected answer (" + answered + ")",
+			"ask the operator of " + r.at.Host() + " whether " + operator + " is the host to which it means to refer"
 	default:
 		return chart.KindUnavailable, "unexpected answer (" + answered + ")", notARegistry(r.at.Host())
 	}
@@ -180,6 +191,16 @@ func (r *repository) classifyStatus(status *errcode.ErrorResponse, err error) (k
 // elsewhere names the host of a failed request if it is not the registry: a token
 // service or a storage to which it redirects.
 func (r *repository) elsewhere(err error) string {
+	target := r.referred(err)
+	if target == "" {
+		return ""
+	}
+	return " (at " + chart.Quote(target) + ", to which the registry refers)"
+}
+
+// referred returns the host of a failed request, as the registry wrote it; "" if it is the
+// registry itself.
+func (r *repository) referred(err error) string {
 	failed, ok := errors.AsType[*url.Error](err)
 	if !ok {
 		return ""
@@ -188,7 +209,41 @@ func (r *repository) elsewhere(err error) string {
 	if err != nil || target.Host == r.reference().Host() {
 		return ""
 	}
-	return " (at " + chart.Quote(target.Host) + ", to which the registry refers)"
+	return target.Host
+}
+
+// refers reports whether a request failed at a host to which the registry refers.
+func (r *repository) refers(err error) bool { return r.referred(err) != "" }
+
+// failed names the host at which a request failed.
+func (r *repository) failed(err error) string {
+	if target := r.referred(err); target != "" {
+		return hostName(target)
+	}
+	return r.at.Host()
+}
+
+// refersTo says that the registry refers to a host, "" if it is the registry itself.
+func (r *repository) refersTo(host string) string {
+	if host == r.at.Host() {
+		return ""
+	}
+	return " (" + r.at.Host() + " refers chartgate there)"
+}
+
+// correctReferral is the step where the registry refers to an address that is wrong.
+func (r *repository) correctReferral(host string) string {
+	return "ask the operator of " + r.at.Host() + " to correct the address " + host
+}
+
+var plainHost = regexp.MustCompile(`^[0-9A-Za-z.-]+(:[0-9]+)?$`)
+
+// hostName returns a host that another end chose, for a text that people may paste into a command.
+func hostName(host string) string {
+	if plainHost.MatchString(host) {
+		return host
+	}
+	return chart.Quote(host)
 }
 
 // byProxy says so where a proxy and not the registry could not be reached.

@@ -76,11 +76,14 @@ func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.R
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	switch first, last := via[0].URL, via[len(via)-1].URL; {
 	case len(via) > maxRedirects:
-		return fault{chart.KindUnavailable, fmt.Sprintf("the registry redirects more than %d times", maxRedirects)}
+		return advice{fault{chart.KindUnavailable, fmt.Sprintf("the registry redirects more than %d times", maxRedirects)},
+			"ask the operator of " + hostName(first.Host) + " to end the chain of redirects"}
 	case last.Scheme == "https" && req.URL.Scheme != "https":
-		return fault{chart.KindUnavailable, "the registry redirects from HTTPS to plain HTTP, which is refused"}
+		return advice{fault{chart.KindUnavailable, "the registry redirects from HTTPS to plain HTTP, which is refused"},
+			"ask the operator of " + hostName(last.Host) + " to redirect to https:// instead of http://" + hostName(req.URL.Host)}
 	case via[0].Body != nil && via[0].Body != http.NoBody:
-		return fault{chart.KindUnavailable, "the token service redirects a login, which is refused"}
+		return advice{fault{chart.KindUnavailable, "the token service redirects a login, which is refused"},
+			"ask the operator of " + hostName(first.Host) + " to answer there: the registry must name the token service's own address"}
 	case first.Scheme != req.URL.Scheme || first.Host != req.URL.Host:
 		req.Header.Del("Authorization")
 	}
@@ -97,7 +100,8 @@ func (t *httpsOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme == "https" || req.URL.Scheme == "http" && t.except[httpHost(req.URL.Host)] {
 		return t.next.RoundTrip(req)
 	}
-	return nil, fault{chart.KindUnavailable, "the registry sends chartgate to " + chart.Quote(req.URL.Host) + " over plain HTTP, which is refused"}
+	refused := fault{chart.KindUnavailable, "the registry sends chartgate to " + chart.Quote(req.URL.Host) + " over plain HTTP, which is refused"}
+	return nil, advice{refused, "ask the registry's operator to refer to " + hostName(req.URL.Host) + " by https://"}
 }
 
 // httpHost gives the two spellings of a host on HTTP's default port one form.

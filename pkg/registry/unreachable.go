@@ -19,13 +19,15 @@ import (
 // unreachable puts a failed round trip into one of a few categories, and says who can do
 // what about it.
 func (r *repository) unreachable(err error) (text, next string) {
-	host := r.at.Host()
+	host := r.failed(err)
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
 	case throughProxy(err):
 		text, _ = r.network(err)
 		return text, "ask whoever chose the proxy to correct its address: the cluster's admin (chart value registry.proxy.url), or the proxySecretRef of the chart's source"
+	case errors.As(err, &dns) && dns.IsNotFound && r.refers(err):
+		return "the host name does not exist", r.correctReferral(host)
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "the host name does not exist", "correct the host " + host + " in the chart's source, or ask the cluster's admin to make it known to the cluster's DNS"
 	case errors.As(err, &dns):
@@ -39,12 +41,16 @@ func (r *repository) unreachable(err error) (text, next string) {
 }
 
 func (r *repository) network(err error) (text, next string) {
-	host := r.at.Host()
+	host := r.failed(err)
 	switch {
+	case errors.Is(err, syscall.ECONNREFUSED) && r.refers(err):
+		return "connection refused", "ask the operator of " + host + " whether it runs"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused", "correct host and port (" + host + ") in the chart's source; if they are right, ask the registry's operator whether it runs"
 	case errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH):
 		return "no route to the host", "ask the cluster's admin to let chartgate reach " + host + " (network policies, firewall, a proxy in registry.proxy.url)"
+	case r.refers(err) && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`):
+		return "the port speaks HTTPS", r.correctReferral(host)
 	case r.scheme() == "http" && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`):
 		return speaksHTTPS, r.notPlain()
 	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
@@ -62,7 +68,7 @@ func brokenOff(host string) string {
 
 // insecure names what is wrong with a TLS connection.
 func (r *repository) insecure(err error) (text, next string) {
-	host := r.at.Host()
+	host := r.failed(err)
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var certificate x509.CertificateInvalidError
@@ -75,6 +81,9 @@ func (r *repository) insecure(err error) (text, next string) {
 	case errors.As(err, &authority):
 		return "the TLS certificate is signed by a CA that chartgate does not trust",
 			"ask the cluster's admin to trust the CA of " + host + ": --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef)"
+	case errors.As(err, &name) && r.refers(err):
+		return "the TLS certificate is for another host name" + names(name.Certificate),
+			"ask the operator of " + host + " for a certificate for it"
 	case errors.As(err, &name):
 		return "the TLS certificate is for another host name" + names(name.Certificate),
 			"use a host name that the certificate is for, or ask the registry's operator for a certificate for " + host
@@ -83,6 +92,8 @@ func (r *repository) insecure(err error) (text, next string) {
 			"ask the operator of " + host + " to renew the certificate; if it is valid by another clock, ask the cluster's admin about the node's"
 	case errors.As(err, &certificate) || errors.As(err, &verification):
 		return "the TLS certificate is not valid", "ask the operator of " + host + " for a certificate that is valid for a server; chartgate's log has the cause"
+	case (errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch)) && r.refers(err):
+		return "the port does not speak HTTPS", r.correctReferral(host)
 	case errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch):
 		return "the port does not speak HTTPS",
 			"correct the port; if " + host + " has no TLS on purpose, ask the cluster's admin to allow that: --plain-http " + host + ", or plainHTTP among the values of chartgate's chart"

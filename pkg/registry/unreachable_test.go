@@ -156,6 +156,45 @@ func TestNextSteps(t *testing.T) {
 	}
 }
 
+// TestNextStepsElsewhere: where the registry refers to another host, the step names that host, and never
+// asks to try again where that cannot help.
+func TestNextStepsElsewhere(t *testing.T) {
+	t.Parallel()
+	gone := newShelf(t, fixture.Options{})
+	gone.Close()
+	private, _ := served(t, func(*x509.Certificate) {})
+	redirect := func(to string) fixture.Fault { return answer(307, "Location: "+to) }
+	realm := func(at string) fixture.Fault { return answer(401, `WWW-Authenticate: Bearer realm="`+at+`/token"`) }
+	down := newElsewhere(t, false, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	for name, tc := range map[string]struct {
+		fault fixture.Fault
+		allow string
+		next  string
+	}{
+		"a storage that does not run":            {redirect("http://" + gone.Host() + "/x"), gone.Host(), "ask the operator of " + gone.Host() + " whether it runs (HOST refers chartgate there)"},
+		"a token service that does not run":      {realm("http://" + gone.Host()), gone.Host(), "ask the operator of " + gone.Host() + " whether it runs (HOST refers chartgate there)"},
+		"a storage with a private CA":            {redirect("https://" + private + "/x"), "", "ask the cluster's admin to trust the CA of " + private + ": --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef) (HOST refers chartgate there)"},
+		"a token service that answers 500":       {realm(down.URL), down.host(), "try again; if it stays so, ask the operator of " + down.host() + ": the fault is there, or in a proxy on the way (HOST refers chartgate there)"},
+		"a storage without HTTPS":                {redirect("https://" + down.host() + "/x"), "", "ask the operator of HOST to correct the address " + down.host() + " (HOST refers chartgate there)"},
+		"a redirect to plain HTTP":               {redirect("http://storage.example/x"), "", "ask the registry's operator to refer to storage.example by https://"},
+		"a token service by plain HTTP":          {realm("http://token.example"), "", "ask the registry's operator to refer to token.example by https://"},
+		"a redirect in a circle":                 {redirect("/v2/acme/charts/podinfo/manifests/1.0.0"), "", "ask the operator of HOST to end the chain of redirects"},
+		"a host that is no host is never pasted": {redirect("http://a$(id)/x"), "", `ask the registry's operator to refer to "a$(id)" by https://`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, fixture.Options{})
+			s.Fail("/manifests/1.0.0", tc.fault)
+			options := s.options(t, "", "")
+			if tc.allow != "" {
+				options.PlainHTTP = append(options.PlainHTTP, tc.allow)
+			}
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
+			equal(t, strings.ReplaceAll(tc.next, "HOST", s.Host()), wholeOutcomeOf(t, err).Next)
+		})
+	}
+}
+
 func page(status int, body string) fixture.Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "text/html")

@@ -65,7 +65,7 @@ spec: {source: {repoURL: "https://github.com/acme/config.git", path: x}}
 `, Error: "denied"}},
 		{"a version without quotes is denied, and what to write is told", documentsOf(acmeRepository, strings.Replace(release("podinfo", ""), "1.0.0", "1.10", 1)), nil,
 			ran{Code: 1, Stdout: acmeCovered + `HelmRelease apps/podinfo denied (ReferenceInvalid): the HelmRelease cannot be read: spec.chart.spec.version is the number 1.1, and must be a text; without quotes, YAML reads digits as a number, and drops zeros at its end
-  next:     write it in quotes, as it was meant: version: "1.1", or version: "1.10"
+  next:     write the complete version, three numbers in quotes, as in version: "1.2.3"
 `, Error: "denied"}},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {

@@ -122,6 +122,9 @@ func (m mismatch) next(kind string) string {
 	}
 	switch value := m.value.(type) {
 	case json.Number:
+		if isVersion(m.path) {
+			return fmt.Sprintf("write the complete version, three numbers in quotes, as in %s: \"1.2.3\"", name)
+		}
 		if shortened(value.String()) != value.String() {
 			return fmt.Sprintf("write it in quotes: %s: \"…\"", name)
 		}
@@ -133,6 +136,19 @@ func (m mismatch) next(kind string) string {
 		return fmt.Sprintf("write it in quotes, as it was meant: %s: \"%t\"", name, value)
 	default:
 		return fmt.Sprintf("write one text: %s: \"…\"", name)
+	}
+}
+
+// isVersion reports whether a field holds the version of a chart. What YAML has read as a number is
+// never a complete one, and its digits may be others than those written: 1.10 is 1.1, 007 is 7.
+func isVersion(path string) bool {
+	name := path[strings.LastIndexByte(path, '.')+1:]
+	name, _, _ = strings.Cut(name, "[")
+	switch name {
+	case "version", "targetRevision", "tag", "semver", "revision", "revisions":
+		return true
+	default:
+		return false
 	}
 }
 

@@ -80,7 +80,10 @@ func (r Resolved) Taken(by Taking) error {
 	case by.rule == takesContent && r.Alone:
 		return nil
 	case by.rule == takesContent:
-		problem.Detail = r.name() + " has more archives than the chart, or lies behind an image index, which Argo CD's oci:// sources do not take"
+		problem.Detail = r.name() + " has more archives than the chart, which Argo CD's oci:// sources unpack together with it"
+		if r.Index {
+			problem.Detail = r.name() + " lies behind an image index, which Argo CD's oci:// sources do not take"
+		}
 		problem.Next = "use a Helm source: repoURL without oci://, and chart"
 	case !r.Direct:
 		problem.Detail = r.name() + " lies behind an image index from which Flux's OCIRepository takes another manifest"

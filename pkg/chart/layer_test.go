@@ -2,6 +2,7 @@ package chart_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -39,12 +40,16 @@ func TestTaken(t *testing.T) {
 		{"Flux with a layerSelector for SBOMs takes the SBOM", second, chart.TakeLayer(other), false},
 		{"Argo CD takes a chart alone", alone, content, true},
 		{"Argo CD takes no chart beside another archive", before, content, false},
+		{"Argo CD takes no chart from an index", chart.Resolved{LayerType: chart.MediaTypeLayer, Index: true}, content, false},
 		{"what nobody resolved is taken by helm only", chart.Resolved{}, first, false},
 		{"what nobody resolved has no layer of a type", chart.Resolved{}, ofType, false},
 		{"what nobody resolved is not alone", chart.Resolved{}, content, false},
 	} {
 		err := tc.resolved.Taken(tc.by)
 		if (err == nil) != tc.want {
+			t.Errorf("%s: %v", tc.sentence, err)
+		}
+		if says := map[bool]string{true: "lies behind an image index", false: "has more archives"}[tc.resolved.Index]; err != nil && tc.by == content && !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", tc.sentence, err)
 		}
 		var problem *chart.Problem

@@ -74,6 +74,8 @@ type Resolved struct {
 	// Other is set where this is no chart, or not one of which the consumer takes the chart's
 	// layer. Layer is then what the consumer takes, zero if that is not one layer.
 	Other bool
+	// Index is set where Digest is that of an image index.
+	Index bool
 	// Alone is set where Digest is that of a manifest, and nothing below it but the layer has a
 	// media type that Argo CD unpacks.
 	Alone bool

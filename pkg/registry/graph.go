@@ -161,7 +161,7 @@ func (g graph) chart() (chart.Resolved, error) {
 	case len(archives) == 0:
 		return chart.Resolved{}, fault{chart.KindNotAChart, "it has the config of a chart, but no layer with a chart archive"}
 	case len(archives) > 1:
-		return chart.Resolved{}, fault{chart.KindNotAChart, fmt.Sprintf("it has %d chart archives, of which helm takes any", len(archives))}
+		return chart.Resolved{}, advice{fault{chart.KindNotAChart, fmt.Sprintf("it has %d chart archives, of which helm takes any", len(archives))}, "push the chart alone"}
 	case len(configs) > 1 || configs[0].of != archives[0].of || configs[0].layer != -1 || archives[0].layer < 0:
 		return chart.Resolved{}, fault{chart.KindNotAChart, "its chart archive does not have one config of its own"}
 	}
@@ -176,6 +176,7 @@ func (g graph) chart() (chart.Resolved, error) {
 		LayerType: archive.MediaType,
 		Direct:    g.leadsTo(archive.of),
 		First:     archive.layer == 0,
+		Index:     g.root.index != nil,
 		Alone:     g.root.index == nil && archive.of == g.root.digest && len(of(isUnpacked)) == 1,
 	}, nil
 }

@@ -161,6 +161,9 @@ func (r *repository) notAChart(ref chart.Reference, tag string, found answer, er
 		p.Kind = own.kind
 		p.Detail += ": " + own.text + r.mirrored()
 		p.Next = "push the chart with helm push, or correct the reference"
+		if known, ok := errors.AsType[advice](err); ok {
+			p.Next = known.next
+		}
 	}
 	return p
 }

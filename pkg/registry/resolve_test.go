@@ -219,7 +219,7 @@ func TestResolveRefuses(t *testing.T) {
 		"layers twice, with a long s":    {fault: serve(manifestType, chartManifest(`,"layerſ":[]`, "")), want: notAChart("its JSON is ambiguous: it has one name twice in one object")},
 		"a digest twice":                 {fault: serve(manifestType, chartManifest("", `,{"digest":"x","Digest":"y"}`)), want: notAChart("its JSON is ambiguous: it has one name twice in one object")},
 		"an image":                       {fault: serve(manifestType, strings.Replace(chartManifest("", ""), chart.MediaTypeConfig, "application/vnd.oci.image.config.v1+json", 1)), want: notAChart(`its config has the media type "application/vnd.oci.image.config.v1+json"`)},
-		"two archives":                   {fault: serve(manifestType, chartManifest("", `,{"mediaType":"`+chart.MediaTypeLayer+`","digest":"`+layerDigest+`"}`)), want: notAChart("it has 2 chart archives, of which helm takes any")},
+		"two archives":                   {fault: serve(manifestType, chartManifest("", `,{"mediaType":"`+chart.MediaTypeLayer+`","digest":"`+layerDigest+`"}`)), want: outcome{chart.KindNotAChart, "CHART:1.0.0 is not a Helm chart: it has 2 chart archives, of which helm takes any", "push the chart alone"}},
 		"no archive":                     {fault: serve(manifestType, `{"schemaVersion":2,"config":{"mediaType":"`+chart.MediaTypeConfig+`"}}`), want: notAChart("it has the config of a chart, but no layer with a chart archive")},
 		"a layer with a sha512 digest":   {fault: serve(manifestType, strings.Replace(chartManifest("", ""), layerDigest, "sha512:x", 1)), want: notAChart(`its chart archive has the digest "sha512:x"`)},
 

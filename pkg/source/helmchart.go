@@ -103,7 +103,11 @@ func (c chartClaim) reference(ctx context.Context, e *Extractor) (chart.Referenc
 			Next:   "push the chart to an OCI registry, sign it there, and refer to it through a HelmRepository of type oci or an OCIRepository",
 		}
 	default:
-		return chart.Reference{}, chart.Access{}, &chart.Problem{Kind: chart.KindUnsupported, Detail: fmt.Sprintf("%s.sourceRef.kind %s is unknown", c.field, chart.Quote(c.sourceKind))}
+		return chart.Reference{}, chart.Access{}, &chart.Problem{
+			Kind:   chart.KindUnsupported,
+			Detail: fmt.Sprintf("%s.sourceRef.kind %s is unknown", c.field, chart.Quote(c.sourceKind)),
+			Next:   "refer to a HelmRepository of type oci; a HelmRelease can take its chart from an OCIRepository by spec.chartRef",
+		}
 	}
 	object, err := e.one(ctx, fluxSource(c.sourceKind, c.namespace, c.name))
 	if err != nil {

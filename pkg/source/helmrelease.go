@@ -133,7 +133,11 @@ func (c chartRefClaim) use(ctx context.Context, e *Extractor) Use {
 			Next:   "refer to an OCIRepository",
 		}
 	default:
-		use.Problem = &chart.Problem{Kind: chart.KindUnsupported, Detail: fmt.Sprintf("%s.kind %s is unknown", c.field, chart.Quote(c.kind))}
+		use.Problem = &chart.Problem{
+			Kind:   chart.KindUnsupported,
+			Detail: fmt.Sprintf("%s.kind %s is unknown", c.field, chart.Quote(c.kind)),
+			Next:   "refer to an OCIRepository or a HelmChart",
+		}
 	}
 	return use
 }

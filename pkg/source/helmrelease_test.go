@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 const podinfoUse = "spec.chart.spec: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version"
@@ -136,4 +137,26 @@ func TestHelmReleaseStatus(t *testing.T) {
 	check(t, []row{
 		{sentence: "a write of spec makes nothing of status", new: release("status: {helmChart: evil/x}")},
 	})
+}
+
+// TestUnknownKindsOfSourcesNameTheKnownOnes: the step says which kinds can be used.
+func TestUnknownKindsOfSourcesNameTheKnownOnes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		release(`spec: {chartRef: {kind: Warehouse, name: podinfo}}`):   "refer to an OCIRepository or a HelmChart",
+		release(chartSpec("podinfo", "6.7.1", "Warehouse", "acme", "")): "refer to a HelmRepository of type oci; a HelmRelease can take its chart from an OCIRepository by spec.chartRef",
+	} {
+		e := source.NewExtractor(&cluster{}, source.Options{})
+		changes, err := e.Changes(row{new: text}.write(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		uses := e.Uses(t.Context(), changes)
+		if len(uses) != 1 {
+			t.Fatalf("%d uses", len(uses))
+		}
+		if got := verdict.FromError(uses[0].Problem).Next; got != want {
+			t.Errorf("next: %q, want %q", got, want)
+		}
+	}
 }

@@ -1,9 +1,13 @@
 package policy
 
 import (
+	"cmp"
+	gojson "encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
@@ -79,9 +83,37 @@ func parseList(text string) ([]listItem, error) {
 	var items []listItem
 	strict, err := json.UnmarshalStrict(data, &items)
 	if err != nil {
-		return nil, err
+		return nil, inWords(err)
 	}
 	return items, errors.Join(strict...)
+}
+
+// inWords puts what Go's decoder says of a wrong value into words of YAML. It keeps other errors.
+func inWords(err error) error {
+	if wrong, ok := errors.AsType[*gojson.UnmarshalTypeError](err); ok {
+		where := "the whole"
+		if wrong.Field != "" {
+			where = wrong.Field
+		}
+		want := "another type"
+		switch wrong.Type.Kind() {
+		case reflect.String:
+			want = "a text, in quotes if it looks like a number or a truth value"
+		case reflect.Bool:
+			want = "true or false"
+		case reflect.Slice:
+			want = "a list"
+		case reflect.Struct, reflect.Map:
+			want = "a map of fields"
+		}
+		found := map[string]string{"object": "a map of fields", "array": "a list", "string": "a text", "bool": "a truth value"}
+		kind, _, _ := strings.Cut(wrong.Value, " ")
+		return fmt.Errorf("%s is %s, and must be %s", where, cmp.Or(found[kind], "a "+kind), want)
+	}
+	if wrong, ok := errors.AsType[*time.ParseError](err); ok {
+		return fmt.Errorf("validity: notBefore or notAfter is %q, and must be a time such as \"2027-01-01T00:00:00Z\"", strings.Trim(wrong.Value, "\""))
+	}
+	return err
 }
 
 func compileItem(item listItem, keys Keys) (listEntry, error) {

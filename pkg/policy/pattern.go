@@ -29,7 +29,7 @@ func parsePattern(s string) (pattern, error) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	switch {
 	case !ok, scheme != chart.SchemeOCI && scheme != chart.SchemeHTTPS && scheme != chart.SchemeHTTP:
-		return pattern{}, fmt.Errorf("pattern %q must start with oci:// or https://", s)
+		return pattern{}, fmt.Errorf("pattern %q must start with oci://, https:// or http://", s)
 	case rest == "":
 		return pattern{}, fmt.Errorf("pattern %q names no host", s)
 	}

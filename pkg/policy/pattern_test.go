@@ -112,7 +112,7 @@ func TestPatterns(t *testing.T) {
 func TestPatternsThatCouldMatchNoChartAreRefused(t *testing.T) {
 	t.Parallel()
 	const (
-		scheme = "must start with oci:// or https://"
+		scheme = "must start with oci://, https:// or http://"
 		none   = "could match no chart"
 	)
 	for _, tc := range []struct{ name, pattern, because string }{

@@ -27,6 +27,8 @@ type Policy struct {
 	// broken is why the policy cannot be evaluated. It then denies what it matches,
 	// in mode Warn too: nobody knows what it would have warned of.
 	broken string
+	// unread is set where a pattern cannot be read, so that the policy matches every chart.
+	unread bool
 }
 
 type waiver struct {
@@ -73,7 +75,7 @@ func (p *Policy) compileMatch(match v1alpha1.Match) error {
 		p.charts = append(p.charts, parsed)
 	}
 	if len(errs) > 0 {
-		p.charts = everything()
+		p.charts, p.unread = everything(), true
 	}
 	for _, s := range match.Exclude {
 		parsed, err := parsePattern(s)
@@ -235,6 +237,8 @@ func (p *Policy) matches(l chart.Location) bool {
 func (p *Policy) Admissible(subject verdict.Subject, now time.Time) (*verdict.Acceptance, *verdict.Denial) {
 	deny := func(d verdict.Denial) (*verdict.Acceptance, *verdict.Denial) { return nil, &d }
 	switch need := p.pinning; {
+	case p.broken != "" && p.unread:
+		return deny(verdict.UnreadPatterns(subject, p.name, p.broken))
 	case p.broken != "":
 		return deny(verdict.BrokenPolicy(subject, p.name, p.broken))
 	case p.waiver != nil && now.Before(p.waiver.ends):

@@ -378,3 +378,16 @@ func TestWhatAPolicyWantsInOneClause(t *testing.T) {
 		}
 	}
 }
+
+// A policy whose pattern cannot be read denies charts that it was not written for, and says why.
+func TestAnUnreadPatternIsSaidToCountForEveryChart(t *testing.T) {
+	t.Parallel()
+	set, _ := policy.Compile(policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{
+		changed(requiring("acme", "release"), func(s *v1alpha1.ChartPolicySpec) { s.Match.Charts = []string{"ghcr.io/acme/**"} }),
+	}})
+	_, denial := set.For(locationOf(t, podinfo))[0].Admissible(subjectOf(t, podinfo, version(t, "1.0.0")), noon)
+	const want = "policy acme, which counts for every chart, because its patterns cannot be read, is invalid: match.charts: pattern \"ghcr.io/acme/**\" must start with oci://, https:// or http://"
+	if denial == nil || denial.Summary != want {
+		t.Errorf("%+v", denial)
+	}
+}

@@ -146,6 +146,14 @@ func BrokenPolicy(subject Subject, policy, problem string) Denial {
 	}
 }
 
+// UnreadPatterns denies a chart by a policy that matches every chart, because its patterns cannot
+// be read.
+func UnreadPatterns(subject Subject, policy, problem string) Denial {
+	d := BrokenPolicy(subject, policy, problem)
+	d.Summary = fmt.Sprintf("policy %s, which counts for every chart, because its patterns cannot be read, is invalid: %s", policy, problem)
+	return d
+}
+
 // Unsigned denies a chart whose material does not satisfy a policy. The findings tell
 // which of the reasons it is.
 func Unsigned(subject Subject, wants string, f Findings) Denial {
@@ -192,7 +200,7 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 	}
 	if !f.Mirror.IsZero() && (d.Reason == SignatureMissing || d.Reason == AttestationMissing) {
 		d.Summary += ", asked at the mirror " + imageOf(f.Mirror, subject.Digest)
-		d.Next = copyTo(image, imageOf(f.Mirror, subject.Digest))
+		d.Next = copyTo(subject, image, f.Mirror)
 	}
 	return d
 }
@@ -202,11 +210,17 @@ func imageOf(l chart.Location, digest chart.Digest) string {
 	return l.Host() + "/" + l.Path() + "@" + digest.String()
 }
 
-// copyTo is the step that brings what lies beside a chart to its mirror. cosign copies what
-// is under tags and leaves out what refers to the chart (cosign 3.1 names oras for that itself).
-func copyTo(image, mirror string) string {
-	repository, _, _ := strings.Cut(mirror, "@")
-	return fmt.Sprintf("ask the mirror's operator to copy the signatures to it: cosign copy --only=sig,att %s %s; for the bundles of cosign 3: oras copy -r %s %s", image, mirror, image, repository)
+// copyTo is the step that brings what lies beside a chart to its mirror. chartgate has not looked
+// at the origin, so it does not know whether the chart is signed there, or in which format. The
+// command is for what refers to the chart: cosign leaves that out (cosign 3.1 names oras for it
+// itself), and with -f overwrites what is at the mirror. docs/registries.md has the one for tags.
+func copyTo(subject Subject, image string, mirror chart.Location) string {
+	to := mirror.Host() + "/" + mirror.Path()
+	if tag, ok := subject.Reference.Selector.Tag(); ok && !subject.Reference.Selector.IsRange() {
+		to += ":" + tag
+	}
+	return fmt.Sprintf("if it is signed at %s, ask the mirror's operator to copy the chart again with its referrers (for tags .sig and .att: docs/registries.md#mirrors): oras copy -r %s %s",
+		subject.Reference.Location.Host(), image, to)
 }
 
 // unattested tells what became of the attestations of a type that a policy wants.

@@ -81,7 +81,7 @@ HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/po
   where:    spec.chart.spec
   policy:   ` + wants + `
   found:    0 bundles, 0 legacy signatures
-  next:     ask the mirror's operator to copy the signatures to it: cosign copy --only=sig,att ghcr.io/acme/charts/podinfo@sha256:` + hexA + ` registry.corp.example/podinfo@sha256:` + hexA + `; for the bundles of cosign 3: oras copy -r ghcr.io/acme/charts/podinfo@sha256:` + hexA + ` registry.corp.example/podinfo`},
+  next:     if it is signed at ghcr.io, ask the mirror's operator to copy the chart again with its referrers (for tags .sig and .att: docs/registries.md#mirrors): oras copy -r ghcr.io/acme/charts/podinfo@sha256:` + hexA + ` registry.corp.example/podinfo:6.7.1`},
 		{"only an attestation", unsigned(subject, verdict.Findings{Bundles: 1, Evidence: []verdict.Evidence{attestation}}), `
 HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature
   where:    spec.chart.spec

@@ -63,7 +63,7 @@ func TestEveryDenialHasANextStep(t *testing.T) {
 		"NoPolicyFor":     verdict.NoPolicyFor(subject), // and below, near each pattern
 		"NotFromOCI":      verdict.NotFromOCI(subject, nil),
 		"NotPinnedEnough": verdict.NotPinnedEnough(subject, "acme", chart.Version), "WaiverEnded": verdict.WaiverEnded(subject, "acme", "2027-01-31"),
-		"BrokenPolicy": verdict.BrokenPolicy(subject, "acme", "x"), "Unsigned": verdict.Unsigned(subject, wants, verdict.Findings{}),
+		"BrokenPolicy": verdict.BrokenPolicy(subject, "acme", "x"), "UnreadPatterns": verdict.UnreadPatterns(subject, "acme", "x"), "Unsigned": verdict.Unsigned(subject, wants, verdict.Findings{}),
 		"DependenciesMissing": verdict.DependenciesMissing(subject, []string{"redis"}), "FromError": verdict.FromError(nil),
 	}
 	for name, d := range made {

@@ -169,7 +169,7 @@ func TestTheWebhookRefuses(t *testing.T) {
 		return who(sentence, fmt.Sprintf("{key: {pem: %q}}", text), "key.pem: "+message)
 	}
 	w.check(t, []row{
-		pattern("a pattern without a scheme", "ghcr.io/acme/**", `pattern "ghcr.io/acme/**" must start with oci:// or https://`),
+		pattern("a pattern without a scheme", "ghcr.io/acme/**", `pattern "ghcr.io/acme/**" must start with oci://, https:// or http://`),
 		pattern("a pattern without a host", "oci://", `pattern "oci://" names no host`),
 		pattern("a pattern with ** inside a name", "oci://ghcr.io/acme/a**", `pattern "oci://ghcr.io/acme/a**": "**" must stand alone between slashes`),
 		pattern("a pattern with a host in upper case", "oci://GHCR.IO/acme/**", `pattern "oci://GHCR.IO/acme/**" could match no chart: "oci://GHCR.IO/acme/x/x" has no valid lower-case host name`),
@@ -179,7 +179,7 @@ func TestTheWebhookRefuses(t *testing.T) {
 		{
 			sentence: "an exclusion that excludes nothing",
 			object:   policy("wrong", "{match: {charts: ['oci://ghcr.io/x/**'], exclude: [ghcr.io/x/y]}, require: [{anyOf: [acme-release]}]}"),
-			want:     refused("ChartPolicy", `match.exclude: pattern "ghcr.io/x/y" must start with oci:// or https://`),
+			want:     refused("ChartPolicy", `match.exclude: pattern "ghcr.io/x/y" must start with oci://, https:// or http://`),
 		},
 		{
 			sentence: "a window whose end is no day",
@@ -257,13 +257,13 @@ func TestABrokenConfigMapIsRefused(t *testing.T) {
 	entry := "  - name: x\n    charts: ['oci://ghcr.io/x/**']\n    keyless: {" + anyone + "}\n"
 	for _, tc := range []struct{ sentence, data, message string }{
 		{"no list", "{identities.yaml: null}", `the key identities.yaml is missing`},
-		{"text", "{identities.yaml: x}", `identities.yaml: json: cannot unmarshal string into Go value of type []policy.listItem`},
+		{"text", "{identities.yaml: x}", `identities.yaml: the whole is a text, and must be a list`},
 		{"a field that does not exist", list(strings.Replace(entry, "name: x", "name: x\n    chart: y", 1)), `identities.yaml: unknown field "[0].chart"`},
 		{"a field twice", list(strings.Replace(entry, "name: x", "name: x\n    name: y", 1)), `identities.yaml: yaml: unmarshal errors:
   line 2: key "name" already set in map`},
 		{"an entry without a name", list(strings.Replace(entry, "name: x", "name: ''", 1)), `identities.yaml: entry 0 (""): name is empty`},
 		{"an entry without charts", list(strings.Replace(entry, "'oci://ghcr.io/x/**'", "", 1)), `identities.yaml: entry 0 ("x"): charts is empty`},
-		{"an entry with a pattern that matches nothing", list(strings.Replace(entry, "oci://", "", 1)), `identities.yaml: entry 0 ("x"): charts: pattern "ghcr.io/x/**" must start with oci:// or https://`},
+		{"an entry with a pattern that matches nothing", list(strings.Replace(entry, "oci://", "", 1)), `identities.yaml: entry 0 ("x"): charts: pattern "ghcr.io/x/**" must start with oci://, https:// or http://`},
 		{"an entry that is nobody", list(strings.Replace(entry, "keyless", "#", 1)), `identities.yaml: entry 0 ("x"): exactly one of keyless and key must be set`},
 		{"an entry twice", list(entry + entry), `identities.yaml: entry 1 ("x"): the name is used twice`},
 		{"two bad entries", list("  - name: a\n  - name: b\n"), `identities.yaml: entry 0 ("a"): charts is empty

@@ -32,10 +32,14 @@ const (
 	bodyBudget = 128 << 20
 	// decodeFactor is what a review takes for each byte while it is decoded: the body, the
 	// two objects in it, and what garbage is left until the collector comes.
-	decodeFactor = 4
+	decodeFactor = 6
 	// policyFactor is the same for a policy, of which everything is decoded: "{}," becomes
 	// a requirement of a hundred bytes and more.
 	policyFactor = 64
+	// largeBody is what takes longer to decode than most decisions: of such bodies maxLarge
+	// are decoded at a time, so that some CPU is left for others.
+	largeBody = 512 << 10
+	maxLarge  = 1
 	// bodyTimeout is how long a body may take to arrive once there is room for it. The API
 	// server has it ready, and is in the same cluster.
 	bodyTimeout = 3 * time.Second
@@ -46,12 +50,13 @@ const (
 // whose write they are about. Make one with NewBodies for all paths.
 type Bodies struct {
 	budget *fair.Semaphore // bytes, which the addresses of clients share
+	large  *fair.Semaphore // large bodies that are decoded, in the same way
 	log    logr.Logger
 }
 
 // NewBodies returns Bodies that log to log.
 func NewBodies(log logr.Logger) *Bodies {
-	return &Bodies{budget: fair.NewSemaphore(bodyBudget), log: log}
+	return &Bodies{budget: fair.NewSemaphore(bodyBudget), large: fair.NewSemaphore(maxLarge), log: log}
 }
 
 // Charts returns an HTTP handler that lets charts answer.
@@ -147,9 +152,10 @@ func (h *reviews) read(w http.ResponseWriter, req *http.Request) (body []byte, d
 	case length < 0: // in chunks: an API server never does
 		length = h.limit
 	}
-	release, err := h.bodies.budget.Acquire(req.Context(), max(h.factor*length, 1), fair.Claim{By: fair.Payer(address(req))})
+	by := fair.Claim{By: fair.Payer(address(req))}
+	release, err := h.bodies.budget.Acquire(req.Context(), max(h.factor*length, 1), by)
 	if err != nil {
-		return nil, nil, refuse(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "chartgate reads the bodies of too many requests at this moment: try again")
+		return nil, nil, noRoom()
 	}
 	defer func() {
 		if refused != nil {
@@ -168,16 +174,24 @@ func (h *reviews) read(w http.ResponseWriter, req *http.Request) (body []byte, d
 		return nil, nil, h.tooLarge()
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	return body, release, nil
+	if len(body) <= largeBody {
+		return body, release, nil
+	}
+	next, err := h.bodies.large.Acquire(req.Context(), 1, by)
+	if err != nil {
+		return nil, nil, noRoom()
+	}
+	return body, func() { next(); release() }, nil
 }
 
-// readAll reads up to one byte more than expected. It takes memory for what has come, at
-// most twice as much.
+// readAll reads up to one byte more than expected, into memory that is there at once:
+// growing it would leave as much garbage.
 func readAll(body io.Reader, expected int64) ([]byte, error) {
 	if body == nil {
 		return nil, nil
 	}
 	var buffer bytes.Buffer
+	buffer.Grow(int(expected) + bytes.MinRead) // which ReadFrom wants to be free in the end
 	_, err := buffer.ReadFrom(io.LimitReader(body, expected+1))
 	return buffer.Bytes(), err
 }
@@ -189,6 +203,10 @@ func address(req *http.Request) string {
 		return req.RemoteAddr
 	}
 	return host
+}
+
+func noRoom() *refusal {
+	return refuse(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "chartgate reads the bodies of too many requests at this moment: try again")
 }
 
 func (h *reviews) tooLarge() *refusal {

@@ -35,7 +35,7 @@ func (f *engineFlags) register(flags *pflag.FlagSet, missingSource string) {
 	f.trustFlags.register(flags)
 	f.registryFlags.register(flags)
 	flags.StringVar(&f.missingSource, "missing-source", missingSource, "Defer (admit with a warning: what is pulled later is verified) or Deny a HelmRelease or HelmChart whose source does not exist yet")
-	flags.StringVar(&f.repackaged, "repackaged-charts", "Allow", "Allow or Deny HelmCharts with valuesFiles, which source-controller repackages: no digest proves their archive")
+	flags.StringVar(&f.repackaged, "repackaged-charts", "Allow", "Allow or Deny charts whose archive source-controller makes itself, so that no digest proves it: HelmCharts with valuesFiles, OCIRepositories without operation: copy")
 	flags.StringVar(&f.argoGitSources, "argo-git-sources", "Allow", "Allow or Deny Argo CD sources that are Git repositories, which chartgate cannot verify")
 }
 

@@ -4,6 +4,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -208,7 +209,7 @@ func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Po
 	if err == nil {
 		tally.subject.Digest, tally.subject.Tag = found.resolved.Digest, found.resolved.Tag
 		if !use.AnyArtifact() || !found.resolved.Other {
-			err = found.resolved.Taken(use.Taking)
+			err = cmp.Or(use.Refused, found.resolved.Taken(use.Taking))
 		}
 		if err == nil {
 			err = checkPulled(use, found.resolved)

@@ -38,19 +38,24 @@ type condition struct {
 // what is stored in the cluster already; an unknown one counts.
 func (a attempt) deploying() string {
 	const prefix = "Running '"
-	for _, c := range a.Conditions {
-		action, is := strings.CutPrefix(c.Message, prefix)
-		if c.Type != "Reconciling" || !is {
-			continue
-		}
-		action, _, _ = strings.Cut(action, "'")
-		switch action {
-		case "rollback", "uninstall", "unlock", "test", "correct cluster drift":
-		default:
-			return c.Message
-		}
+	// Of several conditions of one type, the first is helm-controller's (conditions.Set of
+	// fluxcd/pkg/runtime); a second one, of an editor's, would stay and hide the next action.
+	i := slices.IndexFunc(a.Conditions, func(c condition) bool { return c.Type == "Reconciling" })
+	if i < 0 {
+		return ""
 	}
-	return ""
+	message := a.Conditions[i].Message
+	action, is := strings.CutPrefix(message, prefix)
+	if !is {
+		return ""
+	}
+	action, _, _ = strings.Cut(action, "'")
+	switch action {
+	case "rollback", "uninstall", "unlock", "test", "correct cluster drift":
+		return ""
+	default:
+		return message
+	}
 }
 
 // record returns what only helm-controller may write, in one comparable text: it compares the
@@ -88,7 +93,7 @@ func (e *Extractor) attemptClaims(w Write, release helmRelease) ([]claim, error)
 		}
 		return claims, nil
 	}
-	from := release.installsFrom(w.Namespace)
+	from := release.installsFrom(w.ID)
 	var claims []claim
 	if message := attempt.deploying(); message != "" {
 		claims = append(claims, attemptClaim{chartRefClaim: from, field: "status.conditions", announced: message})
@@ -112,7 +117,14 @@ type attemptClaim struct {
 	revision, digest, values string
 }
 
-func (c attemptClaim) bare() claim { return c }
+// bare keeps the source of an announcement alone. The record of another source is as old as its
+// own fields: helm-controller leaves it as it is until the next action, which is announced.
+func (c attemptClaim) bare() claim {
+	if c.announced == "" {
+		c.chartRefClaim = chartRefClaim{}
+	}
+	return c
+}
 
 // use never defers and is never outside: what the source has pulled is deployed next.
 func (c attemptClaim) use(ctx context.Context, e *Extractor) Use {

@@ -19,7 +19,7 @@ func TestAttempt(t *testing.T) {
 	pulled := func(spec, digit string) string {
 		return ociRepo(ociSpec(spec) + fmt.Sprintf("\nstatus: {artifact: {revision: %q, digest: %q}}", "6.7.1@"+hex(digit), hex("b")))
 	}
-	chartPulled := acme + helmChart(`spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}`+"\nstatus: {artifact: {digest: \""+hex("b")+"\"}}")
+	chartPulled := acme + object("HelmChart", "apps/apps-podinfo", `spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}`+"\nstatus: {artifact: {digest: \""+hex("b")+"\"}}")
 	attempt := func(spec, digest string) string {
 		return release(spec + fmt.Sprintf("status: {helmChart: apps/podinfo, lastAttemptedRevision: 6.7.1+%[1]s, lastAttemptedRevisionDigest: %[1]q}", digest))
 	}
@@ -54,13 +54,22 @@ func TestAttempt(t *testing.T) {
 			want: []string{attempted + podinfo + "-/b vouched"}},
 		{sentence: "a HelmChart tells no digest, so an attempt that names one is denied", user: helmUser, cluster: chartPulled,
 			old: release(byChart + "status: {helmChart: apps/podinfo}"), new: attempt(byChart, hex("a")), want: []string{attempted + "DigestMismatch"}},
-		{sentence: "an attempt without a source is denied", user: helmUser, old: release(byChart + none), new: release(byChart + "status: {lastAttemptedRevision: 6.7.1}"),
+		{sentence: "an attempt without a source is denied", user: helmUser, old: release("spec: {}\n" + none), new: release("spec: {}\nstatus: {lastAttemptedRevision: 6.7.1}"),
 			want: []string{attempted + "ReferenceInvalid"}},
 		{sentence: "an attempt from an ExternalArtifact is denied", user: helmUser, old: release(none), new: release("spec: {chartRef: {kind: ExternalArtifact, name: x}}\nstatus: {lastAttemptedRevision: 6.7.1}"),
 			want: []string{attempted + "Unsupported"}},
 		{sentence: "other values with the same chart are an attempt", user: helmUser, cluster: chartPulled,
 			old: release(byChart + "status: {helmChart: apps/podinfo, lastAttemptedRevision: 6.7.1, lastAttemptedConfigDigest: a}"),
 			new: release(byChart + "status: {helmChart: apps/podinfo, lastAttemptedRevision: 6.7.1, lastAttemptedConfigDigest: b}"), want: []string{attempted + podinfo + "-/b vouched"}},
+		{sentence: "the HelmChart of the template counts, whatever status names", user: helmUser, cluster: chartPulled + object("HelmChart", "evil/x", `spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}`),
+			old: release(byChart + "status: {helmChart: evil/x}"), new: release(byChart + "status: {helmChart: evil/x, lastAttemptedRevision: 6.7.1}"), want: []string{attempted + podinfo + "-/b vouched"}},
+		{sentence: "a record that another source has left behind is no attempt", user: helmUser, cluster: chartPulled,
+			old: release(byChart + fmt.Sprintf("status: {lastAttemptedRevision: 6.7.1, lastAttemptedRevisionDigest: %q}", hex("a"))),
+			new: release(byChart + fmt.Sprintf("status: {helmChart: apps/apps-podinfo, lastAttemptedRevision: 6.7.1, lastAttemptedRevisionDigest: %q}", hex("a"))), want: []string{"status.helmChart: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version, pulled -/b vouched"}},
+		{sentence: "a second condition of an editor's does not hide the announcement", user: helmUser, cluster: pulled(", ref: {tag: 6.7.1}, "+copyLayer, "a"),
+			old:  release(byReference + `status: {conditions: [{type: Reconciling, message: Fulfilling prerequisites}, {type: Reconciling, message: "Running 'install' action with timeout of 5m0s"}]}`),
+			new:  release(byReference + `status: {conditions: [{type: Reconciling, message: "Running 'install' action with timeout of 5m0s"}, {type: Reconciling, message: "Running 'install' action with timeout of 5m0s"}]}`),
+			want: []string{announced + podinfo + "a/b vouched"}},
 		{sentence: "another generation alone is no attempt", user: helmUser,
 			old: release(byChart + "status: {lastAttemptedRevision: 6.7.1, lastAttemptedGeneration: 1}"), new: release(byChart + "status: {lastAttemptedRevision: 6.7.1, lastAttemptedGeneration: 2}")},
 		{sentence: "an install that is announced is verified", user: helmUser, cluster: pulled(", ref: {tag: 6.7.1}, "+copyLayer, "a"),

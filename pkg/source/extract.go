@@ -27,8 +27,8 @@ type Options struct {
 	// ArgoUsers are the users that Argo CD's application controller writes as. What it says about
 	// a running operation is its record; from any other user it is examined.
 	ArgoUsers []string
-	// DenyRepackaged denies HelmCharts whose values files make source-controller build an
-	// archive of its own, which no digest can prove.
+	// DenyRepackaged denies charts of which source-controller makes an archive of its own, which
+	// no digest can prove: HelmCharts with values files, OCIRepositories that extract.
 	DenyRepackaged bool
 	// TrustRequests is set where every request provably comes from the API server: what a
 	// request says about an object then counts like the stored object.

@@ -126,6 +126,9 @@ func show(u source.Use) string {
 	default:
 		fmt.Fprintf(&b, "%s %s", u.Reference, u.Reference.Selector.Pinning())
 	}
+	if u.Refused != nil {
+		b.WriteString(", refused")
+	}
 	if u.Defers(u.Problem) {
 		b.WriteString(", deferred")
 	}

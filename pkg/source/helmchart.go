@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -33,14 +34,14 @@ type repackaging struct {
 	ValuesFile  string   `json:"valuesFile,omitempty"` // v1beta1 and v1beta2
 }
 
-// mayRepackage reports whether source-controller may make an archive of its own, whose
-// digest differs at every build.
-func (r repackaging) mayRepackage() bool { return len(r.ValuesFiles) > 0 || r.ValuesFile != "" }
-
-// changesValues reports whether it surely does: the chart's own values.yaml alone leaves the
-// archive as it is.
+// changesValues reports whether source-controller makes an archive of its own, whose digest
+// differs at every build. The chart's own values.yaml alone leaves the archive as it is
+// (BuildOptions.GetValuesFiles, v1.9).
 func (r repackaging) changesValues() bool {
-	return r.mayRepackage() && !(r.ValuesFile == "" && slices.Equal(r.ValuesFiles, []string{"values.yaml"}))
+	if r.ValuesFile != "" || len(r.ValuesFiles) != 1 {
+		return r.ValuesFile != "" || len(r.ValuesFiles) > 0
+	}
+	return path.Clean(r.ValuesFiles[0]) != "values.yaml"
 }
 
 func (e *Extractor) helmChartClaims(w Write) ([]claim, error) {
@@ -152,7 +153,7 @@ func (e *Extractor) helmChartStatusClaims(w Write) ([]claim, error) {
 	return []claim{chartArtifactClaim{
 		chartClaim:   spec,
 		artifact:     *obj.Status.Artifact,
-		incomparable: obj.Spec.mayRepackage(),
+		incomparable: obj.Spec.changesValues(),
 		outdated:     obj.Spec.changesValues() && !obj.builtForSpec(),
 		vouched:      slices.Contains(e.options.ArtifactWriters, w.User),
 	}}, nil
@@ -211,7 +212,7 @@ func (e *Extractor) pulledByHelmChart(ctx context.Context, object Object) Use {
 	if obj.Status.Artifact == nil {
 		return use
 	}
-	claim := chartArtifactClaim{artifact: *obj.Status.Artifact, incomparable: obj.Spec.mayRepackage(), vouched: true}
+	claim := chartArtifactClaim{artifact: *obj.Status.Artifact, incomparable: obj.Spec.changesValues(), outdated: obj.Spec.changesValues() && !obj.builtForSpec(), vouched: true}
 	pulled, broken := claim.pulled()
 	if use.Problem == nil {
 		use.Problem = broken

@@ -101,12 +101,22 @@ func (r helmRelease) helmChartRef(own string) chartRefClaim {
 	return chartRefClaim{field: "status.helmChart", own: own, kind: sourcev1.HelmChartKind, namespace: namespace, name: name}
 }
 
-// installsFrom returns the source that helm-controller takes the chart from (getSource, v1.6).
-func (r helmRelease) installsFrom(own string) chartRefClaim {
-	if r.Spec.ChartRef != nil {
-		return r.chartRef(own)
+// installsFrom returns the source that helm-controller takes the chart of the release own/name
+// from (getSource, v1.6). It makes the HelmChart of a template anew where status.helmChart
+// names another one (HelmChartTemplate.Reconcile), so spec decides, and not what an editor may
+// write into status in between.
+func (r helmRelease) installsFrom(id ID) chartRefClaim {
+	switch {
+	case r.Spec.ChartRef != nil:
+		return r.chartRef(id.Namespace)
+	case r.Spec.Chart != nil:
+		return chartRefClaim{
+			field: "spec.chart", own: id.Namespace, kind: sourcev1.HelmChartKind,
+			namespace: or(r.Spec.Chart.Spec.SourceRef.Namespace, id.Namespace), name: id.Namespace + "-" + id.Name,
+		}
+	default:
+		return r.helmChartRef(id.Namespace)
 	}
-	return r.helmChartRef(own)
 }
 
 // chartRef is spec.chartRef, which must be set.

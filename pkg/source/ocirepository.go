@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -29,11 +30,11 @@ type ociRepository struct {
 
 func ociRepositoryClaims(w Write) ([]claim, error) {
 	obj, err := readOCIRepository(w.Object)
-	c := obj.claim(w.ID)
-	if err != nil || c.suspended {
+	c := ociSpecClaim{ociClaim: obj.claim(w.ID), moved: obj.keepsOther(w)}
+	if err != nil || c.suspended && !c.moved {
 		return nil, err
 	}
-	return []claim{ociSpecClaim{c}}, nil
+	return []claim{c}, nil
 }
 
 func readOCIRepository(o Object) (ociRepository, error) {
@@ -77,7 +78,27 @@ type ociClaim struct {
 }
 
 // ociSpecClaim is what is going to be pulled. Without a Secret that it names, nothing is.
-type ociSpecClaim struct{ ociClaim }
+type ociSpecClaim struct {
+	ociClaim
+	// moved is set where the source keeps an archive of its own that it has made of what it pulled
+	// from another URL. source-controller checks the digest of a manifest, and extracts the layer
+	// without reading it to its end, where its digest would be checked (seen with 1.9.0): another
+	// registry can serve a signed manifest with a layer of its own. Where the revision stays the
+	// same, source-controller does not pull again.
+	moved bool
+}
+
+// keepsOther reports whether w gives an OCIRepository another URL while it holds an archive that
+// no digest can prove.
+func (r ociRepository) keepsOther(w Write) bool {
+	if w.Old == nil || r.Status.Artifact == nil || !r.repackages() {
+		return false
+	}
+	before := w.Object
+	before.JSON = w.Old
+	old, err := readOCIRepository(before)
+	return err != nil || old.Spec.URL != r.Spec.URL
+}
 
 func (c ociSpecClaim) bare() claim {
 	c.access = chart.Access{}
@@ -87,6 +108,13 @@ func (c ociSpecClaim) bare() claim {
 func (c ociSpecClaim) use(ctx context.Context, e *Extractor) Use {
 	use := e.deferrable(c.ociClaim.use(ctx, e))
 	use.Unstored = true
+	if c.moved {
+		use.Refused = &chart.Problem{
+			Kind:   chart.KindDigestMismatch,
+			Detail: fmt.Sprintf("OCIRepository %s/%s holds an archive that was made of what another URL served, and Flux may go on to use it", c.id.Namespace, c.id.Name),
+			Next:   "delete the OCIRepository and create it with the new URL, or set spec.layerSelector.operation to copy, so that the archive can be compared",
+		}
+	}
 	return use
 }
 
@@ -191,8 +219,26 @@ func (c ociArtifactClaim) use(ctx context.Context, e *Extractor) Use {
 		return use
 	}
 	pulled, err := c.pulled()
-	use.Pulled, use.Problem = &pulled, err
+	use.Pulled, use.Problem, use.Refused = &pulled, err, c.refused(e)
 	return use
+}
+
+// refused is why an archive that source-controller has made of a chart is not taken; nil if it is.
+// A proxy that a tenant names can serve another layer than the manifest names (see ociSpecClaim).
+func (c ociArtifactClaim) refused(e *Extractor) error {
+	const next = "set spec.layerSelector of the OCIRepository to {mediaType: " + chart.MediaTypeLayer + ", operation: copy}, so that the archive can be compared"
+	switch {
+	case !c.repackaged:
+		return nil
+	case e.options.DenyRepackaged:
+		return &chart.Problem{Kind: chart.KindUnsupported, Next: next,
+			Detail: "source-controller extracts the chart and makes an archive of its own, which the cluster's admin does not allow: it cannot be compared with what was signed"}
+	case c.access.Proxy != "":
+		return &chart.Problem{Kind: chart.KindDigestMismatch, Next: next,
+			Detail: "source-controller extracts the chart, and pulls it through a proxy that the OCIRepository names, so its archive cannot be compared with what was signed"}
+	default:
+		return nil
+	}
 }
 
 func (c ociArtifactClaim) pulled() (Pulled, error) {
@@ -219,8 +265,10 @@ func (e *Extractor) pulledByOCIRepository(object Object) Use {
 	if use.Problem != nil || obj.Status.Artifact == nil {
 		return use
 	}
-	pulled, err := ociArtifactClaim{artifact: *obj.Status.Artifact, repackaged: obj.repackages(), vouched: true}.pulled()
+	artifact := ociArtifactClaim{ociClaim: claim, artifact: *obj.Status.Artifact, repackaged: obj.repackages(), vouched: true}
+	pulled, err := artifact.pulled()
 	pulled.Source = object.ID
+	use.Refused = artifact.refused(e)
 	use.Pulled, use.Problem = &pulled, err
 	return use
 }

@@ -22,6 +22,9 @@ func TestOCIRepository(t *testing.T) {
 	const tag = ", ref: {tag: 6.7.1}"
 	const at = "spec.ref: oci://ghcr.io/acme/charts/podinfo"
 	const invalid = "spec.ref: ReferenceInvalid"
+	held := func(url, more string) string {
+		return ociRepo(fmt.Sprintf("spec: {url: \"oci://%s\", ref: {tag: 6.7.1}%s}\nstatus: {artifact: {revision: %q, digest: %q}}", url, more, "6.7.1@"+hex("a"), hex("b")))
+	}
 	check(t, []row{
 		{sentence: "without anything that says chart, it may be one", new: ociRepo(ociSpec(tag)), want: []string{at + ":6.7.1 Version, maybe"}},
 		{sentence: "a selector of Helm's layer says chart", new: ociRepo(ociSpec(tag + ", " + copyLayer)), want: []string{at + ":6.7.1 Version"}},
@@ -45,6 +48,10 @@ func TestOCIRepository(t *testing.T) {
 		{sentence: "insecure to a host that the admin named", options: source.Options{PlainHTTP: []string{"ghcr.io"}}, new: ociRepo(ociSpec(tag + ", insecure: true, " + copyLayer)), want: []string{at + ":6.7.1 Version"}},
 		{sentence: "a suspended one pulls nothing", new: ociRepo(ociSpec(tag + ", suspend: true"))},
 		{sentence: "resuming is news", old: ociRepo(ociSpec(tag + ", suspend: true")), new: ociRepo(ociSpec(tag + ", " + copyLayer)), want: []string{at + ":6.7.1 Version"}},
+		{sentence: "another URL, while an archive is kept that was made of what the old one served", old: held("evil.example/x", ""), new: held("ghcr.io/acme/charts/podinfo", ""), want: []string{at + ":6.7.1 Version, refused, maybe"}},
+		{sentence: "the same while it is suspended", old: held("evil.example/x", ""), new: held("ghcr.io/acme/charts/podinfo", ", suspend: true"), want: []string{at + ":6.7.1 Version, refused, maybe"}},
+		{sentence: "another URL of what is copied, which is compared", old: held("evil.example/x", ", "+copyLayer), new: held("ghcr.io/acme/charts/podinfo", ", "+copyLayer), want: []string{at + ":6.7.1 Version"}},
+		{sentence: "another URL, and nothing pulled yet", old: ociRepo(`spec: {url: "oci://evil.example/x", ref: {tag: 6.7.1}}`), new: ociRepo(ociSpec(tag)), want: []string{at + ":6.7.1 Version, maybe"}},
 		{sentence: "repeating is no news", old: ociRepo(ociSpec(tag)), new: ociRepo(ociSpec(tag + ", interval: 1m, ignore: x, provider: aws"))},
 		{sentence: "copying instead of extracting pulls the same", old: ociRepo(ociSpec(tag + ", layerSelector: {mediaType: " + chartLayer + ", operation: extract}")), new: ociRepo(ociSpec(tag + ", " + copyLayer))},
 		{sentence: "an artifact that becomes a chart is news", old: ociRepo(ociSpec(tag)), new: ociRepo(ociSpec(tag + ", " + copyLayer)), want: []string{at + ":6.7.1 Version"}},
@@ -72,6 +79,9 @@ func TestOCIRepositoryStatus(t *testing.T) {
 		{sentence: "without an operation, the layer is extracted", user: fluxUser, new: status(pinned, hex("b"), ", layerSelector: {mediaType: "+chartLayer+"}"), want: []string{at + ", pulled a/b incomparable vouched"}},
 		{sentence: "without a selector, the layer is extracted, and it may be no chart", user: fluxUser, new: status(pinned, hex("b"), ""), want: []string{at + ", maybe, pulled a/b incomparable vouched"}},
 		{sentence: "a release that refers to it says chart", cluster: byRef("apps", ""), new: status(pinned, hex("b"), ""), want: []string{at + ", pulled a/b incomparable"}},
+		{sentence: "what a tenant's proxy has served, extracted", user: fluxUser, new: status(pinned, hex("b"), ", proxySecretRef: {name: x}"), want: []string{at + ", refused, maybe, pulled a/b incomparable vouched"}},
+		{sentence: "what a tenant's proxy has served, copied", user: fluxUser, new: status(pinned, hex("b"), ", proxySecretRef: {name: x}, "+copyLayer), want: []string{at + ", pulled a/b vouched"}},
+		{sentence: "what is extracted, where the admin does not allow it", user: fluxUser, options: source.Options{DenyRepackaged: true}, new: status(pinned, hex("b"), ""), want: []string{at + ", refused, maybe, pulled a/b incomparable vouched"}},
 		{sentence: "a revision may be the digest alone", new: status(hex("a"), hex("b"), ", "+copyLayer), want: []string{at + ", pulled a/b"}},
 		{sentence: "the digest behind the last @ is the one", new: status("6.7.1@"+hex("d")+"@"+hex("a"), hex("b"), ", "+copyLayer), want: []string{at + ", pulled a/b"}},
 		{sentence: "a revision without a digest is refused", new: status("6.7.1", hex("b"), ", "+copyLayer), want: []string{invalid}},

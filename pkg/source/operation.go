@@ -153,10 +153,55 @@ func (e *Extractor) recordedClaims(w Write, app application) []claim {
 		return e.stateClaims(*state, app, "resumed")
 	}
 	own := w.Old != nil && w.FieldManager == "" && slices.Contains(e.options.ArgoUsers, w.User)
-	if own || state.Phase == phaseTerminating {
-		return nil
+	was := e.before(w)
+	claims := e.stateClaims(*state, app, "")
+	var kept []claim
+	if old := was.Status.OperationState; old != nil {
+		if state.Phase == phaseTerminating {
+			old.Phase = state.Phase
+		}
+		kept = e.stateClaims(*old, app, "")
 	}
-	return e.stateClaims(*state, app, "")
+	same := slices.Equal(claims, kept)
+	switch {
+	case own, same && state.Phase == phaseTerminating:
+		return nil
+	case was.Operation != nil && !same && len(claims)+len(e.specClaims("spec", app, nil)) > 0:
+		// The controller writes parts of the state while an operation runs, so what another user
+		// writes meanwhile is mixed with it: two signed charts make a third one.
+		return []claim{stateClaim{user: w.User, state: fmt.Sprint(claims)}}
+	default:
+		return claims
+	}
+}
+
+// before returns the object before the write, empty if there was none or it cannot be read.
+func (e *Extractor) before(w Write) application {
+	var old application
+	if w.Old != nil {
+		before := w.Object
+		before.JSON = w.Old
+		if err := decode(before, &old); err != nil {
+			return application{}
+		}
+	}
+	return old
+}
+
+// stateClaim is the state of a running operation, written by another user than Argo CD's own.
+type stateClaim struct{ user, state string }
+
+func (c stateClaim) bare() claim {
+	c.user = ""
+	return c
+}
+
+func (c stateClaim) use(context.Context, *Extractor) Use {
+	return Use{Field: "status.operationState", Problem: &chart.Problem{
+		Kind:   chart.KindUnsupported,
+		Detail: fmt.Sprintf("an operation runs, and %s is not Argo CD's user, which records its state", chart.Quote(c.user)),
+		Next:   "wait until the operation ends, or stop it: argocd app terminate-op",
+	}}
 }
 
 // phaseTerminating is what argocd-server writes for "argocd app terminate-op". The controller

@@ -67,6 +67,9 @@ type Use struct {
 	// Pulled is what a source has already pulled, nil if nothing. The chart is then
 	// deployable at once, so this very content must be the verified one.
 	Pulled *Pulled
+	// Refused is why the artifact that the source holds already cannot be the chart that the use
+	// names, nil if it can. It does not count where the use is no chart.
+	Refused error
 	// Taking is how the consumer takes the chart's layer from the artifact.
 	Taking chart.Taking
 	// Asker is the write that waits for the verdict.

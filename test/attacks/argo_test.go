@@ -11,6 +11,7 @@ func TestForgedOperations(t *testing.T) {
 		resumed   = "SignatureMissing status.operationState.syncResult.source"
 		recorded  = "SignatureMissing status.operationState.operation.sync.source"
 		manifests = "Unsupported status.operationState.operation.sync.manifests"
+		mixed     = "Unsupported status.operationState"
 		benign    = "operation: {sync: {revision: 1.0.0}}"
 		bare      = "operation: {sync: {revision: 1.0.0}}" // of a state
 	)
@@ -49,11 +50,16 @@ func TestForgedOperations(t *testing.T) {
 		}},
 		{"argocd app patch-resource of a child: argocd-server's own user writes the state of the operation that runs", "issue 8, seen with argocd-server 3.2.1", given, []write{
 			patch(editor, application(benign), admitted),
-			patch(argoServer, application(running(bare, "syncResult: {"+evil+"}")), resumed),
+			patch(argoServer, application(running(bare, "syncResult: {"+evil+"}")), mixed),
 		}},
-		{"the phase that stops an operation, and then the one that goes on with another source", "issue 8", given, []write{
-			patch(editor, application("status: {operationState: {phase: Terminating, startedAt: '2026-01-01T00:00:00Z', "+bare+", syncResult: {"+evil+"}}}"), admitted),
-			patch(editor, application("status: {operationState: {phase: Running}}"), resumed),
+		{"the phase that stops an operation, with another source", "issue 8", given, []write{
+			patch(editor, application("status: {operationState: {phase: Terminating, startedAt: '2026-01-01T00:00:00Z', "+bare+", syncResult: {"+evil+"}}}"), resumed),
+		}},
+		{"a state of signed charts beside an operation that runs, which Argo CD's own patches make another chart of", "issue 8, argo-cd v3.2 setOperationState", given, []write{
+			patch(argoController, application(benign+", "+running(bare)), admitted),
+			patch(editor, application("status: {operationState: {operation: {sync: {source: "+helmSource("other", "1.0.0")+", revision: 1.0.0}}}}"), mixed),
+			patch(editor, application("status: {operationState: {phase: Terminating, operation: {sync: {sources: ["+helmSource("unsigned", "1.0.0")+"], revisions: [1.0.0]}}}}"), mixed),
+			patch(editor, application("status: {operationState: {phase: Terminating}}"), admitted),
 		}},
 		{"a state from before, which an honest operation would resume", "issue 8", given, []write{
 			patch(argoController, application(running(bare, "syncResult: {"+evil+"}")), admitted),
@@ -111,7 +117,10 @@ func TestForgedOperations(t *testing.T) {
 		{"control: a rollback to a signed version", "", argo("source: " + helmSource("podinfo", "1.1.0")), does(argoServer, admitted, "operation: {sync: {source: "+helmSource("podinfo", "1.0.0")+", revision: 1.0.0}}")},
 		{"control: Argo CD records a sync of what is unsigned by now", "FACTS.md, never deny", given, does(argoController, admitted, running("operation: {sync: {"+evil+"}}", "syncResult: {"+evil+"}"))},
 		{"an operation by Argo CD's own user that would resume another; its own code wipes the state first", "argo-cd v3.2 util/argo SetAppOperation", given, does(argoController, recorded+"; "+resumed, benign, running("operation: {sync: {"+evil+"}}", "syncResult: {"+evil+"}"))},
-		{"control: Argo CD's server records a termination", "FACTS.md, never deny", given, does(argoServer, admitted, "status: {operationState: {phase: Terminating, startedAt: '2026-01-01T00:00:00Z', operation: {sync: {"+evil+"}}}}")},
+		{"control: Argo CD's server records a termination", "FACTS.md, never deny", given, []write{
+			patch(argoController, application("status: {operationState: {phase: Running, startedAt: '2026-01-01T00:00:00Z', operation: {sync: {"+evil+"}}}}"), admitted),
+			patch(argoServer, application("status: {operationState: {phase: Terminating}}"), admitted),
+		}},
 		{"control: Argo CD clears the operation and records the result", "FACTS.md, never deny", given, []write{
 			patch(editor, application(benign), admitted),
 			patch(argoController, application("operation: null, status: {operationState: {phase: Succeeded, startedAt: '2026-01-01T00:00:00Z', "+bare+", syncResult: {"+evil+"}}}"), admitted),

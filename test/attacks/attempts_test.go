@@ -3,6 +3,7 @@ package attacks_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	ociregistry "github.com/chartgate/chartgate/test/registry"
@@ -13,10 +14,13 @@ func attempt(revision, digest string) string {
 	return helmRelease("app", fmt.Sprintf("status: {lastAttemptedRevision: %q, lastAttemptedRevisionDigest: %q}", revision, digest))
 }
 
+func reconcilingNow(message string) string {
+	return "{type: Reconciling, status: 'True', reason: Progressing, lastTransitionTime: '2026-01-01T00:00:00Z', message: \"" + message + "\"}"
+}
+
 // announced is the condition by which helm-controller announces an action.
 func announced(action string) string {
-	return helmRelease("app", "status: {conditions: [{type: Reconciling, status: 'True', reason: Progressing, lastTransitionTime: '2026-01-01T00:00:00Z', "+
-		"message: \"Running '"+action+"' action with timeout of 5m0s\"}]}")
+	return helmRelease("app", "status: {conditions: ["+reconcilingNow("Running '"+action+"' action with timeout of 5m0s")+"]}")
 }
 
 // TestAVerdictThatIsOldWhenItIsUsed: the verdict on a release is made while its source points at a signed chart, through a
@@ -53,9 +57,7 @@ func TestAVerdictThatIsOldWhenItIsUsed(t *testing.T) {
 		status(helmController, attempt("1.0.0+eeeeeeeeeeee", evil), "NoPolicy status.lastAttemptedRevision"),
 		status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "DigestMismatch status.lastAttemptedRevision"),
 		// Back to the signed chart: what was pulled in between is still what would be deployed.
-		patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), admitted),
-		status(helmController, announced("install"), "ChartNotFound status.conditions"),
-		status(helmController, attempt("1.0.0+eeeeeeeeeeee", evil), "ChartNotFound status.lastAttemptedRevision"),
+		patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), "DigestMismatch spec.ref"),
 	}}})
 }
 
@@ -128,6 +130,42 @@ func TestTheLastGateOfFlux(t *testing.T) {
 			status(editor, helmRelease("app", "status: {conditions: [{type: Ready, status: 'True', reason: Mine, lastTransitionTime: '2026-01-01T00:00:00Z', message: fine}]}"), admitted),
 		}},
 		{"control: a rollback deploys what helm has stored", "", byReference, []write{status(helmController, announced("rollback"), admitted)}},
+		{"a second condition of an editor's, by which the next announcement would be no news", "issue 8", byReference, []write{
+			goodArtifact,
+			status(helmController, announced("install"), admitted),
+			status(editor, helmRelease("app", "status: {conditions: ["+reconcilingNow("Running 'install' action with timeout of 5m0s")+", "+reconcilingNow("Running 'install' action with timeout of 5m0s")+"]}"), admitted),
+			status(helmController, helmRelease("app", "status: {conditions: ["+reconcilingNow("Fulfilling prerequisites")+", "+reconcilingNow("Running 'install' action with timeout of 5m0s")+"]}"), admitted),
+			status(sourceController, flux("OCIRepository", "app", "status: {artifact: null}"), admitted),
+			status(helmController, helmRelease("app", "status: {conditions: ["+reconcilingNow("Running 'install' action with timeout of 5m0s")+", "+reconcilingNow("Running 'install' action with timeout of 5m0s")+"]}"), "SourceNotFound "+running),
+		}},
+		{"what another registry served under the digest of a signed chart, extracted: source-controller reads no layer to its end", "issue 8, seen with source-controller 1.9.0", ociAt("app", "oci://registry.mallory.example/podinfo", "{tag: 1.0.0}"), []write{
+			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", evil)), admitted),
+			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), "DigestMismatch spec.ref"),
+			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}", suspended), "DigestMismatch spec.ref"),
+		}},
+		{"the same through a proxy that the tenant names", "issue 8, seen with source-controller 1.9.0", ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), []write{
+			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", evil)), admitted),
+			patch(editor, flux("OCIRepository", "app", "spec: {proxySecretRef: {name: mallory}}"), admitted),
+			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd")), "DigestMismatch status.artifact"),
+		}},
+		{"a HelmChart of old content, called repackaged", "issue 8", acmeRepository() + helmChart("old", "podinfo", "1.0.0") + helmRelease("app", chartRef("HelmChart", "old")), []write{
+			status(sourceController, flux("HelmChart", "old", pulled("1.0.0", "layer(charts/podinfo:1.0.0)")), admitted),
+			patch(editor, flux("HelmChart", "old", "spec: {chart: other, suspend: true, valuesFiles: [none.yaml]}"), admitted),
+			status(helmController, announced("upgrade"), "DigestMismatch "+running),
+		}},
+		{"the chart's own values.yaml, which changes no archive", "issue 8", acmeRepository() + helmChart("own", "podinfo", "1.0.0", "valuesFiles: [values.yaml]"), []write{
+			status(sourceController, flux("HelmChart", "own", pulled("1.0.0", evil)), "DigestMismatch status.artifact"),
+			status(sourceController, flux("HelmChart", "own", pulled("1.0.0", "layer(charts/podinfo:1.0.0)")), admitted),
+		}},
+		{"control: a release that leaves its OCIRepository for a template", "issue 8", byReference + acmeRepository() + helmChart("apps-app", "podinfo", "1.0.0"), []write{
+			goodArtifact,
+			status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), admitted),
+			status(sourceController, flux("HelmChart", "apps-app", pulled("1.0.0", "layer(charts/podinfo:1.0.0)")), admitted),
+			patch(editor, helmRelease("app", strings.Replace(chartOf("podinfo", "1.0.0"), "spec: {", "spec: {chartRef: null, ", 1)), admitted),
+			status(helmController, helmRelease("app", "status: {helmChart: apps/apps-app}"), admitted),
+			status(helmController, announced("upgrade"), admitted),
+			status(helmController, helmRelease("app", "status: {lastAttemptedRevision: 1.0.0, lastAttemptedRevisionDigest: null, lastAttemptedConfigDigest: x}"), admitted),
+		}},
 		{"an ExternalArtifact that was there before chartgate", "issue 8", helmRelease("app", chartRef("ExternalArtifact", "app")[:len(chartRef("ExternalArtifact", "app"))-1]+", suspend: true}"), []write{
 			status(helmController, announced("install"), "Unsupported "+running),
 		}},

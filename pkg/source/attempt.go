@@ -38,8 +38,6 @@ type condition struct {
 // what is stored in the cluster already; an unknown one counts.
 func (a attempt) deploying() string {
 	const prefix = "Running '"
-	// Of several conditions of one type, the first is helm-controller's (conditions.Set of
-	// fluxcd/pkg/runtime); a second one, of an editor's, would stay and hide the next action.
 	i := slices.IndexFunc(a.Conditions, func(c condition) bool { return c.Type == "Reconciling" })
 	if i < 0 {
 		return ""
@@ -56,6 +54,19 @@ func (a attempt) deploying() string {
 	default:
 		return message
 	}
+}
+
+// announcements counts the conditions of type Reconciling. helm-controller writes one. Of two, it
+// gives the first the text of the second one (conditions.NewPatch of fluxcd/pkg/runtime 0.110), so
+// that an action would never be announced.
+func (a attempt) announcements() int {
+	n := 0
+	for _, c := range a.Conditions {
+		if c.Type == "Reconciling" {
+			n++
+		}
+	}
+	return n
 }
 
 // record returns what only helm-controller may write, in one comparable text: it compares the
@@ -90,6 +101,9 @@ func (e *Extractor) attemptClaims(w Write, release helmRelease) ([]claim, error)
 		}
 		if message := attempt.deploying(); message != "" {
 			claims = append(claims, recordClaim{user: w.User, record: message})
+		}
+		if n := attempt.announcements(); n > 1 {
+			claims = append(claims, recordClaim{user: w.User, record: fmt.Sprintf("%d conditions of type Reconciling", n)})
 		}
 		return claims, nil
 	}

@@ -118,6 +118,8 @@ func TestForgedRecordsOfHelmController(t *testing.T) {
 		{sentence: "an editor writes the digest of the attempt", old: release("status: {}"), new: release("status: {lastAttemptedRevisionDigest: x}"), want: []string{forged}},
 		{sentence: "an editor writes the values of the attempt", old: release("status: {}"), new: release("status: {lastAttemptedConfigDigest: x}"), want: []string{forged}},
 		{sentence: "an editor announces the action before helm-controller does", old: release("status: {}"), new: release(`status: {conditions: [{type: Reconciling, message: "Running 'install' action with timeout of 5m0s"}]}`), want: []string{forged}},
+		{sentence: "an editor adds a condition by which helm-controller would announce nothing", old: release("status: {conditions: [{type: Reconciling, message: a}]}"), new: release("status: {conditions: [{type: Reconciling, message: a}, {type: Reconciling, message: b}]}"), want: []string{forged}},
+		{sentence: "an editor removes it again", old: release("status: {conditions: [{type: Reconciling, message: a}, {type: Reconciling, message: b}]}"), new: release("status: {conditions: [{type: Reconciling, message: a}]}")},
 		{sentence: "Flux's other controllers are not helm-controller", user: fluxUser, old: release("status: {}"), new: release("status: {history: [{name: x, digest: y}]}"), want: []string{forged}},
 		{sentence: "the same history in another order of fields is no news", old: release(honest), new: release(`status: {history: [{digest: y, name: x}, {digest: z, name: x}], lastAttemptedRevision: 6.7.1, observedGeneration: 3}`)},
 		{sentence: "conditions of others are no record", old: release(honest), new: release(honest[:len(honest)-1] + `, conditions: [{type: Ready, message: x}]}`)},

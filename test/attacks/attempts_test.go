@@ -133,7 +133,8 @@ func TestTheLastGateOfFlux(t *testing.T) {
 		{"a second condition of an editor's, by which the next announcement would be no news", "issue 8", byReference, []write{
 			goodArtifact,
 			status(helmController, announced("install"), admitted),
-			status(editor, helmRelease("app", "status: {conditions: ["+reconcilingNow("Running 'install' action with timeout of 5m0s")+", "+reconcilingNow("Running 'install' action with timeout of 5m0s")+"]}"), admitted),
+			status(editor, helmRelease("app", "status: {conditions: ["+reconcilingNow("Running 'install' action with timeout of 5m0s")+", "+reconcilingNow("Running 'install' action with timeout of 5m0s")+"]}"), "Unsupported status"),
+			status(editor, helmRelease("app", "status: {conditions: ["+reconcilingNow("Running 'install' action with timeout of 5m0s")+", "+reconcilingNow("mine")+"]}"), "Unsupported status"),
 			status(helmController, helmRelease("app", "status: {conditions: ["+reconcilingNow("Fulfilling prerequisites")+", "+reconcilingNow("Running 'install' action with timeout of 5m0s")+"]}"), admitted),
 			status(sourceController, flux("OCIRepository", "app", "status: {artifact: null}"), admitted),
 			status(helmController, helmRelease("app", "status: {conditions: ["+reconcilingNow("Running 'install' action with timeout of 5m0s")+", "+reconcilingNow("Running 'install' action with timeout of 5m0s")+"]}"), "SourceNotFound "+running),

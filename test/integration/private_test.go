@@ -147,6 +147,7 @@ func TestPrivateCharts(t *testing.T) {
 
 // TestPrivateChartsDenied: each thing that can be wrong has its own message, which names the host and the Secret.
 func TestPrivateChartsDenied(t *testing.T) {
+	forgetDryRuns(t)
 	v := theVIPs(t)
 	release := func(summary, next string) answer {
 		return unauthorized("HelmRelease apps/app", "spec.chart.spec", summary, next)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -59,6 +60,16 @@ func (w *site) check(t *testing.T, rows []row) {
 				t.Errorf("the object is there: %t", exists)
 			}
 		})
+	}
+}
+
+// forgetDryRuns waits until chartgate remembers no answer of a registry for dry runs (pkg/gate/dryrun.go, recentFor): rows
+// whose login or registry is another than a moment ago would be answered from that.
+func forgetDryRuns(t *testing.T) {
+	t.Helper()
+	select {
+	case <-t.Context().Done():
+	case <-time.After(11 * time.Second):
 	}
 }
 

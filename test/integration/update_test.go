@@ -99,6 +99,7 @@ func TestUpdates(t *testing.T) {
 	if asked := w.requests("acme/charts/outage")[before:]; len(asked) > 0 {
 		t.Errorf("these updates cost no request, but %v were made", asked)
 	}
+	forgetDryRuns(t)
 	w.update(t, object, []step{{
 		sentence: "resumed, while the registry is down",
 		patch:    `{spec: {suspend: false}}`,

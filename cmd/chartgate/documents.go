@@ -371,6 +371,9 @@ func patches(id source.ID, object unstructured.Unstructured) (lacks string, chan
 			}
 		}
 	}
+	if id.Kind == "Application" {
+		return patchesApplication(spec)
+	}
 	decide := map[string][]string{
 		"HelmRepository": {"url", "type"}, "OCIRepository": {"url", "ref", "layerSelector"}, "HelmChart": {"chart", "version", "sourceRef", "valuesFiles"},
 	}[id.Kind]
@@ -401,4 +404,38 @@ func (s siblings) find(id source.ID) []source.Object {
 		}
 	}
 	return found
+}
+
+// patchesApplication looks for a source that no Application could have: each names a repository,
+// by the definition of Applications.
+func patchesApplication(spec map[string]any) (lacks string, changes bool) {
+	incomplete := func(field string, source any) string {
+		if s, ok := source.(map[string]any); ok && s["repoURL"] == nil {
+			for _, decides := range []string{"chart", "targetRevision"} {
+				if s[decides] != nil {
+					return field + ".repoURL"
+				}
+			}
+		}
+		return ""
+	}
+	if lacks := incomplete("spec.source", spec["source"]); lacks != "" {
+		return lacks, true
+	}
+	sources, _ := spec["sources"].([]any)
+	for i, source := range sources {
+		if lacks := incomplete(fmt.Sprintf("spec.sources[%d]", i), source); lacks != "" {
+			return lacks, true
+		}
+	}
+	if hydrator, ok := spec["sourceHydrator"].(map[string]any); ok {
+		if lacks := incomplete("spec.sourceHydrator.drySource", hydrator["drySource"]); lacks != "" {
+			return lacks, true
+		}
+	}
+	// With repoURL alone it may be a patch as well: an Application has a destination.
+	if source, ok := spec["source"].(map[string]any); ok && spec["destination"] == nil && source["repoURL"] != nil && source["targetRevision"] == nil && source["path"] == nil {
+		return "spec.destination", true
+	}
+	return "", false
 }

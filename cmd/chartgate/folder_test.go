@@ -37,6 +37,8 @@ func TestVerifyFolders(t *testing.T) {
 		{"a Kustomize patch of metadata", "patch.yaml", partial("OCIRepository", ""), "a patch that changes no chart", ""},
 		{"a Kustomize patch that deletes", "patch.yaml", partial("HelmChart", "$patch: delete\n"), "a patch that changes no chart", ""},
 		{"a Kustomize patch of a tag", "patch.yaml", partial("OCIRepository", "spec: {ref: {tag: 2.0.0}}\n"), "", "OCIRepository apps/acme denied (ReferenceInvalid): it names no spec.url, so it is a patch"},
+		{"a Kustomize patch of an Application's revision", "patch.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: helm, namespace: argocd}\nspec: {source: {targetRevision: 2.3.0}}\n", "", "Application argocd/helm denied (ReferenceInvalid): it names no spec.source.repoURL, so it is a patch"},
+		{"a Kustomize patch of one of an Application's sources", "patch.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: helm, namespace: argocd}\nspec: {sources: [{chart: other}]}\n", "", "Application argocd/helm denied (ReferenceInvalid): it names no spec.sources[0].repoURL, so it is a patch"},
 		{"a Kustomize patch of a version", "patch.yaml", "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: podinfo, namespace: apps}\nspec: {chart: {spec: {version: 2.0.0}}}\n", "", "HelmRelease apps/podinfo denied (ReferenceInvalid): it names no spec.chart.spec.chart"},
 		{"a kustomization.yaml", "kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [release.yaml]\n", "", ""},
 		{"a scalar", "x.yaml", "hello\n", "not a Kubernetes object", ""},

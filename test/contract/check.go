@@ -89,6 +89,9 @@ func (p Pull) wrongChart(uses []source.Use) string {
 	instead := ""
 	for _, u := range uses {
 		switch {
+		// The state of an operation that runs is denied as a whole.
+		case u.Field == "status.operationState" && u.Problem != nil && strings.HasPrefix(p.Field, u.Field+"."):
+			return ""
 		case u.Field != p.Field:
 		case u.Problem != nil && !u.Defers(u.Problem):
 			return ""
@@ -138,6 +141,9 @@ func (p Pull) location() string {
 		port = ":80"
 	}
 	host = strings.TrimSuffix(host, port)
+	if p.Kind == Helm {
+		host = strings.ToLower(host) // as DNS and HTTP do
+	}
 	switch host {
 	case "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com":
 		host = "docker.io"

@@ -149,9 +149,6 @@ func (e *Extractor) recordedClaims(w Write, app application) []claim {
 	if state == nil {
 		return nil
 	}
-	if !state.completed() && e.startsOperation(w, app) {
-		return e.stateClaims(*state, app, "resumed")
-	}
 	own := w.Old != nil && w.FieldManager == "" && slices.Contains(e.options.ArgoUsers, w.User)
 	was := e.before(w)
 	claims := e.stateClaims(*state, app, "")
@@ -164,12 +161,15 @@ func (e *Extractor) recordedClaims(w Write, app application) []claim {
 	}
 	same := slices.Equal(claims, kept)
 	switch {
+	case !own && was.Operation != nil && !same && len(claims)+len(e.specClaims("spec", app, nil)) > 0:
+		// The controller writes parts of the state while an operation runs, so what another user
+		// writes meanwhile is mixed with it, whatever operation it names besides: two signed charts
+		// make a third one.
+		return []claim{stateClaim{user: w.User, state: fmt.Sprint(claims)}}
+	case !state.completed() && e.startsOperation(w, app):
+		return e.stateClaims(*state, app, "resumed")
 	case own, same && state.Phase == phaseTerminating:
 		return nil
-	case was.Operation != nil && !same && len(claims)+len(e.specClaims("spec", app, nil)) > 0:
-		// The controller writes parts of the state while an operation runs, so what another user
-		// writes meanwhile is mixed with it: two signed charts make a third one.
-		return []claim{stateClaim{user: w.User, state: fmt.Sprint(claims)}}
 	default:
 		return claims
 	}

@@ -3,9 +3,9 @@ package main
 import (
 	"fmt"
 
-	"github.com/chartgate/chartgate/test/charts"
-	ociregistry "github.com/chartgate/chartgate/test/registry"
-	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/charts"
+	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // The people of the demo, as config/samples/policies knows them.

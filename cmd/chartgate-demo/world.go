@@ -25,8 +25,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/webhook"
-	ociregistry "github.com/chartgate/chartgate/test/registry"
-	"github.com/chartgate/chartgate/test/sigstore"
+	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // demoWorld is everything that the demo talks to, on 127.0.0.1.

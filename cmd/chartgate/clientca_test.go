@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/chartgate/chartgate/test/registry"
+	"github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestClientCA: who gets an answer.

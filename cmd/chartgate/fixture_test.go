@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chartgate/chartgate/test/charts"
-	ociregistry "github.com/chartgate/chartgate/test/registry"
-	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/charts"
+	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // shop is a registry on 127.0.0.1 over plain HTTP, with the charts podinfo (signed by

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/test/sigstore"
-	"github.com/chartgate/chartgate/test/vault"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/vault"
 )
 
 // canary must never be seen outside of the files.

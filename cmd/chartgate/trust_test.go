@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chartgate/chartgate/test/tuf"
+	"github.com/chartgate/chartgate/test/fixtures/tuf"
 )
 
 func trustRootOf(name, spec string) string {

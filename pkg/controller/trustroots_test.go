@@ -15,7 +15,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/controller"
 	"github.com/chartgate/chartgate/pkg/trust"
-	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 func trustRoot(name string, spec v1alpha1.TrustRootSpec) *v1alpha1.TrustRoot {

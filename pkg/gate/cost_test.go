@@ -16,9 +16,9 @@ import (
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/source"
-	"github.com/chartgate/chartgate/test/charts"
-	ociregistry "github.com/chartgate/chartgate/test/registry"
-	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/charts"
+	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // The registry cost of a decision is a design number: at most 4 requests cold, 1

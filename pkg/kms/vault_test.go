@@ -13,7 +13,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/kms"
 	"github.com/chartgate/chartgate/pkg/verdict"
-	"github.com/chartgate/chartgate/test/vault"
+	"github.com/chartgate/chartgate/test/fixtures/vault"
 )
 
 // token must never be seen in an error.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	"github.com/chartgate/chartgate/test/charts"
-	fixture "github.com/chartgate/chartgate/test/registry"
+	"github.com/chartgate/chartgate/test/fixtures/charts"
+	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestArchive: one request gives the bytes that the manifest promised, or a problem.

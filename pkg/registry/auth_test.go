@@ -14,7 +14,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	fixture "github.com/chartgate/chartgate/test/registry"
+	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestLogin: credentials are asked for when a registry wants them, for the host

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/chartgate/chartgate/pkg/chart"
-	fixture "github.com/chartgate/chartgate/test/registry"
+	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const sigArtifact = "application/vnd.dev.cosign.artifact.sig.v1+json"

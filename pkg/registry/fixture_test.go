@@ -17,8 +17,8 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	"github.com/chartgate/chartgate/test/charts"
-	fixture "github.com/chartgate/chartgate/test/registry"
+	"github.com/chartgate/chartgate/test/fixtures/charts"
+	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const repo = "acme/charts/podinfo"

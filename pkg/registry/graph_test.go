@@ -9,7 +9,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
-	fixture "github.com/chartgate/chartgate/test/registry"
+	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const (

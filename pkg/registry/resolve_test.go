@@ -13,7 +13,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	fixture "github.com/chartgate/chartgate/test/registry"
+	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const (

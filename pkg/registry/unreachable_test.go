@@ -17,7 +17,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	fixture "github.com/chartgate/chartgate/test/registry"
+	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // served is a TLS server on 127.0.0.1 with a certificate of its own, and a pool that trusts it.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/verdict"
-	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // TestForgedTimes: validity windows lean on the time in evidence, so whoever holds a stolen key wants to choose it. None

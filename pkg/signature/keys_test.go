@@ -21,11 +21,11 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/verdict"
-	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // TestKeyTypes is the table in docs/policies.md: which signatures by keys count, for each type of key, each hash and each
-// form. Package test/cosign makes what cosign and openssl make, and asks cosign about it too.
+// form. Package test/suites/cosign makes what cosign and openssl make, and asks cosign about it too.
 func TestKeyTypes(t *testing.T) {
 	t.Parallel()
 	content := []byte("chart")

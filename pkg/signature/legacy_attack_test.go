@@ -12,7 +12,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/verdict"
-	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // TestLegacyAttacks: what is not a good legacy signature of the chart proves nothing, and says why.

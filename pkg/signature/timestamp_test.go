@@ -20,7 +20,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/verdict"
-	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // TestTimes: where both log and timestamp authority vouch for a time, a certificate must hold at both, and the earlier one

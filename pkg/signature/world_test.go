@@ -17,7 +17,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/verdict"
-	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 const (

@@ -11,7 +11,7 @@ import (
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
-	"github.com/chartgate/chartgate/test/tuf"
+	"github.com/chartgate/chartgate/test/fixtures/tuf"
 )
 
 // attack is what becomes of a mirror.

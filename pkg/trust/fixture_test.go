@@ -12,8 +12,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/trust"
 	"github.com/chartgate/chartgate/pkg/verdict"
-	"github.com/chartgate/chartgate/test/sigstore"
-	"github.com/chartgate/chartgate/test/tuf"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/tuf"
 )
 
 const target = "trusted_root.json"

@@ -16,7 +16,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/trust"
-	"github.com/chartgate/chartgate/test/tuf"
+	"github.com/chartgate/chartgate/test/fixtures/tuf"
 )
 
 // timestamps counts the updates that the mirror has seen.

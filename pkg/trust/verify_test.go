@@ -13,7 +13,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/trust"
 	"github.com/chartgate/chartgate/pkg/verdict"
-	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 const signedDigest = "sha256:e389dd0f4b49feeb9c409a412eb97fdc882b4f81044642e72de28541b3901240"

@@ -10,7 +10,7 @@ import (
 )
 
 // TestWhoMustDoWhat: the next step of a denial names the one who has to act and the command that makes what this policy asks
-// for. Packages test/cosign and test/keyless paste such commands into a shell.
+// for. Packages test/suites/cosign and test/suites/private-sigstore paste such commands into a shell.
 func TestWhoMustDoWhat(t *testing.T) {
 	t.Parallel()
 	subject := resolved(t)

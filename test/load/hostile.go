@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 const (

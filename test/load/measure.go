@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/chartgate/chartgate/test/registry"
+	"github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // measureIdle looks at a webhook that has answered once.

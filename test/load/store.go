@@ -9,9 +9,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
-	"github.com/chartgate/chartgate/test/charts"
-	"github.com/chartgate/chartgate/test/registry"
-	"github.com/chartgate/chartgate/test/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/charts"
+	"github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // store is a registry of signed charts that are made when they are first wanted.

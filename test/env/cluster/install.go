@@ -1,0 +1,217 @@
+package cluster
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+
+	"github.com/chartgate/chartgate/test/env/process"
+)
+
+// Installation is chartgate's chart, applied to a cluster.
+type Installation struct {
+	cluster     *Cluster
+	port        int      // of the webhook
+	args        []string // of the Deployment's container
+	env         []string // of it too, without what a kubelet would put in
+	trustedRoot string
+	registryCA  string
+	certificate certificate // with Files only
+}
+
+// Install renders charts/chartgate and applies it. Values are the chart's. The serving certificate is one that
+// the test makes (certificates.existingSecret) or, with managed, that chartgate makes itself.
+func (c *Cluster) Install(ctx context.Context, values map[string]any, managed bool) (*Installation, error) {
+	i := &Installation{cluster: c}
+	var err error
+	if i.port, err = process.FreePort(); err != nil {
+		return nil, err
+	}
+	all := map[string]any{"replicas": 1}
+	if !managed {
+		if i.certificate, err = newCertificate("chartgate." + Namespace + ".svc"); err != nil {
+			return nil, err
+		}
+		all["certificates"] = map[string]any{"existingSecret": "certificate", "caBundle": string(i.certificate.ca)}
+	}
+	for key, value := range values {
+		all[key] = value
+	}
+	objects, err := render(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.adapt(objects); err != nil {
+		return nil, err
+	}
+	return i, c.apply(ctx, objects)
+}
+
+// render is what helm makes of the chart.
+func render(ctx context.Context, values map[string]any) ([]*unstructured.Unstructured, error) {
+	helm, err := Tool("helm")
+	if err != nil {
+		return nil, err
+	}
+	chart, err := Path("charts", "chartgate")
+	if err != nil {
+		return nil, err
+	}
+	text, err := yaml.Marshal(values)
+	if err != nil {
+		return nil, err
+	}
+	out, err := Command{
+		Name: helm, Args: []string{"template", "chartgate", chart, "--namespace", Namespace, "--values", "-"}, Stdin: string(text),
+	}.Run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return Objects(out.Stdout)
+}
+
+// Objects reads YAML documents.
+func Objects(text string) ([]*unstructured.Unstructured, error) {
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text)))
+	var objects []*unstructured.Unstructured
+	for {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return objects, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		fields := map[string]any{}
+		if err := yaml.UnmarshalStrict(document, &fields); err != nil {
+			return nil, fmt.Errorf("%w in\n%s", err, document)
+		}
+		if len(fields) > 0 {
+			objects = append(objects, &unstructured.Unstructured{Object: fields})
+		}
+	}
+}
+
+// adapt does what would need a node: the Service leads to this machine. For an ExternalName, the API server takes the
+// port from the webhook's clientConfig. The server's name in TLS stays the Service's.
+func (i *Installation) adapt(objects []*unstructured.Unstructured) error {
+	for _, object := range objects {
+		var err error
+		switch object.GetKind() {
+		case "Service":
+			if object.GetName() == "chartgate" {
+				object.Object["spec"] = map[string]any{"type": "ExternalName", "externalName": "localhost"}
+			}
+		case "ValidatingWebhookConfiguration":
+			err = i.redirect(object)
+		case "Deployment":
+			err = i.readDeployment(object)
+		case "ConfigMap":
+			switch object.GetName() {
+			case "chartgate-trusted-root":
+				i.trustedRoot, _, err = unstructured.NestedString(object.Object, "data", "trusted_root.json")
+			case "chartgate-registry-ca":
+				i.registryCA, _, err = unstructured.NestedString(object.Object, "data", "ca.crt")
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+	if len(i.args) == 0 {
+		return errors.New("the chart renders no Deployment")
+	}
+	return nil
+}
+
+func (i *Installation) redirect(configuration *unstructured.Unstructured) error {
+	webhooks, _, err := unstructured.NestedSlice(configuration.Object, "webhooks")
+	if err != nil {
+		return err
+	}
+	for _, webhook := range webhooks {
+		fields, _ := webhook.(map[string]any)
+		if err := unstructured.SetNestedField(fields, int64(i.port), "clientConfig", "service", "port"); err != nil {
+			return err
+		}
+	}
+	return unstructured.SetNestedSlice(configuration.Object, webhooks, "webhooks")
+}
+
+// readDeployment takes the arguments over, so that the tests run what the chart would.
+func (i *Installation) readDeployment(object *unstructured.Unstructured) error {
+	var deployment appsv1.Deployment
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &deployment); err != nil {
+		return err
+	}
+	containers := deployment.Spec.Template.Spec.Containers
+	if len(containers) != 1 {
+		return fmt.Errorf("want one container, found %d", len(containers))
+	}
+	expand := strings.NewReplacer(variables(containers[0].Env)...)
+	for _, arg := range containers[0].Args {
+		i.args = append(i.args, expand.Replace(arg))
+	}
+	for _, variable := range containers[0].Env {
+		if variable.ValueFrom == nil && variable.Name != "HOME" && !strings.Contains(variable.Value, "$(") {
+			i.env = append(i.env, variable.Name+"="+variable.Value)
+		}
+	}
+	return nil
+}
+
+// variables is what a kubelet puts in the place of $(NAME), for the one that the chart's arguments use.
+func variables(env []corev1.EnvVar) []string {
+	var pairs []string
+	for _, variable := range env {
+		if from := variable.ValueFrom; from != nil && from.FieldRef != nil && from.FieldRef.FieldPath == "metadata.namespace" {
+			pairs = append(pairs, "$("+variable.Name+")", Namespace)
+		}
+	}
+	return pairs
+}
+
+// apply applies the definitions first and waits for them, as helm does.
+func (c *Cluster) apply(ctx context.Context, objects []*unstructured.Unstructured) error {
+	var definitions, others []*unstructured.Unstructured
+	for _, object := range objects {
+		if object.GetKind() == "CustomResourceDefinition" {
+			definitions = append(definitions, object)
+		} else {
+			others = append(others, object)
+		}
+	}
+	if err := c.Apply(ctx, definitions...); err != nil {
+		return err
+	}
+	for _, definition := range definitions {
+		if _, err := c.Kubectl(ctx, "", "wait", "--for=condition=Established", "crd/"+definition.GetName()); err != nil {
+			return err
+		}
+	}
+	return c.Apply(ctx, others...)
+}
+
+// Apply applies objects on the server's side, with kubectl.
+func (c *Cluster) Apply(ctx context.Context, objects ...*unstructured.Unstructured) error {
+	var text strings.Builder
+	for _, object := range objects {
+		document, err := yaml.Marshal(object.Object)
+		if err != nil {
+			return err
+		}
+		text.WriteString("---\n" + string(document))
+	}
+	_, err := c.Kubectl(ctx, text.String(), "apply", "--server-side", "-f", "-")
+	return err
+}

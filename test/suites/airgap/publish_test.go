@@ -1,0 +1,119 @@
+package airgap_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/fixtures/charts"
+	"github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/tuf"
+)
+
+// publisher is whose charts are carried in: a registry, a Sigstore and the TUF repository with its trust root.
+type publisher struct {
+	dir      string
+	registry *registry.Registry
+	mirror   *tuf.Server
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	path, err := cluster.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// publish publishes a chart that is signed, and one that is not.
+func publish(t *testing.T) *publisher {
+	t.Helper()
+	if _, err := cluster.Chartgate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	trust, err := sigstore.New(time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted, err := trust.TrustedRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository, err := tuf.New(time.Now().Add(time.Hour), map[string][]byte{"trusted_root.json": trusted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &publisher{dir: t.TempDir(), registry: registry.New(registry.Options{NoReferrers: true}), mirror: tuf.Serve(repository.Files())}
+	t.Cleanup(p.close)
+	if err := os.WriteFile(filepath.Join(p.dir, "root.json"), repository.Root(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cosign, err := cluster.Tool("cosign3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(cosign, filepath.Join(p.dir, "cosign")); err != nil {
+		t.Fatal(err)
+	}
+	release := sigstore.Identity{
+		Issuer:  "https://token.actions.githubusercontent.com",
+		Subject: "https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main",
+	}
+	digest := p.push(t, "podinfo", "6.7.1")
+	p.push(t, "unsigned", "1.0.0")
+	bundle, err := trust.Bundle(release, digest, sigstore.SignPredicateType, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.registry.AttachBundle("acme/charts/podinfo", digest, bundle, nil); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+var pushed = regexp.MustCompile(`Digest: (sha256:[0-9a-f]{64})`)
+
+func (p *publisher) push(t *testing.T, name, version string) (digest string) {
+	t.Helper()
+	archive, err := charts.Archive(name, version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(p.dir, name+".tgz")
+	if err := os.WriteFile(file, archive, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	helm, err := cluster.Tool("helm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cluster.Command{Name: helm, Args: []string{"push", file, "oci://" + p.charts(), "--plain-http"}, Env: []string{"HOME=" + p.dir}}.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := pushed.FindStringSubmatch(out.Stdout + out.Stderr)
+	if found == nil {
+		t.Fatal(fmt.Errorf("helm push names no digest: %s%s", out.Stdout, out.Stderr))
+	}
+	return found[1]
+}
+
+// charts is where the charts are, in the place of ghcr.io/acme/charts.
+func (p *publisher) charts() string { return p.registry.Host() + "/acme/charts" }
+
+// env is what the page expects in the environment: where TUF's mirror is, and what root to trust.
+func (p *publisher) env() []string {
+	return []string{"MIRROR=" + p.mirror.URL, "FIRST_ROOT=" + filepath.Join(p.dir, "root.json")}
+}
+
+// close is called when all has been carried in, and at the end.
+func (p *publisher) close() {
+	p.registry.Close()
+	p.mirror.Close()
+}

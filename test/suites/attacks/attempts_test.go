@@ -1,0 +1,174 @@
+package attacks_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+)
+
+// attempt is the status by which helm-controller records what it is about to deploy.
+func attempt(revision, digest string) string {
+	return helmRelease("app", fmt.Sprintf("status: {lastAttemptedRevision: %q, lastAttemptedRevisionDigest: %q}", revision, digest))
+}
+
+func reconcilingNow(message string) string {
+	return "{type: Reconciling, status: 'True', reason: Progressing, lastTransitionTime: '2026-01-01T00:00:00Z', message: \"" + message + "\"}"
+}
+
+// announced is the condition by which helm-controller announces an action.
+func announced(action string) string {
+	return helmRelease("app", "status: {conditions: ["+reconcilingNow("Running '"+action+"' action with timeout of 5m0s")+"]}")
+}
+
+// TestAVerdictThatIsOldWhenItIsUsed: the verdict on a release is made while its source points at a signed chart, through a
+// registry of the attacker's that holds the question. Meanwhile the source is changed, and what is pulled from there is
+// outside the gate, because no release that is stored uses it.
+func TestAVerdictThatIsOldWhenItIsUsed(t *testing.T) {
+	w := theSite(t)
+	held, free := make(chan struct{}), make(chan struct{})
+	source := ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}")
+	release := helmRelease("app", chartRef("OCIRepository", "app"))
+	w.expect(t, create(editor, source, admitted), w.object(t, source))
+	w.registry.Fail(`^(GET|HEAD) /v2/charts/podinfo/manifests/1[.]0[.]0$`, ociregistry.Times(1, func(rw http.ResponseWriter, req *http.Request, healthy http.Handler) {
+		close(held)
+		<-free
+		healthy.ServeHTTP(rw, req)
+	}))
+	t.Cleanup(w.registry.Heal)
+	created := make(chan string, 1)
+	go func() {
+		answer, message := w.do(t, create(editor, release, admitted), w.object(t, release))
+		created <- answer + message
+	}()
+	<-held
+	w.check(t, []row{{"the source is changed while its verdict is made", "issue 8", "", []write{
+		patch(editor, ociAt("app", "oci://registry.mallory.example/podinfo", "{tag: 1.0.0}"), admitted),
+		status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@"+evil, evil)), admitted),
+	}}})
+	close(free)
+	if answer := <-created; answer != admitted {
+		t.Fatal("the attack has not begun: " + answer)
+	}
+	w.check(t, []row{{"helm-controller is about to deploy it", "issue 8", "", []write{
+		status(helmController, announced("install"), "NoPolicy status.conditions"),
+		status(helmController, attempt("1.0.0+eeeeeeeeeeee", evil), "NoPolicy status.lastAttemptedRevision"),
+		status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "DigestMismatch status.lastAttemptedRevision"),
+		// Back to the signed chart: what was pulled in between is still what would be deployed.
+		patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), "DigestMismatch spec.ref"),
+	}}})
+}
+
+// TestTheLastGateOfFlux: what helm-controller is about to deploy is verified by what its source has pulled, whatever was
+// verified before, and by whomever.
+func TestTheLastGateOfFlux(t *testing.T) {
+	w := theSite(t)
+	const last, running = "status.lastAttemptedRevision", "status.conditions"
+	pulled := func(revision, archive string) string {
+		return fmt.Sprintf("status: {artifact: {url: 'http://source-controller/x.tgz', path: x.tgz, lastUpdateTime: '2026-01-01T00:00:00Z', revision: %q, digest: %q}}", revision, archive)
+	}
+	// old is what was there before chartgate: the admin puts it there while a policy waives it.
+	byReference := ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}", copied) + helmRelease("app", chartRef("OCIRepository", "app"))
+	byChart := acmeRepository() + helmChart("apps-app", "podinfo", "1.0.0") + releaseOf("app", "podinfo", "1.0.0")
+	goodArtifact := status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", "layer(charts/podinfo:1.0.0)")), admitted)
+	goodChart := []write{
+		status(sourceController, flux("HelmChart", "apps-app", pulled("1.0.0", "layer(charts/podinfo:1.0.0)")), admitted),
+		status(helmController, helmRelease("app", "status: {helmChart: apps/apps-app}"), admitted),
+	}
+	w.check(t, []row{
+		{"control: an install from an OCIRepository", "", byReference, []write{
+			goodArtifact,
+			status(helmController, announced("install"), admitted),
+			status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), admitted),
+			status(helmController, helmRelease("app", "status: {history: [{name: app, namespace: apps, version: 1, digest: 'sha256:0', configDigest: 'sha256:0', chartName: podinfo, chartVersion: 1.0.0, "+
+				"status: deployed, firstDeployed: '2026-01-01T00:00:00Z', lastDeployed: '2026-01-01T00:00:00Z'}]}"), admitted),
+		}},
+		{"control: an install through a HelmChart", "", byChart, append(goodChart,
+			status(helmController, announced("install"), admitted),
+			status(helmController, attempt("1.0.0", ""), admitted),
+		)},
+		{"an install before anything was pulled", "issue 8", byReference, []write{
+			status(helmController, announced("install"), "SourceNotFound "+running),
+			status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "SourceNotFound "+last),
+		}},
+		{"an install of another digest than was pulled", "issue 8", byReference, []write{
+			goodArtifact,
+			status(helmController, attempt("2.0.0", "digest(charts/podinfo:2.0.0)"), "DigestMismatch "+last),
+		}},
+		{"an install of what is pulled from a tag that has moved: the digest decides", "issue 8", byReference, []write{
+			goodArtifact,
+			status(helmController, attempt("1.0.0", evil), "DigestMismatch "+last),
+		}},
+		{"the repository of a HelmChart is swapped after the chart was pulled", "issue 8", byChart, append(goodChart,
+			patch(editor, repositoryAt("oci://ghcr.io/mirror"), warned),
+			status(helmController, announced("upgrade"), "DigestMismatch "+running),
+			status(helmController, attempt("1.0.0", ""), "DigestMismatch "+last),
+		)},
+		{"the HelmChart names another chart by now", "issue 8", byChart, append(goodChart,
+			patch(helmController, helmChart("apps-app", "other", "1.0.0"), admitted),
+			status(helmController, attempt("1.0.0", ""), "DigestMismatch "+last),
+		)},
+		{"another team's manifests as a chart", "issue 8, trap", ociAt("team-b/app", "oci://ghcr.io/charts/manifests", "{tag: 1.0.0}"), []write{
+			status(sourceController, flux("OCIRepository", "team-b/app", pulled("1.0.0@digest(charts/manifests:1.0.0)", evil)), admitted),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "team-b/app")), "NotAChart spec.chartRef"),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "team-b/app")[:len(chartRef("OCIRepository", "team-b/app"))-1]+", suspend: true}"), admitted),
+			status(sourceController, flux("OCIRepository", "team-b/app", pulled("1.0.1@digest(charts/manifests:1.0.0)", evil)), admitted),
+			status(helmController, announced("install"), "NotAChart "+running),
+		}},
+		{"an editor writes the record first, so that helm-controller's own is no news", "issue 8", byReference, []write{
+			goodArtifact,
+			status(editor, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "Unsupported status"),
+			status(editor, announced("install"), "Unsupported status"),
+		}},
+		{"an editor writes the history that helm-controller rolls back to", "issue 8, item 4", byReference, []write{
+			status(editor, helmRelease("app", "status: {history: [{name: app, namespace: apps, version: 1, digest: 'sha256:0', configDigest: 'sha256:0', chartName: podinfo, chartVersion: 1.0.0, "+
+				"status: deployed, firstDeployed: '2026-01-01T00:00:00Z', lastDeployed: '2026-01-01T00:00:00Z'}]}"), "Unsupported status"),
+		}},
+		{"control: an editor may write conditions", "", byReference, []write{
+			status(editor, helmRelease("app", "status: {conditions: [{type: Ready, status: 'True', reason: Mine, lastTransitionTime: '2026-01-01T00:00:00Z', message: fine}]}"), admitted),
+		}},
+		{"control: a rollback deploys what helm has stored", "", byReference, []write{status(helmController, announced("rollback"), admitted)}},
+		{"a second condition of an editor's, by which the next announcement would be no news", "issue 8", byReference, []write{
+			goodArtifact,
+			status(helmController, announced("install"), admitted),
+			status(editor, helmRelease("app", "status: {conditions: ["+reconcilingNow("Running 'install' action with timeout of 5m0s")+", "+reconcilingNow("Running 'install' action with timeout of 5m0s")+"]}"), "Unsupported status"),
+			status(editor, helmRelease("app", "status: {conditions: ["+reconcilingNow("Running 'install' action with timeout of 5m0s")+", "+reconcilingNow("mine")+"]}"), "Unsupported status"),
+			status(helmController, helmRelease("app", "status: {conditions: ["+reconcilingNow("Fulfilling prerequisites")+", "+reconcilingNow("Running 'install' action with timeout of 5m0s")+"]}"), admitted),
+			status(sourceController, flux("OCIRepository", "app", "status: {artifact: null}"), admitted),
+			status(helmController, helmRelease("app", "status: {conditions: ["+reconcilingNow("Running 'install' action with timeout of 5m0s")+", "+reconcilingNow("Running 'install' action with timeout of 5m0s")+"]}"), "SourceNotFound "+running),
+		}},
+		{"what another registry served under the digest of a signed chart, extracted: source-controller reads no layer to its end", "issue 8, seen with source-controller 1.9.0", ociAt("app", "oci://registry.mallory.example/podinfo", "{tag: 1.0.0}"), []write{
+			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", evil)), admitted),
+			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), "DigestMismatch spec.ref"),
+			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}", suspended), "DigestMismatch spec.ref"),
+		}},
+		{"the same through a proxy that the tenant names", "issue 8, seen with source-controller 1.9.0", ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), []write{
+			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", evil)), admitted),
+			patch(editor, flux("OCIRepository", "app", "spec: {proxySecretRef: {name: mallory}}"), admitted),
+			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd")), "DigestMismatch status.artifact"),
+		}},
+		{"a HelmChart of old content, called repackaged", "issue 8", acmeRepository() + helmChart("old", "podinfo", "1.0.0") + helmRelease("app", chartRef("HelmChart", "old")), []write{
+			status(sourceController, flux("HelmChart", "old", pulled("1.0.0", "layer(charts/podinfo:1.0.0)")), admitted),
+			patch(editor, flux("HelmChart", "old", "spec: {chart: other, suspend: true, valuesFiles: [none.yaml]}"), admitted),
+			status(helmController, announced("upgrade"), "DigestMismatch "+running),
+		}},
+		{"the chart's own values.yaml, which changes no archive", "issue 8", acmeRepository() + helmChart("own", "podinfo", "1.0.0", "valuesFiles: [values.yaml]"), []write{
+			status(sourceController, flux("HelmChart", "own", pulled("1.0.0", evil)), "DigestMismatch status.artifact"),
+			status(sourceController, flux("HelmChart", "own", pulled("1.0.0", "layer(charts/podinfo:1.0.0)")), admitted),
+		}},
+		{"control: a release that leaves its OCIRepository for a template", "issue 8", byReference + acmeRepository() + helmChart("apps-app", "podinfo", "1.0.0"), []write{
+			goodArtifact,
+			status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), admitted),
+			status(sourceController, flux("HelmChart", "apps-app", pulled("1.0.0", "layer(charts/podinfo:1.0.0)")), admitted),
+			patch(editor, helmRelease("app", strings.Replace(chartOf("podinfo", "1.0.0"), "spec: {", "spec: {chartRef: null, ", 1)), admitted),
+			status(helmController, helmRelease("app", "status: {helmChart: apps/apps-app}"), admitted),
+			status(helmController, announced("upgrade"), admitted),
+			status(helmController, helmRelease("app", "status: {lastAttemptedRevision: 1.0.0, lastAttemptedRevisionDigest: null, lastAttemptedConfigDigest: x}"), admitted),
+		}},
+		{"an ExternalArtifact that was there before chartgate", "issue 8", helmRelease("app", chartRef("ExternalArtifact", "app")[:len(chartRef("ExternalArtifact", "app"))-1]+", suspend: true}"), []write{
+			status(helmController, announced("install"), "Unsupported "+running),
+		}},
+	})
+}

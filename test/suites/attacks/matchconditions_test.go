@@ -1,0 +1,249 @@
+package attacks_test
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/test/env/cluster"
+)
+
+// TestMatchConditions: the conditions of the webhook configuration let through whatever pkg/source calls a change, on a
+// real API server, and keep pure patches of status and labels away.
+func TestMatchConditions(t *testing.T) {
+	w := openListener(t)
+	const pairs = 14 // of each kind of change
+	random := rand.New(rand.NewPCG(2026, 11))
+	extractor := source.NewExtractor(nil, source.Options{ArgoUsers: []string{argoController}, ReleaseWriters: []string{helmController}})
+	changed, kept, refused := 0, 0, 0
+	for _, c := range changes() {
+		for i := range pairs {
+			name := fmt.Sprintf("%s-%d", c.name, i)
+			before := w.write(t, c, c.first(random, name))
+			after := w.write(t, c, c.next(random, before.DeepCopy()))
+			if after == nil {
+				refused++
+				continue
+			}
+			asked := w.asked(name, c.subresource, admissionv1.Update)
+			news := isNews(t, extractor, c, before, after)
+			switch {
+			case news && !asked:
+				t.Errorf("%s: the API server kept a change to itself\nbefore %s\nafter  %s", name, jsonOf(t, before), jsonOf(t, after))
+			case c.idle && asked:
+				t.Errorf("%s: a patch that changes nothing was sent\nbefore %s\nafter  %s", name, jsonOf(t, before), jsonOf(t, after))
+			case news:
+				changed++
+			case !asked:
+				kept++
+			}
+			if isNews(t, extractor, change{user: c.user, manager: c.manager}, nil, before) && !w.asked(name, "", admissionv1.Create) {
+				t.Errorf("%s: the API server kept a creation to itself", name)
+			}
+		}
+	}
+	w.checkLarge(t)
+	total := len(changes()) * pairs
+	t.Logf("%d pairs: %d changes, all sent; %d kept in the API server; %d not allowed by the definitions", total, changed, kept, refused)
+	if changed < 100 || kept < 100 || refused > total/10 {
+		t.Error("these are too few to prove anything")
+	}
+}
+
+// checkLarge: comparing objects as large as etcd takes does not exceed what the API server lets an expression cost, which
+// would deny every write of them.
+func (w *listener) checkLarge(t *testing.T) {
+	t.Helper()
+	values := fields{}
+	for i := range 12_000 {
+		values[fmt.Sprintf("key-%d", i)] = fields{"list": []any{"a", "b", fmt.Sprint(i)}, "text": "some text of a usual length"}
+	}
+	release := change{name: "large-release", apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease"}
+	app := change{name: "large-app", apiVersion: "argoproj.io/v1alpha1", kind: "Application"}
+	for of, spec := range map[*change]fields{
+		&release: {"interval": "1m", "chartRef": fields{"kind": "HelmChart", "name": "a"}, "values": values},
+		&app: {"project": "default", "destination": fields{}, "source": fields{
+			"repoURL": "ghcr.io/a", "chart": "a", "targetRevision": "1.0.0", "helm": fields{"valuesObject": values},
+		}},
+	} {
+		object := newObject(of.apiVersion, of.kind, of.name)
+		object.Object["spec"] = spec
+		object = w.write(t, *of, object)
+		object.SetLabels(map[string]string{"a": "b"})
+		object = w.write(t, *of, object)
+		if w.asked(of.name, "", admissionv1.Update) {
+			t.Errorf("%s: a label was sent", of.name)
+		}
+		values["one"] = "more"
+		object.Object["spec"] = spec
+		w.write(t, *of, object)
+		if !w.asked(of.name, "", admissionv1.Update) {
+			t.Errorf("%s: a change of spec was not sent", of.name)
+		}
+		delete(values, "one")
+	}
+}
+
+// isNews asks pkg/source.
+func isNews(t *testing.T, extractor *source.Extractor, c change, before, after *unstructured.Unstructured) bool {
+	t.Helper()
+	id := source.ID{Group: after.GroupVersionKind().Group, Kind: after.GetKind(), Namespace: after.GetNamespace(), Name: after.GetName()}
+	write := source.Write{Object: source.Object{ID: id, JSON: jsonOf(t, after)}, Subresource: c.subresource, User: c.user, FieldManager: c.manager}
+	if before != nil {
+		write.Old = jsonOf(t, before)
+	}
+	found, err := extractor.Changes(write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !found.None()
+}
+
+func jsonOf(t *testing.T, o *unstructured.Unstructured) []byte {
+	t.Helper()
+	o = o.DeepCopy()
+	o.SetManagedFields(nil)
+	return must(o.MarshalJSON())(t)
+}
+
+// listener is a cluster whose chartgate admits everything and remembers what it was asked.
+type listener struct {
+	*cluster.Cluster
+	clients map[string]client.Client // by user
+	mu      sync.Mutex
+	seen    map[string]bool
+}
+
+// as is a client that writes as a user who may do anything.
+func (w *listener) as(t *testing.T, user string) client.Client {
+	t.Helper()
+	if user == admin {
+		return w.Client
+	}
+	if w.clients[user] == nil {
+		config := rest.CopyConfig(w.Config)
+		config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:masters"}}
+		w.clients[user] = must(client.New(config, client.Options{}))(t)
+	}
+	return w.clients[user]
+}
+
+func openListener(t *testing.T) *listener {
+	t.Helper()
+	w := &listener{seen: map[string]bool{}, clients: map[string]client.Client{}}
+	ctx := context.Background()
+	var err error
+	w.Cluster, err = cluster.Start(ctx, []string{"crds/flux", "crds/argo"}, []string{"apps"})
+	t.Cleanup(func() {
+		if err := w.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(w.Install(ctx, nil, false))(t)
+	server := httptest.NewTLSServer(http.HandlerFunc(w.admit))
+	t.Cleanup(server.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
+	err = w.Client.Get(ctx, client.ObjectKey{Name: "chartgate"}, configuration)
+	for i := range configuration.Webhooks {
+		configuration.Webhooks[i].ClientConfig = admissionregistrationv1.WebhookClientConfig{URL: &server.URL, CABundle: ca}
+	}
+	if err := errors.Join(err, w.Client.Update(ctx, configuration)); err != nil {
+		t.Fatal(err)
+	}
+	w.waitForConditions(t)
+	return w
+}
+
+// waitForConditions waits until the API server has learned where its webhooks are.
+func (w *listener) waitForConditions(t *testing.T) {
+	t.Helper()
+	for i := 0; !w.asked(fmt.Sprintf("probe-%d", i-1), "", admissionv1.Create); i++ {
+		if i == 500 {
+			t.Fatal("the API server asks nobody")
+		}
+		probe := newObject("source.toolkit.fluxcd.io/v1", "HelmChart", fmt.Sprintf("probe-%d", i))
+		_ = w.Client.Create(t.Context(), probe) // fails as long as the old address is asked
+	}
+}
+
+func (w *listener) admit(rw http.ResponseWriter, req *http.Request) {
+	var review admissionv1.AdmissionReview
+	if err := json.NewDecoder(req.Body).Decode(&review); err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.mu.Lock()
+	w.seen[key(review.Request.Name, review.Request.SubResource, review.Request.Operation)] = true
+	w.mu.Unlock()
+	review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
+	rw.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(rw).Encode(review)
+}
+
+func key(name, subresource string, operation admissionv1.Operation) string {
+	return name + "/" + subresource + " " + string(operation)
+}
+
+func (w *listener) asked(name, subresource string, operation admissionv1.Operation) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen[key(name, subresource, operation)]
+}
+
+// forget makes room for the question that matters.
+func (w *listener) forget(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.seen, key(name, "status", admissionv1.Update))
+}
+
+// write creates or updates an object and returns what is stored. A status of its own is written too, and
+// what was asked about that is forgotten. Nil is an object that the API server refuses.
+func (w *listener) write(t *testing.T, c change, object *unstructured.Unstructured) *unstructured.Unstructured {
+	t.Helper()
+	status, found := object.Object["status"]
+	as := w.as(t, c.user)
+	if c.manager != "" {
+		as = client.WithFieldOwner(as, c.manager)
+	}
+	var err error
+	switch {
+	case object.GetResourceVersion() == "":
+		err = as.Create(t.Context(), object)
+		if err == nil && found && c.kind != "Application" { // which has no subresource
+			object.Object["status"] = status
+			err = as.Status().Update(t.Context(), object)
+			w.forget(object.GetName())
+		}
+	case c.subresource == "status":
+		err = as.Status().Update(t.Context(), object)
+	default:
+		err = as.Update(t.Context(), object)
+	}
+	if c.nulls && apierrors.IsInvalid(err) {
+		return nil
+	}
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", object.GetName(), err, must(object.MarshalJSON())(t))
+	}
+	return object
+}

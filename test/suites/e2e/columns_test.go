@@ -1,0 +1,100 @@
+package e2e_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	// age is the last column of kubectl's tables, with the blanks before it.
+	age = regexp.MustCompile(`(?m) +(AGE|[0-9]+[smhd][0-9smhd]*)$`)
+	// gap is what lies between columns. Its width is that of the longest name of a registry.
+	gap = regexp.MustCompile(`  +`)
+)
+
+// TestColumns: what the platform team sees of its resources at a glance.
+func TestColumns(t *testing.T) {
+	w := theSite(t)
+	for _, tc := range []struct {
+		sentence string
+		args     []string
+		want     string
+	}{
+		{
+			sentence: "policies",
+			args:     []string{"get", "chartpolicies", "legacy-charts", "ended", "warning"},
+			want: `
+NAME  CHARTS  MODE  UNVERIFIED UNTIL  READY
+legacy-charts  https://charts.legacy.example/**  Enforce  2099-12-31  True
+ended  https://charts.ended.example/**  Enforce  2020-12-31  True
+warning  oci://ghcr.io/acme/warn/*  Warn  True`,
+		},
+		{
+			sentence: "identities, by the short name",
+			args:     []string{"get", "ti", "acme-breakglass", "billing-release"},
+			want: `
+NAME  ISSUER  SUBJECT  READY
+acme-breakglass  True
+billing-release  https://token.actions.githubusercontent.com  https://github.com/acme/billing/.github/workflows/release.yaml@refs/heads/main  True`,
+		},
+		{
+			sentence: "the message, where there is room",
+			args:     []string{"get", "cp", "ended", "-o", "wide"},
+			want: `
+NAME  CHARTS  MODE  UNVERIFIED UNTIL  READY  MESSAGE
+ended  https://charts.ended.example/**  Enforce  2020-12-31  True  the policy is in force`,
+		},
+	} {
+		t.Run(tc.sentence, func(t *testing.T) {
+			eventually(t, func() string {
+				out, err := w.Kubectl(t.Context(), "", tc.args...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := gap.ReplaceAllString(age.ReplaceAllString(w.public(out.Stdout), ""), "  ")
+				if diff := cmp.Diff(strings.TrimSpace(tc.want), strings.TrimSpace(got)); diff != "" {
+					return diff + "\nThe table is\n" + got
+				}
+				return ""
+			})
+		})
+	}
+}
+
+// TestTheCategoryListsEverything: `kubectl get chartgate` is what the chart's notes tell the admin to run.
+func TestTheCategoryListsEverything(t *testing.T) {
+	w := theSite(t)
+	out, err := w.Kubectl(t.Context(), "", "get", "chartgate", "-o", "name")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"chartpolicy.chartgate.dev/acme-charts", "trustedidentity.chartgate.dev/acme-release"} {
+		if !strings.Contains(out.Stdout, name+"\n") {
+			t.Errorf("%s is missing in\n%s", name, out.Stdout)
+		}
+	}
+}
+
+// TestExplain: the documentation of every field is in the cluster.
+func TestExplain(t *testing.T) {
+	w := theSite(t)
+	for field, want := range map[string]string{
+		"chartpolicy.spec":                           "Require lists what a chart must carry. Every entry must hold.",
+		"chartpolicy.spec.match.charts":              `"*" stands for any characters within one path segment`,
+		"chartpolicy.spec.allowUnverified.until":     "Until is the last day of the window, in UTC",
+		"trustedidentity.spec.keyless.subjectRegExp": "SubjectRegExp matches the whole subject (RE2 syntax, anchored at both ends).",
+		"trustedidentity.spec.key.transparencyLog":   "ENUM:\n Required\n NotRequired",
+	} {
+		out, err := w.Kubectl(t.Context(), "", "explain", field)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if blanks := regexp.MustCompile(` +`); !strings.Contains(blanks.ReplaceAllString(out.Stdout, " "), want) {
+			t.Errorf("explain %s lacks %q:\n%s", field, want, out.Stdout)
+		}
+	}
+}

@@ -1,0 +1,287 @@
+package e2e_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	anyone  = "issuer: https://issuer.example, subject: someone"
+	onlyAll = "match: {charts: ['oci://ghcr.io/x/**']}"
+)
+
+// TestTheSchemaRefuses: each rule of the custom resources' schemas, where even `kubectl apply` with chartgate down fails.
+func TestTheSchemaRefuses(t *testing.T) {
+	w := theSite(t)
+	w.check(t, []row{
+		{
+			sentence: "an identity that is nobody",
+			object:   identity("wrong", "{}"),
+			want:     invalid("TrustedIdentity", `spec: Invalid value: exactly one of keyless and key must be set`, "FieldValueInvalid spec"),
+		},
+		{
+			sentence: "an identity that is two",
+			object:   identity("wrong", "{keyless: {"+anyone+"}, key: {pem: x}}"),
+			want:     invalid("TrustedIdentity", `spec: Invalid value: exactly one of keyless and key must be set`, "FieldValueInvalid spec"),
+		},
+		{
+			sentence: "a keyless identity without an issuer",
+			object:   identity("wrong", "{keyless: {subject: someone}}"),
+			want:     invalid("TrustedIdentity", `spec.keyless: Invalid value: exactly one of issuer and issuerRegExp must be set`, "FieldValueInvalid spec.keyless"),
+		},
+		{
+			sentence: "a keyless identity with two issuers",
+			object:   identity("wrong", "{keyless: {"+anyone+", issuerRegExp: x}}"),
+			want:     invalid("TrustedIdentity", `spec.keyless: Invalid value: exactly one of issuer and issuerRegExp must be set`, "FieldValueInvalid spec.keyless"),
+		},
+		{
+			sentence: "a keyless identity without a subject",
+			object:   identity("wrong", "{keyless: {issuer: x}}"),
+			want:     invalid("TrustedIdentity", `spec.keyless: Invalid value: exactly one of subject and subjectRegExp must be set`, "FieldValueInvalid spec.keyless"),
+		},
+		{
+			sentence: "a keyless identity with two subjects",
+			object:   identity("wrong", "{keyless: {"+anyone+", subjectRegExp: x}}"),
+			want:     invalid("TrustedIdentity", `spec.keyless: Invalid value: exactly one of subject and subjectRegExp must be set`, "FieldValueInvalid spec.keyless"),
+		},
+		{
+			sentence: "an empty issuer",
+			object:   identity("wrong", "{keyless: {issuer: '', subject: x}}"),
+			want:     invalid("TrustedIdentity", `spec.keyless.issuer: Invalid value: "": spec.keyless.issuer in body should be at least 1 chars long`, "FieldValueInvalid spec.keyless.issuer"),
+		},
+		{
+			sentence: "a keyless identity that is logged sometimes",
+			object:   identity("wrong", "{keyless: {"+anyone+", transparencyLog: Sometimes}}"),
+			want:     invalid("TrustedIdentity", `[spec.keyless.transparencyLog: Unsupported value: "Sometimes": supported values: "Required", "NotRequired", <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]`, "FieldValueNotSupported spec.keyless.transparencyLog", "FieldValueInvalid <nil>"),
+		},
+		{
+			sentence: "a predicate type by cosign's short name",
+			object:   policy("wrong", "{"+onlyAll+", require: [{anyOf: [x], attestation: {predicateType: slsaprovenance1}}]}"),
+			want:     invalid("ChartPolicy", `spec.require[0].attestation.predicateType: Invalid value: "slsaprovenance1": a short name of cosign; write https://slsa.dev/provenance/v1`, "FieldValueInvalid spec.require[0].attestation.predicateType"),
+		},
+		{
+			sentence: "a key that is nowhere",
+			object:   identity("wrong", "{key: {}}"),
+			want:     invalid("TrustedIdentity", `spec.key: Invalid value: exactly one of pem, secretRef and kms must be set`, "FieldValueInvalid spec.key"),
+		},
+		{
+			sentence: "a key in two places",
+			object:   identity("wrong", "{key: {kms: 'hashivault://release', secretRef: {name: release}}}"),
+			want:     invalid("TrustedIdentity", `spec.key: Invalid value: exactly one of pem, secretRef and kms must be set`, "FieldValueInvalid spec.key"),
+		},
+		{
+			sentence: "a key in a file",
+			object:   identity("wrong", "{key: {kms: 'file:///etc/passwd'}}"),
+			want: invalid("TrustedIdentity", `spec.key.kms: Invalid value: "file:///etc/passwd": spec.key.kms in body should match '^(awskms|gcpkms|azurekms|hashivault)://.+$'`,
+				"FieldValueInvalid spec.key.kms"),
+		},
+		{
+			sentence: "a transparency log that is half required",
+			object:   identity("wrong", "{key: {pem: x, transparencyLog: Optional}}"),
+			want:     invalid("TrustedIdentity", `[spec.key.transparencyLog: Unsupported value: "Optional": supported values: "Required", "NotRequired", <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]`, "FieldValueNotSupported spec.key.transparencyLog", "FieldValueInvalid <nil>"),
+		},
+		{
+			sentence: "a policy that wants nothing",
+			object:   policy("wrong", "{"+onlyAll+"}"),
+			want:     invalid("ChartPolicy", `spec: Invalid value: exactly one of require and allowUnverified must be set`, "FieldValueInvalid spec"),
+		},
+		{
+			sentence: "a policy that wants signatures and none",
+			object:   policy("wrong", "{"+onlyAll+", require: [{anyOf: [x]}], allowUnverified: {reason: x, until: '2099-01-01'}}"),
+			want:     invalid("ChartPolicy", `spec: Invalid value: exactly one of require and allowUnverified must be set`, "FieldValueInvalid spec"),
+		},
+		{
+			sentence: "a policy that wants pinning without verification",
+			object:   policy("wrong", "{"+onlyAll+", pinning: Digest, allowUnverified: {reason: x, until: '2099-01-01'}}"),
+			want:     invalid("ChartPolicy", `spec: Invalid value: pinning has no meaning with allowUnverified`, "FieldValueInvalid spec"),
+		},
+		{
+			sentence: "a policy with an empty list of requirements",
+			object:   policy("wrong", "{"+onlyAll+", require: []}"),
+			want:     invalid("ChartPolicy", `spec.require: Invalid value: 0: spec.require in body should have at least 1 items`, "FieldValueInvalid spec.require"),
+		},
+		{
+			sentence: "a requirement of nobody",
+			object:   policy("wrong", "{"+onlyAll+", require: [{anyOf: []}]}"),
+			want:     invalid("ChartPolicy", `spec.require[0].anyOf: Invalid value: 0: spec.require[0].anyOf in body should have at least 1 items`, "FieldValueInvalid spec.require[0].anyOf"),
+		},
+		{
+			sentence: "a policy about no charts",
+			object:   policy("wrong", "{match: {charts: []}, require: [{anyOf: [x]}]}"),
+			want:     invalid("ChartPolicy", `spec.match.charts: Invalid value: 0: spec.match.charts in body should have at least 1 items`, "FieldValueInvalid spec.match.charts"),
+		},
+		{
+			sentence: "a mode that does not exist",
+			object:   policy("wrong", "{"+onlyAll+", require: [{anyOf: [x]}], mode: Audit}"),
+			want:     invalid("ChartPolicy", `[spec.mode: Unsupported value: "Audit": supported values: "Enforce", "Warn", <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]`, "FieldValueNotSupported spec.mode", "FieldValueInvalid <nil>"),
+		},
+		{
+			sentence: "a pinning that does not exist",
+			object:   policy("wrong", "{"+onlyAll+", require: [{anyOf: [x]}], pinning: Tag}"),
+			want:     invalid("ChartPolicy", `[spec.pinning: Unsupported value: "Tag": supported values: "Digest", "Version", "Floating", <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]`, "FieldValueNotSupported spec.pinning", "FieldValueInvalid <nil>"),
+		},
+		{
+			sentence: "a window without a reason",
+			object:   policy("wrong", "{"+onlyAll+", allowUnverified: {reason: '', until: '2099-01-01'}}"),
+			want:     invalid("ChartPolicy", `spec.allowUnverified.reason: Invalid value: "": spec.allowUnverified.reason in body should be at least 1 chars long`, "FieldValueInvalid spec.allowUnverified.reason"),
+		},
+		{
+			sentence: "a window without an end",
+			object:   policy("wrong", "{"+onlyAll+", allowUnverified: {reason: x}}"),
+			want:     invalid("ChartPolicy", `[spec.allowUnverified.until: Required value, <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]`, "FieldValueRequired spec.allowUnverified.until", "FieldValueInvalid <nil>"),
+		},
+		{
+			sentence: "a window whose end is no date",
+			object:   policy("wrong", "{"+onlyAll+", allowUnverified: {reason: x, until: forever}}"),
+			want:     invalid("ChartPolicy", `spec.allowUnverified.until: Invalid value: "forever": spec.allowUnverified.until in body should match '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'`, "FieldValueInvalid spec.allowUnverified.until"),
+		},
+	})
+}
+
+// invalid is the API server's own answer to what does not fit a schema.
+func invalid(kind, message string, causes ...string) answer {
+	return answer{Causes: causes, Message: kind + `.chartgate.dev "wrong" is invalid: ` + message}
+}
+
+// TestTheWebhookRefuses what no schema can tell.
+func TestTheWebhookRefuses(t *testing.T) {
+	w := theSite(t)
+	pattern := func(sentence, pattern, message string) row {
+		return row{
+			sentence: sentence,
+			object:   policy("wrong", fmt.Sprintf("{match: {charts: [%q]}, require: [{anyOf: [acme-release]}]}", pattern)),
+			want:     refused("ChartPolicy", "match.charts: "+message),
+		}
+	}
+	who := func(sentence, spec, message string) row {
+		return row{sentence: sentence, object: identity("wrong", spec), want: refused("TrustedIdentity", message)}
+	}
+	key := func(sentence, text, message string) row {
+		return who(sentence, fmt.Sprintf("{key: {pem: %q}}", text), "key.pem: "+message)
+	}
+	w.check(t, []row{
+		pattern("a pattern without a scheme", "ghcr.io/acme/**", `pattern "ghcr.io/acme/**" must start with oci://, https:// or http://`),
+		pattern("a pattern without a host", "oci://", `pattern "oci://" names no host`),
+		pattern("a pattern with ** inside a name", "oci://ghcr.io/acme/a**", `pattern "oci://ghcr.io/acme/a**": "**" must stand alone between slashes`),
+		pattern("a pattern with a host in upper case", "oci://GHCR.IO/acme/**", `pattern "oci://GHCR.IO/acme/**" could match no chart: "oci://GHCR.IO/acme/x/x" has no valid lower-case host name`),
+		pattern("a pattern with another name of Docker Hub", "oci://index.docker.io/acme/**", `pattern "oci://index.docker.io/acme/**" could match no chart: its host is spelled "docker.io"`),
+		pattern("a pattern of a registry and no charts", "oci://ghcr.io", `pattern "oci://ghcr.io" names a registry but no charts; append /** for all of them`),
+		pattern("a pattern with a tag", "oci://ghcr.io/acme/podinfo:6.*", `pattern "oci://ghcr.io/acme/podinfo:6.*" could match no chart: "oci://ghcr.io/acme/podinfo:6.x" must not contain a tag; remove ":6.x"`),
+		{
+			sentence: "an exclusion that excludes nothing",
+			object:   policy("wrong", "{match: {charts: ['oci://ghcr.io/x/**'], exclude: [ghcr.io/x/y]}, require: [{anyOf: [acme-release]}]}"),
+			want:     refused("ChartPolicy", `match.exclude: pattern "ghcr.io/x/y" must start with oci://, https:// or http://`),
+		},
+		{
+			sentence: "a window whose end is no day",
+			object:   policy("wrong", "{"+onlyAll+", allowUnverified: {reason: x, until: '2027-02-31'}}"),
+			want:     refused("ChartPolicy", `allowUnverified.until is "2027-02-31", not a date such as 2027-01-31`),
+		},
+		{
+			sentence: "a window whose reason is a blank",
+			object:   policy("wrong", "{"+onlyAll+", allowUnverified: {reason: ' ', until: '2027-02-28'}}"),
+			want:     refused("ChartPolicy", `allowUnverified.reason is empty`),
+		},
+		who("an expression that is none", "{keyless: {issuer: x, subjectRegExp: 'a('}}", "keyless.subjectRegExp: error parsing regexp: missing closing ): `a(`"),
+		who("an expression that breaks out of its anchors", "{keyless: {issuer: x, subjectRegExp: 'a)|(b'}}", "keyless.subjectRegExp: error parsing regexp: unexpected ): `a)|(b`"),
+		who("an expression that matches nobody in particular", "{keyless: {issuerRegExp: '.*', subject: x}}", `keyless.issuerRegExp matches the empty string`),
+		who("a claim that no certificate makes", "{keyless: {"+anyone+", claims: {repository: x}}}", `claims.repository is not a certificate extension; known are issuer, githubWorkflowTrigger, githubWorkflowSHA, githubWorkflowName, githubWorkflowRepository, githubWorkflowRef, buildSignerURI, buildSignerDigest, runnerEnvironment, sourceRepositoryURI, sourceRepositoryDigest, sourceRepositoryRef, sourceRepositoryIdentifier, sourceRepositoryOwnerURI, sourceRepositoryOwnerIdentifier, buildConfigURI, buildConfigDigest, buildTrigger, runInvocationURI, sourceRepositoryVisibilityAtSigning`),
+		who("a claim that says nothing", "{keyless: {"+anyone+", claims: {sourceRepositoryURI: ''}}}", `claims.sourceRepositoryURI is empty`),
+		key("a key that is none", "cosign.pub", `no PEM block found`),
+		key("a certificate in the place of a key", pemBlock("CERTIFICATE", []byte("x")), `the PEM block is a "CERTIFICATE", not a "PUBLIC KEY"`),
+		key("a private key", pemBlock("PRIVATE KEY", []byte("x")), `the PEM block is a "PRIVATE KEY", not a "PUBLIC KEY"`),
+		key("nine keys", newPublicKeys(t, 9), `more than 8 keys; use several TrustedIdentities`),
+		key("an RSA key that is too short", shortRSAKey(t), `the RSA key has 1024 bits; at least 2048 are needed`),
+	})
+}
+
+// correct is what follows on what is wrong with one of chartgate's own resources.
+func correct(field string) string {
+	return "\n  where:    " + field + "\n  next:     correct the field and apply again"
+}
+
+// refused is the answer to a resource that chartgate cannot use.
+func refused(kind, message string) answer {
+	return denied("PolicyInvalid spec", kind+" wrong denied (PolicyInvalid): "+strings.ReplaceAll(message, "\n", " ")+correct("spec"))
+}
+
+func pemBlock(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+func newPublicKeys(t *testing.T, n int) string {
+	t.Helper()
+	var all strings.Builder
+	for range n {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.WriteString(publicKey(t, key.Public()))
+	}
+	return all.String()
+}
+
+func shortRSAKey(t *testing.T) string {
+	t.Helper()
+	t.Setenv("GODEBUG", "rsa1024min=0") // Go itself refuses to make one
+	key, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return publicKey(t, key.Public())
+}
+
+func publicKey(t *testing.T, key any) string {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pemBlock("PUBLIC KEY", der)
+}
+
+// TestABrokenConfigMapIsRefused when somebody writes it over a good one.
+func TestABrokenConfigMapIsRefused(t *testing.T) {
+	w := theSite(t)
+	object := w.object(t, identitiesConfigMap)
+	entry := "  - name: x\n    charts: ['oci://ghcr.io/x/**']\n    keyless: {" + anyone + "}\n"
+	for _, tc := range []struct{ sentence, data, message string }{
+		{"no list", "{identities.yaml: null}", `the key identities.yaml is missing`},
+		{"text", "{identities.yaml: x}", `identities.yaml: the whole is a text, and must be a list`},
+		{"a field that does not exist", list(strings.Replace(entry, "name: x", "name: x\n    chart: y", 1)), `identities.yaml: unknown field "[0].chart"`},
+		{"a field twice", list(strings.Replace(entry, "name: x", "name: x\n    name: y", 1)), `identities.yaml: yaml: unmarshal errors:
+  line 2: key "name" already set in map`},
+		{"an entry without a name", list(strings.Replace(entry, "name: x", "name: ''", 1)), `identities.yaml: entry 0 (""): name is empty`},
+		{"an entry without charts", list(strings.Replace(entry, "'oci://ghcr.io/x/**'", "", 1)), `identities.yaml: entry 0 ("x"): charts is empty`},
+		{"an entry with a pattern that matches nothing", list(strings.Replace(entry, "oci://", "", 1)), `identities.yaml: entry 0 ("x"): charts: pattern "ghcr.io/x/**" must start with oci://, https:// or http://`},
+		{"an entry that is nobody", list(strings.Replace(entry, "keyless", "#", 1)), `identities.yaml: entry 0 ("x"): exactly one of keyless and key must be set`},
+		{"an entry twice", list(entry + entry), `identities.yaml: entry 1 ("x"): the name is used twice`},
+		{"two bad entries", list("  - name: a\n  - name: b\n"), `identities.yaml: entry 0 ("a"): charts is empty
+identities.yaml: entry 1 ("b"): charts is empty`},
+	} {
+		t.Run(tc.sentence, func(t *testing.T) {
+			want := denied("PolicyInvalid data[identities.yaml]", "ConfigMap chartgate-identities denied (PolicyInvalid): "+strings.ReplaceAll(tc.message, "\n", " ")+correct("data[identities.yaml]"))
+			got := w.patch(t, object, "data: "+tc.data, true)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s\nThe message is\n%s", diff, got.Message)
+			}
+		})
+	}
+}
+
+const identitiesConfigMap = "{apiVersion: v1, kind: ConfigMap, metadata: {name: chartgate-identities, namespace: chartgate-system}}"
+
+// list is the data of the ConfigMap with entries.
+func list(entries string) string {
+	return "\n  identities.yaml: |\n" + strings.ReplaceAll("  "+entries, "\n", "\n  ")
+}

@@ -1,0 +1,128 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/vault"
+)
+
+// downHost is down.example: no program gets so low a port by chance.
+const downHost = "127.0.0.1:1"
+
+// shop is where charts come from: registries, the people who sign, and what they have published.
+type shop struct {
+	dir       string
+	tools     map[string]string
+	registry  *registry.Registry // ghcr.io
+	fallback  *registry.Registry // quay.io
+	sigstore  *sigstore.Sigstore
+	vault     *vault.Vault
+	keys      map[string]keyPair // by owner
+	published map[string]string  // "ghcr.io/acme/charts/podinfo:6.7.1" → digest
+}
+
+func openShop(ctx context.Context) (*shop, error) {
+	s := &shop{
+		registry: registry.New(registry.Options{}),
+		fallback: registry.New(registry.Options{NoReferrers: true}),
+		vault:    vault.New(vaultToken),
+		tools:    map[string]string{}, keys: map[string]keyPair{}, published: map[string]string{},
+	}
+	var err error
+	if s.dir, err = os.MkdirTemp("", "chartgate-shop-"); err != nil {
+		return s, err
+	}
+	for _, name := range []string{"helm", "cosign2", "cosign3"} {
+		if s.tools[name], err = cluster.Tool(name); err != nil {
+			return s, err
+		}
+	}
+	if s.sigstore, err = sigstore.New(time.Now); err != nil {
+		return s, err
+	}
+	for _, owner := range []string{"acme", "mallory", "old", "new"} {
+		if s.keys[owner], err = s.generateKey(ctx, owner); err != nil {
+			return s, err
+		}
+	}
+	return s, s.publishAll(ctx)
+}
+
+// Stop closes the registries.
+func (s *shop) Stop() error {
+	s.registry.Close()
+	s.fallback.Close()
+	s.vault.Close()
+	return os.RemoveAll(s.dir)
+}
+
+// at is the registry behind a name.
+func (s *shop) at(name string) *registry.Registry {
+	if name == "quay.io" {
+		return s.fallback
+	}
+	return s.registry
+}
+
+// local translates names of registries in YAML to the ones on this machine.
+func (s *shop) local(text string) string {
+	return strings.NewReplacer("ghcr.io", s.registry.Host(), "quay.io", s.fallback.Host(), "down.example", downHost).Replace(text)
+}
+
+// public translates them back, and digests to what they are digests of.
+func (s *shop) public(text string) string {
+	pairs := []string{s.registry.Host(), "ghcr.io", s.fallback.Host(), "quay.io", downHost, "down.example"}
+	for place, digest := range s.published {
+		pairs = append(pairs, digest, "sha256:<"+path.Base(place)+">")
+	}
+	for owner, key := range s.keys {
+		pairs = append(pairs, key.fingerprint, "sha256:<key of "+owner+">")
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// digest is that of a published chart, "ghcr.io/acme/charts/podinfo:6.7.1".
+func (s *shop) digest(place string) string {
+	digest, ok := s.published[place]
+	if !ok {
+		panic("nobody published " + place)
+	}
+	return digest
+}
+
+// publishAll pushes the catalogue, a few charts at a time.
+func (s *shop) publishAll(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(3)
+	digests := make([]string, len(catalogue()))
+	for i, item := range catalogue() {
+		group.Go(func() error {
+			var err error
+			if digests[i], err = s.publish(ctx, item); err != nil {
+				return fmt.Errorf("publish %s: %w", item.place, err)
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	for i, item := range catalogue() {
+		if digests[i] != "" {
+			s.published[item.place] = digests[i]
+		}
+	}
+	return errors.Join(err, s.publishForgeries())
+}
+
+func (s *shop) file(name string) string { return filepath.Join(s.dir, name) }

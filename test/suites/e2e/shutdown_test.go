@@ -1,0 +1,99 @@
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// TestShutdown: a pod that ends answers what it has accepted; without any pod nothing is admitted, but policies can be
+// mended; and a new pod takes over.
+func TestShutdown(t *testing.T) {
+	w := theOldSite(t)
+	w.given(t, repositories())
+	release, waiting := make(chan struct{}), make(chan struct{}, 100)
+	w.fallback.Fail("/acme/charts/legacy/", func(rw http.ResponseWriter, r *http.Request, healthy http.Handler) {
+		waiting <- struct{}{}
+		<-release
+		healthy.ServeHTTP(rw, r)
+	})
+	var group errgroup.Group
+	const last = 5
+	for n := range last {
+		object := w.object(t, helmRelease(fmt.Sprintf("last-%d", n), "{interval: 10m, "+chartSpec("quay", "legacy", "1.0.0")+"}"))
+		group.Go(func() error {
+			_, err := w.resource(t, object).Create(t.Context(), object, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			return err
+		})
+	}
+	<-waiting
+	eventually(t, func() string { return cmp.Diff(last, w.inFlight(t)) })
+	if err := w.gate.Terminate(); err != nil {
+		t.Fatal(err)
+	}
+	w.stopsListening(t)
+	close(release)
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	if err := w.gate.Wait(); err != nil {
+		t.Error(err)
+	}
+	w.checkWithoutPod(t)
+	w.checkReadiness(t)
+	w.becomes(t, w.object(t, releaseOf("podinfo", "6.7.1")), admitted())
+}
+
+func (w *site) stopsListening(t *testing.T) {
+	t.Helper()
+	eventually(t, func() string {
+		conn, err := net.Dial("tcp", w.install.Address())
+		if err != nil {
+			return ""
+		}
+		_ = conn.Close()
+		return "the webhook still listens"
+	})
+}
+
+func (w *site) checkWithoutPod(t *testing.T) {
+	t.Helper()
+	object := w.object(t, releaseOf("podinfo", "6.7.1"))
+	_, err := w.resource(t, object).Create(t.Context(), object, metav1.CreateOptions{})
+	if !apierrors.IsInternalError(err) || !strings.Contains(err.Error(), "failed calling webhook") {
+		t.Errorf("without a pod, a signed chart: %v", err)
+	}
+	w.create(t, w.object(t, policy("mended", `{match: {charts: ["oci://ghcr.io/acme/mended/*"]}, require: [{anyOf: [acme-release]}]}`)))
+}
+
+// checkReadiness starts a new pod, which is not ready before it has its certificate, however ready the rest of it is.
+func (w *site) checkReadiness(t *testing.T) {
+	t.Helper()
+	var err error
+	if w.gate, err = w.install.Launch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if err := w.gate.Ready(t.Context()); err == nil {
+			t.Fatal("ready without a certificate")
+		}
+		if !strings.Contains(w.gate.Log(), "policies in force") {
+			return "the policies are not loaded"
+		}
+		return ""
+	})
+	if err := w.gate.Ready(t.Context()); err == nil {
+		t.Error("ready without a certificate, with policies")
+	}
+	if err := errors.Join(w.install.Mount(t.Context(), w.gate), w.gate.WaitReady(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,295 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/tuf"
+)
+
+// corp is a company with a Sigstore of its own, and what it publishes.
+type corp struct {
+	sigstore *sigstore.Sigstore
+	root     string // trusted_root.json
+}
+
+func newCorp(t *testing.T) corp {
+	t.Helper()
+	s, err := sigstore.New(time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := s.TrustedRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return corp{sigstore: s, root: string(root)}
+}
+
+// bundle is a keyless signature by the company's Sigstore.
+func (c corp) bundle(by sigstore.Signer) signature {
+	return func(_ context.Context, s *shop, host, repository, digest string) error {
+		made, err := c.sigstore.Bundle(by, digest, sigstore.SignPredicateType, nil)
+		if err != nil {
+			return err
+		}
+		_, err = s.at(host).AttachBundle(repository, digest, made, nil)
+		return err
+	}
+}
+
+// publishes makes a TUF repository with the company's trust root, and a mirror of it.
+func (c corp) publishes(t *testing.T, expires time.Time) (*tuf.Repository, *tuf.Server) {
+	t.Helper()
+	repository, err := tuf.New(expires, map[string][]byte{"trusted_root.json": []byte(c.root)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mirror := tuf.Serve(repository.Files())
+	t.Cleanup(mirror.Close)
+	return repository, mirror
+}
+
+// trusting publishes a chart that the company signed, and a policy that wants it by the TrustRoot of the same name.
+func (w *site) trusting(t *testing.T, c corp, name string) {
+	t.Helper()
+	place := "ghcr.io/acme/" + name + "/app:1.0.0"
+	digest, err := w.publish(t.Context(), item{place, []signature{c.bundle(release())}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.published[place] = digest
+	w.given(t, identity(name+"-release", `{keyless: {issuer: https://token.actions.githubusercontent.com,
+  subject: https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main}, trustRoot: `+name+`}`)+
+		"\n---\n"+policy(name, `{match: {charts: ["oci://ghcr.io/acme/`+name+`/*"]}, require: [{anyOf: [`+name+`-release]}]}`))
+}
+
+func trustRoot(name, spec string) string {
+	return fmt.Sprintf("{apiVersion: chartgate.dev/v1alpha1, kind: TrustRoot, metadata: {name: %s}, spec: %s}", name, spec)
+}
+
+func followed(name string, mirror string, root []byte) string {
+	return trustRoot(name, fmt.Sprintf("{tuf: {mirror: %q, root: %s}}", mirror, quoted(string(root))))
+}
+
+// quoted is text as a JSON string, which YAML reads too.
+func quoted(text string) string {
+	raw, err := json.Marshal(text)
+	if err != nil {
+		panic(err)
+	}
+	return string(raw)
+}
+
+func appOf(name string) string {
+	return application("source: {repoURL: ghcr.io/acme/" + name + ", chart: app, targetRevision: 1.0.0}")
+}
+
+// notTrusted is the denial of appOf(name).
+func notTrusted(name, why string) answer {
+	return denied("TrustRootUnavailable spec.source", `
+Application apps/app denied (TrustRootUnavailable): oci://ghcr.io/acme/`+name+`/app:1.0.0@sha256:<app:1.0.0> carries no signature that could be verified
+  where:    spec.source
+  policy:   `+name+` wants a signature by `+name+`-release (`+byRelease+`)
+  found:    1 bundle, 0 legacy signatures
+  found:    not usable: made with a certificate, which cannot be verified: `+why+`
+  next:     ask the cluster's admin to check the trust root that this signature needs: kubectl get trustroots`)
+}
+
+// saysOf waits until kubectl shows this of a TrustRoot: whether it is ready, and why.
+func (w *site) saysOf(t *testing.T, name, want string) {
+	t.Helper()
+	eventuallyWithin(t, time.Minute, func() string {
+		out, err := w.Kubectl(t.Context(), "", "get", "trustroot", name, "-o",
+			`jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].reason}: {.status.conditions[?(@.type=="Ready")].message}`)
+		if err != nil {
+			return err.Error()
+		}
+		return cmp.Diff(want, out.Stdout)
+	})
+}
+
+func eventuallyWithin(t *testing.T, patience time.Duration, wrong func() string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		problem := wrong()
+		if problem == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still, after %s: %s", patience, problem)
+		}
+	}
+}
+
+const inUse = "True Loaded: the trust root is in use"
+
+// TestTrustRoots: charts signed in a company's own Sigstore, whose trust root comes in each of the three ways.
+func TestTrustRoots(t *testing.T) {
+	w := theSite(t)
+	c := newCorp(t)
+	repository, mirror := c.publishes(t, time.Now().Add(time.Hour))
+	w.given(t, trustRoot("inline", "{trustedRoot: "+quoted(c.root)+"}")+
+		"\n---\n"+trustRoot("stored", "{configMapRef: {name: corp-root}}")+
+		"\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: corp-root, namespace: chartgate-system}, data: {trusted_root.json: "+quoted(c.root)+"}}"+
+		"\n---\n"+followed("followed", mirror.URL, repository.Root()))
+	for _, name := range []string{"inline", "stored", "followed"} {
+		w.trusting(t, c, name)
+		w.saysOf(t, name, inUse)
+		t.Run(name, func(t *testing.T) {
+			w.becomes(t, w.object(t, appOf(name)), admitted())
+		})
+	}
+	t.Run("a ConfigMap that goes takes the trust root with it", func(t *testing.T) {
+		if _, err := w.Kubectl(t.Context(), "", "delete", "configmap", "corp-root", "-n", "chartgate-system"); err != nil {
+			t.Fatal(err)
+		}
+		const why = "the ConfigMap chartgate-system/corp-root does not exist"
+		w.saysOf(t, "stored", "False Unavailable: "+why)
+		w.becomes(t, w.object(t, appOf("stored")), notTrusted("stored", "the TrustRoot stored cannot be used: "+why))
+	})
+	t.Run("a TrustRoot that goes is trusted no more", func(t *testing.T) {
+		if _, err := w.Kubectl(t.Context(), "", "delete", "trustroot", "inline"); err != nil {
+			t.Fatal(err)
+		}
+		w.becomes(t, w.object(t, appOf("inline")), notTrusted("inline", "the TrustRoot inline does not exist"))
+	})
+	t.Run("the trust root of another Sigstore counts for nothing", func(t *testing.T) {
+		w.given(t, trustRoot("foreign", "{trustedRoot: "+quoted(newCorp(t).root)+"}"))
+		w.trusting(t, c, "foreign")
+		w.saysOf(t, "foreign", inUse)
+		eventually(t, func() string {
+			got := w.try(t, w.object(t, appOf("foreign")), true)
+			return cmp.Diff([]string{"SignatureInvalid spec.source"}, got.Causes)
+		})
+	})
+	t.Run("at a glance", func(t *testing.T) {
+		out, err := w.Kubectl(t.Context(), "", "get", "tr", "followed", "stored")
+		if err != nil {
+			t.Fatal(err)
+		}
+		expires, err := w.Kubectl(t.Context(), "", "get", "tr", "followed", "-o", "jsonpath={.status.expires}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := gap.ReplaceAllString(age.ReplaceAllString(out.Stdout, ""), "  ")
+		want := "NAME  READY  VERSION  EXPIRES\nfollowed  True  1  " + expires.Stdout + "\nstored  False"
+		if diff := cmp.Diff(want, strings.TrimSpace(got)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestTrustRootsFail: whatever goes wrong with one denies what needs it, says why to developer and platform team, and
+// nobody else feels it.
+func TestTrustRootsFail(t *testing.T) {
+	w := theSite(t)
+	c := newCorp(t)
+	expired, expiredMirror := c.publishes(t, time.Now().Add(time.Hour))
+	ended := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
+	if err := expired.Expire("timestamp", ended); err != nil {
+		t.Fatal(err)
+	}
+	expiredMirror.Show(expired.Files())
+	swapped, swappedMirror := c.publishes(t, time.Now().Add(time.Hour))
+	other, _ := c.publishes(t, time.Now().Add(time.Hour))
+	swappedMirror.Show(other.Files())
+	for _, tc := range []struct{ sentence, name, object, why string }{
+		{"a mirror that is down", "unreachable", followed("unreachable", "http://"+downHost, swapped.Root()),
+			"the TrustRoot unreachable could not be fetched from http://down.example: it could not be reached"},
+		{"metadata that have expired", "expired", followed("expired", expiredMirror.URL, expired.Root()),
+			"the TrustRoot expired was refused as " + expiredMirror.URL + " serves it: timestamp.json expired on " + ended.Format(time.RFC3339)},
+		{"another repository at the URL", "swapped", followed("swapped", swappedMirror.URL, swapped.Root()),
+			"the TrustRoot swapped was refused as " + swappedMirror.URL + " serves it: timestamp.json is not signed by the keys that the trusted root names: another repository's, or forged"},
+		{"a ConfigMap that does not exist", "lost", trustRoot("lost", "{configMapRef: {name: lost-root}}"),
+			"the ConfigMap chartgate-system/lost-root does not exist"},
+	} {
+		t.Run(tc.sentence, func(t *testing.T) {
+			w.given(t, tc.object)
+			w.trusting(t, c, tc.name)
+			w.saysOf(t, tc.name, strings.ReplaceAll("False Unavailable: "+tc.why, "down.example", downHost))
+			why := tc.why
+			if tc.name == "lost" {
+				why = "the TrustRoot lost cannot be used: " + why
+			}
+			w.becomes(t, w.object(t, appOf(tc.name)), notTrusted(tc.name, why))
+		})
+	}
+	t.Run("a TrustRoot that does not exist", func(t *testing.T) {
+		w.trusting(t, c, "absent")
+		w.becomes(t, w.object(t, appOf("absent")), notTrusted("absent", "the TrustRoot absent does not exist"))
+		eventually(t, func() string {
+			out, err := w.Kubectl(t.Context(), "", "get", "ti", "absent-release", "-o", "jsonpath={.status.conditions[0].status} {.status.conditions[0].message}")
+			if err != nil {
+				return err.Error()
+			}
+			return cmp.Diff("False the TrustRoot absent does not exist", out.Stdout)
+		})
+	})
+}
+
+// TestTrustRootRollback: a running chartgate has seen newer metadata than the mirror then serves. It asks again after half
+// of what is left of their life.
+func TestTrustRootRollback(t *testing.T) {
+	w := theSite(t)
+	c := newCorp(t)
+	repository, mirror := c.publishes(t, time.Now().Add(30*time.Second))
+	old := repository.Files()
+	if err := repository.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	mirror.Show(repository.Files())
+	w.trusting(t, c, "rolled")
+	w.given(t, followed("rolled", mirror.URL, repository.Root()))
+	w.saysOf(t, "rolled", inUse)
+	w.becomes(t, w.object(t, appOf("rolled")), admitted())
+
+	mirror.Show(old)
+	why := "the TrustRoot rolled was refused as " + mirror.URL + " serves it: timestamp.json is of another version than the newest one seen: a rollback, or parts of different versions"
+	w.saysOf(t, "rolled", "False Unavailable: "+why)
+	w.becomes(t, w.object(t, appOf("rolled")), notTrusted("rolled", why))
+
+	if err := repository.Expire("timestamp", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range []string{"root", "snapshot", "targets"} {
+		if err := repository.Expire(role, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mirror.Show(repository.Files())
+	w.saysOf(t, "rolled", inUse)
+	w.becomes(t, w.object(t, appOf("rolled")), admitted())
+}
+
+// TestTrustRootsAreCheckedWhenWritten: mistakes are told to who makes them.
+func TestTrustRootsAreCheckedWhenWritten(t *testing.T) {
+	w := theSite(t)
+	c := newCorp(t)
+	repository, mirror := c.publishes(t, time.Now().Add(time.Hour))
+	refused := func(why string) answer {
+		return denied("PolicyInvalid spec", "TrustRoot wrong denied (PolicyInvalid): "+strings.ReplaceAll(why, "\n", " ")+correct("spec"))
+	}
+	w.check(t, []row{
+		{sentence: "one that is good", object: followed("good", mirror.URL, repository.Root()), want: admitted()},
+		{sentence: "a root that is none", object: followed("wrong", mirror.URL, []byte("{}")),
+			want: refused("tuf.root is no TUF root metadata (root.json) that enough of its own keys signed")},
+		{sentence: "a root that somebody changed", object: followed("wrong", mirror.URL, []byte(strings.Replace(string(repository.Root()), `"version":1`, `"version":9`, 1))),
+			want: refused("tuf.root is no TUF root metadata (root.json) that enough of its own keys signed")},
+		{sentence: "a trusted_root.json that is none", object: trustRoot("wrong", "{trustedRoot: '{}'}"),
+			want: refused("trustedRoot: the content is no trusted_root.json")},
+		{sentence: "a mirror with a password", object: followed("wrong", "https://a:b@tuf.example.com", repository.Root()),
+			want: invalid("TrustRoot", `spec.tuf.mirror: Invalid value: "https://a:b@tuf.example.com": spec.tuf.mirror in body should match '^https?://[^?#@]+$'`, "FieldValueInvalid spec.tuf.mirror")},
+		{sentence: "two sources", object: trustRoot("wrong", "{trustedRoot: "+quoted(c.root)+", configMapRef: {name: x}}"),
+			want: invalid("TrustRoot", `spec: Invalid value: exactly one of tuf, trustedRoot and configMapRef must be set`, "FieldValueInvalid spec")},
+		{sentence: "an identity whose TrustRoot does not exist yet", object: identity("early", "{keyless: {"+anyone+"}, trustRoot: later}"),
+			want: admitted("until TrustRoot later exists, signatures by the identity that need a trust root are denied")},
+	})
+}

@@ -1,0 +1,143 @@
+package e2e_test
+
+import "testing"
+
+// TestChartsWithoutAGoodSignatureAreDenied, whatever else is beside them.
+func TestChartsWithoutAGoodSignatureAreDenied(t *testing.T) {
+	w := theSite(t)
+	w.given(t, repositories())
+	w.check(t, []row{
+		{
+			sentence: "no signature at all",
+			object:   releaseOf("unsigned", "1.0.0"),
+			want: denied("SignatureMissing spec.chart.spec", `
+HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
+  where:    spec.chart.spec
+  policy:   `+acmeWants+`
+  found:    0 bundles, 0 legacy signatures
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
+		},
+		{
+			sentence: "no signature at all, in a registry without the referrers API",
+			object:   releaseFrom("quay", "bare", "1.0.0"),
+			want: denied("SignatureMissing spec.chart.spec", `
+HelmRelease apps/app denied (SignatureMissing): oci://quay.io/acme/charts/bare:1.0.0@sha256:<bare:1.0.0> has no signature
+  where:    spec.chart.spec
+  policy:   quay-charts wants `+wantsRelease+` or `+wantsBreakglass+`
+  found:    0 bundles, 0 legacy signatures
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes quay.io/acme/charts/bare@sha256:<bare:1.0.0>`),
+		},
+		{
+			sentence: "a stranger's bundle",
+			object:   releaseOf("stranger", "1.0.0"),
+			want: denied("IdentityNotAllowed spec.chart.spec", `
+HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stranger:1.0.0@sha256:<stranger:1.0.0> is signed, but not by an identity that the policy allows
+  where:    spec.chart.spec
+  policy:   `+acmeWants+`
+  found:    1 bundle, 0 legacy signatures
+  found:    signed by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/stranger@sha256:<stranger:1.0.0>`),
+		},
+		{
+			sentence: "a stranger's legacy signature",
+			object:   releaseOf("stranger-legacy", "1.0.0"),
+			want: denied("IdentityNotAllowed spec.chart.spec", `
+HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stranger-legacy:1.0.0@sha256:<stranger-legacy:1.0.0> is signed, but not by an identity that the policy allows
+  where:    spec.chart.spec
+  policy:   `+acmeWants+`
+  found:    0 bundles, 1 legacy signature
+  found:    signed by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/stranger-legacy@sha256:<stranger-legacy:1.0.0>`),
+		},
+		{
+			sentence: "a bundle by a stranger's key",
+			object:   releaseOf("stranger-key3", "1.0.0"),
+			want: denied("SignatureInvalid spec.chart.spec", `
+HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/stranger-key3:1.0.0@sha256:<stranger-key3:1.0.0> carries no signature that could be verified
+  where:    spec.chart.spec
+  policy:   `+acmeWants+`
+  found:    1 bundle, 0 legacy signatures
+  found:    not usable: made with none of the trusted keys
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/stranger-key3@sha256:<stranger-key3:1.0.0>`),
+		},
+		{
+			sentence: "a legacy signature by a stranger's key",
+			object:   releaseOf("stranger-key2", "1.0.0"),
+			want: denied("SignatureInvalid spec.chart.spec", `
+HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/stranger-key2:1.0.0@sha256:<stranger-key2:1.0.0> carries no signature that could be verified
+  where:    spec.chart.spec
+  policy:   `+acmeWants+`
+  found:    0 bundles, 1 legacy signature
+  found:    not usable: made with none of the trusted keys
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/stranger-key2@sha256:<stranger-key2:1.0.0>`),
+		},
+		{
+			sentence: "strangers in every format",
+			object:   releaseOf("strangers", "1.0.0"),
+			want: denied("IdentityNotAllowed spec.chart.spec", `
+HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/strangers:1.0.0@sha256:<strangers:1.0.0> is signed, but not by an identity that the policy allows
+  where:    spec.chart.spec
+  policy:   `+acmeWants+`
+  found:    3 bundles, 2 legacy signatures
+  found:    signed by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
+  found:    attested, not signed, by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
+  found:    not usable: made with none of the trusted keys
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/strangers@sha256:<strangers:1.0.0>`),
+		},
+		{
+			sentence: "an attestation by the right person",
+			object:   releaseOf("attested", "1.0.0"),
+			want: denied("SignatureMissing spec.chart.spec", `
+HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/attested:1.0.0@sha256:<attested:1.0.0> has no signature
+  where:    spec.chart.spec
+  policy:   `+acmeWants+`
+  found:    1 bundle, 0 legacy signatures
+  found:    attested, not signed, by `+byRelease+`, sourceRepositoryURI https://github.com/acme/charts
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/attested@sha256:<attested:1.0.0>`),
+		},
+		{
+			sentence: "the right person, in a repository where somebody else must sign",
+			object:   releaseFrom("team", "billing/invoice", "1.0.0"),
+			want: denied("IdentityNotAllowed spec.chart.spec", `
+HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/billing/invoice:1.0.0@sha256:<invoice:1.0.0> is signed, but not by an identity that the policy allows
+  where:    spec.chart.spec
+  policy:   acme-billing wants a signature by billing-release (subject https://github.com/acme/billing/.github/workflows/release.yaml@refs/heads/main, issuer https://token.actions.githubusercontent.com)
+  found:    1 bundle, 0 legacy signatures
+  found:    signed by `+byRelease+`, sourceRepositoryURI https://github.com/acme/charts
+  next:     the workflow https://github.com/acme/billing/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/billing/invoice@sha256:<invoice:1.0.0>`),
+		},
+		{
+			sentence: "a good legacy signature of another chart, copied to this one",
+			object:   releaseOf("copied-legacy", "1.0.0"),
+			want: denied("SignatureInvalid spec.chart.spec", `
+HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied-legacy:1.0.0@sha256:<copied-legacy:1.0.0> carries no signature that could be verified
+  where:    spec.chart.spec
+  policy:   `+acmeWants+`
+  found:    0 bundles, 1 legacy signature
+  found:    not usable: made for another digest
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/copied-legacy@sha256:<copied-legacy:1.0.0>`),
+		},
+		{
+			sentence: "a good bundle of another chart, attached to this one",
+			object:   releaseOf("copied-bundle", "1.0.0"),
+			want: denied("SignatureInvalid spec.chart.spec", `
+HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied-bundle:1.0.0@sha256:<copied-bundle:1.0.0> carries no signature that could be verified
+  where:    spec.chart.spec
+  policy:   `+acmeWants+`
+  found:    1 bundle, 0 legacy signatures
+  found:    not usable: made for another digest
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/copied-bundle@sha256:<copied-bundle:1.0.0>`),
+		},
+		{
+			sentence: "one signature where two are required",
+			object:   releaseFrom("team", "both/half", "1.0.0"),
+			want: denied("IdentityNotAllowed spec.chart.spec", `
+HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/both/half:1.0.0@sha256:<half:1.0.0> has some of the signatures that the policy wants, but not all of them
+  where:    spec.chart.spec
+  policy:   both wants `+wantsRelease+`, and a signature by `+wantsBreakglass+`
+  found:    1 bundle, 0 legacy signatures
+  found:    signed by `+byRelease+`, sourceRepositoryURI https://github.com/acme/charts
+  next:     the holder of acme-breakglass must sign it: cosign sign --yes --key cosign.key --use-signing-config=false --tlog-upload=false ghcr.io/acme/both/half@sha256:<half:1.0.0>`),
+		},
+	})
+}

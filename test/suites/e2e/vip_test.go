@@ -1,0 +1,229 @@
+package e2e_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/fixtures/charts"
+	"github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+)
+
+// Logins that the registries of these tests want. Every secret holds the word that canary_test.go looks for.
+const (
+	pullerPassword = "puller-canary-password"
+	proxyPassword  = "proxy-canary-password"
+	ownPassword    = "own-canary-password"
+)
+
+// vip is a cluster whose charts are in private registries. ghcr.io wants a token, for the user "puller"; quay.io has a
+// private CA, and wants a client certificate and a login. home.example is the admin's: chartgate has a login of its own.
+type vip struct {
+	*site
+	own      *registry.Registry // home.example, behind front
+	front    *httptest.Server
+	home     *registry.Authority // of front
+	clients  *registry.Authority // of quay.io's clients
+	client   registry.Pair
+	proxy    *recordingProxy
+	stranger registry.Pair // a client whom quay.io does not know
+}
+
+// theVIPs is shared by the tests of private_test.go and canary_test.go.
+func theVIPs(t *testing.T) *vip {
+	t.Helper()
+	return shared.vips.get(t, openVIPs)
+}
+
+func openVIPs(ctx context.Context) (*vip, error) {
+	clients, home := registry.NewAuthority(), registry.NewAuthority()
+	v := &vip{
+		clients: clients, client: clients.Client(), home: home, proxy: newRecordingProxy(),
+		own: registry.New(registry.Options{Auth: registry.Basic, Username: "chartgate", Password: ownPassword}),
+	}
+	v.front = serveTLS(home, httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: v.own.Host()}))
+	s := &shop{
+		registry:  registry.New(registry.Options{Auth: registry.Bearer, Username: "puller", Password: pullerPassword}),
+		fallback:  registry.New(registry.Options{TLS: true, Clients: clients, Auth: registry.Basic, Username: "puller", Password: pullerPassword}),
+		published: map[string]string{}, keys: map[string]keyPair{},
+	}
+	v.site = &site{shop: s}
+	var err error
+	if s.dir, err = os.MkdirTemp("", "chartgate-vips-"); err != nil {
+		return v, err
+	}
+	if s.sigstore, err = sigstore.New(time.Now); err != nil {
+		return v, err
+	}
+	if err := v.publishPrivately(ctx); err != nil {
+		return v, err
+	}
+	return v, v.installWithOwnLogin(ctx)
+}
+
+// publishPrivately pushes a signed chart to each registry, and one more to ghcr.io.
+func (v *vip) publishPrivately(ctx context.Context) error {
+	for host, r := range map[string]*registry.Registry{"ghcr.io": v.registry, "quay.io": v.fallback, "home.example": v.own} {
+		for _, version := range []string{"6.7.1", "6.8.0"} {
+			chart, err := charts.Archive("podinfo", version)
+			if err != nil {
+				return err
+			}
+			digest, _, err := r.PushChart("acme/charts/podinfo", version, chart)
+			if err != nil {
+				return err
+			}
+			made, err := v.sigstore.Bundle(release(), digest, sigstore.SignPredicateType, nil)
+			if err != nil {
+				return err
+			}
+			if _, err := r.AttachBundle("acme/charts/podinfo", digest, made, nil); err != nil {
+				return err
+			}
+			v.published[host+"/acme/charts/podinfo:"+version] = digest
+		}
+	}
+	return ctx.Err()
+}
+
+// serveTLS starts a server with a certificate for 127.0.0.1.
+func serveTLS(by *registry.Authority, handler http.Handler) *httptest.Server {
+	pair := by.Server("127.0.0.1")
+	certificate, err := tls.X509KeyPair(pair.Certificate, pair.Key)
+	if err != nil {
+		panic(err) // the authority made the two
+	}
+	server := httptest.NewUnstartedServer(handler)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // some clients do not trust it
+	server.StartTLS()
+	return server
+}
+
+// installWithOwnLogin installs chartgate, with a login and a CA for home.example.
+func (v *vip) installWithOwnLogin(ctx context.Context) error {
+	var err error
+	if v.Cluster, err = cluster.Start(ctx, []string{"crds/flux", "crds/argo"}, []string{"apps", "argocd", "team-b"}); err != nil {
+		return err
+	}
+	root, err := v.sigstore.TrustedRoot()
+	if err != nil {
+		return err
+	}
+	values := map[string]any{
+		"plainHTTP": []string{v.registry.Host()}, "trustedRoot": map[string]any{"json": string(root)}, "logLevel": "debug",
+		"argoNamespace": "argocd",
+	}
+	if v.install, err = v.Cluster.Install(ctx, values, false); err != nil {
+		return err
+	}
+	text := identity("release", fmt.Sprintf("{keyless: {issuer: %q, subject: %q}}", release().Issuer, release().Subject)) + "\n---\n" +
+		policy("private", `{match: {charts: ["oci://ghcr.io/**", "oci://quay.io/**", "oci://home.example/**", "oci://attacker.example/**", "oci://down.example/**"]}, require: [{anyOf: [release]}]}`)
+	if err := v.applyText(ctx, v.hosts(text)); err != nil {
+		return err
+	}
+	login := fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, v.front.Listener.Addr().String(), base64.StdEncoding.EncodeToString([]byte("chartgate:"+ownPassword)))
+	if err := errors.Join(os.WriteFile(v.file("config.json"), []byte(login), 0o600), os.WriteFile(v.file("ca.pem"), v.home.PEM(), 0o600)); err != nil {
+		return err
+	}
+	v.gate, err = v.install.Run(ctx, "--registry-config="+v.file("config.json"), "--registry-ca="+v.file("ca.pem"))
+	return err
+}
+
+// hosts translates the names that site does not know.
+func (v *vip) hosts(text string) string {
+	return strings.NewReplacer("home.example", v.front.Listener.Addr().String(), "attacker.example", v.proxy.attacker.Listener.Addr().String(), "proxy.example", v.proxy.Host()).Replace(text)
+}
+
+// Stop stops everything.
+func (v *vip) Stop() error {
+	var errs []error
+	if v.gate != nil {
+		errs = append(errs, v.gate.Stop())
+	}
+	if v.Cluster != nil {
+		errs = append(errs, v.Cluster.Stop())
+	}
+	v.proxy.Close()
+	v.front.Close()
+	for _, r := range []*registry.Registry{v.own, v.registry, v.fallback} {
+		r.Close()
+	}
+	return errors.Join(append(errs, os.RemoveAll(v.dir))...)
+}
+
+// checkAll is check, with the names of more hosts.
+func (v *vip) checkAll(t *testing.T, rows []row) {
+	t.Helper()
+	for i := range rows {
+		rows[i].given, rows[i].object = v.hosts(rows[i].given), v.hosts(rows[i].object)
+		rows[i].want.Message = v.hosts(rows[i].want.Message)
+	}
+	v.check(t, rows)
+}
+
+// patchStatus tries a patch of an object's status.
+func (v *vip) patchStatus(t *testing.T, object *unstructured.Unstructured, patch string) answer {
+	t.Helper()
+	return v.answer(t, func(c dynamic.Interface) error {
+		_, err := resource(c, object).Patch(t.Context(), object.GetName(), types.MergePatchType, []byte(patch),
+			metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}}, "status")
+		return err
+	})
+}
+
+// grant replaces chartgate's rights to read Secrets by those that the chart grants with values.
+func (v *vip) grant(t *testing.T, values string) {
+	t.Helper()
+	for _, kind := range []string{"clusterrolebindings", "rolebindings", "roles", "clusterroles"} {
+		for _, name := range []string{"chartgate-secrets", "chartgate-argocd"} {
+			if _, err := v.Kubectl(t.Context(), "", "delete", kind, "-A", "--ignore-not-found", "--field-selector=metadata.name="+name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	helm, err := cluster.Tool("helm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chart, err := cluster.Path("charts", "chartgate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cluster.Command{
+		Name: helm, Args: []string{"template", "chartgate", chart, "--namespace", cluster.Namespace, "--values", "-"}, Stdin: values,
+	}.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := cluster.Objects(out.Stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects = slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool {
+		return !strings.HasPrefix(o.GetAPIVersion(), "rbac.authorization.k8s.io/")
+	})
+	if err := v.Apply(t.Context(), objects...); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,123 @@
+package faults_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/chartgate/chartgate/test/env/cluster"
+)
+
+// flood creates HelmReleases of a signed and of an unsigned chart, in turn, by a few clients, as long as the test lasts.
+type flood struct {
+	site *site
+
+	mu  sync.Mutex
+	sum tally
+}
+
+// tally is what became of them.
+type tally struct {
+	admitted, denied int    // as they should be
+	uncalled         int    // "failed calling webhook"
+	last             string // error of those
+}
+
+func (s tally) String() string {
+	return fmt.Sprintf("%d signed admitted, %d unsigned denied, %d times the webhook could not be called", s.admitted, s.denied, s.uncalled)
+}
+
+const floodClients = 4
+
+// flood starts it; the end of the test ends it.
+func (s *site) flood(t *testing.T) *flood {
+	t.Helper()
+	s.apply(t, `{apiVersion: source.toolkit.fluxcd.io/v1, kind: HelmRepository, metadata: {name: acme, namespace: apps}, spec: {type: oci, url: "oci://HOST/acme"}}`)
+	f := &flood{site: s}
+	ctx, stop := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	for client := range floodClients {
+		group.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				f.create(ctx, t, "signed", fmt.Sprintf("%d-%d", client, n))
+				f.create(ctx, t, "unsigned", fmt.Sprintf("%d-%d", client, n))
+				time.Sleep(10 * time.Millisecond) // leave the API server room to breathe
+			}
+		})
+	}
+	t.Cleanup(func() {
+		stop()
+		group.Wait()
+	})
+	return f
+}
+
+// create creates one release and judges the API server's answer.
+func (f *flood) create(ctx context.Context, t *testing.T, chart, suffix string) {
+	err := f.site.Client.Create(ctx, release(chart, suffix))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case ctx.Err() != nil: // over
+	case err == nil && chart == "signed":
+		f.sum.admitted++
+	case err == nil:
+		t.Errorf("%s-%s was admitted", chart, suffix)
+	case strings.Contains(err.Error(), "failed calling webhook"):
+		f.sum.uncalled++
+		f.sum.last = err.Error()
+	case chart == "unsigned" && strings.Contains(err.Error(), "denied (SignatureMissing)"):
+		f.sum.denied++
+	default:
+		t.Errorf("%s-%s: %v", chart, suffix, err)
+	}
+}
+
+func release(chart, suffix string) *unstructured.Unstructured {
+	objects, err := cluster.Objects(fmt.Sprintf(`{apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, metadata: {name: %s-%s, namespace: apps},
+spec: {interval: 10m, chart: {spec: {chart: %s, version: 1.0.0, sourceRef: {kind: HelmRepository, name: acme}}}}}`, chart, suffix, chart))
+	if err != nil {
+		panic(err)
+	}
+	return objects[0]
+}
+
+func (f *flood) sofar() tally {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sum
+}
+
+// goesOn waits until a good number of both have been decided from now on.
+func (f *flood) goesOn(t *testing.T) {
+	t.Helper()
+	before := f.sofar()
+	until(t, "signed charts are admitted and unsigned ones denied", func() bool {
+		now := f.sofar()
+		return now.admitted >= before.admitted+50 && now.denied >= before.denied+50
+	})
+}
+
+// fails waits until nothing has been decided for a while.
+func (f *flood) fails(t *testing.T) {
+	t.Helper()
+	before := f.sofar()
+	until(t, "calls fail", func() bool { return f.sofar().uncalled >= before.uncalled+20 })
+}
+
+// during returns what became of the releases meanwhile.
+func (f *flood) during(t *testing.T, happens func()) tally {
+	t.Helper()
+	before := f.sofar()
+	happens()
+	after := f.sofar()
+	return tally{
+		admitted: after.admitted - before.admitted, denied: after.denied - before.denied,
+		uncalled: after.uncalled - before.uncalled, last: after.last,
+	}
+}

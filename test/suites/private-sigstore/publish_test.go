@@ -1,0 +1,159 @@
+package privatesigstore_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/env/sigstore"
+	"github.com/chartgate/chartgate/test/fixtures/charts"
+	"github.com/chartgate/chartgate/test/fixtures/registry"
+)
+
+// The people who sign.
+func (w *world) release() sigstack.Identity {
+	return w.issuer.Workflow("acme/charts", "acme/charts/.github/workflows/release.yaml@refs/heads/main")
+}
+
+func (w *world) maintainer() sigstack.Identity { return w.issuer.Employee("maintainer@acme.example") }
+
+// chart is a chart in a registry.
+type chart struct {
+	registry     *registry.Registry
+	name, digest string
+}
+
+func (c chart) repository() string { return "acme/charts/" + c.name }
+
+// reference is how cosign names it, and with oci:// in front, how chartgate does.
+func (c chart) reference() string {
+	return c.registry.Host() + "/" + c.repository() + "@" + c.digest
+}
+
+var pushed = regexp.MustCompile(`Digest: (sha256:[0-9a-f]{64})`)
+
+// push pushes a chart of version 1.0.0 with helm.
+func (w *world) push(ctx context.Context, to *registry.Registry, name string) (chart, error) {
+	helm, err := cluster.Tool("helm")
+	if err != nil {
+		return chart{}, err
+	}
+	archive, err := charts.Archive(name, "1.0.0")
+	if err != nil {
+		return chart{}, err
+	}
+	dir, err := os.MkdirTemp(w.dir, "push-")
+	if err != nil {
+		return chart{}, err
+	}
+	file := filepath.Join(dir, name+".tgz")
+	if err := os.WriteFile(file, archive, 0o600); err != nil {
+		return chart{}, err
+	}
+	out, err := cluster.Command{
+		Name: helm, Args: []string{"push", file, "oci://" + to.Host() + "/acme/charts", "--plain-http"},
+		Env: []string{"HELM_CACHE_HOME=" + w.dir, "HELM_CONFIG_HOME=" + w.dir, "HELM_DATA_HOME=" + w.dir, "DOCKER_CONFIG=" + w.dir},
+	}.Run(ctx)
+	if err != nil {
+		return chart{}, err
+	}
+	found := pushed.FindStringSubmatch(out.Stdout + out.Stderr)
+	if found == nil {
+		return chart{}, fmt.Errorf("helm push names no digest: %s%s", out.Stdout, out.Stderr)
+	}
+	return chart{registry: to, name: name, digest: found[1]}, nil
+}
+
+// item is a chart to publish, and what to put beside it.
+type item struct {
+	registry   *registry.Registry
+	name       string
+	signatures []signature
+}
+
+// publish pushes charts and signs them, all at once: a signature takes a second, in which cosign waits for the log.
+func (w *world) publish(t *testing.T, items ...item) []chart {
+	t.Helper()
+	published := make([]chart, len(items))
+	group, ctx := errgroup.WithContext(t.Context())
+	group.SetLimit(8)
+	for i, item := range items {
+		group.Go(func() error {
+			var err error
+			if published[i], err = w.push(ctx, item.registry, item.name); err != nil {
+				return err
+			}
+			for _, sign := range item.signatures {
+				if err := sign(ctx, w, published[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return published
+}
+
+// signature puts something beside a chart.
+type signature func(context.Context, *world, chart) error
+
+// signed is a signature by cosign.
+func signed(with *sigstack.Client, by sigstack.Signer) signature {
+	return func(ctx context.Context, _ *world, c chart) error { return with.Sign(ctx, by, c.reference()) }
+}
+
+// attested is a statement about the chart by cosign, which is no signature.
+func attested(with *sigstack.Client, by sigstack.Signer) signature {
+	return func(ctx context.Context, _ *world, c chart) error {
+		return with.Attest(ctx, by, c.reference(), "slsaprovenance1", `{"buildDefinition": {}, "runDetails": {}}`)
+	}
+}
+
+// copied is the signature of another chart, which is good for that one.
+func copied(with *sigstack.Client, by sigstack.Signer) signature {
+	return func(ctx context.Context, w *world, c chart) error {
+		other, err := w.push(ctx, c.registry, c.name+"-origin")
+		if err != nil {
+			return err
+		}
+		bundle, err := with.Bundle(ctx, by, other.reference())
+		if err != nil {
+			return err
+		}
+		_, err = c.registry.AttachBundle(c.repository(), c.digest, bundle, nil)
+		return err
+	}
+}
+
+// forged is a signature after the change, which is given another signature of the same chart by the same identity, too.
+func forged(with *sigstack.Client, by sigstack.Signer, change func(bundle, another map[string]any)) signature {
+	return func(ctx context.Context, w *world, c chart) error {
+		var bundles [2]map[string]any
+		for i := range bundles {
+			raw, err := with.Bundle(ctx, by, c.reference())
+			if err != nil {
+				return err
+			}
+			if err := json.Unmarshal(raw, &bundles[i]); err != nil {
+				return err
+			}
+		}
+		change(bundles[0], bundles[1])
+		raw, err := json.Marshal(bundles[0])
+		if err != nil {
+			return err
+		}
+		_, err = c.registry.AttachBundle(c.repository(), c.digest, raw, nil)
+		return err
+	}
+}

@@ -1,0 +1,164 @@
+package registries_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/test/fixtures/charts"
+	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+)
+
+// TestCharts: of whatever may hold a chart, the real helm pulls what chartgate resolves, and what Flux's OCIRepository takes,
+// by go-containerregistry as source-controller 1.9 does, chartgate takes for the chart only where it is the chart.
+func TestCharts(t *testing.T) {
+	t.Parallel()
+	served := fixture.New(fixture.Options{})
+	t.Cleanup(served.Close)
+	w := &site{host: served.Host(), dir: t.TempDir(), plain: true}
+	archive, err := charts.Archive("podinfo", "1.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metadata, err := charts.Config(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob := func(mediaType string, content []byte) string {
+		digest, err := served.PushBlob(repository, content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, mediaType, digest, len(content))
+	}
+	manifest := func(fields string) string { return `{"schemaVersion":2,` + fields + `}` }
+	put := func(mediaType, raw string) string {
+		digest, err := served.PushManifest(repository, "", mediaType, []byte(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, mediaType, digest, len(raw))
+	}
+	const (
+		manifestType = "application/vnd.oci.image.manifest.v1+json"
+		indexType    = "application/vnd.oci.image.index.v1+json"
+		imageConfig  = "application/vnd.oci.image.config.v1+json"
+	)
+	image := func(config string, layers ...string) string {
+		return manifest(`"mediaType":"` + manifestType + `","config":` + config + `,"layers":[` + strings.Join(layers, ",") + `]`)
+	}
+	index := func(manifests ...string) string {
+		return manifest(`"mediaType":"` + indexType + `","manifests":[` + strings.Join(manifests, ",") + `]`)
+	}
+	config, layer, legacy := blob(chart.MediaTypeConfig, metadata), blob(chart.MediaTypeLayer, archive), blob(chart.MediaTypeLegacyLayer, archive)
+	sbom, text := blob("application/vnd.docker.dhi.sbom.v1.tar+gzip", []byte("sbom")), blob("text/plain", []byte("text"))
+	container := put(manifestType, image(blob(imageConfig, []byte("{}")), blob("application/vnd.oci.image.layer.v1.tar+gzip", []byte("rootfs"))))
+	podinfo, older := put(manifestType, image(config, layer)), put(manifestType, image(config, legacy))
+	elsewhere := strings.Replace(podinfo, "{", `{"platform":{"architecture":"arm64","os":"linux"},`, 1)
+	subject := func(m, d string) string { return strings.Replace(m, "{", `{"subject":`+d+`,`, 1) }
+	for i, tc := range []struct {
+		sentence       string
+		mediaType, raw string
+	}{
+		{"the chart alone", manifestType, image(config, layer)},
+		{"an SBOM after the chart", manifestType, image(config, layer, sbom)},
+		{"an SBOM before the chart", manifestType, image(config, sbom, layer)},
+		{"a text before the chart", manifestType, image(config, text, layer)},
+		{"helm's older media type", manifestType, image(config, legacy)},
+		{"helm's older media type after an SBOM", manifestType, image(config, sbom, legacy)},
+		{"an image as the subject", manifestType, subject(image(config, layer), container)},
+		{"a layer that is the manifest of an image", manifestType, image(config, layer, container)},
+		{"an index of the chart", indexType, index(podinfo)},
+		{"an index of the chart with the older media type", indexType, index(older)},
+		{"an index of an image, then the chart", indexType, index(container, podinfo)},
+		{"an index of the chart, then an image", indexType, index(podinfo, container)},
+		{"an index of the chart for another platform", indexType, index(elsewhere)},
+		{"an index of an index of the chart", indexType, index(put(indexType, index(podinfo)))},
+	} {
+		t.Run(tc.sentence, func(t *testing.T) {
+			tag := fmt.Sprintf("1.0.%d", i)
+			named, err := served.PushManifest(repository, tag, tc.mediaType, []byte(tc.raw))
+			if err != nil {
+				t.Fatal(err)
+			}
+			reference := w.reference(t)
+			if reference.Selector, err = chart.ParseFluxVersion(tag); err != nil {
+				t.Fatal(err)
+			}
+			resolved, err := w.client(registry.Connection{}).Resolve(t.Context(), reference, chart.Access{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, named, resolved.Digest.String())
+			dir := filepath.Join(w.dir, tag)
+			out := w.run(t, nil, "helm", "pull", "oci://"+w.host+"/"+repository, "--version="+tag, "--plain-http", "--destination="+mkdir(t, dir))
+			if !strings.Contains(out, named) {
+				t.Errorf("helm names another digest than %s:\n%s", named, out)
+			}
+			pulled, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
+			if err != nil || len(pulled) != 1 {
+				t.Fatalf("helm pulled %v, %v", pulled, err)
+			}
+			raw, err := os.ReadFile(pulled[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, string(archive), string(raw))
+			for _, selector := range []string{"", chart.MediaTypeLayer, chart.MediaTypeLegacyLayer, "text/plain"} {
+				took, err := fluxTakes(w.host+"/"+repository+":"+tag, selector)
+				takesChart := err == nil && took == string(archive)
+				if said := resolved.Taken(chart.TakeLayer(selector)); (said == nil) != takesChart {
+					t.Errorf("with layerSelector %q Flux takes %q, %v; chartgate says %v", selector, took[:min(20, len(took))], err, said)
+				}
+			}
+		})
+	}
+}
+
+func mkdir(t *testing.T, dir string) string {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// fluxTakes is reconcileSource and selectLayer of source-controller 1.9 (internal/controller/ocirepository_controller.go).
+func fluxTakes(reference, mediaType string) (string, error) {
+	ref, err := name.ParseReference(reference, name.Insecure)
+	if err != nil {
+		return "", err
+	}
+	image, err := remote.Image(ref)
+	if err != nil {
+		return "", err
+	}
+	layers, err := image.Layers()
+	if err != nil || len(layers) == 0 {
+		return "", fmt.Errorf("no layers: %w", err)
+	}
+	for _, layer := range layers {
+		has, err := layer.MediaType()
+		if err != nil {
+			return "", err
+		}
+		if mediaType != "" && string(has) != mediaType {
+			continue
+		}
+		content, err := layer.Compressed()
+		if err != nil {
+			return "", err
+		}
+		raw, err := io.ReadAll(content)
+		return string(raw), err
+	}
+	return "", fmt.Errorf("no layer of the media type %s", mediaType)
+}

@@ -11,6 +11,7 @@ allowed() {
   case $1 in
     pkg/api/v1alpha1) ;;
     pkg/chart) ;;
+    pkg/coalesce) ;;
     pkg/fair) ;;
     pkg/verdict) echo pkg/chart ;;
     pkg/source) echo pkg/chart ;;
@@ -55,7 +56,7 @@ world='^(k8s.io/client-go|sigs.k8s.io/controller-runtime/pkg/client|github.com/s
 for package in pkg/chart pkg/fair pkg/verdict pkg/source pkg/archive pkg/policy pkg/gate; do
   outside $package "$world"
 done
-for package in pkg/chart pkg/fair pkg/verdict; do
+for package in pkg/chart pkg/coalesce pkg/fair pkg/verdict; do
   outside $package '^net/http$'
 done
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -47,7 +47,7 @@ func demoCharts() []demoChart {
 	}
 }
 
-func pushDemoCharts(to *ociregistry.Registry, trust *sigstore.Sigstore) error {
+func pushDemoCharts(to *registrytest.Registry, trust *sigstore.Sigstore) error {
 	for _, c := range demoCharts() {
 		if err := pushDemoChart(to, trust, c); err != nil {
 			return fmt.Errorf("push chart %s: %w", c.name, err)
@@ -56,7 +56,7 @@ func pushDemoCharts(to *ociregistry.Registry, trust *sigstore.Sigstore) error {
 	return nil
 }
 
-func pushDemoChart(to *ociregistry.Registry, trust *sigstore.Sigstore, c demoChart) error {
+func pushDemoChart(to *registrytest.Registry, trust *sigstore.Sigstore, c demoChart) error {
 	archive, err := charts.Archive(c.name, c.version)
 	if err != nil {
 		return err

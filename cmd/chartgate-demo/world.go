@@ -25,13 +25,13 @@ import (
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/webhook"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // demoWorld is everything that the demo talks to, on 127.0.0.1.
 type demoWorld struct {
-	registry *ociregistry.Registry
+	registry *registrytest.Registry
 	hook     *httptest.Server
 }
 
@@ -40,7 +40,7 @@ func newDemoWorld() (*demoWorld, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &demoWorld{registry: ociregistry.New(ociregistry.Options{TLS: true})}
+	w := &demoWorld{registry: registrytest.New(registrytest.Options{TLS: true})}
 	if err := pushDemoCharts(w.registry, trust); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}

@@ -10,17 +10,17 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestClientCA: who gets an answer.
 func TestClientCA(t *testing.T) {
-	ours, other := registry.NewAuthority(), registry.NewAuthority()
+	ours, other := registrytest.NewAuthority(), registrytest.NewAuthority()
 	client, server, stranger := ours.Client(), ours.Server("127.0.0.1"), other.Client()
 	for _, tc := range []struct {
 		sentence string
 		names    []string
-		shown    *registry.Pair
+		shown    *registrytest.Pair
 		want     bool
 	}{
 		{"the API server's certificate", nil, &client, true},
@@ -85,17 +85,17 @@ func write(t *testing.T, content []byte) string {
 	return path
 }
 
-func (f *clientFlags) answers(t *testing.T, shown *registry.Pair) bool {
+func (f *clientFlags) answers(t *testing.T, shown *registrytest.Pair) bool {
 	t.Helper()
 	return f.serve(t)(shown)
 }
 
 // serve returns what asks a server with these flags.
-func (f *clientFlags) serve(t *testing.T) func(*registry.Pair) bool {
+func (f *clientFlags) serve(t *testing.T) func(*registrytest.Pair) bool {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	pair := registry.NewAuthority().Server("127.0.0.1")
+	pair := registrytest.NewAuthority().Server("127.0.0.1")
 	certificate, err := tls.X509KeyPair(pair.Certificate, pair.Key)
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func (f *clientFlags) serve(t *testing.T) func(*registry.Pair) bool {
 	f.tls(server.TLS)
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	return func(shown *registry.Pair) bool {
+	return func(shown *registrytest.Pair) bool {
 		config := &tls.Config{InsecureSkipVerify: true}
 		if shown != nil {
 			pair, err := tls.X509KeyPair(shown.Certificate, shown.Key)

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -28,7 +28,7 @@ var openShop = sync.OnceValues(func() (*shop, error) {
 	if err != nil {
 		return nil, err
 	}
-	registry := ociregistry.New(ociregistry.Options{}) // until the process ends
+	registry := registrytest.New(registrytest.Options{}) // until the process ends
 	s := &shop{host: registry.Host(), digests: map[string]string{}}
 	if s.root, err = trust.TrustedRoot(); err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -31,14 +31,14 @@ const (
 
 // world is a real registry over HTTP with charts signed by an in-memory Sigstore.
 type world struct {
-	registry *ociregistry.Registry
+	registry *registrytest.Registry
 	trust    *sigstore.Sigstore
 	client   *registry.Client
 	verifier *signature.Verifier
 	connects atomic.Int64 // how often the consumer's credentials were asked for
 }
 
-func newWorld(tb testing.TB, options ociregistry.Options) *world {
+func newWorld(tb testing.TB, options registrytest.Options) *world {
 	tb.Helper()
 	trust, err := sigstore.New(time.Now)
 	if err != nil {
@@ -52,7 +52,7 @@ func newWorld(tb testing.TB, options ociregistry.Options) *world {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	served := ociregistry.New(options)
+	served := registrytest.New(options)
 	tb.Cleanup(served.Close)
 	w := &world{registry: served, trust: trust, verifier: signature.New(roots)}
 	w.client = registry.New(registry.Options{
@@ -127,12 +127,12 @@ func (w *world) decide(tb testing.TB, g *gate.Gate, u source.Use) int {
 func TestRegistryCost(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
-		options  ociregistry.Options
+		options  registrytest.Options
 		format   chart.Format
 	}{
-		{"a bundle", ociregistry.Options{}, chart.Bundle},
-		{"a legacy signature", ociregistry.Options{}, chart.Legacy},
-		{"a legacy signature where there is no referrers API", ociregistry.Options{NoReferrers: true}, chart.Legacy},
+		{"a bundle", registrytest.Options{}, chart.Bundle},
+		{"a legacy signature", registrytest.Options{}, chart.Legacy},
+		{"a legacy signature where there is no referrers API", registrytest.Options{NoReferrers: true}, chart.Legacy},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			w := newWorld(t, c.options)
@@ -160,7 +160,7 @@ func TestRegistryCost(t *testing.T) {
 // Each question about the consumer's credentials is a read of its Secrets from the API
 // server.
 func TestCostOfTheConsumersCredentials(t *testing.T) {
-	w := newWorld(t, ociregistry.Options{})
+	w := newWorld(t, registrytest.Options{})
 	digest := w.push(t, "podinfo", chart.Bundle)
 	g := w.gate(t)
 	for _, step := range []struct {
@@ -219,14 +219,14 @@ func (w *world) unsigned(tb testing.TB, name string, strangers int) {
 func TestRegistryCostOfDenials(t *testing.T) {
 	for _, c := range []struct {
 		sentence  string
-		options   ociregistry.Options
+		options   registrytest.Options
 		strangers int
 		want      int
 	}{
-		{"a chart without a signature", ociregistry.Options{}, 0, unsignedRequests},
-		{"the same where there is no referrers API", ociregistry.Options{NoReferrers: true}, 0, unsignedRequests},
-		{"a chart with one stranger's signature", ociregistry.Options{}, 1, deniedRequests + 2},
-		{"a chart in a crowd", ociregistry.Options{}, 600, crowdRequests},
+		{"a chart without a signature", registrytest.Options{}, 0, unsignedRequests},
+		{"the same where there is no referrers API", registrytest.Options{NoReferrers: true}, 0, unsignedRequests},
+		{"a chart with one stranger's signature", registrytest.Options{}, 1, deniedRequests + 2},
+		{"a chart in a crowd", registrytest.Options{}, 600, crowdRequests},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			w := newWorld(t, c.options)
@@ -244,7 +244,7 @@ func TestRegistryCostOfDenials(t *testing.T) {
 func BenchmarkDeny(b *testing.B) {
 	for name, strangers := range map[string]int{"unsigned": 0, "crowd-of-500": 500} {
 		b.Run(name, func(b *testing.B) {
-			w := newWorld(b, ociregistry.Options{})
+			w := newWorld(b, registrytest.Options{})
 			w.unsigned(b, "podinfo", strangers)
 			g, u, requests := w.gate(b), w.use(b, "podinfo:1.0.0"), 0
 			b.ReportAllocs()
@@ -258,7 +258,7 @@ func BenchmarkDeny(b *testing.B) {
 
 func BenchmarkVerify(b *testing.B) {
 	for _, format := range []chart.Format{chart.Bundle, chart.Legacy} {
-		w := newWorld(b, ociregistry.Options{})
+		w := newWorld(b, registrytest.Options{})
 		digest := w.push(b, "podinfo", format)
 		for _, c := range []struct {
 			name string

@@ -8,7 +8,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestArchive: one request gives the bytes that the manifest promised, or a problem.
@@ -16,23 +16,23 @@ func TestArchive(t *testing.T) {
 	t.Parallel()
 	const name = "the archive of CHART@DIGEST"
 	for sentence, tc := range map[string]struct {
-		fault    fixture.Fault
+		fault    registrytest.Fault
 		want     *outcome
 		requests int
 	}{
 		"the archive":         {nil, nil, 1},
-		"503 once":            {fixture.Times(1, fixture.Status(503)), nil, 2},
-		"not there":           {fixture.Status(404), &outcome{Kind: chart.KindNotFound, Detail: "HOST has no " + name}, 1},
-		"no rights":           {fixture.Status(403), &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: the registry answered 403 Forbidden", nextCredentials}, 1},
+		"503 once":            {registrytest.Times(1, registrytest.Status(503)), nil, 2},
+		"not there":           {registrytest.Status(404), &outcome{Kind: chart.KindNotFound, Detail: "HOST has no " + name}, 1},
+		"no rights":           {registrytest.Status(403), &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: the registry answered 403 Forbidden", nextCredentials}, 1},
 		"other content":       {serve("", "lie"), &outcome{Kind: chart.KindDigestMismatch, Detail: name + " could not be read: the registry serves content with the digest sha256:" + sha256Hex("lie")}, 1},
-		"more than there was": {fixture.Huge(1 << 20), &outcome{Kind: chart.KindDigestMismatch, Detail: name + " could not be read: the registry serves content with the digest MORE"}, 1},
-		"too large":           {fixture.Huge(17 << 20), &outcome{Kind: chart.KindLimitExceeded, Detail: name + " could not be read: it has more than the 16384 KiB that chartgate reads"}, 1},
+		"more than there was": {registrytest.Huge(1 << 20), &outcome{Kind: chart.KindDigestMismatch, Detail: name + " could not be read: the registry serves content with the digest MORE"}, 1},
+		"too large":           {registrytest.Huge(17 << 20), &outcome{Kind: chart.KindLimitExceeded, Detail: name + " could not be read: it has more than the 16384 KiB that chartgate reads"}, 1},
 		"without end":         {endless, &outcome{Kind: chart.KindLimitExceeded, Detail: name + " could not be read: it has more than the 16384 KiB that chartgate reads"}, 1},
-		"cut off":             {fixture.Truncated(), &outcome{Kind: chart.KindUnavailable, Detail: name + " could not be read: connection closed in the middle of the answer"}, 2},
+		"cut off":             {registrytest.Truncated(), &outcome{Kind: chart.KindUnavailable, Detail: name + " could not be read: connection closed in the middle of the answer"}, 2},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			archive, err := charts.Archive("podinfo", "1.0.0")
 			if err != nil {
 				t.Fatal(err)
@@ -68,7 +68,7 @@ func endless(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 // credentials.
 func TestArchiveElsewhere(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{Auth: fixture.Basic, Username: "user", Password: "hunter2"})
+	s := newShelf(t, registrytest.Options{Auth: registrytest.Basic, Username: "user", Password: "hunter2"})
 	archive, err := charts.Archive("podinfo", "1.0.0")
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestArchiveElsewhere(t *testing.T) {
 // TestArchiveOfNothing: what was not resolved has none.
 func TestArchiveOfNothing(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	for name, resolved := range map[string]chart.Resolved{
 		"nothing":     {},
 		"no layer":    {Location: s.location(t), Digest: s.resolved(t).Digest},

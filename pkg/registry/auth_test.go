@@ -14,7 +14,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestLogin: credentials are asked for when a registry wants them, for the host
@@ -27,30 +27,30 @@ func TestLogin(t *testing.T) {
 	unavailable := func(why string) *outcome {
 		return &outcome{Kind: chart.KindUnavailable, Detail: "CHART:1.0.0 could not be read: " + why}
 	}
-	basic := fixture.Options{Auth: fixture.Basic, Username: "user", Password: "hunter2"}
-	bearer := fixture.Options{Auth: fixture.Bearer, Username: "user", Password: "hunter2"}
+	basic := registrytest.Options{Auth: registrytest.Basic, Username: "user", Password: "hunter2"}
+	bearer := registrytest.Options{Auth: registrytest.Bearer, Username: "user", Password: "hunter2"}
 	for name, tc := range map[string]struct {
-		options            fixture.Options
+		options            registrytest.Options
 		username, password string
 		err                error
-		token              fixture.Fault
+		token              registrytest.Fault
 		want               *outcome
 		asked              int
 	}{
-		"nobody asks":                            {options: fixture.Options{}, username: "user", password: "hunter2", asked: 0},
+		"nobody asks":                            {options: registrytest.Options{}, username: "user", password: "hunter2", asked: 0},
 		"basic":                                  {options: basic, username: "user", password: "hunter2", asked: 1},
 		"bearer":                                 {options: bearer, username: "user", password: "hunter2", asked: 1},
-		"bearer, for anybody":                    {options: fixture.Options{Auth: fixture.Bearer}, asked: 1},
+		"bearer, for anybody":                    {options: registrytest.Options{Auth: registrytest.Bearer}, asked: 1},
 		"basic, wrong password":                  {options: basic, username: "user", password: "hunter3", want: unauthorized("the registry answered 401 Unauthorized"), asked: 1},
 		"bearer, wrong password":                 {options: bearer, username: "user", password: "hunter3", want: unauthorized("its token service answered 401 Unauthorized"), asked: 1},
 		"basic, no credentials":                  {options: basic, want: unauthorized("it wants credentials and chartgate has none for it"), asked: 1},
 		"bearer, no credentials":                 {options: bearer, want: unauthorized("its token service answered 401 Unauthorized"), asked: 1},
 		"basic, no password":                     {options: basic, username: "user", want: unauthorized("chartgate's credentials for HOST lack the user name or the password"), asked: 1},
 		"credentials that cannot be read":        {options: basic, err: errors.New("secret hunter2"), want: unauthorized("chartgate's credentials for HOST could not be read"), asked: 1},
-		"the token service is down":              {options: bearer, username: "user", password: "hunter2", token: fixture.Status(500), want: unavailable("unexpected answer (its token service answered 500 Internal Server Error)"), asked: 1},
-		"the token service is not there":         {options: bearer, username: "user", password: "hunter2", token: fixture.Status(404), want: unavailable("unexpected answer (its token service answered 404 Not Found)"), asked: 1},
-		"the token service is busy":              {options: bearer, username: "user", password: "hunter2", token: fixture.Status(429), want: unavailable("too many requests (its token service answered 429 Too Many Requests)"), asked: 1},
-		"the token service talks without end":    {options: bearer, username: "user", password: "hunter2", token: fixture.Huge(3 << 20), want: &outcome{Kind: chart.KindLimitExceeded, Detail: "CHART:1.0.0 could not be read: it has more than the 1024 KiB that chartgate reads"}, asked: 1},
+		"the token service is down":              {options: bearer, username: "user", password: "hunter2", token: registrytest.Status(500), want: unavailable("unexpected answer (its token service answered 500 Internal Server Error)"), asked: 1},
+		"the token service is not there":         {options: bearer, username: "user", password: "hunter2", token: registrytest.Status(404), want: unavailable("unexpected answer (its token service answered 404 Not Found)"), asked: 1},
+		"the token service is busy":              {options: bearer, username: "user", password: "hunter2", token: registrytest.Status(429), want: unavailable("too many requests (its token service answered 429 Too Many Requests)"), asked: 1},
+		"the token service talks without end":    {options: bearer, username: "user", password: "hunter2", token: registrytest.Huge(3 << 20), want: &outcome{Kind: chart.KindLimitExceeded, Detail: "CHART:1.0.0 could not be read: it has more than the 1024 KiB that chartgate reads"}, asked: 1},
 		"the token service talks garbage":        {options: bearer, username: "user", password: "hunter2", token: serve("", "<html>"), want: unavailable("the answer is not valid JSON"), asked: 1},
 		"the token service gives an empty token": {options: bearer, username: "user", password: "hunter2", token: serve("", "{}"), want: unavailable("the request failed; chartgate's log has the cause"), asked: 1},
 	} {
@@ -90,7 +90,7 @@ func TestLogin(t *testing.T) {
 // rights.
 func TestLoginInTime(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{Auth: fixture.Basic, Username: "user", Password: "hunter2"})
+	s := newShelf(t, registrytest.Options{Auth: registrytest.Basic, Username: "user", Password: "hunter2"})
 	options := s.options(t, "", "")
 	options.Credentials = func(ctx context.Context, _ chart.Location) (string, string, error) {
 		<-ctx.Done()
@@ -106,8 +106,8 @@ func TestLoginInTime(t *testing.T) {
 // ask for the credentials again.
 func TestNewPassword(t *testing.T) {
 	t.Parallel()
-	for _, auth := range []fixture.Auth{fixture.Basic, fixture.Bearer} {
-		s := newShelf(t, fixture.Options{Auth: auth, Username: "user", Password: "new"})
+	for _, auth := range []registrytest.Auth{registrytest.Basic, registrytest.Bearer} {
+		s := newShelf(t, registrytest.Options{Auth: auth, Username: "user", Password: "new"})
 		password, asked := "new", 0
 		options := s.options(t, "", "")
 		options.Credentials = func(context.Context, chart.Location) (string, string, error) {
@@ -117,7 +117,7 @@ func TestNewPassword(t *testing.T) {
 		c := registry.New(options)
 		for _, want := range []int{1, 1, 2} {
 			if want == 2 {
-				s.Fail("/manifests/", fixture.Times(1, answer(401, "WWW-Authenticate: "+challenge(auth, s))))
+				s.Fail("/manifests/", registrytest.Times(1, answer(401, "WWW-Authenticate: "+challenge(auth, s))))
 			}
 			if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{}); err != nil {
 				t.Fatal(err)
@@ -127,8 +127,8 @@ func TestNewPassword(t *testing.T) {
 	}
 }
 
-func challenge(auth fixture.Auth, s shelf) string {
-	if auth == fixture.Basic {
+func challenge(auth registrytest.Auth, s shelf) string {
+	if auth == registrytest.Basic {
 		return `Basic realm="x"`
 	}
 	return fmt.Sprintf(`Bearer realm="http://%s/token",service=%q,scope="repository:%s:pull"`, s.Host(), s.Host(), repo)
@@ -199,25 +199,25 @@ func (e *elsewhere) host() string { return e.Listener.Addr().String() }
 func TestRedirectWithoutCredentials(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		auth   fixture.Auth
+		auth   registrytest.Auth
 		answer http.HandlerFunc
 		found  []string
 	}{
-		"a storage": {fixture.Basic, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "bundle") }, []string{"bundle: bundle"}},
-		"a storage, with a token": {fixture.Bearer, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "bundle") },
+		"a storage": {registrytest.Basic, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "bundle") }, []string{"bundle: bundle"}},
+		"a storage, with a token": {registrytest.Bearer, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "bundle") },
 			[]string{"bundle: bundle"}},
-		"a thief": {fixture.Basic, func(w http.ResponseWriter, _ *http.Request) {
+		"a thief": {registrytest.Basic, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("WWW-Authenticate", "Basic")
 			w.WriteHeader(401)
 		}, nil},
-		"a thief, of tokens": {fixture.Bearer, func(w http.ResponseWriter, req *http.Request) {
+		"a thief, of tokens": {registrytest.Bearer, func(w http.ResponseWriter, req *http.Request) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+req.Host+`/token"`)
 			w.WriteHeader(401)
 		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{Auth: tc.auth, Username: "user", Password: "hunter2"})
+			s := newShelf(t, registrytest.Options{Auth: tc.auth, Username: "user", Password: "hunter2"})
 			s.bundle(t, "bundle", nil)
 			e := newElsewhere(t, false, tc.answer)
 			s.Fail("/blobs/", func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
@@ -245,7 +245,7 @@ func TestPlainHTTPRefused(t *testing.T) {
 	for name, tc := range map[string]struct {
 		secure bool
 		named  bool
-		how    func(e *elsewhere) fixture.Fault
+		how    func(e *elsewhere) registrytest.Fault
 		want   string
 	}{
 		"a redirect":            {how: redirectTo, want: refused},
@@ -256,7 +256,7 @@ func TestPlainHTTPRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{TLS: tc.secure})
+			s := newShelf(t, registrytest.Options{TLS: tc.secure})
 			e := newElsewhere(t, false, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `{"token":"x"}`) })
 			s.Fail("/manifests/", tc.how(e))
 			options := s.options(t, "user", "hunter2")
@@ -270,16 +270,16 @@ func TestPlainHTTPRefused(t *testing.T) {
 	}
 }
 
-func redirectTo(e *elsewhere) fixture.Fault { return answer(307, "Location: "+e.URL+"/x") }
+func redirectTo(e *elsewhere) registrytest.Fault { return answer(307, "Location: "+e.URL+"/x") }
 
-func tokenAt(e *elsewhere) fixture.Fault {
+func tokenAt(e *elsewhere) registrytest.Fault {
 	return answer(401, `WWW-Authenticate: Bearer realm="`+e.URL+`/token"`)
 }
 
 // TestStorageIsDown: people learn which host failed.
 func TestStorageIsDown(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -300,7 +300,7 @@ func TestStorageIsDown(t *testing.T) {
 // manifests as helm does, and for long pages of tags.
 func TestHeader(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	s.Fail("", func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		equal(t, "chartgate", req.Header.Get("User-Agent"))
 		equal(t, []string{"identity"}, req.Header.Values("Accept-Encoding"))
@@ -321,8 +321,8 @@ func TestHeader(t *testing.T) {
 // login may be another, whatever way the registry wants to be asked.
 func TestLoginsOfTwoRepositories(t *testing.T) {
 	t.Parallel()
-	for _, auth := range []fixture.Auth{fixture.Basic, fixture.Bearer} {
-		s := newShelf(t, fixture.Options{Auth: auth, Username: "user", Password: "hunter2"})
+	for _, auth := range []registrytest.Auth{registrytest.Basic, registrytest.Bearer} {
+		s := newShelf(t, registrytest.Options{Auth: auth, Username: "user", Password: "hunter2"})
 		options := s.options(t, "", "")
 		var asked []string
 		options.Credentials = func(_ context.Context, at chart.Location) (string, string, error) {
@@ -372,7 +372,7 @@ func TestIdentity(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{Auth: fixture.Basic, Username: "user", Password: "hunter2"})
+			s := newShelf(t, registrytest.Options{Auth: registrytest.Basic, Username: "user", Password: "hunter2"})
 			options := s.options(t, "", "")
 			options.Credentials, options.Identity = tc.own, tc.identity
 			if !tc.nobody {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // someone is a consumer with credentials of its own.
@@ -41,32 +41,32 @@ func TestConsumersLogin(t *testing.T) {
 			"let Secret apps/regcred hold credentials that may pull acme/charts/podinfo from HOST" + public}
 	}
 	for name, tc := range map[string]struct {
-		auth       fixture.Auth
+		auth       registrytest.Auth
 		own        string // chartgate's own password, "" for none
 		connection registry.Connection
 		want       *outcome
 	}{
-		"basic":                           {auth: fixture.Basic, connection: registry.Connection{ID: "1", Login: login("user", "hunter2")}},
-		"bearer":                          {auth: fixture.Bearer, connection: registry.Connection{ID: "1", Login: login("user", "hunter2")}},
-		"nobody asks":                     {auth: fixture.Open, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}},
-		"basic, wrong":                    {auth: fixture.Basic, own: "hunter2", connection: registry.Connection{ID: "1", Login: login("user", "hunter3"), Origin: "Secret apps/regcred"}, want: refused("the registry answered 401 Unauthorized")},
-		"bearer, wrong":                   {auth: fixture.Bearer, own: "hunter2", connection: registry.Connection{ID: "1", Login: login("user", "hunter3"), Origin: "Secret apps/regcred"}, want: refused("its token service answered 401 Unauthorized")},
-		"wrong, from nobody knows where":  {auth: fixture.Basic, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}, want: &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo with the credentials of the chart's source: the registry answered 401 Unauthorized", "let the chart's source hold credentials that may pull acme/charts/podinfo from HOST" + public}},
-		"none of the consumer's":          {auth: fixture.Basic, own: "hunter2"},
-		"none at all":                     {auth: fixture.Basic, want: &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it wants credentials and chartgate has none for it", nextCredentials}},
-		"lacking, and chartgate's own do": {auth: fixture.Basic, own: "hunter2", connection: registry.Connection{Lacking: missing}},
-		"lacking, and nobody asks":        {auth: fixture.Open, connection: registry.Connection{Lacking: missing}},
-		"lacking": {auth: fixture.Basic, connection: registry.Connection{Lacking: missing}, want: &outcome{chart.KindUnauthorized,
+		"basic":                           {auth: registrytest.Basic, connection: registry.Connection{ID: "1", Login: login("user", "hunter2")}},
+		"bearer":                          {auth: registrytest.Bearer, connection: registry.Connection{ID: "1", Login: login("user", "hunter2")}},
+		"nobody asks":                     {auth: registrytest.Open, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}},
+		"basic, wrong":                    {auth: registrytest.Basic, own: "hunter2", connection: registry.Connection{ID: "1", Login: login("user", "hunter3"), Origin: "Secret apps/regcred"}, want: refused("the registry answered 401 Unauthorized")},
+		"bearer, wrong":                   {auth: registrytest.Bearer, own: "hunter2", connection: registry.Connection{ID: "1", Login: login("user", "hunter3"), Origin: "Secret apps/regcred"}, want: refused("its token service answered 401 Unauthorized")},
+		"wrong, from nobody knows where":  {auth: registrytest.Basic, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}, want: &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo with the credentials of the chart's source: the registry answered 401 Unauthorized", "let the chart's source hold credentials that may pull acme/charts/podinfo from HOST" + public}},
+		"none of the consumer's":          {auth: registrytest.Basic, own: "hunter2"},
+		"none at all":                     {auth: registrytest.Basic, want: &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it wants credentials and chartgate has none for it", nextCredentials}},
+		"lacking, and chartgate's own do": {auth: registrytest.Basic, own: "hunter2", connection: registry.Connection{Lacking: missing}},
+		"lacking, and nobody asks":        {auth: registrytest.Open, connection: registry.Connection{Lacking: missing}},
+		"lacking": {auth: registrytest.Basic, connection: registry.Connection{Lacking: missing}, want: &outcome{chart.KindUnauthorized,
 			"HOST does not let chartgate read acme/charts/podinfo (it wants credentials and chartgate has none for it), and Secret apps/regcred does not exist", "create it"}},
-		"lacking, of another kind": {auth: fixture.Bearer, connection: registry.Connection{Lacking: &chart.Problem{Kind: chart.KindSourceNotFound, Detail: "no Secret", Next: "x"}}, want: &outcome{chart.KindSourceNotFound,
+		"lacking, of another kind": {auth: registrytest.Bearer, connection: registry.Connection{Lacking: &chart.Problem{Kind: chart.KindSourceNotFound, Detail: "no Secret", Next: "x"}}, want: &outcome{chart.KindSourceNotFound,
 			"HOST does not let chartgate read acme/charts/podinfo (its token service answered 401 Unauthorized), and no Secret", "x"}},
-		"the login fails": {auth: fixture.Basic, connection: registry.Connection{ID: "1", Origin: "Secret apps/regcred", Login: func(context.Context) (string, string, error) { return "", "", errors.New("hunter2") }},
+		"the login fails": {auth: registrytest.Basic, connection: registry.Connection{ID: "1", Origin: "Secret apps/regcred", Login: func(context.Context) (string, string, error) { return "", "", errors.New("hunter2") }},
 			want: refused("they could not be read")},
-		"the login has a problem": {auth: fixture.Bearer, connection: registry.Connection{ID: "1", Login: func(context.Context) (string, string, error) { return "", "", missing }}, want: &outcome{missing.Kind, missing.Detail, missing.Next}},
+		"the login has a problem": {auth: registrytest.Bearer, connection: registry.Connection{ID: "1", Login: func(context.Context) (string, string, error) { return "", "", missing }}, want: &outcome{missing.Kind, missing.Detail, missing.Next}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{Auth: tc.auth, Username: "user", Password: "hunter2"})
+			s := newShelf(t, registrytest.Options{Auth: tc.auth, Username: "user", Password: "hunter2"})
 			options := s.options(t, "user", tc.own)
 			if tc.own == "" {
 				options.Credentials = nil
@@ -101,7 +101,7 @@ func TestConnectFails(t *testing.T) {
 	missing := &chart.Problem{Kind: chart.KindUnauthorized, Detail: "Secret apps/regcred does not exist", Next: "create it"}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	pair := fixture.NewAuthority().Client()
+	pair := registrytest.NewAuthority().Client()
 	for name, tc := range map[string]struct {
 		ctx        context.Context
 		connection registry.Connection
@@ -121,12 +121,12 @@ func TestConnectFails(t *testing.T) {
 			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the client certificate and key of the chart's source are not a pair in PEM", "correct the Secret or ConfigMap that holds them"}},
 		"a key without certificate": {connection: registry.Connection{ID: "1", ClientKey: pair.Key},
 			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the client certificate and key of the chart's source are not a pair in PEM", "correct the Secret or ConfigMap that holds them"}},
-		"a certificate with another key": {connection: registry.Connection{ID: "1", ClientCertificate: pair.Certificate, ClientKey: fixture.NewAuthority().Client().Key},
+		"a certificate with another key": {connection: registry.Connection{ID: "1", ClientCertificate: pair.Certificate, ClientKey: registrytest.NewAuthority().Client().Key},
 			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the client certificate and key of the chart's source are not a pair in PEM", "correct the Secret or ConfigMap that holds them"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			options := s.options(t, "", "")
 			options.Connect = func(_ context.Context, access chart.Access, at chart.Location) (registry.Connection, error) {
 				equal(t, someone, access)
@@ -152,7 +152,7 @@ func TestConnectFails(t *testing.T) {
 // TestNobodyConnects: on chartgate's own way nobody is asked for anything else.
 func TestNobodyConnects(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	options := s.options(t, "", "")
 	options.Connect = func(context.Context, chart.Access, chart.Location) (registry.Connection, error) {
 		return registry.Connection{}, errors.New("asked")
@@ -165,8 +165,8 @@ func TestNobodyConnects(t *testing.T) {
 // TestTokensAreNotShared: what one consumer may read, another one may not.
 func TestTokensAreNotShared(t *testing.T) {
 	t.Parallel()
-	for _, auth := range []fixture.Auth{fixture.Basic, fixture.Bearer} {
-		s := newShelf(t, fixture.Options{Auth: auth, Username: "user", Password: "hunter2"})
+	for _, auth := range []registrytest.Auth{registrytest.Basic, registrytest.Bearer} {
+		s := newShelf(t, registrytest.Options{Auth: auth, Username: "user", Password: "hunter2"})
 		var asked atomic.Int32
 		options := s.options(t, "user", "hunter3")
 		options.Connect = func(_ context.Context, access chart.Access, _ chart.Location) (registry.Connection, error) {
@@ -190,7 +190,7 @@ func TestTokensAreNotShared(t *testing.T) {
 // a place with signatures.
 func TestLoginOfOneHost(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{Auth: fixture.Basic, Username: "user", Password: "hunter2"})
+	s := newShelf(t, registrytest.Options{Auth: registrytest.Basic, Username: "user", Password: "hunter2"})
 	thief := newElsewhere(t, false, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", "Basic")
 		w.WriteHeader(401)
@@ -218,8 +218,8 @@ func TestLoginOfOneHost(t *testing.T) {
 // net/http then sends again what was taken off at the first redirect.
 func TestRedirectTwice(t *testing.T) {
 	t.Parallel()
-	for _, auth := range []fixture.Auth{fixture.Basic, fixture.Bearer} {
-		s := newShelf(t, fixture.Options{Auth: auth, Username: "user", Password: "hunter2"})
+	for _, auth := range []registrytest.Auth{registrytest.Basic, registrytest.Bearer} {
+		s := newShelf(t, registrytest.Options{Auth: auth, Username: "user", Password: "hunter2"})
 		s.bundle(t, "bundle", nil)
 		e := newElsewhere(t, false, func(w http.ResponseWriter, req *http.Request) {
 			if req.URL.Path == "/1" {
@@ -258,19 +258,19 @@ func TestIdentityToken(t *testing.T) {
 		_, _ = fmt.Fprint(w, strings.Replace(given.Body.String(), "token", "access_token", 1))
 	}
 	for name, tc := range map[string]struct {
-		auth  fixture.Auth
+		auth  registrytest.Auth
 		token string
 		moved bool
 		want  string
 	}{
-		"good":       {auth: fixture.Bearer, token: "1dentity"},
-		"wrong":      {auth: fixture.Bearer, token: "0ther", want: "HOST does not let chartgate read acme/charts/podinfo: its token service answered 401 Unauthorized"},
-		"redirected": {auth: fixture.Bearer, token: "1dentity", moved: true, want: "CHART:1.0.0 could not be read: the token service redirects a login, which is refused"},
-		"basic":      {auth: fixture.Basic, token: "1dentity", want: "HOST does not let chartgate read acme/charts/podinfo: it wants a user name and password, and an identity token is neither"},
+		"good":       {auth: registrytest.Bearer, token: "1dentity"},
+		"wrong":      {auth: registrytest.Bearer, token: "0ther", want: "HOST does not let chartgate read acme/charts/podinfo: its token service answered 401 Unauthorized"},
+		"redirected": {auth: registrytest.Bearer, token: "1dentity", moved: true, want: "CHART:1.0.0 could not be read: the token service redirects a login, which is refused"},
+		"basic":      {auth: registrytest.Basic, token: "1dentity", want: "HOST does not let chartgate read acme/charts/podinfo: it wants a user name and password, and an identity token is neither"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{Auth: tc.auth, Username: "user", Password: "hunter2"})
+			s := newShelf(t, registrytest.Options{Auth: tc.auth, Username: "user", Password: "hunter2"})
 			e := newElsewhere(t, false, func(http.ResponseWriter, *http.Request) {})
 			s.Fail("POST /token", exchange)
 			if tc.moved {
@@ -293,7 +293,7 @@ func TestIdentityToken(t *testing.T) {
 // certificate of its own, to read what chartgate logs in with.
 func TestOwnCredentialsStayHome(t *testing.T) {
 	t.Parallel()
-	pair := fixture.NewAuthority().Client()
+	pair := registrytest.NewAuthority().Client()
 	for name, tc := range map[string]struct {
 		change func(*registry.Connection, *registry.Options, shelf)
 		kept   bool // the credentials are not asked for
@@ -309,10 +309,10 @@ func TestOwnCredentialsStayHome(t *testing.T) {
 			c.CAs, c.Lacking = s.CA(), &chart.Problem{Kind: chart.KindUnauthorized, Detail: "no Secret"}
 		}, true},
 	} {
-		for _, auth := range []fixture.Auth{fixture.Basic, fixture.Bearer} {
+		for _, auth := range []registrytest.Auth{registrytest.Basic, registrytest.Bearer} {
 			t.Run(fmt.Sprint(name, auth), func(t *testing.T) {
 				t.Parallel()
-				s := newShelf(t, fixture.Options{TLS: true, Auth: auth, Username: "user", Password: "hunter2"})
+				s := newShelf(t, registrytest.Options{TLS: true, Auth: auth, Username: "user", Password: "hunter2"})
 				options := s.options(t, "user", "hunter2")
 				connection, asked := registry.Connection{ID: "1"}, 0
 				tc.change(&connection, &options, s)
@@ -338,7 +338,7 @@ func TestOwnCredentialsStayHome(t *testing.T) {
 func tunnel(t *testing.T, login *url.Userinfo, to ...*[]string) *url.URL {
 	t.Helper()
 	var mu sync.Mutex
-	server := httptest.NewServer(fixture.Tunnel(login, func(host string) string {
+	server := httptest.NewServer(registrytest.Tunnel(login, func(host string) string {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, list := range to {
@@ -359,12 +359,12 @@ func tunnel(t *testing.T, login *url.Userinfo, to ...*[]string) *url.URL {
 // client certificate opens what wants one.
 func TestCertificates(t *testing.T) {
 	t.Parallel()
-	clients := fixture.NewAuthority()
-	pair, stranger := clients.Client(), fixture.NewAuthority().Client()
+	clients := registrytest.NewAuthority()
+	pair, stranger := clients.Client(), registrytest.NewAuthority().Client()
 	missing := &chart.Problem{Kind: chart.KindUnauthorized, Detail: "Secret apps/ca does not exist"}
 	const nextCertificate = "let the source of the chart name a Secret with a client certificate that HOST accepts; if it should be public, check the name: registries also answer so where nothing exists"
 	for name, tc := range map[string]struct {
-		clients    *fixture.Authority
+		clients    *registrytest.Authority
 		connection func(s shelf) registry.Connection
 		want       *outcome
 	}{
@@ -397,7 +397,7 @@ func TestCertificates(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{TLS: true, Clients: tc.clients})
+			s := newShelf(t, registrytest.Options{TLS: true, Clients: tc.clients})
 			options := s.options(t, "", "")
 			options.Connect = always(tc.connection(s))
 			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)
@@ -416,7 +416,7 @@ func TestCertificates(t *testing.T) {
 // that one connection adds are not trusted by anybody else.
 func TestCAsBesideTheSystems(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{TLS: true})
+	s := newShelf(t, registrytest.Options{TLS: true})
 	for _, admins := range []*x509.CertPool{nil, x509.NewCertPool()} {
 		c := registry.New(registry.Options{RootCAs: admins, Connect: always(registry.Connection{ID: "1", CAs: s.CA(), AddCAs: true})})
 		if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone); err != nil {
@@ -430,11 +430,11 @@ func TestCAsBesideTheSystems(t *testing.T) {
 // TestCertificateStaysHome: a storage does not get to know who pulls.
 func TestCertificateStaysHome(t *testing.T) {
 	t.Parallel()
-	clients := fixture.NewAuthority()
+	clients := registrytest.NewAuthority()
 	pair := clients.Client()
-	s := newShelf(t, fixture.Options{TLS: true, Clients: clients})
+	s := newShelf(t, registrytest.Options{TLS: true, Clients: clients})
 	s.bundle(t, "bundle", nil)
-	storage := newShelf(t, fixture.Options{TLS: true, Clients: clients}) // it would take the certificate
+	storage := newShelf(t, registrytest.Options{TLS: true, Clients: clients}) // it would take the certificate
 	s.Fail("/blobs/", answer(307, "Location: https://"+storage.Host()+"/v2/"))
 	options := s.options(t, "", "")
 	options.Connect = always(registry.Connection{ID: "1", ClientCertificate: pair.Certificate, ClientKey: pair.Key})
@@ -469,7 +469,7 @@ func TestProxyOfAConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{TLS: true})
+			s := newShelf(t, registrytest.Options{TLS: true})
 			var reached []string
 			proxy := tunnel(t, tc.wants, &reached)
 			proxy.User = tc.login
@@ -498,11 +498,11 @@ func TestProxyOfAConnection(t *testing.T) {
 // TestPlainHTTPOfAConnection: no connection speaks plain HTTP where the admin does not.
 func TestPlainHTTPOfAConnection(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	for name, connection := range map[string]registry.Connection{
 		"a login": {ID: "1", Login: login("user", "hunter2")},
 		"a proxy": {ID: "2", Proxy: tunnel(t, nil)},
-		"a CA":    {ID: "3", CAs: fixture.NewAuthority().PEM()},
+		"a CA":    {ID: "3", CAs: registrytest.NewAuthority().PEM()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := registry.New(registry.Options{Connect: always(connection)}).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)
@@ -532,7 +532,7 @@ func TestLoginThatMayNotBeSentYet(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			s.Fail("/manifests/", answer(tc.status, "Retry-After: 60"))
 			options := s.options(t, "", "")
 			options.Connect = always(registry.Connection{Lacking: &chart.Problem{Kind: tc.lacking, Detail: "the login is not sent", Next: "wait"}})

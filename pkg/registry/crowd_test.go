@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/chartgate/chartgate/pkg/chart"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const sigArtifact = "application/vnd.dev.cosign.artifact.sig.v1+json"
@@ -35,7 +35,7 @@ func TestNewestFirst(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			for i := range 60 {
 				s.bundle(t, fmt.Sprintf("scan %d", i), annotations(i))
 			}
@@ -84,7 +84,7 @@ func TestCrowds(t *testing.T) {
 		} {
 			t.Run(good.name+" in a crowd "+crowd.name, func(t *testing.T) {
 				t.Parallel()
-				s := newShelf(t, fixture.Options{})
+				s := newShelf(t, registrytest.Options{})
 				good.attach(t, s) // the oldest of all
 				for i := range 490 {
 					s.bundle(t, fmt.Sprintf("stranger %d", i), crowd.marks)
@@ -112,12 +112,12 @@ func TestCrowds(t *testing.T) {
 // TestCrowdOfOneKind: up to 500 of one kind are looked at, the oldest too, in requests that do not wait for each other.
 func TestCrowdOfOneKind(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	s.bundle(t, "good", nil)
 	for i := range 499 {
 		s.bundle(t, fmt.Sprintf("stranger %d", i), nil)
 	}
-	s.Fail("/manifests/sha256:|/blobs/", fixture.Slow(20*time.Millisecond))
+	s.Fail("/manifests/sha256:|/blobs/", registrytest.Slow(20*time.Millisecond))
 	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 	equal(t, []outcome(nil), problems)
 	equal(t, 500, len(found))
@@ -128,7 +128,7 @@ func TestCrowdOfOneKind(t *testing.T) {
 // TestCrowdedManifest: strangers cannot make the list of legacy signatures too long to read, as far as registries take it.
 func TestCrowdedManifest(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	s.legacySignature(t, "good", nil)
 	for i := range 30 {
 		s.legacySignature(t, fmt.Sprintf("stranger %d", i), map[string]string{"dev.sigstore.cosign/chain": strings.Repeat("x", 100<<10)})
@@ -146,7 +146,7 @@ func TestCrowdedManifest(t *testing.T) {
 // TestNothingIsFetchedInVain: who is content with the first or second piece has not made the registry serve more.
 func TestNothingIsFetchedInVain(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	for i := range 20 {
 		s.bundle(t, fmt.Sprint(i), nil)
 		s.legacySignature(t, fmt.Sprint("legacy ", i), nil)
@@ -167,7 +167,7 @@ func TestNothingIsFetchedInVain(t *testing.T) {
 func TestTooManyBytes(t *testing.T) {
 	t.Parallel()
 	const slsa = "https://slsa.dev/provenance/v1"
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	for i := range 12 {
 		s.bundle(t, fmt.Sprint(i)+strings.Repeat(" ", 7<<20), marked(slsa))
 	}
@@ -185,7 +185,7 @@ func TestSimpleSigningAsReferrer(t *testing.T) {
 	for name, listedAs := range map[string]string{"listed by its config": sigArtifact, "listed without a type": "-", "listed as empty": "application/vnd.oci.empty.v1+json"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			r := rack{s, t}
 			layer := func(payload, signature string) string {
 				return on(r.blob(legacyType, payload), `"annotations":{"dev.cosignproject.cosign/signature":"`+signature+`"}`)
@@ -221,7 +221,7 @@ func TestEnvelopesAsReferrers(t *testing.T) {
 	} {
 		t.Run(types.artifact, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			r := rack{s, t}
 			raw := on(image(r.blob("application/vnd.oci.empty.v1+json", "{}"), r.blob(types.layer, "envelope")), `"subject":`+describe(manifestType, s.digest, 1))
 			digest, err := s.PushManifest(repo, "", manifestType, []byte(raw))
@@ -243,20 +243,20 @@ func TestEnvelopesAsReferrers(t *testing.T) {
 func TestFallbackTagIsAskedLast(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		fault    fixture.Fault
+		fault    registrytest.Fault
 		problems int
 	}{
 		"an empty list":           {serveIndex(), 0},
 		"null for a list":         {serve(indexType, `{"schemaVersion":2,"manifests":null}`), 0},
 		"a list of something":     {serveIndex(listed(layerDigest, "application/spdx+json")), 0},
-		"500":                     {fixture.Status(500), 1},
-		"403":                     {fixture.Status(403), 1},
-		"an answer that is reset": {fixture.Reset(), 1},
+		"500":                     {registrytest.Status(500), 1},
+		"403":                     {registrytest.Status(403), 1},
+		"an answer that is reset": {registrytest.Reset(), 1},
 		"garbage":                 {serve(indexType, "{"), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{NoReferrers: true})
+			s := newShelf(t, registrytest.Options{NoReferrers: true})
 			good := s.bundle(t, "signature", nil)
 			s.legacySignature(t, "legacy", nil)
 			s.Fail("/referrers/", tc.fault)
@@ -279,16 +279,16 @@ func TestTagsThatAreRefused(t *testing.T) {
 		return outcome{chart.KindUnauthorized, "HOST does not let chartgate read " + path + ": the registry answered " + who, strings.ReplaceAll(nextCredentials, "acme/charts/podinfo", path)}
 	}
 	for name, tc := range map[string]struct {
-		options fixture.Options
-		fault   fixture.Fault
+		options registrytest.Options
+		fault   registrytest.Fault
 		places  []chart.Location
 		want    []outcome
 	}{
-		"403":                   {options: fixture.Options{NoReferrers: true}, fault: fixture.Status(403)},
-		"401":                   {options: fixture.Options{NoReferrers: true}, fault: fixture.Status(401)},
-		"401, wants a password": {options: fixture.Options{NoReferrers: true}, fault: answer(401, `WWW-Authenticate: Basic realm="x"`)},
-		"403, with the API":     {fault: fixture.Status(403)},
-		"500 is no answer":      {options: fixture.Options{}, fault: fixture.Status(500), want: []outcome{{Kind: chart.KindUnavailable, Detail: "the legacy signatures of CHART@DIGEST could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}, {Kind: chart.KindUnavailable, Detail: "the list of referrers of CHART@DIGEST could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}}},
+		"403":                   {options: registrytest.Options{NoReferrers: true}, fault: registrytest.Status(403)},
+		"401":                   {options: registrytest.Options{NoReferrers: true}, fault: registrytest.Status(401)},
+		"401, wants a password": {options: registrytest.Options{NoReferrers: true}, fault: answer(401, `WWW-Authenticate: Basic realm="x"`)},
+		"403, with the API":     {fault: registrytest.Status(403)},
+		"500 is no answer":      {options: registrytest.Options{}, fault: registrytest.Status(500), want: []outcome{{Kind: chart.KindUnavailable, Detail: "the legacy signatures of CHART@DIGEST could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}, {Kind: chart.KindUnavailable, Detail: "the list of referrers of CHART@DIGEST could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -304,8 +304,8 @@ func TestTagsThatAreRefused(t *testing.T) {
 	}
 	t.Run("in a repository of signatures nothing has been read, so it may be a matter of credentials", func(t *testing.T) {
 		t.Parallel()
-		s := newShelf(t, fixture.Options{})
-		s.Fail("/v2/signatures/", fixture.Status(403))
+		s := newShelf(t, registrytest.Options{})
+		s.Fail("/v2/signatures/", registrytest.Status(403))
 		_, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Places: []chart.Location{parseLocation(t, "oci://"+s.Host()+"/signatures")}})
 		for _, p := range problems {
 			want := unauthorized("signatures", "403 Forbidden")

@@ -18,20 +18,20 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const repo = "acme/charts/podinfo"
 
 // shelf is a registry that holds podinfo 1.0.0.
 type shelf struct {
-	*fixture.Registry
+	*registrytest.Registry
 	digest, layer string
 }
 
-func newShelf(t *testing.T, options fixture.Options) shelf {
+func newShelf(t *testing.T, options registrytest.Options) shelf {
 	t.Helper()
-	s := shelf{Registry: fixture.New(options)}
+	s := shelf{Registry: registrytest.New(options)}
 	t.Cleanup(s.Close)
 	s.digest, s.layer = s.push(t, "1.0.0")
 	return s
@@ -143,7 +143,7 @@ func equal(t *testing.T, want, got any, opts ...cmp.Option) {
 }
 
 // serve answers with the content given, and with header lines "Name: value".
-func serve(mediaType, body string, header ...string) fixture.Fault {
+func serve(mediaType, body string, header ...string) registrytest.Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", mediaType)
 		for _, line := range header {
@@ -155,7 +155,7 @@ func serve(mediaType, body string, header ...string) fixture.Fault {
 }
 
 // answer answers with a status and header lines, and no body.
-func answer(status int, header ...string) fixture.Fault {
+func answer(status int, header ...string) registrytest.Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		for _, line := range header {
 			name, value, _ := strings.Cut(line, ": ")
@@ -166,7 +166,7 @@ func answer(status int, header ...string) fixture.Fault {
 }
 
 // with changes the header of healthy answers.
-func with(header ...string) fixture.Fault {
+func with(header ...string) registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		healthy.ServeHTTP(&headerWriter{w, header}, req)
 	}

@@ -9,7 +9,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const (
@@ -64,7 +64,7 @@ func on(object, field string) string { return "{" + field + "," + object[1:] }
 // TestGraph: what helm pulls and takes the chart from is a chart, wherever it lies; what helm would choose among is none.
 func TestGraph(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	r := rack{s, t}
 	config := r.blob(chart.MediaTypeConfig, `{"name":"podinfo","version":"1.0.0","apiVersion":"v2"}`)
 	archive := describe(chart.MediaTypeLayer, s.layer, 1)
@@ -176,7 +176,7 @@ func TestGraph(t *testing.T) {
 // TestGraphEnds: whoever may push may refer to any number of manifests; what is not read is not admitted.
 func TestGraphEnds(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	r := rack{s, t}
 	config := r.blob(chart.MediaTypeConfig, "{}")
 	deep := r.put(manifestType, image(config, describe(chart.MediaTypeLayer, s.layer, 1)))
@@ -202,15 +202,15 @@ func TestGraphEnds(t *testing.T) {
 // TestGraphUnreadable: what keeps chartgate from reading a manifest below an index is told as such.
 func TestGraphUnreadable(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	if _, err := s.PushManifest(repo, "9.9.9", indexType, []byte(indexOf(describe(manifestType, s.digest, 1)))); err != nil {
 		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct {
-		fault fixture.Fault
+		fault registrytest.Fault
 		want  outcome
 	}{
-		"an error": {fixture.Status(500), outcome{Kind: chart.KindUnavailable, Detail: "the manifest DIGEST in CHART could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}},
+		"an error": {registrytest.Status(500), outcome{Kind: chart.KindUnavailable, Detail: "the manifest DIGEST in CHART could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}},
 		"a lie":    {serve(manifestType, "{}"), outcome{Kind: chart.KindDigestMismatch, Detail: "the manifest DIGEST in CHART could not be read: the registry serves content with the digest sha256:" + sha256Hex("{}")}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -228,7 +228,7 @@ func TestGraphUnreadable(t *testing.T) {
 // looks like a chart to Argo CD, and is not one whose layer it takes alone, stays refused.
 func TestArtifact(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	r := rack{s, t}
 	config := r.blob(chart.MediaTypeConfig, `{"name":"podinfo","version":"1.0.0","apiVersion":"v2"}`)
 	archive := describe(chart.MediaTypeLayer, s.layer, 1)

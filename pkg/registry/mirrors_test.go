@@ -8,7 +8,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 func TestParseMirrors(t *testing.T) {
@@ -104,7 +104,7 @@ func TestMirrorRules(t *testing.T) {
 func TestMirror(t *testing.T) {
 	t.Parallel()
 	const at = "mirrored/acme/charts/podinfo"
-	s := newShelf(t, fixture.Options{Auth: fixture.Basic, Username: "user", Password: "hunter2"})
+	s := newShelf(t, registrytest.Options{Auth: registrytest.Basic, Username: "user", Password: "hunter2"})
 	digest, layer := s.pushAt(t, at, "1.0.0")
 	if err := s.AttachLegacy(at, digest, []byte("signature"), nil); err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestMirror(t *testing.T) {
 // TestMirrorsOfPlaces: rules count for repositories of signatures too.
 func TestMirrorsOfPlaces(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	if err := s.AttachLegacy("mirrored/signatures", s.digest, []byte("signature"), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -174,18 +174,18 @@ func TestMirrorIsNamed(t *testing.T) {
 	const ref = "oci://ghcr.io/acme/charts/podinfo:1.0.0"
 	const asked = ", asked at the mirror HOST/mirrored/acme/charts/podinfo"
 	for name, tc := range map[string]struct {
-		fault fixture.Fault
+		fault registrytest.Fault
 		want  outcome
 	}{
-		"nothing there": {fixture.Status(404), outcome{chart.KindNotFound, "HOST has no " + ref + asked, nextCheck}},
-		"no rights": {fixture.Status(403), outcome{chart.KindUnauthorized, "HOST does not let chartgate read mirrored/acme/charts/podinfo: the registry answered 403 Forbidden" + asked,
+		"nothing there": {registrytest.Status(404), outcome{chart.KindNotFound, "HOST has no " + ref + asked, nextCheck}},
+		"no rights": {registrytest.Status(403), outcome{chart.KindUnauthorized, "HOST does not let chartgate read mirrored/acme/charts/podinfo: the registry answered 403 Forbidden" + asked,
 			"give chartgate credentials (--registry-config) that may pull mirrored/acme/charts/podinfo from HOST; if it should be public, check the name: registries also answer so where nothing exists"}},
-		"no service":  {fixture.Status(500), outcome{Kind: chart.KindUnavailable, Detail: ref + " could not be read: unexpected answer (the registry answered 500 Internal Server Error)" + asked}},
+		"no service":  {registrytest.Status(500), outcome{Kind: chart.KindUnavailable, Detail: ref + " could not be read: unexpected answer (the registry answered 500 Internal Server Error)" + asked}},
 		"not a chart": {serve(manifestType, "{}"), outcome{chart.KindNotAChart, ref + " is not a Helm chart: its manifest does not have the schema version 2" + asked, nextPush}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			s.Fail("/manifests/", tc.fault)
 			mirrors, err := registry.ParseMirrors([]string{"ghcr.io=" + s.Host() + "/mirrored"})
 			if err != nil {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestPlaces: each place is searched in turn, the chart's own repository only where it is
@@ -16,7 +16,7 @@ func TestPlaces(t *testing.T) {
 	t.Parallel()
 	const slsa = "https://slsa.dev/provenance/v1"
 	for _, noReferrers := range []bool{false, true} {
-		s := newShelf(t, fixture.Options{NoReferrers: noReferrers})
+		s := newShelf(t, registrytest.Options{NoReferrers: noReferrers})
 		s.legacySignature(t, "own", nil)
 		for _, place := range []string{"first", "second"} {
 			if _, err := s.AttachBundleIn("signatures/"+place, repo, s.digest, []byte(place), marked("https://sigstore.dev/cosign/sign/v1")); err != nil {
@@ -58,9 +58,9 @@ func TestPlaces(t *testing.T) {
 // TestPlacesFail: one that fails is named, and the others are searched.
 func TestPlacesFail(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	s.legacySignature(t, "own", nil)
-	s.Fail("/v2/signatures/", fixture.Status(500))
+	s.Fail("/v2/signatures/", registrytest.Status(500))
 	bad := parseLocation(t, "oci://"+s.Host()+"/signatures")
 	host, classic := parseLocation(t, "oci://"+s.Host()), parseLocation(t, "https://charts.example/x")
 	found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Places: []chart.Location{bad, host, classic, {}}})
@@ -79,7 +79,7 @@ func TestPlacesFail(t *testing.T) {
 // shared place: a bundle must refer to the chart.
 func TestPlaceOfOthers(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	other, _ := s.push(t, "2.0.0")
 	digest, err := s.AttachBundleIn("signatures", repo, other, []byte("of another"), nil)
 	if err != nil {
@@ -102,7 +102,7 @@ func TestPredicates(t *testing.T) {
 	for _, noReferrers := range []bool{false, true} {
 		t.Run(fmt.Sprint("the order of bundles, without API: ", noReferrers), func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{NoReferrers: noReferrers})
+			s := newShelf(t, registrytest.Options{NoReferrers: noReferrers})
 			s.bundle(t, "sbom", marked(spdx))
 			s.bundle(t, "unmarked", map[string]string{})
 			s.bundle(t, big("provenance", 2<<20), marked(slsa))
@@ -121,7 +121,7 @@ func TestPredicates(t *testing.T) {
 		})
 		t.Run(fmt.Sprint("what is too large, without API: ", noReferrers), func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{NoReferrers: noReferrers})
+			s := newShelf(t, registrytest.Options{NoReferrers: noReferrers})
 			wanted := s.bundle(t, big("provenance", 8<<20+1), marked(slsa))
 			unwanted := s.bundle(t, big("sbom", 1<<20+1), marked(spdx))
 			_, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Predicates: []string{slsa}})
@@ -138,7 +138,7 @@ func TestPredicates(t *testing.T) {
 	}
 	t.Run("legacy", func(t *testing.T) {
 		t.Parallel()
-		s := newShelf(t, fixture.Options{})
+		s := newShelf(t, registrytest.Options{})
 		attach := func(content string, annotations map[string]string) {
 			if err := s.AttachLegacyAttestation(repo, s.digest, []byte(content), annotations); err != nil {
 				t.Fatal(err)
@@ -171,7 +171,7 @@ func TestPredicates(t *testing.T) {
 	})
 	t.Run("legacy attestations that are not asked for", func(t *testing.T) {
 		t.Parallel()
-		s := newShelf(t, fixture.Options{})
+		s := newShelf(t, registrytest.Options{})
 		ask := func() ([]chart.Material, []outcome) {
 			return collect(t.Context(), t, s.client(), s.resolved(t))
 		}
@@ -185,13 +185,13 @@ func TestPredicates(t *testing.T) {
 		if len(found) != 1 || !found[0].Unread || found[0].Content != nil || found[0].Format != chart.LegacyAttestation {
 			t.Errorf("an attestation alone: %+v", found)
 		}
-		s.Fail(`\.att$`, fixture.Status(500))
+		s.Fail(`\.att$`, registrytest.Status(500))
 		found, problems = ask()
 		equal(t, 0, len(found)+len(problems)) // it says nothing about signatures
 	})
 	t.Run("many legacy ones", func(t *testing.T) {
 		t.Parallel()
-		s := newShelf(t, fixture.Options{})
+		s := newShelf(t, registrytest.Options{})
 		for i := range 510 {
 			if err := s.AttachLegacyAttestation(repo, s.digest, []byte(fmt.Sprint(i)), nil); err != nil {
 				t.Fatal(err)
@@ -204,7 +204,7 @@ func TestPredicates(t *testing.T) {
 	})
 	t.Run("none, and no way to look", func(t *testing.T) {
 		t.Parallel()
-		s := newShelf(t, fixture.Options{})
+		s := newShelf(t, registrytest.Options{})
 		s.Fail(`\.att$`, serve(manifestType, "{"))
 		_, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Predicates: []string{slsa}})
 		equal(t, []outcome{{Kind: chart.KindInvalid, Detail: s.text("the legacy attestations of CHART@DIGEST is not a readable list of attestations: it is not valid JSON")}}, problems)
@@ -214,7 +214,7 @@ func TestPredicates(t *testing.T) {
 // TestUnusedPlacesCostNothing: who has enough goes no further.
 func TestUnusedPlacesCostNothing(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	s.bundle(t, "signature", nil)
 	place := parseLocation(t, "oci://unreachable.example/signatures")
 	options := s.options(t, "", "")

@@ -13,7 +13,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const (
@@ -34,7 +34,7 @@ func chartManifest(fields, layers string) string {
 // TestResolveOneRequest: tags and digests cost exactly one request.
 func TestResolveOneRequest(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	plus, plusLayer := s.push(t, "1.0.0+build")
 	for name, tc := range map[string]struct {
 		ref     string
@@ -83,7 +83,7 @@ func reference(t *testing.T, s shelf, text string) chart.Reference {
 // TestResolveRange: ranges are chosen from all pages of the tag list.
 func TestResolveRange(t *testing.T) {
 	t.Parallel()
-	tagsOn := func(pages ...string) fixture.Fault {
+	tagsOn := func(pages ...string) registrytest.Fault {
 		return func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
 			page := 0
 			_, _ = fmt.Sscan(req.URL.Query().Get("page"), &page)
@@ -94,7 +94,7 @@ func TestResolveRange(t *testing.T) {
 		}
 	}
 	for name, tc := range map[string]struct {
-		tags     fixture.Fault
+		tags     registrytest.Fault
 		ref      string
 		want     string // version, or the problem's text
 		kind     chart.Kind
@@ -106,18 +106,18 @@ func TestResolveRange(t *testing.T) {
 		"a literal tag goes before the range":      {ref: "ARGO stable", want: "1.0.0", requests: 1},
 		"a range where the literal tag is missing": {ref: "ARGO 1.x", want: "1.2.0", requests: 3},
 		"nothing in the range":                     {ref: "FLUX 9.x", kind: chart.KindNotFound, want: `CHART: no tag matches the range "9.x"; the newest version there is the tag "2.1.0-rc.1"`, requests: 1},
-		"no such repository":                       {tags: fixture.Status(404), ref: "FLUX 1.x", kind: chart.KindNotFound, want: "HOST has no tags of CHART", requests: 1},
+		"no such repository":                       {tags: registrytest.Status(404), ref: "FLUX 1.x", kind: chart.KindNotFound, want: "HOST has no tags of CHART", requests: 1},
 		"a list without end":                       {tags: tagsOn(make([]string, 1000)...), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: the list has more pages than chartgate reads", requests: 100},
 		"pages that lead in a circle":              {tags: serve("application/json", `{"tags":["1.0.0"]}`, `Link: </v2/acme/charts/podinfo/tags/list>; rel="next"`), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: the list has more pages than chartgate reads", requests: 100},
 		"a list with too many tags":                {tags: serve("application/json", `{"tags":["1.0.0"`+strings.Repeat(`,"1.0.1"`, 10_000)+`]}`), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: there are more than 10000 tags", requests: 1},
-		"a list that is too large":                 {tags: fixture.Huge(3 << 20), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: it has more than the 1024 KiB that chartgate reads", requests: 1},
+		"a list that is too large":                 {tags: registrytest.Huge(3 << 20), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: it has more than the 1024 KiB that chartgate reads", requests: 1},
 		"a list that is cheap to send only":        {tags: serve("application/json", `{"tags":[`+strings.Repeat(`"",`, 60_000)+`""]}`), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: its JSON has more values or levels than chartgate reads", requests: 1},
 		"a list that is garbage":                   {tags: serve("text/html", "<html>"), ref: "FLUX 1.x", kind: chart.KindUnavailable, want: "tags of CHART could not be read: it is not valid JSON", requests: 1},
 		"a list that goes on at another host":      {tags: serve("application/json", `{"tags":["1.0.0"]}`, `Link: <http://evil.example/v2/x>; rel="next"`), ref: "FLUX 1.x", kind: chart.KindUnavailable, want: "tags of CHART could not be read: the request failed; chartgate's log has the cause", requests: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			for _, version := range []string{"1.1.0", "1.2.0", "2.0.0", "2.1.0-rc.1"} {
 				s.push(t, version)
 			}
@@ -159,7 +159,7 @@ func TestResolveRefuses(t *testing.T) {
 		return outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: " + why, nextCredentials}
 	}
 	for name, tc := range map[string]struct {
-		fault fixture.Fault
+		fault registrytest.Fault
 		ref   string // CHART:1.0.0 unless given
 		want  outcome
 		more  int // requests than one
@@ -173,24 +173,24 @@ func TestResolveRefuses(t *testing.T) {
 		"the chart's name is repeated": {ref: "oci://HOST/acme/podinfo/podinfo:1.0.0", want: outcome{chart.KindNotFound, "HOST has no oci://HOST/acme/podinfo/podinfo:1.0.0",
 			"the chart's name is repeated: take /podinfo off the end of the repository URL, to which the name is appended"}, more: 1},
 
-		"401":                     {fault: fixture.Status(401), want: unauthorized("the registry answered 401 Unauthorized")},
-		"403":                     {fault: fixture.Status(403), want: unauthorized("the registry answered 403 Forbidden")},
-		"429, twice":              {fault: fixture.Status(429), want: unavailable("too many requests (the registry answered 429 Too Many Requests)"), more: 1},
+		"401":                     {fault: registrytest.Status(401), want: unauthorized("the registry answered 401 Unauthorized")},
+		"403":                     {fault: registrytest.Status(403), want: unauthorized("the registry answered 403 Forbidden")},
+		"429, twice":              {fault: registrytest.Status(429), want: unavailable("too many requests (the registry answered 429 Too Many Requests)"), more: 1},
 		"429 for a minute":        {fault: answer(429, "Retry-After: 60"), want: unavailable("too many requests (the registry answered 429 Too Many Requests)")},
-		"500 is not repeated":     {fault: fixture.Status(500), want: unavailable("unexpected answer (the registry answered 500 Internal Server Error)")},
-		"502":                     {fault: fixture.Status(502), want: unavailable("unexpected answer (the registry answered 502 Bad Gateway)"), more: 1},
-		"503":                     {fault: fixture.Status(503), want: unavailable("unexpected answer (the registry answered 503 Service Unavailable)"), more: 1},
-		"504":                     {fault: fixture.Status(504), want: unavailable("unexpected answer (the registry answered 504 Gateway Timeout)"), more: 1},
-		"a status without a name": {fault: fixture.Status(299), want: unavailable("unexpected answer (the registry answered 299)")},
-		"206":                     {fault: fixture.Status(206), want: unavailable("unexpected answer (the registry answered 206 Partial Content)")},
-		"reset":                   {fault: fixture.Reset(), want: unavailable("connection reset"), more: 1},
-		"truncated":               {fault: fixture.Truncated(), want: unavailable("connection closed in the middle of the answer"), more: 1},
+		"500 is not repeated":     {fault: registrytest.Status(500), want: unavailable("unexpected answer (the registry answered 500 Internal Server Error)")},
+		"502":                     {fault: registrytest.Status(502), want: unavailable("unexpected answer (the registry answered 502 Bad Gateway)"), more: 1},
+		"503":                     {fault: registrytest.Status(503), want: unavailable("unexpected answer (the registry answered 503 Service Unavailable)"), more: 1},
+		"504":                     {fault: registrytest.Status(504), want: unavailable("unexpected answer (the registry answered 504 Gateway Timeout)"), more: 1},
+		"a status without a name": {fault: registrytest.Status(299), want: unavailable("unexpected answer (the registry answered 299)")},
+		"206":                     {fault: registrytest.Status(206), want: unavailable("unexpected answer (the registry answered 206 Partial Content)")},
+		"reset":                   {fault: registrytest.Reset(), want: unavailable("connection reset"), more: 1},
+		"truncated":               {fault: registrytest.Truncated(), want: unavailable("connection closed in the middle of the answer"), more: 1},
 		"a redirect in a circle":  {fault: answer(307, "Location: /v2/acme/charts/podinfo/manifests/1.0.0"), want: unavailable("the registry redirects more than 4 times"), more: 4},
 		"a redirect to plain HTTP elsewhere": {fault: answer(307, "Location: http://169.254.169.254/latest/meta-data"),
 			want: unavailable(`the registry sends chartgate to "169.254.169.254" over plain HTTP, which is refused`)},
 		"a redirect to another scheme": {fault: answer(307, "Location: file:///etc/passwd"), want: unavailable(`the registry sends chartgate to "" over plain HTTP, which is refused`)},
 
-		"too large":           {fault: fixture.Huge(2 << 20), want: outcome{Kind: chart.KindLimitExceeded, Detail: "CHART:1.0.0 could not be read: it has more than the 1024 KiB that chartgate reads"}},
+		"too large":           {fault: registrytest.Huge(2 << 20), want: outcome{Kind: chart.KindLimitExceeded, Detail: "CHART:1.0.0 could not be read: it has more than the 1024 KiB that chartgate reads"}},
 		"too many values":     {fault: serve(manifestType, chartManifest("", strings.Repeat(",{}", 60_000))), want: outcome{chart.KindLimitExceeded, "CHART:1.0.0 is not a Helm chart: its JSON has more values or levels than chartgate reads", nextPush}},
 		"too deep":            {fault: serve(manifestType, chartManifest(`,"x":`+strings.Repeat("[", 20)+strings.Repeat("]", 20), "")), want: outcome{chart.KindLimitExceeded, "CHART:1.0.0 is not a Helm chart: its JSON has more values or levels than chartgate reads", nextPush}},
 		"garbage":             {fault: serve(manifestType, "<html>"), want: notAChart("it is not valid JSON")},
@@ -227,7 +227,7 @@ func TestResolveRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			s.push(t, "v3.0.0")
 			if tc.fault != nil {
 				s.Fail(manifests, tc.fault)
@@ -250,25 +250,25 @@ func TestResolveRefuses(t *testing.T) {
 func TestRangesNameWhatTheyChose(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		fault fixture.Fault
+		fault registrytest.Fault
 		want  string
 	}{
 		"it is no chart":      {serve(manifestType, `{"schemaVersion":2,"config":{"mediaType":"x"}}`), `CHART:1.2.0@sha256:` + sha256Hex(`{"schemaVersion":2,"config":{"mediaType":"x"}}`) + ` (the newest of "1.x") is not a Helm chart: its config has the media type "x"`},
 		"it is not there":     {answer(404), `HOST has no CHART:1.2.0 (the newest of "1.x")`},
 		"it cannot be read":   {answer(500), `CHART:1.2.0 (the newest of "1.x") could not be read: unexpected answer (the registry answered 500 Internal Server Error)`},
 		"it may not be read":  {answer(403), `HOST does not let chartgate read acme/charts/podinfo: the registry answered 403 Forbidden`},
-		"it is something big": {fixture.Huge(2 << 20), `CHART:1.2.0 (the newest of "1.x") could not be read: it has more than the 1024 KiB that chartgate reads`},
+		"it is something big": {registrytest.Huge(2 << 20), `CHART:1.2.0 (the newest of "1.x") could not be read: it has more than the 1024 KiB that chartgate reads`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			s.push(t, "1.2.0")
 			s.Fail("/manifests/1.2.0", tc.fault)
 			_, err := s.client().Resolve(t.Context(), reference(t, s, "FLUX 1.x"), chart.Access{})
 			equal(t, s.text(tc.want), outcomeOf(t, err).Detail)
 		})
 	}
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	s.push(t, "1.2.0_b")
 	for ref, want := range map[string]string{"FLUX 1.x": "1.2.0_b", "FLUX 1.0.0": "1.0.0", "CHART@DIGEST": ""} {
 		resolved, err := s.client().Resolve(t.Context(), reference(t, s, ref), chart.Access{})
@@ -282,25 +282,25 @@ func TestRangesNameWhatTheyChose(t *testing.T) {
 // TestResolveAccepts: what looks unusual and is fine.
 func TestResolveAccepts(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]fixture.Fault{
+	for name, fault := range map[string]registrytest.Fault{
 		"a provenance file":                   serve(manifestType, chartManifest("", `,{"mediaType":"application/vnd.cncf.helm.chart.provenance.v1.prov"}`)),
 		"two provenance files":                serve(manifestType, chartManifest("", strings.Repeat(`,{"mediaType":"application/vnd.cncf.helm.chart.provenance.v1.prov"}`, 2))),
 		"a media type of its own":             serve(manifestType, chartManifest(`,"mediaType":"`+manifestType+`"`, "")),
 		"a content type with a charset":       serve(manifestType+"; charset=utf-8", chartManifest("", "")),
 		"annotations that differ in case":     serve(manifestType, chartManifest(`,"annotations":{"a":"1","A":"2"}`, "")),
 		"fields that nobody knows":            serve(manifestType, chartManifest(`,"x":[1,null,true,"y"]`, "")),
-		"503 once":                            fixture.Times(1, fixture.Status(503)),
-		"429 once, with the seconds to wait":  fixture.Times(1, answer(429, "Retry-After: 1")),
-		"429 once, with the time to wait for": fixture.Times(1, answer(429, "Retry-After: Mon, 02 Jan 2006 15:04:05 GMT")),
-		"reset once":                          fixture.Times(1, fixture.Reset()),
-		"truncated once":                      fixture.Times(1, fixture.Truncated()),
-		"no length in the header":             fixture.Huge(1),
+		"503 once":                            registrytest.Times(1, registrytest.Status(503)),
+		"429 once, with the seconds to wait":  registrytest.Times(1, answer(429, "Retry-After: 1")),
+		"429 once, with the time to wait for": registrytest.Times(1, answer(429, "Retry-After: Mon, 02 Jan 2006 15:04:05 GMT")),
+		"reset once":                          registrytest.Times(1, registrytest.Reset()),
+		"truncated once":                      registrytest.Times(1, registrytest.Truncated()),
+		"no length in the header":             registrytest.Huge(1),
 		"a sha512 digest in the header": serve(manifestType, chartManifest("", ""),
 			"Docker-Content-Digest: sha512:"+sha512Hex(chartManifest("", ""))),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			s.Fail("/manifests/", fault)
 			if _, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{}); err != nil {
 				t.Error(err)
@@ -317,23 +317,23 @@ func TestResolveInTime(t *testing.T) {
 	t.Parallel()
 	timeout := outcome{Kind: chart.KindTimeout, Detail: "HOST did not give CHART:1.0.0 in time"}
 	for name, tc := range map[string]struct {
-		fault fixture.Fault
+		fault registrytest.Fault
 		want  outcome
 	}{
-		"a slow answer": {fixture.Slow(time.Minute), timeout},
+		"a slow answer": {registrytest.Slow(time.Minute), timeout},
 		"a slow body":   {drip, timeout},
 		"a retry that the deadline leaves no time for": {answer(503, "Retry-After: 1"),
 			outcome{Kind: chart.KindUnavailable, Detail: "CHART:1.0.0 could not be read: unexpected answer (the registry answered 503 Service Unavailable)"}},
-		"a slow retry": {func() fixture.Fault {
-			first := fixture.Times(1, fixture.Status(503))
+		"a slow retry": {func() registrytest.Fault {
+			first := registrytest.Times(1, registrytest.Status(503))
 			return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
-				first(w, req, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { fixture.Slow(time.Minute)(w, req, healthy) }))
+				first(w, req, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { registrytest.Slow(time.Minute)(w, req, healthy) }))
 			}
 		}(), timeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			s.Fail("/manifests/", tc.fault)
 			ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
 			defer cancel()
@@ -360,7 +360,7 @@ func drip(w http.ResponseWriter, req *http.Request, _ http.Handler) {
 // fault.
 func TestResolveCanceled(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := s.client().Resolve(ctx, reference(t, s, "CHART:1.0.0"), chart.Access{})
@@ -373,7 +373,7 @@ func TestResolveCanceled(t *testing.T) {
 // TestResolveNothing: zero values lead nowhere, without a request.
 func TestResolveNothing(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	full := reference(t, s, "CHART:1.0.0")
 	host, err := chart.ParseLocation("oci://" + s.Host())
 	if err != nil {
@@ -396,10 +396,10 @@ func TestResolveNothing(t *testing.T) {
 // TestUnreachable: what keeps chartgate from a registry is named.
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	gone := newShelf(t, fixture.Options{})
+	gone := newShelf(t, registrytest.Options{})
 	gone.Close()
-	secure := newShelf(t, fixture.Options{TLS: true})
-	plain := newShelf(t, fixture.Options{})
+	secure := newShelf(t, registrytest.Options{TLS: true})
+	plain := newShelf(t, registrytest.Options{})
 	for name, tc := range map[string]struct {
 		shelf  shelf
 		client *registry.Client

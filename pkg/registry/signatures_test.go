@@ -11,7 +11,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const (
@@ -43,7 +43,7 @@ func (s shelf) legacySignature(t *testing.T, payload string, annotations map[str
 // first.
 func TestSignaturesInOrder(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	s.legacySignature(t, "old", map[string]string{"dev.cosignproject.cosign/signature": "1"})
 	s.legacySignature(t, "new", map[string]string{"dev.cosignproject.cosign/signature": "2"})
 	s.legacySignature(t, "old", map[string]string{"dev.cosignproject.cosign/signature": "3"})
@@ -65,7 +65,7 @@ func TestSignaturesInOrder(t *testing.T) {
 // anything.
 func TestUnknownReferrersLast(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	unknown := listed(s.bundle(t, "unknown", nil), "-")
 	empty := listed(s.bundle(t, "empty", nil), "application/vnd.oci.empty.v1+json")
 	provenance := listed(s.bundle(t, "provenance", nil), bundleType)
@@ -79,7 +79,7 @@ func TestUnknownReferrersLast(t *testing.T) {
 // TestBundleSource: the source of a bundle is its manifest.
 func TestBundleSource(t *testing.T) {
 	t.Parallel()
-	for _, options := range []fixture.Options{{}, {NoReferrers: true}} {
+	for _, options := range []registrytest.Options{{}, {NoReferrers: true}} {
 		s := newShelf(t, options)
 		digest := s.bundle(t, "signature", nil)
 		found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
@@ -93,19 +93,19 @@ func TestBundleSource(t *testing.T) {
 func TestRequestBudget(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		options     fixture.Options
+		options     registrytest.Options
 		bundle      bool
 		cold, known int // requests of a new client, and of one that knows the host
 	}{
 		"a bundle":                            {bundle: true, cold: 4, known: 4},
-		"a bundle, no referrers API":          {options: fixture.Options{NoReferrers: true}, bundle: true, cold: 5, known: 4},
+		"a bundle, no referrers API":          {options: registrytest.Options{NoReferrers: true}, bundle: true, cold: 5, known: 4},
 		"legacy":                              {cold: 4, known: 4},
-		"legacy, no referrers API":            {options: fixture.Options{NoReferrers: true}, cold: 5, known: 4},
-		"a bundle, with a token":              {options: fixture.Options{Auth: fixture.Bearer}, bundle: true, cold: 6, known: 4},
-		"a bundle, with a password":           {options: fixture.Options{Auth: fixture.Basic, Username: "u", Password: "p"}, bundle: true, cold: 5, known: 4},
-		"legacy, with a token, no referrers":  {options: fixture.Options{Auth: fixture.Bearer, NoReferrers: true}, cold: 7, known: 4},
-		"a bundle, over TLS, no referrers":    {options: fixture.Options{TLS: true, NoReferrers: true}, bundle: true, cold: 5, known: 4},
-		"legacy, over TLS, with the password": {options: fixture.Options{TLS: true, Auth: fixture.Basic, Username: "u", Password: "p"}, cold: 5, known: 4},
+		"legacy, no referrers API":            {options: registrytest.Options{NoReferrers: true}, cold: 5, known: 4},
+		"a bundle, with a token":              {options: registrytest.Options{Auth: registrytest.Bearer}, bundle: true, cold: 6, known: 4},
+		"a bundle, with a password":           {options: registrytest.Options{Auth: registrytest.Basic, Username: "u", Password: "p"}, bundle: true, cold: 5, known: 4},
+		"legacy, with a token, no referrers":  {options: registrytest.Options{Auth: registrytest.Bearer, NoReferrers: true}, cold: 7, known: 4},
+		"a bundle, over TLS, no referrers":    {options: registrytest.Options{TLS: true, NoReferrers: true}, bundle: true, cold: 5, known: 4},
+		"legacy, over TLS, with the password": {options: registrytest.Options{TLS: true, Auth: registrytest.Basic, Username: "u", Password: "p"}, cold: 5, known: 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -150,9 +150,9 @@ func admit(t *testing.T, c *registry.Client, s shelf) {
 // only asked last.
 func TestReferrersAPIAppears(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	s.bundle(t, "signature", nil)
-	s.Fail("/referrers/", fixture.Times(1, fixture.Status(404)))
+	s.Fail("/referrers/", registrytest.Times(1, registrytest.Status(404)))
 	c := s.client()
 	for _, want := range [][]string{nil, {"bundle: signature"}, {"bundle: signature"}} {
 		s.Reset()
@@ -169,18 +169,18 @@ func TestReferrersAPIAppears(t *testing.T) {
 // tag.
 func TestLacksReferrersAPI(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]fixture.Fault{
+	for name, fault := range map[string]registrytest.Fault{
 		"404":                            answer(404),
 		"404, with an error code":        serve404("NAME_UNKNOWN"),
-		"400":                            fixture.Status(400),
-		"405":                            fixture.Status(405),
-		"406":                            fixture.Status(406),
-		"501":                            fixture.Status(501),
+		"400":                            registrytest.Status(400),
+		"405":                            registrytest.Status(405),
+		"406":                            registrytest.Status(406),
+		"501":                            registrytest.Status(501),
 		"200, with a page for a browser": serve("text/html", "<html>"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{NoReferrers: true})
+			s := newShelf(t, registrytest.Options{NoReferrers: true})
 			s.bundle(t, "signature", nil)
 			s.Fail("/referrers/", fault)
 			found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
@@ -190,7 +190,7 @@ func TestLacksReferrersAPI(t *testing.T) {
 	}
 }
 
-func serve404(code string) fixture.Fault {
+func serve404(code string) registrytest.Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.WriteHeader(404)
 		_, _ = fmt.Fprintf(w, `{"errors":[{"code":%q}]}`, code)
@@ -207,16 +207,16 @@ func TestSignaturesDespiteFaults(t *testing.T) {
 	const list, signature = "the list of referrers of CHART@DIGEST", "the legacy signatures of CHART@DIGEST"
 	for name, tc := range map[string]struct {
 		requests string
-		fault    fixture.Fault
+		fault    registrytest.Fault
 		want     outcome
 		found    []string
 	}{
-		"no list of referrers": {"/referrers/", fixture.Status(500), unavailable(list, "unexpected answer (the registry answered 500 Internal Server Error)"), []string{"legacy signature: legacy"}},
-		"the list is for others": {"/referrers/", fixture.Status(403), outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: the registry answered 403 Forbidden", nextCredentials},
+		"no list of referrers": {"/referrers/", registrytest.Status(500), unavailable(list, "unexpected answer (the registry answered 500 Internal Server Error)"), []string{"legacy signature: legacy"}},
+		"the list is for others": {"/referrers/", registrytest.Status(403), outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: the registry answered 403 Forbidden", nextCredentials},
 			[]string{"legacy signature: legacy"}},
-		"the list is reset":   {"/referrers/", fixture.Reset(), unavailable(list, "connection reset"), []string{"legacy signature: legacy"}},
+		"the list is reset":   {"/referrers/", registrytest.Reset(), unavailable(list, "connection reset"), []string{"legacy signature: legacy"}},
 		"the list is garbage": {"/referrers/", serve("application/vnd.oci.image.index.v1+json", "{"), unavailable(list, "it is not valid JSON"), []string{"legacy signature: legacy"}},
-		"the list is huge": {"/referrers/", fixture.Huge(2 << 20), outcome{Kind: chart.KindLimitExceeded, Detail: list + " could not be read: it has more than the 1024 KiB that chartgate reads"},
+		"the list is huge": {"/referrers/", registrytest.Huge(2 << 20), outcome{Kind: chart.KindLimitExceeded, Detail: list + " could not be read: it has more than the 1024 KiB that chartgate reads"},
 			[]string{"legacy signature: legacy"}},
 		"the list leads elsewhere": {"/referrers/", with(`Link: <https://evil.example/>; rel="next"`), unavailable(list, "the request failed; chartgate's log has the cause"),
 			[]string{"bundle: bundle", "legacy signature: legacy"}},
@@ -224,21 +224,21 @@ func TestSignaturesDespiteFaults(t *testing.T) {
 			[]string{"bundle: bundle", "legacy signature: legacy"}},
 		"the list leads in a circle": {"/referrers/", with(`Link: <?again>; rel="next"`), outcome{Kind: chart.KindLimitExceeded, Detail: list + " could not be read: the list has more pages than chartgate reads"},
 			[]string{"bundle: bundle", "legacy signature: legacy"}},
-		"the bundle is broken":    {"/blobs/sha256:" + sha256Hex("bundle"), fixture.Reset(), unavailable("the referrer BUNDLE of CHART@DIGEST", "connection reset"), []string{"legacy signature: legacy"}},
+		"the bundle is broken":    {"/blobs/sha256:" + sha256Hex("bundle"), registrytest.Reset(), unavailable("the referrer BUNDLE of CHART@DIGEST", "connection reset"), []string{"legacy signature: legacy"}},
 		"the bundle lies":         {"/blobs/sha256:" + sha256Hex("bundle"), serve("", "lie"), outcome{Kind: chart.KindDigestMismatch, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: the registry serves content with the digest sha256:" + sha256Hex("lie")}, []string{"legacy signature: legacy"}},
-		"the bundle is huge":      {"/blobs/sha256:" + sha256Hex("bundle"), fixture.Huge(2 << 20), outcome{Kind: chart.KindLimitExceeded, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: it has more than the 1024 KiB that chartgate reads"}, []string{"legacy signature: legacy"}},
-		"the bundle is missing":   {"/blobs/sha256:" + sha256Hex("bundle"), fixture.Status(404), outcome{Kind: chart.KindInvalid, Detail: "the referrer BUNDLE of CHART@DIGEST is listed but not there"}, []string{"legacy signature: legacy"}},
-		"the manifest is missing": {"/manifests/BUNDLE", fixture.Status(404), outcome{Kind: chart.KindInvalid, Detail: "the referrer BUNDLE of CHART@DIGEST is listed but not there"}, []string{"legacy signature: legacy"}},
+		"the bundle is huge":      {"/blobs/sha256:" + sha256Hex("bundle"), registrytest.Huge(2 << 20), outcome{Kind: chart.KindLimitExceeded, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: it has more than the 1024 KiB that chartgate reads"}, []string{"legacy signature: legacy"}},
+		"the bundle is missing":   {"/blobs/sha256:" + sha256Hex("bundle"), registrytest.Status(404), outcome{Kind: chart.KindInvalid, Detail: "the referrer BUNDLE of CHART@DIGEST is listed but not there"}, []string{"legacy signature: legacy"}},
+		"the manifest is missing": {"/manifests/BUNDLE", registrytest.Status(404), outcome{Kind: chart.KindInvalid, Detail: "the referrer BUNDLE of CHART@DIGEST is listed but not there"}, []string{"legacy signature: legacy"}},
 		"the manifest lies":       {"/manifests/BUNDLE", serve(manifestType, "{}"), outcome{Kind: chart.KindDigestMismatch, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: the registry serves content with the digest sha256:" + sha256Hex("{}")}, []string{"legacy signature: legacy"}},
-		"no .sig":                 {".sig$", fixture.Status(500), unavailable(signature, "unexpected answer (the registry answered 500 Internal Server Error)"), []string{"bundle: bundle"}},
+		"no .sig":                 {".sig$", registrytest.Status(500), unavailable(signature, "unexpected answer (the registry answered 500 Internal Server Error)"), []string{"bundle: bundle"}},
 		"the .sig is an index":    {".sig$", serve("application/vnd.oci.image.index.v1+json", "{}"), outcome{Kind: chart.KindInvalid, Detail: signature + ` is not a readable list of signatures: its media type is "application/vnd.oci.image.index.v1+json"`}, []string{"bundle: bundle"}},
 		"the .sig is garbage":     {".sig$", serve(manifestType, "{"), outcome{Kind: chart.KindInvalid, Detail: signature + ` is not a readable list of signatures: it is not valid JSON`}, []string{"bundle: bundle"}},
 		"the payload lies":        {"/blobs/sha256:" + sha256Hex("legacy"), serve("", "lie"), outcome{Kind: chart.KindDigestMismatch, Detail: `the legacy signature "sha256:` + sha256Hex("legacy") + `" of CHART@DIGEST could not be read: the registry serves content with the digest sha256:` + sha256Hex("lie")}, []string{"bundle: bundle"}},
-		"the payload is huge":     {"/blobs/sha256:" + sha256Hex("legacy"), fixture.Huge(1 << 20), outcome{Kind: chart.KindLimitExceeded, Detail: `the legacy signature "sha256:` + sha256Hex("legacy") + `" of CHART@DIGEST could not be read: it has more than the 64 KiB that chartgate reads`}, []string{"bundle: bundle"}},
+		"the payload is huge":     {"/blobs/sha256:" + sha256Hex("legacy"), registrytest.Huge(1 << 20), outcome{Kind: chart.KindLimitExceeded, Detail: `the legacy signature "sha256:` + sha256Hex("legacy") + `" of CHART@DIGEST could not be read: it has more than the 64 KiB that chartgate reads`}, []string{"bundle: bundle"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			digest := s.bundle(t, "bundle", nil)
 			s.legacySignature(t, "legacy", nil)
 			fill := func(text string) string { return s.text(strings.ReplaceAll(text, "BUNDLE", digest)) }
@@ -254,7 +254,7 @@ func TestSignaturesDespiteFaults(t *testing.T) {
 // registry shows.
 func TestFallbackLies(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{NoReferrers: true})
+	s := newShelf(t, registrytest.Options{NoReferrers: true})
 	s.bundle(t, "bundle", nil)
 	s.Fail("/manifests/sha256-[0-9a-f]*$", with("Docker-Content-Digest: "+layerDigest))
 	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
@@ -293,7 +293,7 @@ func TestJunkReferrers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{NoReferrers: true})
+			s := newShelf(t, registrytest.Options{NoReferrers: true})
 			good := s.bundle(t, "signature", nil)
 			body := s.text(`{"schemaVersion":2,` + tc.manifest + `}`)
 			junk := "sha256:" + sha256Hex(body)
@@ -318,7 +318,7 @@ func listed(digest, artifactType string) map[string]any {
 	return d
 }
 
-func serveIndex(manifests ...map[string]any) fixture.Fault {
+func serveIndex(manifests ...map[string]any) registrytest.Fault {
 	body, err := json.Marshal(map[string]any{"schemaVersion": 2, "manifests": manifests})
 	if err != nil {
 		panic(err)
@@ -332,7 +332,7 @@ func TestTooMany(t *testing.T) {
 	t.Parallel()
 	t.Run("thousands of referrers", func(t *testing.T) {
 		t.Parallel()
-		s := newShelf(t, fixture.Options{})
+		s := newShelf(t, registrytest.Options{})
 		good := s.bundle(t, "signature", nil)
 		crowd := []map[string]any{}
 		for i := range 3000 {
@@ -350,7 +350,7 @@ func TestTooMany(t *testing.T) {
 	})
 	t.Run("legacy signatures", func(t *testing.T) {
 		t.Parallel()
-		s := newShelf(t, fixture.Options{})
+		s := newShelf(t, registrytest.Options{})
 		for i := range 510 {
 			s.legacySignature(t, fmt.Sprint(i), nil)
 		}
@@ -362,7 +362,7 @@ func TestTooMany(t *testing.T) {
 	})
 	t.Run("annotations of a legacy signature", func(t *testing.T) {
 		t.Parallel()
-		s := newShelf(t, fixture.Options{})
+		s := newShelf(t, registrytest.Options{})
 		s.legacySignature(t, "good", nil)
 		s.legacySignature(t, "big", map[string]string{"a": strings.Repeat("x", 200<<10)})
 		found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
@@ -371,7 +371,7 @@ func TestTooMany(t *testing.T) {
 	})
 	t.Run("the manifest of a bundle", func(t *testing.T) {
 		t.Parallel()
-		s := newShelf(t, fixture.Options{})
+		s := newShelf(t, registrytest.Options{})
 		d := listed(layerDigest, bundleType)
 		d["size"] = 2 << 20
 		s.Fail("/referrers/", serveIndex(d))
@@ -384,7 +384,7 @@ func TestTooMany(t *testing.T) {
 // TestLegacyDocker: cosign can be told to write docker's media type.
 func TestLegacyDocker(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	s.legacySignature(t, "legacy", nil)
 	raw, err := s.Manifest(repo, "sha256-"+strings.TrimPrefix(s.digest, "sha256:")+".sig")
 	if err != nil {
@@ -400,7 +400,7 @@ func TestLegacyDocker(t *testing.T) {
 // TestLegacyStrangers: other layers of the .sig manifest are no signatures.
 func TestLegacyStrangers(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	s.Fail(".sig$", serve(manifestType, `{"schemaVersion":2,"layers":[{"mediaType":"text/plain","digest":"`+layerDigest+`"}]}`))
 	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 	equal(t, []outcome(nil), problems)
@@ -410,7 +410,7 @@ func TestLegacyStrangers(t *testing.T) {
 // TestSignaturesLazy: a consumer that has enough costs no more requests.
 func TestSignaturesLazy(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	s.bundle(t, "1", nil)
 	s.bundle(t, "2", nil)
 	s.legacySignature(t, "3", nil)
@@ -435,11 +435,11 @@ func TestSignaturesLazy(t *testing.T) {
 // TestSignaturesInTime: when time is over, so is the search, with one problem.
 func TestSignaturesInTime(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	for i := range 5 {
 		s.bundle(t, fmt.Sprint(i), nil)
 	}
-	s.Fail("/blobs/", fixture.Slow(time.Minute))
+	s.Fail("/blobs/", registrytest.Slow(time.Minute))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	_, problems := collect(ctx, t, s.client(), s.resolved(t))
@@ -451,7 +451,7 @@ func TestSignaturesInTime(t *testing.T) {
 // TestSignaturesOfNothing: what was not resolved has no signatures.
 func TestSignaturesOfNothing(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, fixture.Options{})
+	s := newShelf(t, registrytest.Options{})
 	for name, resolved := range map[string]chart.Resolved{
 		"nothing":     {},
 		"no digest":   {Location: s.location(t)},

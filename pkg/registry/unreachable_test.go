@@ -17,7 +17,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // served is a TLS server on 127.0.0.1 with a certificate of its own, and a pool that trusts it.
@@ -65,10 +65,10 @@ func TestNextSteps(t *testing.T) {
 	})
 	unfit, trustUnfit := served(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })
 	private, _ := served(t, func(*x509.Certificate) {})
-	gone := newShelf(t, fixture.Options{})
+	gone := newShelf(t, registrytest.Options{})
 	gone.Close()
-	answering := func(f fixture.Fault) string {
-		s := newShelf(t, fixture.Options{})
+	answering := func(f registrytest.Fault) string {
+		s := newShelf(t, registrytest.Options{})
 		s.Fail("/manifests/1.0.0", f)
 		return s.Host()
 	}
@@ -109,7 +109,7 @@ func TestNextSteps(t *testing.T) {
 		"a certificate of the future":         {host: early, roots: trustEarly, tls: true, want: outcome{Detail: "the TLS certificate has expired or is not yet valid: it is valid from " + time.Now().AddDate(1, 0, 0).UTC().Format(time.DateOnly) + " to " + time.Now().AddDate(2, 0, 0).UTC().Format(time.DateOnly), Next: "ask the operator of HOST to renew the certificate; if it is valid by another clock, ask the cluster's admin about the node's"}},
 		"a certificate for another name":      {host: misnamed, roots: trustMisnamed, tls: true, want: outcome{Detail: `the TLS certificate is for another host name: "registry.acme.example", "a.example", "b.example"`, Next: "use a host name that the certificate is for, or ask the registry's operator for a certificate for HOST"}},
 		"a certificate that is no server's":   {host: unfit, roots: trustUnfit, tls: true, want: outcome{Detail: "the TLS certificate is not valid", Next: "ask the operator of HOST for a certificate that is valid for a server; chartgate's log has the cause"}},
-		"plain HTTP that is not allowed":      {host: newShelf(t, fixture.Options{}).Host(), tls: true, want: outcome{Detail: "the port does not speak HTTPS", Next: plainNext}},
+		"plain HTTP that is not allowed":      {host: newShelf(t, registrytest.Options{}).Host(), tls: true, want: outcome{Detail: "the port does not speak HTTPS", Next: plainNext}},
 		"HTTPS where plain HTTP is allowed":   {host: private, want: outcome{Detail: "the port speaks HTTPS, and chartgate is told to use plain HTTP", Next: noPlainNext}},
 		"HTTPS, as nginx says it":             {host: answering(page(400, "<center>The plain HTTP request was sent to HTTPS port</center>")), want: outcome{Detail: "the port speaks HTTPS, and chartgate is told to use plain HTTP", Next: noPlainNext}},
 		"HTTPS, in a TLS alert":               {host: closed, want: outcome{Detail: "the port speaks HTTPS, and chartgate is told to use plain HTTP", Next: noPlainNext}},
@@ -120,8 +120,8 @@ func TestNextSteps(t *testing.T) {
 		"500":                                 {host: answering(answer(500)), want: outcome{Detail: "unexpected answer (the registry answered 500 Internal Server Error)", Next: serverNext}},
 		"502, twice":                          {host: answering(answer(502)), want: outcome{Detail: "unexpected answer (the registry answered 502 Bad Gateway)", Next: serverNext}},
 		"400":                                 {host: answering(answer(400)), want: outcome{Detail: "unexpected answer (the registry answered 400 Bad Request)", Next: pageNext}},
-		"an answer that breaks off":           {host: answering(fixture.Truncated()), want: outcome{Detail: "connection closed in the middle of the answer", Next: brokenNext}},
-		"a connection that is reset":          {host: answering(fixture.Reset()), want: outcome{Detail: "connection reset", Next: brokenNext}},
+		"an answer that breaks off":           {host: answering(registrytest.Truncated()), want: outcome{Detail: "connection closed in the middle of the answer", Next: brokenNext}},
+		"a connection that is reset":          {host: answering(registrytest.Reset()), want: outcome{Detail: "connection reset", Next: brokenNext}},
 		"a web page in place of a manifest":   {host: answering(serve("text/html; charset=utf-8", "<html>login</html>")), want: outcome{Detail: "the answer is a web page, as of a login or a proxy, and not a registry's", Next: pageNext}},
 		"a page that a manifest's type hides": {host: answering(serve(manifestType, "<html>")), want: outcome{Kind: chart.KindNotAChart}},
 	} {
@@ -160,14 +160,16 @@ func TestNextSteps(t *testing.T) {
 // asks to try again where that cannot help.
 func TestNextStepsElsewhere(t *testing.T) {
 	t.Parallel()
-	gone := newShelf(t, fixture.Options{})
+	gone := newShelf(t, registrytest.Options{})
 	gone.Close()
 	private, _ := served(t, func(*x509.Certificate) {})
-	redirect := func(to string) fixture.Fault { return answer(307, "Location: "+to) }
-	realm := func(at string) fixture.Fault { return answer(401, `WWW-Authenticate: Bearer realm="`+at+`/token"`) }
+	redirect := func(to string) registrytest.Fault { return answer(307, "Location: "+to) }
+	realm := func(at string) registrytest.Fault {
+		return answer(401, `WWW-Authenticate: Bearer realm="`+at+`/token"`)
+	}
 	down := newElsewhere(t, false, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
 	for name, tc := range map[string]struct {
-		fault fixture.Fault
+		fault registrytest.Fault
 		allow string
 		next  string
 	}{
@@ -183,7 +185,7 @@ func TestNextStepsElsewhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShelf(t, fixture.Options{})
+			s := newShelf(t, registrytest.Options{})
 			s.Fail("/manifests/1.0.0", tc.fault)
 			options := s.options(t, "", "")
 			if tc.allow != "" {
@@ -195,7 +197,7 @@ func TestNextStepsElsewhere(t *testing.T) {
 	}
 }
 
-func page(status int, body string) fixture.Fault {
+func page(status int, body string) registrytest.Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(status)
@@ -208,15 +210,15 @@ func TestRepeatedName(t *testing.T) {
 	t.Parallel()
 	const hint = "the chart's name is repeated: take /podinfo off the end of the repository URL, to which the name is appended"
 	for name, tc := range map[string]struct {
-		options fixture.Options
+		options registrytest.Options
 		fail    string
-		fault   fixture.Fault
+		fault   registrytest.Fault
 	}{
 		"404":                         {},
 		"403 by the registry":         {fail: "/manifests/", fault: answer(403)},
 		"401 by the registry":         {fail: "/manifests/", fault: answer(401)},
-		"403 by the token service":    {options: fixture.Options{Auth: fixture.Bearer}, fail: "/token", fault: answer(403)},
-		"wants a password":            {options: fixture.Options{Auth: fixture.Basic, Username: "u", Password: "p"}},
+		"403 by the token service":    {options: registrytest.Options{Auth: registrytest.Bearer}, fail: "/token", fault: answer(403)},
+		"wants a password":            {options: registrytest.Options{Auth: registrytest.Basic, Username: "u", Password: "p"}},
 		"403 for the tags of a range": {fail: "/tags/", fault: answer(403)},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // measureIdle looks at a webhook that has answered once.
@@ -48,7 +48,7 @@ func (o options) measureStampede(ctx context.Context, r *report, s *store, h *we
 	return errors.Join(err, failed.first)
 }
 
-func held(until <-chan struct{}) registry.Fault {
+func held(until <-chan struct{}) registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		select {
 		case <-until:

@@ -10,13 +10,13 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // store is a registry of signed charts that are made when they are first wanted.
 type store struct {
-	registry *registry.Registry
+	registry *registrytest.Registry
 	trust    *sigstore.Sigstore
 	by       sigstore.Signer
 	options  []sigstore.Option
@@ -37,7 +37,7 @@ const (
 type manifest map[string]any
 
 func newStore(keyless bool) (*store, error) {
-	s := &store{registry: registry.New(registry.Options{}), cluster: newCluster(), digests: map[int]string{}}
+	s := &store{registry: registrytest.New(registrytest.Options{}), cluster: newCluster(), digests: map[int]string{}}
 	var err error
 	if s.trust, err = sigstore.New(time.Now); err != nil {
 		return s, err

@@ -1,6 +1,6 @@
-// Package registry runs the real registry server, distribution 3, as a process, with a token service beside it and every way
-// to log in.
-package registry
+// Package registryserver runs the real registry server, distribution 3, as a process, with a token
+// service beside it and every way to log in.
+package registryserver
 
 import (
 	"bufio"
@@ -19,15 +19,15 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // DistributionOptions say how the real registry server, distribution 3, is set up. It has no referrers API.
 type DistributionOptions struct {
 	// Server is its certificate; none is plain HTTP.
-	Server registry.Pair
+	Server registrytest.Pair
 	// Clients is the CA that clients need a certificate of.
-	Clients *registry.Authority
+	Clients *registrytest.Authority
 	// Username and Password are for basic authentication (htpasswd).
 	Username, Password string
 	// Tokens is the token service that it sends clients to, in place of a password.

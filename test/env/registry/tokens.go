@@ -1,4 +1,4 @@
-package registry
+package registryserver
 
 import (
 	"crypto/ed25519"
@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const (
@@ -34,7 +34,7 @@ type TokenService struct {
 }
 
 // NewTokenService starts one with that certificate; Close stops it. It panics where no port can be had.
-func NewTokenService(certificate registry.Pair, username, password string) *TokenService {
+func NewTokenService(certificate registrytest.Pair, username, password string) *TokenService {
 	pair, err := tls.X509KeyPair(certificate.Certificate, certificate.Key)
 	if err != nil {
 		panic(err)

@@ -1,4 +1,4 @@
-package sigstack
+package sigstore
 
 import (
 	"crypto"

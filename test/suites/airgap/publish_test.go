@@ -10,7 +10,7 @@ import (
 
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 	"github.com/chartgate/chartgate/test/fixtures/tuf"
 )
@@ -18,7 +18,7 @@ import (
 // publisher is whose charts are carried in: a registry, a Sigstore and the TUF repository with its trust root.
 type publisher struct {
 	dir      string
-	registry *registry.Registry
+	registry *registrytest.Registry
 	mirror   *tuf.Server
 }
 
@@ -49,7 +49,7 @@ func publish(t *testing.T) *publisher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &publisher{dir: t.TempDir(), registry: registry.New(registry.Options{NoReferrers: true}), mirror: tuf.Serve(repository.Files())}
+	p := &publisher{dir: t.TempDir(), registry: registrytest.New(registrytest.Options{NoReferrers: true}), mirror: tuf.Serve(repository.Files())}
 	t.Cleanup(p.close)
 	if err := os.WriteFile(filepath.Join(p.dir, "root.json"), repository.Root(), 0o600); err != nil {
 		t.Fatal(err)

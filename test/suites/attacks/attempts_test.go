@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // attempt is the status by which helm-controller records what it is about to deploy.
@@ -32,7 +32,7 @@ func TestAVerdictThatIsOldWhenItIsUsed(t *testing.T) {
 	source := ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}")
 	release := helmRelease("app", chartRef("OCIRepository", "app"))
 	w.expect(t, create(editor, source, admitted), w.object(t, source))
-	w.registry.Fail(`^(GET|HEAD) /v2/charts/podinfo/manifests/1[.]0[.]0$`, ociregistry.Times(1, func(rw http.ResponseWriter, req *http.Request, healthy http.Handler) {
+	w.registry.Fail(`^(GET|HEAD) /v2/charts/podinfo/manifests/1[.]0[.]0$`, registrytest.Times(1, func(rw http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		close(held)
 		<-free
 		healthy.ServeHTTP(rw, req)

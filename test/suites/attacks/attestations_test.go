@@ -16,7 +16,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/verdict"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -199,7 +199,7 @@ func TestAttestations(t *testing.T) {
 	} {
 		t.Run(a.sentence, func(t *testing.T) {
 			t.Parallel()
-			s := newStall(t, "attested", ociregistry.Options{})
+			s := newStall(t, "attested", registrytest.Options{})
 			if !a.unsigned {
 				s.bundle(t, acme())
 			}
@@ -266,7 +266,7 @@ func TestStolenKey(t *testing.T) {
 		for _, logged := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, log wanted: %t", a.sentence, logged), func(t *testing.T) {
 				t.Parallel()
-				s := newStall(t, "retired", ociregistry.Options{})
+				s := newStall(t, "retired", registrytest.Options{})
 				a.attach(t, s)
 				retired := metav1.NewTime(s.now.AddDate(0, 0, -7))
 				key, want := &v1alpha1.Key{PEM: string(must(s.key.PEM())(t))}, a.want.logged

@@ -21,7 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -37,14 +37,14 @@ type bank struct {
 	*site
 	install *cluster.Installation
 	thief   *loginThief
-	clients *ociregistry.Authority // of the API server's certificate
+	clients *registrytest.Authority // of the API server's certificate
 	dir     string
 }
 
 // loginThief is a registry that wants a login, and a client certificate, and keeps what it gets.
 type loginThief struct {
 	*httptest.Server
-	ca *ociregistry.Authority
+	ca *registrytest.Authority
 
 	mu    sync.Mutex
 	got   []string
@@ -53,7 +53,7 @@ type loginThief struct {
 
 func newLoginThief(t *testing.T) *loginThief {
 	t.Helper()
-	f := &loginThief{ca: ociregistry.NewAuthority()}
+	f := &loginThief{ca: registrytest.NewAuthority()}
 	pair := f.ca.Server("127.0.0.1")
 	certificate := must(tls.X509KeyPair(pair.Certificate, pair.Key))(t)
 	f.Server = httptest.NewUnstartedServer(f)
@@ -91,8 +91,8 @@ func (f *loginThief) loot() (got []string, asked int) {
 func openBank(t *testing.T) *bank {
 	t.Helper()
 	b := &bank{
-		site:  &site{registry: ociregistry.New(ociregistry.Options{Auth: ociregistry.Basic, Username: puller, Password: password})},
-		thief: newLoginThief(t), clients: ociregistry.NewAuthority(), dir: t.TempDir(),
+		site:  &site{registry: registrytest.New(registrytest.Options{Auth: registrytest.Basic, Username: puller, Password: password})},
+		thief: newLoginThief(t), clients: registrytest.NewAuthority(), dir: t.TempDir(),
 	}
 	var err error
 	if b.people, err = thePeople(); err != nil {
@@ -136,7 +136,7 @@ func bankPolicy(name, pattern string) string {
 
 // bankObjects are honest Secrets, and what is stored before chartgate answers.
 func bankObjects(b *bank) string {
-	pair := ociregistry.NewAuthority().Client()
+	pair := registrytest.NewAuthority().Client()
 	secret := func(namespace, name, kind string, data map[string]string) string {
 		text, _ := json.Marshal(map[string]any{
 			"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": map[string]any{"name": name, "namespace": namespace}, "stringData": data,
@@ -343,7 +343,7 @@ func TestClientCertificateOfTheAPIServer(t *testing.T) {
 	if got, message := b.do(t, write{by: editor, verb: "create"}, b.object(t, bankSource("apps", "evil", "thief.example", "secretRef: {name: login}"))); got != "RegistryUnauthorized spec.ref" {
 		t.Errorf("got %q\n%s", got, message)
 	}
-	stranger := ociregistry.NewAuthority().Client()
+	stranger := registrytest.NewAuthority().Client()
 	for sentence, certificates := range map[string][]tls.Certificate{
 		"no certificate": nil, "a stranger's certificate": {must(tls.X509KeyPair(stranger.Certificate, stranger.Key))(t)},
 	} {

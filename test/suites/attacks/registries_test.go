@@ -19,7 +19,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -27,7 +27,7 @@ import (
 // otherwise.
 type registryAttack struct {
 	sentence, source string
-	options          ociregistry.Options
+	options          registrytest.Options
 	unsigned         bool
 	evil             func(t *testing.T, s *stall)
 	ask              func(t *testing.T, s *stall) source.Use // the chart by its version if nil
@@ -76,8 +76,8 @@ func TestRegistries(t *testing.T) {
 	}
 	byDigest := func(t *testing.T, s *stall) source.Use { return s.use(t, s.repo+"@"+s.digest) }
 	floating := func(t *testing.T, s *stall) source.Use { s.asTeam("floating", t); return s.floating(t) }
-	login := ociregistry.Options{Auth: ociregistry.Basic, Username: "chartgate", Password: "hunter2"}
-	tokens := ociregistry.Options{Auth: ociregistry.Bearer, Username: "chartgate", Password: "hunter2"}
+	login := registrytest.Options{Auth: registrytest.Basic, Username: "chartgate", Password: "hunter2"}
+	tokens := registrytest.Options{Auth: registrytest.Bearer, Username: "chartgate", Password: "hunter2"}
 
 	for _, a := range []registryAttack{
 		// Different answers to different people.
@@ -94,12 +94,12 @@ func TestRegistries(t *testing.T) {
 		{sentence: "the tag means another chart when it is asked for the second time", source: "CVE-2022-47633",
 			evil: func(t *testing.T, s *stall) {
 				evil, _ := s.push(t, s.repo, "evil", "evil")
-				s.Fail("/manifests/1.0.0$", ociregistry.Times(1, insteadOf("1.0.0", evil)))
+				s.Fail("/manifests/1.0.0$", registrytest.Times(1, insteadOf("1.0.0", evil)))
 			}, want: verdict.SignatureMissing},
 		{sentence: "the tag's digest is shown as the signed one, and the content is another", source: "CVE-2023-47630",
-			evil: func(t *testing.T, s *stall) { s.Fail("/manifests/1.0.0$", ociregistry.Body(s.otherManifest(t))) }, want: verdict.DigestMismatch},
+			evil: func(t *testing.T, s *stall) { s.Fail("/manifests/1.0.0$", registrytest.Body(s.otherManifest(t))) }, want: verdict.DigestMismatch},
 		{sentence: "the content behind the digest is another", source: "CVE-2023-47630",
-			evil: func(t *testing.T, s *stall) { s.Fail("/manifests/"+s.digest, ociregistry.Body(s.otherManifest(t))) },
+			evil: func(t *testing.T, s *stall) { s.Fail("/manifests/"+s.digest, registrytest.Body(s.otherManifest(t))) },
 			ask:  byDigest, want: verdict.DigestMismatch},
 		{sentence: "the content behind the digest is another, and no digest is shown", source: "CVE-2023-47630",
 			evil: func(t *testing.T, s *stall) { s.Fail("/manifests/"+s.digest, undigested(s.otherManifest(t))) },
@@ -121,13 +121,13 @@ func TestRegistries(t *testing.T) {
 
 		// Too much.
 		{sentence: "an endless manifest", source: "CVE-2023-46737",
-			evil: func(_ *testing.T, s *stall) { s.Fail("/manifests/1.0.0$", ociregistry.Huge(huge)) }, want: verdict.LimitExceeded},
+			evil: func(_ *testing.T, s *stall) { s.Fail("/manifests/1.0.0$", registrytest.Huge(huge)) }, want: verdict.LimitExceeded},
 		{sentence: "an endless list of referrers", source: "CVE-2023-46737", unsigned: true,
-			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/", ociregistry.Huge(huge)) }, want: verdict.LimitExceeded},
+			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/", registrytest.Huge(huge)) }, want: verdict.LimitExceeded},
 		{sentence: "an endless bundle", source: "CVE-2024-29902", unsigned: true,
 			evil: func(t *testing.T, s *stall) {
 				s.bundle(t, acme())
-				s.Fail("/blobs/", ociregistry.Huge(huge))
+				s.Fail("/blobs/", registrytest.Huge(huge))
 			}, want: verdict.LimitExceeded},
 		{sentence: "a bundle that is said to be ten gigabytes", source: "CVE-2024-29903", unsigned: true,
 			evil: func(t *testing.T, s *stall) { s.hugeBundle(t, 10<<30) }, want: verdict.LimitExceeded, then: noBlobs},
@@ -163,9 +163,9 @@ func TestRegistries(t *testing.T) {
 				s.Fail("/manifests/1.0.0$", undigested([]byte(strings.Repeat(`{"a":`, 10_000)+"1"+strings.Repeat("}", 10_000))))
 			}, want: verdict.LimitExceeded},
 		{sentence: "an answer that never comes", limit: time.Second,
-			evil: func(_ *testing.T, s *stall) { s.Fail("/manifests/", ociregistry.Slow(time.Hour)) }, want: verdict.Timeout},
+			evil: func(_ *testing.T, s *stall) { s.Fail("/manifests/", registrytest.Slow(time.Hour)) }, want: verdict.Timeout},
 		{sentence: "signatures that never come", limit: time.Second,
-			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/|[.]sig$", ociregistry.Slow(time.Hour)) }, want: verdict.Timeout},
+			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/|[.]sig$", registrytest.Slow(time.Hour)) }, want: verdict.Timeout},
 
 		// Signatures that are not there.
 		{sentence: "referrers of which none is a signature", unsigned: true,
@@ -175,10 +175,10 @@ func TestRegistries(t *testing.T) {
 		{sentence: "a registry that says it lacks the referrers API, and has nothing else", unsigned: true,
 			evil: func(t *testing.T, s *stall) {
 				s.attach(t, s.bundleOf(t, acme(), s.digest), nil)
-				s.Fail("/referrers/", ociregistry.Status(404))
+				s.Fail("/referrers/", registrytest.Status(404))
 			}, want: verdict.SignatureMissing},
 		{sentence: "a registry that hides the signatures behind an error", unsigned: true,
-			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/", ociregistry.Status(500)) }, want: verdict.RegistryUnavailable},
+			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/", registrytest.Status(500)) }, want: verdict.RegistryUnavailable},
 
 		// Other hosts, and credentials.
 		{sentence: "a chart on a host that no policy names", source: "server-side request forgery",
@@ -287,7 +287,7 @@ func (s *stall) junk(t *testing.T, count int) {
 }
 
 // insteadOf answers as if one reference were another.
-func insteadOf(reference, other string) ociregistry.Fault {
+func insteadOf(reference, other string) registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		asked := req.Clone(req.Context())
 		asked.URL = &url.URL{Path: strings.TrimSuffix(req.URL.Path, reference) + other}
@@ -296,8 +296,8 @@ func insteadOf(reference, other string) ociregistry.Fault {
 }
 
 // undigested is another body, and nothing that says which digest it has.
-func undigested(body []byte) ociregistry.Fault {
-	lie := ociregistry.Body(body)
+func undigested(body []byte) registrytest.Fault {
+	lie := registrytest.Body(body)
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		lie(&hiding{w, "Docker-Content-Digest"}, req, healthy)
 	}
@@ -314,7 +314,7 @@ func (h *hiding) Write(b []byte) (int, error) {
 	return h.ResponseWriter.Write(b)
 }
 
-func mediaType(name string) ociregistry.Fault {
+func mediaType(name string) registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		answer := httptest.NewRecorder()
 		healthy.ServeHTTP(answer, req)
@@ -324,7 +324,7 @@ func mediaType(name string) ociregistry.Fault {
 }
 
 // referrers lists bundles that are not there. The next page is this one, another one, or there is none.
-func referrers(count int, next string) ociregistry.Fault {
+func referrers(count int, next string) registrytest.Fault {
 	page := 0
 	var mu sync.Mutex
 	return func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
@@ -350,7 +350,7 @@ func referrers(count int, next string) ociregistry.Fault {
 	}
 }
 
-func tagPages() ociregistry.Fault {
+func tagPages() registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
 		w.Header().Set("Link", fmt.Sprintf(`<%s?last=1.0.0&n=1000>; rel="next"`, req.URL.Path))
 		_, _ = fmt.Fprint(w, `{"name":"x","tags":["1.0.0"]}`)
@@ -358,7 +358,7 @@ func tagPages() ociregistry.Fault {
 }
 
 // nextAt answers with an empty page, and the next one elsewhere.
-func nextAt(origin string) ociregistry.Fault {
+func nextAt(origin string) registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
 		w.Header().Set("Link", "<"+origin+req.URL.Path+`>; rel="next"`)
 		w.Header().Set("Content-Type", indexType)
@@ -367,13 +367,13 @@ func nextAt(origin string) ociregistry.Fault {
 }
 
 // redirect sends the client to another origin, or round in circles.
-func redirect(origin string) ociregistry.Fault {
+func redirect(origin string) registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
 		http.Redirect(w, req, origin+req.URL.Path, http.StatusTemporaryRedirect)
 	}
 }
 
-func challenge(header string) ociregistry.Fault {
+func challenge(header string) registrytest.Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("WWW-Authenticate", header)
 		w.WriteHeader(http.StatusUnauthorized)
@@ -381,7 +381,7 @@ func challenge(header string) ociregistry.Fault {
 }
 
 // onceLoggedIn is the fault for those who have logged in.
-func onceLoggedIn(fault ociregistry.Fault) ociregistry.Fault {
+func onceLoggedIn(fault registrytest.Fault) registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		if req.Header.Get("Authorization") == "" {
 			healthy.ServeHTTP(w, req)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -43,7 +43,7 @@ func (a signatureAttack) run(t *testing.T) {
 	if a.team == "" {
 		a.team = "charts"
 	}
-	s := newStall(t, a.team, ociregistry.Options{})
+	s := newStall(t, a.team, registrytest.Options{})
 	a.attach(t, s)
 	expect(t, a.want, s.gate(t).Decide(inTime(t, 20*time.Second), s.use(t, s.repo+":1.0.0")))
 }
@@ -349,7 +349,7 @@ func (s *stall) listed(t *testing.T, digest string) {
 	raw := must(s.Manifest(s.repo, digest))(t)
 	index := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":%d,"artifactType":%q}]}`,
 		indexType, manifestType, digest, len(raw), sigstore.BundleMediaType)
-	s.Fail("/referrers/"+s.digest, ociregistry.Body(index))
+	s.Fail("/referrers/"+s.digest, registrytest.Body(index))
 }
 
 func (s *stall) manifest(t *testing.T) []byte {

@@ -19,7 +19,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -41,14 +41,14 @@ const (
 type site struct {
 	*cluster.Cluster
 	*people
-	registry *ociregistry.Registry
+	registry *registrytest.Registry
 	gate     *cluster.Process
 	names    *strings.Replacer // of rows → of this machine
 	public   *strings.Replacer // and back
 }
 
 func openSite(ctx context.Context, crds []string) (*site, error) {
-	w := &site{registry: ociregistry.New(ociregistry.Options{})}
+	w := &site{registry: registrytest.New(registrytest.Options{})}
 	var err error
 	if w.people, err = thePeople(); err != nil {
 		return w, err

@@ -18,7 +18,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -52,7 +52,7 @@ var thePeople = sync.OnceValues(func() (*people, error) {
 // stall is a registry with one chart of one team, <team>/app:1.0.0.
 type stall struct {
 	*people
-	*ociregistry.Registry
+	*registrytest.Registry
 	repo          string
 	digest, layer string
 	// plainHTTP are hosts beside the registry's that the admin named.
@@ -60,9 +60,9 @@ type stall struct {
 	root      []byte // trusted_root.json
 }
 
-func newStall(t *testing.T, team string, options ociregistry.Options) *stall {
+func newStall(t *testing.T, team string, options registrytest.Options) *stall {
 	t.Helper()
-	s := &stall{people: must(thePeople())(t), Registry: ociregistry.New(options), repo: team + "/app"}
+	s := &stall{people: must(thePeople())(t), Registry: registrytest.New(options), repo: team + "/app"}
 	t.Cleanup(s.Close)
 	s.digest, s.layer = s.push(t, s.repo, "1.0.0", "hello")
 	s.root = must(s.TrustedRoot())(t)

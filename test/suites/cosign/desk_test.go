@@ -17,19 +17,19 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	store "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // desk is where somebody signs: the tools, a registry, and a directory for keys and predicates.
 type desk struct {
-	registry *store.Registry
+	registry *registrytest.Registry
 	dir      string
 	env      []string // of commands that are pasted, and of chartgate
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{registry: store.New(store.Options{}), dir: t.TempDir()}
+	d := &desk{registry: registrytest.New(registrytest.Options{}), dir: t.TempDir()}
 	t.Cleanup(d.registry.Close)
 	return d
 }

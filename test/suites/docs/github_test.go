@@ -13,7 +13,7 @@ import (
 
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -25,7 +25,7 @@ func TestGitHubRecipe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := registry.New(registry.Options{})
+	store := registrytest.New(registrytest.Options{})
 	t.Cleanup(store.Close)
 	policies := strings.ReplaceAll(blockWith(t, read(t, "docs/policies.md"), "name: acme-private-release"), "ghcr.io", store.Host())
 	trustRoot := blockWith(t, read(t, "docs/trust-roots.md"), "name: github-trust-root")

@@ -12,7 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // canary is in every secret of these tests that somebody could choose.
@@ -42,7 +42,7 @@ func forms(keys ...[]byte) map[string]string {
 
 func TestFormsFindACanary(t *testing.T) {
 	t.Parallel()
-	client := registry.NewAuthority().Client()
+	client := registrytest.NewAuthority().Client()
 	all := forms(client.Key)
 	holds := func(text string) bool {
 		for _, form := range all {
@@ -85,9 +85,9 @@ type misfortune struct {
 func (v *vip) misfortunes() []misfortune {
 	const wrong = "wrong-canary-password"
 	login := opaque("login", "username", "canary-user", "password", wrong)
-	stranger := registry.NewAuthority().Client()
+	stranger := registrytest.NewAuthority().Client()
 	v.stranger = stranger
-	clients := func(pair registry.Pair) string {
+	clients := func(pair registrytest.Pair) string {
 		return opaque("tls", "ca.crt", string(v.fallback.CA()), "tls.crt", string(pair.Certificate), "tls.key", string(pair.Key))
 	}
 	docker := func(text string) string {
@@ -114,9 +114,9 @@ func (v *vip) misfortunes() []misfortune {
 		{"an unknown CA", login + privately("quay.io", "secretRef: {name: login}"), privateRelease()},
 		{"a CA that is none", opaque("tls", "ca.crt", wrong) + login + privately("quay.io", "secretRef: {name: login}, certSecretRef: {name: tls}"), privateRelease()},
 		{"a client certificate that the registry refuses", clients(stranger) + login + privately("quay.io", "secretRef: {name: login}, certSecretRef: {name: tls}"), privateRelease()},
-		{"a client certificate and another key", clients(registry.Pair{Certificate: v.client.Certificate, Key: stranger.Key}) + login +
+		{"a client certificate and another key", clients(registrytest.Pair{Certificate: v.client.Certificate, Key: stranger.Key}) + login +
 			privately("quay.io", "secretRef: {name: login}, certSecretRef: {name: tls}"), privateRelease()},
-		{"a key that is none", clients(registry.Pair{Certificate: v.client.Certificate, Key: []byte(wrong)}) + login +
+		{"a key that is none", clients(registrytest.Pair{Certificate: v.client.Certificate, Key: []byte(wrong)}) + login +
 			privately("quay.io", "secretRef: {name: login}, certSecretRef: {name: tls}"), privateRelease()},
 		{"a wrong password behind TLS", v.certificates() + login + privately("quay.io", "secretRef: {name: login}, certSecretRef: {name: tls}"), privateRelease()},
 		{"a proxy that refuses", proxied("address", "http://proxy.example", "username", "canary-user", "password", wrong), throughProxy},

@@ -3,7 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -94,9 +94,9 @@ func (s *shop) publishForgeries() error {
 	if _, err := s.registry.AttachBundle("acme/charts/copied-bundle", copied, made, nil); err != nil {
 		return err
 	}
-	s.registry.Fail(`/acme/charts/closed/`, registry.Status(401))
-	s.registry.Fail(`/acme/charts/broken/`, registry.Status(500))
-	s.registry.Fail(`/acme/charts/blind/referrers/`, registry.Status(500))
+	s.registry.Fail(`/acme/charts/closed/`, registrytest.Status(401))
+	s.registry.Fail(`/acme/charts/broken/`, registrytest.Status(500))
+	s.registry.Fail(`/acme/charts/blind/referrers/`, registrytest.Status(500))
 	return s.publishManifests()
 }
 

@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"sync"
 
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // recordingProxy is an HTTP proxy with a login, which keeps what passes. It can lead to the attacker, a server that has a
@@ -15,7 +15,7 @@ import (
 type recordingProxy struct {
 	*httptest.Server
 	attacker *httptest.Server
-	ca       *registry.Authority
+	ca       *registrytest.Authority
 
 	mu    sync.Mutex
 	lies  bool     // lead to the attacker
@@ -24,8 +24,8 @@ type recordingProxy struct {
 }
 
 func newRecordingProxy() *recordingProxy {
-	p := &recordingProxy{ca: registry.NewAuthority()}
-	p.Server = httptest.NewServer(registry.Tunnel(url.UserPassword("proxy", proxyPassword), p.dial))
+	p := &recordingProxy{ca: registrytest.NewAuthority()}
+	p.Server = httptest.NewServer(registrytest.Tunnel(url.UserPassword("proxy", proxyPassword), p.dial))
 	p.attacker = serveTLS(p.ca, http.HandlerFunc(p.listen))
 	return p
 }

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 	"github.com/chartgate/chartgate/test/fixtures/vault"
 )
@@ -25,8 +25,8 @@ const downHost = "127.0.0.1:1"
 type shop struct {
 	dir       string
 	tools     map[string]string
-	registry  *registry.Registry // ghcr.io
-	fallback  *registry.Registry // quay.io
+	registry  *registrytest.Registry // ghcr.io
+	fallback  *registrytest.Registry // quay.io
 	sigstore  *sigstore.Sigstore
 	vault     *vault.Vault
 	keys      map[string]keyPair // by owner
@@ -35,8 +35,8 @@ type shop struct {
 
 func openShop(ctx context.Context) (*shop, error) {
 	s := &shop{
-		registry: registry.New(registry.Options{}),
-		fallback: registry.New(registry.Options{NoReferrers: true}),
+		registry: registrytest.New(registrytest.Options{}),
+		fallback: registrytest.New(registrytest.Options{NoReferrers: true}),
 		vault:    vault.New(vaultToken),
 		tools:    map[string]string{}, keys: map[string]keyPair{}, published: map[string]string{},
 	}
@@ -69,7 +69,7 @@ func (s *shop) Stop() error {
 }
 
 // at is the registry behind a name.
-func (s *shop) at(name string) *registry.Registry {
+func (s *shop) at(name string) *registrytest.Registry {
 	if name == "quay.io" {
 		return s.fallback
 	}

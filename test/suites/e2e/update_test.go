@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/yaml"
 
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // step is a sentence about one change of an object; a step starts where the one before it ended.
@@ -59,7 +59,7 @@ func (s *shop) outage(repository string) (on *atomic.Bool) {
 	on = &atomic.Bool{}
 	s.registry.Fail("/"+repository+"/", func(w http.ResponseWriter, r *http.Request, healthy http.Handler) {
 		if on.Load() {
-			registry.Reset()(w, r, healthy)
+			registrytest.Reset()(w, r, healthy)
 			return
 		}
 		healthy.ServeHTTP(w, r)

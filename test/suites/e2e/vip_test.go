@@ -25,7 +25,7 @@ import (
 
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -40,13 +40,13 @@ const (
 // private CA, and wants a client certificate and a login. home.example is the admin's: chartgate has a login of its own.
 type vip struct {
 	*site
-	own      *registry.Registry // home.example, behind front
+	own      *registrytest.Registry // home.example, behind front
 	front    *httptest.Server
-	home     *registry.Authority // of front
-	clients  *registry.Authority // of quay.io's clients
-	client   registry.Pair
+	home     *registrytest.Authority // of front
+	clients  *registrytest.Authority // of quay.io's clients
+	client   registrytest.Pair
 	proxy    *recordingProxy
-	stranger registry.Pair // a client whom quay.io does not know
+	stranger registrytest.Pair // a client whom quay.io does not know
 }
 
 // theVIPs is shared by the tests of private_test.go and canary_test.go.
@@ -56,15 +56,15 @@ func theVIPs(t *testing.T) *vip {
 }
 
 func openVIPs(ctx context.Context) (*vip, error) {
-	clients, home := registry.NewAuthority(), registry.NewAuthority()
+	clients, home := registrytest.NewAuthority(), registrytest.NewAuthority()
 	v := &vip{
 		clients: clients, client: clients.Client(), home: home, proxy: newRecordingProxy(),
-		own: registry.New(registry.Options{Auth: registry.Basic, Username: "chartgate", Password: ownPassword}),
+		own: registrytest.New(registrytest.Options{Auth: registrytest.Basic, Username: "chartgate", Password: ownPassword}),
 	}
 	v.front = serveTLS(home, httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: v.own.Host()}))
 	s := &shop{
-		registry:  registry.New(registry.Options{Auth: registry.Bearer, Username: "puller", Password: pullerPassword}),
-		fallback:  registry.New(registry.Options{TLS: true, Clients: clients, Auth: registry.Basic, Username: "puller", Password: pullerPassword}),
+		registry:  registrytest.New(registrytest.Options{Auth: registrytest.Bearer, Username: "puller", Password: pullerPassword}),
+		fallback:  registrytest.New(registrytest.Options{TLS: true, Clients: clients, Auth: registrytest.Basic, Username: "puller", Password: pullerPassword}),
 		published: map[string]string{}, keys: map[string]keyPair{},
 	}
 	v.site = &site{shop: s}
@@ -83,7 +83,7 @@ func openVIPs(ctx context.Context) (*vip, error) {
 
 // publishPrivately pushes a signed chart to each registry, and one more to ghcr.io.
 func (v *vip) publishPrivately(ctx context.Context) error {
-	for host, r := range map[string]*registry.Registry{"ghcr.io": v.registry, "quay.io": v.fallback, "home.example": v.own} {
+	for host, r := range map[string]*registrytest.Registry{"ghcr.io": v.registry, "quay.io": v.fallback, "home.example": v.own} {
 		for _, version := range []string{"6.7.1", "6.8.0"} {
 			chart, err := charts.Archive("podinfo", version)
 			if err != nil {
@@ -107,7 +107,7 @@ func (v *vip) publishPrivately(ctx context.Context) error {
 }
 
 // serveTLS starts a server with a certificate for 127.0.0.1.
-func serveTLS(by *registry.Authority, handler http.Handler) *httptest.Server {
+func serveTLS(by *registrytest.Authority, handler http.Handler) *httptest.Server {
 	pair := by.Server("127.0.0.1")
 	certificate, err := tls.X509KeyPair(pair.Certificate, pair.Key)
 	if err != nil {
@@ -166,7 +166,7 @@ func (v *vip) Stop() error {
 	}
 	v.proxy.Close()
 	v.front.Close()
-	for _, r := range []*registry.Registry{v.own, v.registry, v.fallback} {
+	for _, r := range []*registrytest.Registry{v.own, v.registry, v.fallback} {
 		r.Close()
 	}
 	return errors.Join(append(errs, os.RemoveAll(v.dir))...)

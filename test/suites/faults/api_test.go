@@ -19,7 +19,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/controller"
 	"github.com/chartgate/chartgate/pkg/source"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // apiServer answers what chartgate reads from an API server: discovery, and the objects that a test puts there.
@@ -29,7 +29,7 @@ type apiServer struct {
 	mu      sync.Mutex
 	answers map[string]any // by path
 	paths   *regexp.Regexp // that meet the fault
-	fault   ociregistry.Fault
+	fault   registrytest.Fault
 }
 
 func newAPIServer() *apiServer {
@@ -61,7 +61,7 @@ func (a *apiServer) Remove(path string) {
 }
 
 // Fail makes the paths that match the regular expression meet the fault.
-func (a *apiServer) Fail(paths string, fault ociregistry.Fault) {
+func (a *apiServer) Fail(paths string, fault registrytest.Fault) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.paths, a.fault = regexp.MustCompile(paths), fault

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/verdict"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestOneGoodSignatureIsEnough: a chart is signed twice, as a bundle and in the legacy form. What is wrong with one does
@@ -44,7 +44,7 @@ func TestOneGoodSignatureIsEnough(t *testing.T) {
 
 // failPart is Fail, for patterns that begin with the number of the blob that they mean: blobs are the bundle's content
 // first and the legacy payload second.
-func (w *world) failPart(requests string, fault ociregistry.Fault) {
+func (w *world) failPart(requests string, fault registrytest.Fault) {
 	var number int
 	var rest string
 	if n, _ := fmt.Sscanf(requests, "^%d %s", &number, &rest); n == 0 {
@@ -66,25 +66,25 @@ func (w *world) failPart(requests string, fault ociregistry.Fault) {
 func TestWhatIsOverAtTheSecondTry(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
-		fault    ociregistry.Fault
+		fault    registrytest.Fault
 		want     verdict.Reason
 	}{
-		{"a reset before the answer is tried again", ociregistry.Reset(), ""},
+		{"a reset before the answer is tried again", registrytest.Reset(), ""},
 		{"a reset in mid body is tried again", resetInMidBody(), ""},
-		{"an answer that is cut off is asked for again", ociregistry.Truncated(), ""},
+		{"an answer that is cut off is asked for again", registrytest.Truncated(), ""},
 		{"one request too many is repeated after a second, as asked", tooMany("1"), ""},
-		{"a bad gateway is tried again", ociregistry.Status(http.StatusBadGateway), ""},
-		{"an overloaded registry is tried again", ociregistry.Status(http.StatusServiceUnavailable), ""},
+		{"a bad gateway is tried again", registrytest.Status(http.StatusBadGateway), ""},
+		{"an overloaded registry is tried again", registrytest.Status(http.StatusServiceUnavailable), ""},
 		{"a registry that asks for an hour is believed", tooMany("3600"), verdict.RegistryUnavailable},
 		{"a registry that asks for two seconds is waited for, since others may have more time", tooMany("2"), verdict.Timeout},
-		{"an internal error is not tried again", ociregistry.Status(http.StatusInternalServerError), verdict.RegistryUnavailable},
-		{"garbage is not asked for again", ociregistry.Body([]byte(canary)), verdict.DigestMismatch},
+		{"an internal error is not tried again", registrytest.Status(http.StatusInternalServerError), verdict.RegistryUnavailable},
+		{"garbage is not asked for again", registrytest.Body([]byte(canary)), verdict.DigestMismatch},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
-			w.registry.Fail(`/manifests/1[.]0[.]0$`, ociregistry.Times(1, c.fault))
+			w.registry.Fail(`/manifests/1[.]0[.]0$`, registrytest.Times(1, c.fault))
 			got := w.ask(t, w.application("acme/podinfo", "1.0.0"), timeoutFor(c.want))
 			if c.want == "" {
 				mustAdmit(t, got)

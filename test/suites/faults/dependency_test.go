@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/verdict"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // dependency is a row of the matrix: something that an admission needs.
@@ -94,7 +94,7 @@ func dependencies() []dependency {
 }
 
 func withoutReferrersAPI(s *setting) { s.registry.NoReferrers = true }
-func withTokens(s *setting)          { s.registry.Auth = ociregistry.Bearer }
+func withTokens(s *setting)          { s.registry.Auth = registrytest.Bearer }
 
 func chartByVersion(t *testing.T, w *world) (write, string) {
 	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))

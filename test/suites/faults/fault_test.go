@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // column is one way in which an answer goes wrong.
 type column struct {
 	what  string // completes "the chart's manifest …"
-	fault func(*testing.T) ociregistry.Fault
+	fault func(*testing.T) registrytest.Fault
 	// waits is set where all the time there is passes.
 	waits bool
 	// endless answers are met one at a time, to measure the memory that they take.
@@ -26,24 +26,24 @@ type column struct {
 
 // columns are the columns of the matrix, in the order of row.
 func columns() []column {
-	is := func(fault func() ociregistry.Fault) func(*testing.T) ociregistry.Fault {
-		return func(*testing.T) ociregistry.Fault { return fault() }
+	is := func(fault func() registrytest.Fault) func(*testing.T) registrytest.Fault {
+		return func(*testing.T) registrytest.Fault { return fault() }
 	}
 	return []column{
 		{what: "is where connections are refused", fault: refused},
-		{what: "is not there", fault: is(func() ociregistry.Fault { return ociregistry.Status(http.StatusNotFound) })},
-		{what: "comes after the deadline", fault: is(func() ociregistry.Fault { return ociregistry.Slow(time.Hour) }), waits: true},
+		{what: "is not there", fault: is(func() registrytest.Fault { return registrytest.Status(http.StatusNotFound) })},
+		{what: "comes after the deadline", fault: is(func() registrytest.Fault { return registrytest.Slow(time.Hour) }), waits: true},
 		{what: "begins, and then nothing more comes", fault: is(stalled), waits: true},
-		{what: "is one request too many, until an hour later", fault: is(func() ociregistry.Fault { return tooMany("3600") })},
-		{what: "is one request too many, and again after a second", fault: is(func() ociregistry.Fault { return tooMany("1") })},
-		{what: "is an internal error", fault: is(func() ociregistry.Fault { return ociregistry.Status(http.StatusInternalServerError) })},
-		{what: "is reset before it begins", fault: is(ociregistry.Reset)},
+		{what: "is one request too many, until an hour later", fault: is(func() registrytest.Fault { return tooMany("3600") })},
+		{what: "is one request too many, and again after a second", fault: is(func() registrytest.Fault { return tooMany("1") })},
+		{what: "is an internal error", fault: is(func() registrytest.Fault { return registrytest.Status(http.StatusInternalServerError) })},
+		{what: "is reset before it begins", fault: is(registrytest.Reset)},
 		{what: "is reset in mid body", fault: is(resetInMidBody)},
-		{what: "is cut off", fault: is(ociregistry.Truncated)},
+		{what: "is cut off", fault: is(registrytest.Truncated)},
 		{what: "is half of it, and pretends to be whole", fault: is(half)},
-		{what: "is garbage", fault: is(func() ociregistry.Fault { return ociregistry.Body([]byte("<html>" + canary)) })},
-		{what: "is another JSON document", fault: is(func() ociregistry.Fault { return ociregistry.Body([]byte(`{"` + canary + `":1}`)) })},
-		{what: "has no end", fault: is(func() ociregistry.Fault { return ociregistry.Huge(endless) }), endless: true},
+		{what: "is garbage", fault: is(func() registrytest.Fault { return registrytest.Body([]byte("<html>" + canary)) })},
+		{what: "is another JSON document", fault: is(func() registrytest.Fault { return registrytest.Body([]byte(`{"` + canary + `":1}`)) })},
+		{what: "has no end", fault: is(func() registrytest.Fault { return registrytest.Huge(endless) }), endless: true},
 		{what: "is JSON without an end", fault: is(endlessJSON), endless: true},
 	}
 }
@@ -56,7 +56,7 @@ const (
 )
 
 // refused leads to a port on which nobody listens.
-func refused(t *testing.T) ociregistry.Fault {
+func refused(t *testing.T) registrytest.Fault {
 	address := nobody(t)
 	return func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
 		http.Redirect(w, req, "http://"+address+req.URL.Path, http.StatusTemporaryRedirect)
@@ -90,15 +90,15 @@ var unheard = sync.OnceValues(func() (string, error) {
 })
 
 // tooMany answers 429.
-func tooMany(retryAfter string) ociregistry.Fault {
+func tooMany(retryAfter string) registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		w.Header().Set("Retry-After", retryAfter)
-		ociregistry.Status(http.StatusTooManyRequests)(w, req, healthy)
+		registrytest.Status(http.StatusTooManyRequests)(w, req, healthy)
 	}
 }
 
 // stalled sends half of the answer, and waits until the client gives up.
-func stalled() ociregistry.Fault {
+func stalled() registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		sendHalf(w, req, healthy)
 		<-req.Context().Done()
@@ -106,7 +106,7 @@ func stalled() ociregistry.Fault {
 }
 
 // resetInMidBody sends half of the answer and breaks the connection (TCP RST).
-func resetInMidBody() ociregistry.Fault {
+func resetInMidBody() registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		sendHalf(w, req, healthy)
 		conn, _, err := w.(http.Hijacker).Hijack()
@@ -132,7 +132,7 @@ func sendHalf(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 }
 
 // half is a whole answer with half of the content.
-func half() ociregistry.Fault {
+func half() registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		answer := record(w, req, healthy)
 		w.Header().Del("Content-Length")
@@ -142,7 +142,7 @@ func half() ociregistry.Fault {
 }
 
 // endlessJSON is a document that stays well-formed as far as anybody reads.
-func endlessJSON() ociregistry.Fault {
+func endlessJSON() registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		record(w, req, healthy)
 		w.Header().Del("Content-Length")

@@ -12,7 +12,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/gate"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // pending is how many admissions wait for the registry that does not answer: three times as many as "chartgate serve"
@@ -27,7 +27,7 @@ const atOnce = 12
 func TestASlowRegistryHoldsUpNobodyElse(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Run("of", func(t *testing.T) {
-		other := ociregistry.New(ociregistry.Options{})
+		other := registrytest.New(registrytest.Options{})
 		t.Cleanup(other.Close)
 		w := newWorld(t, func(s *setting) {
 			s.others = []string{other.Host()}

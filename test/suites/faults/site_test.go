@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // site is a cluster with chartgate installed, whose Service leads to a balancer.
@@ -30,7 +30,7 @@ type site struct {
 // openSite starts an API server and installs chartgate with policies, but no replica yet.
 func openSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{charts: &world{registry: ociregistry.New(ociregistry.Options{})}}
+	s := &site{charts: &world{registry: registrytest.New(registrytest.Options{})}}
 	t.Cleanup(s.charts.registry.Close)
 	s.charts.bundle(t, "acme/signed", s.charts.push(t, "acme/signed"))
 	s.charts.push(t, "acme/unsigned")

@@ -17,13 +17,13 @@ import (
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/webhook"
-	ociregistry "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // world is a webhook and all that it depends on, on 127.0.0.1.
 type world struct {
-	registry *ociregistry.Registry
+	registry *registrytest.Registry
 	api      *apiServer
 	hook     *httptest.Server
 	from     string // the address of clients; "" is any
@@ -33,7 +33,7 @@ type world struct {
 
 // setting is what a test may want otherwise.
 type setting struct {
-	registry ociregistry.Options
+	registry registrytest.Options
 	// policies makes the policies; by default those of fixedPolicies.
 	policies func(*testing.T, *world) gate.Policies
 	// trustedRoot is the content of trusted_root.json; nil is none.
@@ -52,7 +52,7 @@ func newWorld(t *testing.T, changes ...func(*setting)) *world {
 	for _, change := range changes {
 		change(&s)
 	}
-	w := &world{registry: ociregistry.New(s.registry), api: newAPIServer()}
+	w := &world{registry: registrytest.New(s.registry), api: newAPIServer()}
 	t.Cleanup(w.registry.Close)
 	t.Cleanup(w.api.Close)
 	w.hook = httptest.NewUnstartedServer(w.handler(t, s))

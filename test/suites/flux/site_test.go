@@ -9,7 +9,7 @@ import (
 
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/env/process"
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -29,9 +29,9 @@ type site struct {
 	sigstore *sigstore.Sigstore
 	key      *sigstore.Key
 	// registry holds the charts that a policy is about, below charts/.
-	registry *registry.Registry
+	registry *registrytest.Registry
 	// foreign is a registry that no policy is about.
-	foreign *registry.Registry
+	foreign *registrytest.Registry
 
 	install *cluster.Installation
 	gate    *cluster.Process
@@ -41,7 +41,7 @@ type site struct {
 }
 
 func openSite(ctx context.Context) (*site, error) {
-	w := &site{registry: registry.New(registry.Options{}), foreign: registry.New(registry.Options{})}
+	w := &site{registry: registrytest.New(registrytest.Options{}), foreign: registrytest.New(registrytest.Options{})}
 	var err error
 	if w.sigstore, err = sigstore.New(nil); err != nil {
 		return w, err

@@ -11,12 +11,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // hold makes requests wait until free is called, but no longer than an admission may take. The
 // first one closes held.
-func hold(t *testing.T, r *registry.Registry, requests string) (held <-chan struct{}, free func()) {
+func hold(t *testing.T, r *registrytest.Registry, requests string) (held <-chan struct{}, free func()) {
 	t.Helper()
 	arrived, freed := make(chan struct{}), make(chan struct{})
 	arrive, release := sync.OnceFunc(func() { close(arrived) }), sync.OnceFunc(func() { close(freed) })

@@ -19,7 +19,7 @@ import (
 
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
@@ -44,7 +44,7 @@ func newTeam(t *testing.T) *team {
 
 // place is a chart's place in a registry.
 type place struct {
-	*registry.Registry
+	*registrytest.Registry
 	repo string
 }
 

@@ -27,7 +27,7 @@ type answer struct {
 }
 
 // admitted is the answer to a chart that the identity has signed.
-func (w *world) admitted(name string, by sigstack.Identity) answer {
+func (w *world) admitted(name string, by sigstore.Identity) answer {
 	return answer{Verdict: "Verified", Signer: fmt.Sprintf("%s (subject %s, issuer %s)", name, by.Subject, by.Issuer)}
 }
 
@@ -43,20 +43,20 @@ func unusable(why string) answer {
 	return denied("SignatureInvalid", "1 bundle, 0 legacy signatures", "not usable: "+why)
 }
 
-func by(i sigstack.Identity) string { return fmt.Sprintf("subject %s, issuer %s", i.Subject, i.Issuer) }
+func by(i sigstore.Identity) string { return fmt.Sprintf("subject %s, issuer %s", i.Subject, i.Issuer) }
 
-func byWorkflow(i sigstack.Identity, repository string) string {
+func byWorkflow(i sigstore.Identity, repository string) string {
 	return by(i) + ", sourceRepositoryURI https://github.com/" + repository
 }
 
 // check asks `chartgate verify` about a chart, with the policies of policies_test.go.
-func (w *world) check(t *testing.T, c chart, trusted *sigstack.Client, want answer) {
+func (w *world) check(t *testing.T, c chart, trusted *sigstore.Client, want answer) {
 	t.Helper()
 	w.checkBy(t, w.policies(), c, trusted, want)
 }
 
 // checkBy is check with other policies.
-func (w *world) checkBy(t *testing.T, policies string, c chart, trusted *sigstack.Client, want answer) {
+func (w *world) checkBy(t *testing.T, policies string, c chart, trusted *sigstore.Client, want answer) {
 	t.Helper()
 	root, err := trusted.TrustedRoot(t.Context())
 	if err != nil {

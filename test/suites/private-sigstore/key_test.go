@@ -30,15 +30,15 @@ func TestKeys(t *testing.T) {
 	}{
 		{"logged, as required", signed(ours, key), logged, good},
 		{"logged, not required", signed(ours, key), unlogged, good},
-		{"logged without a timestamp", signed(ours.Without(sigstack.Timestamp), key), logged, good},
-		{"not logged", signed(ours.Without(sigstack.Rekor), key), logged, invalid("without the log entry that the policy requires")},
-		{"not logged, not required", signed(ours.Without(sigstack.Rekor), key), unlogged, good},
-		{"logged elsewhere", signed(ours.With(theirs, sigstack.Rekor), key), logged, invalid("its log entry, which the policy requires, could not be verified")},
+		{"logged without a timestamp", signed(ours.Without(sigstore.Timestamp), key), logged, good},
+		{"not logged", signed(ours.Without(sigstore.Rekor), key), logged, invalid("without the log entry that the policy requires")},
+		{"not logged, not required", signed(ours.Without(sigstore.Rekor), key), unlogged, good},
+		{"logged elsewhere", signed(ours.With(theirs, sigstore.Rekor), key), logged, invalid("its log entry, which the policy requires, could not be verified")},
 		{"with another key", signed(ours, w.newKey(t)), logged, unusable("made with none of the trusted keys")},
 		{"in time, says the timestamp", signed(ours, key), logged + inTime, good},
-		{"in time, says the timestamp without a log entry", signed(ours.Without(sigstack.Rekor), key), unlogged + inTime, good},
-		{"in time, says nobody", signed(ours.Without(sigstack.Timestamp), key), logged + inTime, timeless},
-		{"in time, says somebody else's timestamp", signed(ours.With(theirs, sigstack.Timestamp), key), logged + inTime, timeless},
+		{"in time, says the timestamp without a log entry", signed(ours.Without(sigstore.Rekor), key), unlogged + inTime, good},
+		{"in time, says nobody", signed(ours.Without(sigstore.Timestamp), key), logged + inTime, timeless},
+		{"in time, says somebody else's timestamp", signed(ours.With(theirs, sigstore.Timestamp), key), logged + inTime, timeless},
 	}
 	var items []item
 	for i, row := range rows {
@@ -52,7 +52,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-func (w *world) newKey(t *testing.T) sigstack.Key {
+func (w *world) newKey(t *testing.T) sigstore.Key {
 	t.Helper()
 	key, err := w.ours.NewKey(t.Context())
 	if err != nil {
@@ -61,7 +61,7 @@ func (w *world) newKey(t *testing.T) sigstack.Key {
 	return key
 }
 
-func byKey(key sigstack.Key) string {
+func byKey(key sigstore.Key) string {
 	block, _ := pem.Decode([]byte(key.PEM))
 	sum := sha256.Sum256(block.Bytes)
 	return "key sha256:" + hex.EncodeToString(sum[:])

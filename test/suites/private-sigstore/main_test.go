@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/test/env/sigstore"
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestMain stops what the tests have shared.
@@ -25,11 +25,11 @@ func TestMain(m *testing.M) {
 // world is two Sigstores that believe one issuer, and registries. It is started by the first test that needs it.
 type world struct {
 	dir      string
-	issuer   *sigstack.Issuer
-	ours     *sigstack.Stack    // whose trusted root chartgate has
-	theirs   *sigstack.Stack    // somebody else's
-	registry *registry.Registry // with the referrers API
-	fallback *registry.Registry // without it
+	issuer   *sigstore.Issuer
+	ours     *sigstore.Stack        // whose trusted root chartgate has
+	theirs   *sigstore.Stack        // somebody else's
+	registry *registrytest.Registry // with the referrers API
+	fallback *registrytest.Registry // without it
 }
 
 var shared struct {
@@ -58,20 +58,20 @@ func theWorld(t *testing.T) *world {
 
 func openWorld(ctx context.Context) (*world, error) {
 	w := &world{
-		registry: registry.New(registry.Options{}),
-		fallback: registry.New(registry.Options{NoReferrers: true}),
+		registry: registrytest.New(registrytest.Options{}),
+		fallback: registrytest.New(registrytest.Options{NoReferrers: true}),
 	}
 	var err error
 	if w.dir, err = os.MkdirTemp("", "chartgate-keyless-"); err != nil {
 		return w, err
 	}
-	if w.issuer, err = sigstack.NewIssuer(); err != nil {
+	if w.issuer, err = sigstore.NewIssuer(); err != nil {
 		return w, err
 	}
-	if w.ours, err = sigstack.Start(ctx, w.issuer); err != nil {
+	if w.ours, err = sigstore.Start(ctx, w.issuer); err != nil {
 		return w, err
 	}
-	w.theirs, err = sigstack.Start(ctx, w.issuer)
+	w.theirs, err = sigstore.Start(ctx, w.issuer)
 	return w, err
 }
 
@@ -80,7 +80,7 @@ func (w *world) stop() error {
 		return nil
 	}
 	var errs []error
-	for _, stack := range []*sigstack.Stack{w.ours, w.theirs} {
+	for _, stack := range []*sigstore.Stack{w.ours, w.theirs} {
 		if stack != nil {
 			errs = append(errs, stack.Stop())
 		}
@@ -88,7 +88,7 @@ func (w *world) stop() error {
 	if w.issuer != nil {
 		w.issuer.Close()
 	}
-	for _, r := range []*registry.Registry{w.registry, w.fallback} {
+	for _, r := range []*registrytest.Registry{w.registry, w.fallback} {
 		r.Close()
 	}
 	return errors.Join(append(errs, os.RemoveAll(w.dir))...)

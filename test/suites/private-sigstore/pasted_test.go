@@ -24,7 +24,7 @@ func TestPastedCommands(t *testing.T) {
 	}
 	for i, tc := range []struct {
 		sentence, policies string
-		by                 sigstack.Signer
+		by                 sigstore.Signer
 		who                string
 	}{
 		{"a workflow signs", w.policiesFor(root), release, "the workflow " + release.Subject + " must sign it with the Sigstore of TrustRoot corp: "},
@@ -76,7 +76,7 @@ func (w *world) policyDir(t *testing.T, policies string) string {
 }
 
 // paste runs a command in a shell at the signer's desk, where cosign is cosign 3.
-func (w *world) paste(t *testing.T, by sigstack.Signer, command string) {
+func (w *world) paste(t *testing.T, by sigstore.Signer, command string) {
 	t.Helper()
 	dir, env, err := w.ours.Desk(by)
 	if err != nil {

@@ -39,7 +39,7 @@ spec:
 }
 
 // keyPolicies: charts are signed with the key, of which more is said in lines of YAML of its spec.
-func (w *world) keyPolicies(key sigstack.Key, more string) string {
+func (w *world) keyPolicies(key sigstore.Key, more string) string {
 	return fmt.Sprintf(`apiVersion: chartgate.dev/v1alpha1
 kind: TrustedIdentity
 metadata: {name: acme-key}

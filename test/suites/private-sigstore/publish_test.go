@@ -14,19 +14,19 @@ import (
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/env/sigstore"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	"github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // The people who sign.
-func (w *world) release() sigstack.Identity {
+func (w *world) release() sigstore.Identity {
 	return w.issuer.Workflow("acme/charts", "acme/charts/.github/workflows/release.yaml@refs/heads/main")
 }
 
-func (w *world) maintainer() sigstack.Identity { return w.issuer.Employee("maintainer@acme.example") }
+func (w *world) maintainer() sigstore.Identity { return w.issuer.Employee("maintainer@acme.example") }
 
 // chart is a chart in a registry.
 type chart struct {
-	registry     *registry.Registry
+	registry     *registrytest.Registry
 	name, digest string
 }
 
@@ -40,7 +40,7 @@ func (c chart) reference() string {
 var pushed = regexp.MustCompile(`Digest: (sha256:[0-9a-f]{64})`)
 
 // push pushes a chart of version 1.0.0 with helm.
-func (w *world) push(ctx context.Context, to *registry.Registry, name string) (chart, error) {
+func (w *world) push(ctx context.Context, to *registrytest.Registry, name string) (chart, error) {
 	helm, err := cluster.Tool("helm")
 	if err != nil {
 		return chart{}, err
@@ -73,7 +73,7 @@ func (w *world) push(ctx context.Context, to *registry.Registry, name string) (c
 
 // item is a chart to publish, and what to put beside it.
 type item struct {
-	registry   *registry.Registry
+	registry   *registrytest.Registry
 	name       string
 	signatures []signature
 }
@@ -108,19 +108,19 @@ func (w *world) publish(t *testing.T, items ...item) []chart {
 type signature func(context.Context, *world, chart) error
 
 // signed is a signature by cosign.
-func signed(with *sigstack.Client, by sigstack.Signer) signature {
+func signed(with *sigstore.Client, by sigstore.Signer) signature {
 	return func(ctx context.Context, _ *world, c chart) error { return with.Sign(ctx, by, c.reference()) }
 }
 
 // attested is a statement about the chart by cosign, which is no signature.
-func attested(with *sigstack.Client, by sigstack.Signer) signature {
+func attested(with *sigstore.Client, by sigstore.Signer) signature {
 	return func(ctx context.Context, _ *world, c chart) error {
 		return with.Attest(ctx, by, c.reference(), "slsaprovenance1", `{"buildDefinition": {}, "runDetails": {}}`)
 	}
 }
 
 // copied is the signature of another chart, which is good for that one.
-func copied(with *sigstack.Client, by sigstack.Signer) signature {
+func copied(with *sigstore.Client, by sigstore.Signer) signature {
 	return func(ctx context.Context, w *world, c chart) error {
 		other, err := w.push(ctx, c.registry, c.name+"-origin")
 		if err != nil {
@@ -136,7 +136,7 @@ func copied(with *sigstack.Client, by sigstack.Signer) signature {
 }
 
 // forged is a signature after the change, which is given another signature of the same chart by the same identity, too.
-func forged(with *sigstack.Client, by sigstack.Signer, change func(bundle, another map[string]any)) signature {
+func forged(with *sigstore.Client, by sigstore.Signer, change func(bundle, another map[string]any)) signature {
 	return func(ctx context.Context, w *world, c chart) error {
 		var bundles [2]map[string]any
 		for i := range bundles {

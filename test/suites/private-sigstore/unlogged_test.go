@@ -13,7 +13,7 @@ import (
 func TestWithoutLog(t *testing.T) {
 	w := theWorld(t)
 	ours, theirs, release := w.ours.Client, w.theirs.Client, w.release()
-	logless := ours.Without(sigstack.Rekor)
+	logless := ours.Without(sigstore.Rekor)
 	const (
 		notRequired = "    transparencyLog: NotRequired\n"
 		required    = "    transparencyLog: Required\n"
@@ -23,12 +23,12 @@ func TestWithoutLog(t *testing.T) {
 		sentence  string
 		signature signature
 		identity  string
-		trusted   *sigstack.Client
+		trusted   *sigstore.Client
 		want      answer
 	}{
 		{"stamped, and the log is not required", signed(logless, release), notRequired, ours, good},
 		{"stamped, by a Sigstore whose trust root has no log", signed(logless, release), notRequired, logless, good},
-		{"stamped, by a Sigstore whose trust root has neither log nor CT log", signed(logless, release), notRequired, ours.Without(sigstack.Rekor, sigstack.CTLog), good},
+		{"stamped, by a Sigstore whose trust root has neither log nor CT log", signed(logless, release), notRequired, ours.Without(sigstore.Rekor, sigstore.CTLog), good},
 		{"in the log and stamped, though the log is not required", signed(ours, release), notRequired, ours, good},
 		{"in a log that the trust root does not have, and stamped", signed(ours, release), notRequired, logless, good},
 		{"stamped, and the log is required", signed(logless, release), required, ours, unusable(withoutLog)},
@@ -46,8 +46,8 @@ func TestWithoutLog(t *testing.T) {
 		{"the log entry of another signature, beside a good timestamp", forged(ours, release, func(bundle, another map[string]any) {
 			material(bundle)["tlogEntries"] = material(another)["tlogEntries"]
 		}), notRequired, ours, unusable("")},
-		{"stamped by another Sigstore", signed(logless.With(theirs, sigstack.Timestamp), release), notRequired, ours, broken},
-		{"a certificate of another Sigstore, stamped by ours", signed(logless.With(theirs, sigstack.Fulcio, sigstack.CTLog), release), notRequired, ours, unusable("its certificate is by no authority of the trust root")},
+		{"stamped by another Sigstore", signed(logless.With(theirs, sigstore.Timestamp), release), notRequired, ours, broken},
+		{"a certificate of another Sigstore, stamped by ours", signed(logless.With(theirs, sigstore.Fulcio, sigstore.CTLog), release), notRequired, ours, unusable("its certificate is by no authority of the trust root")},
 	}
 	var items []item
 	for i, row := range rows {
@@ -65,7 +65,7 @@ func TestWithoutLog(t *testing.T) {
 // in docs/policies.md, and an attestation of a Sigstore without a log.
 func TestAttestedWithoutLog(t *testing.T) {
 	w := theWorld(t)
-	logless, release := w.ours.Client.Without(sigstack.Rekor), w.release()
+	logless, release := w.ours.Client.Without(sigstore.Rekor), w.release()
 	const wanting = `require: [{anyOf: [acme-release], attestation: {predicateType: "https://slsa.dev/provenance/v1"}}]`
 	policies := func(more string) string {
 		return strings.Replace(w.policiesFor(more), "require: [{anyOf: [acme-release, acme-maintainer]}]", wanting, 1)

@@ -85,19 +85,19 @@ func TestWhatIsTrusted(t *testing.T) {
 	mine := w.publish(t, item{w.registry, "trusted", []signature{signed(ours, w.release())}})[0]
 	for _, tc := range []struct {
 		sentence string
-		trusted  *sigstack.Client
+		trusted  *sigstore.Client
 		want     answer
 	}{
 		{"all", ours, w.admitted("acme-release", w.release())},
 		{"another Sigstore", theirs, unusable("logged in no transparency log of the trust root")},
-		{"another certificate authority", ours.With(theirs, sigstack.Fulcio), unusable("its certificate is by no authority of the trust root")},
-		{"another certificate transparency log", ours.With(theirs, sigstack.CTLog), unusable("")},
-		{"another log", ours.With(theirs, sigstack.Rekor), unusable("logged in no transparency log of the trust root")},
-		{"another timestamp authority", ours.With(theirs, sigstack.Timestamp), unusable("")},
-		{"no certificate authority", ours.Without(sigstack.Fulcio), unusable("its certificate is by no authority of the trust root")},
-		{"no certificate transparency log, so no promise of one can be wanted", ours.Without(sigstack.CTLog), w.admitted("acme-release", w.release())},
-		{"no log", ours.Without(sigstack.Rekor), unusable("logged in no transparency log of the trust root")},
-		{"no timestamp authority", ours.Without(sigstack.Timestamp), unusable("")},
+		{"another certificate authority", ours.With(theirs, sigstore.Fulcio), unusable("its certificate is by no authority of the trust root")},
+		{"another certificate transparency log", ours.With(theirs, sigstore.CTLog), unusable("")},
+		{"another log", ours.With(theirs, sigstore.Rekor), unusable("logged in no transparency log of the trust root")},
+		{"another timestamp authority", ours.With(theirs, sigstore.Timestamp), unusable("")},
+		{"no certificate authority", ours.Without(sigstore.Fulcio), unusable("its certificate is by no authority of the trust root")},
+		{"no certificate transparency log, so no promise of one can be wanted", ours.Without(sigstore.CTLog), w.admitted("acme-release", w.release())},
+		{"no log", ours.Without(sigstore.Rekor), unusable("logged in no transparency log of the trust root")},
+		{"no timestamp authority", ours.Without(sigstore.Timestamp), unusable("")},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
 			w.check(t, mine, tc.trusted, tc.want)
@@ -118,8 +118,8 @@ func TestForgeries(t *testing.T) {
 		want      answer
 	}{
 		{"a signature in another Sigstore, which certifies the same identity", signed(theirs, release), unusable("logged in no transparency log of the trust root")},
-		{"a certificate of another Sigstore, logged in ours", signed(ours.With(theirs, sigstack.Fulcio, sigstack.CTLog), release), unusable("its certificate is by no authority of the trust root")},
-		{"a timestamp by another Sigstore", signed(ours.With(theirs, sigstack.Timestamp), release), unusable("")},
+		{"a certificate of another Sigstore, logged in ours", signed(ours.With(theirs, sigstore.Fulcio, sigstore.CTLog), release), unusable("its certificate is by no authority of the trust root")},
+		{"a timestamp by another Sigstore", signed(ours.With(theirs, sigstore.Timestamp), release), unusable("")},
 		{"no change", forged(ours, release, func(_, _ map[string]any) {}), w.admitted("acme-release", release)},
 		{"no timestamp", forged(ours, release, func(bundle, _ map[string]any) {
 			delete(material(bundle), "timestampVerificationData")

@@ -28,7 +28,7 @@ func TestWhenSigned(t *testing.T) {
 
 // checkWindows asks with policies of several windows around the time at which the signer signs a chart.
 func (w *world) checkWindows(
-	t *testing.T, name string, by sigstack.Signer, policies func(more string) string, inside answer, signer string,
+	t *testing.T, name string, by sigstore.Signer, policies func(more string) string, inside answer, signer string,
 ) {
 	t.Helper()
 	c, at := w.signedAt(t, name, by)
@@ -56,7 +56,7 @@ func (w *world) checkWindows(
 }
 
 // signedAt is a chart, and the time in its only timestamp.
-func (w *world) signedAt(t *testing.T, name string, by sigstack.Signer) (chart, time.Time) {
+func (w *world) signedAt(t *testing.T, name string, by sigstore.Signer) (chart, time.Time) {
 	t.Helper()
 	c := w.publish(t, item{registry: w.registry, name: name})[0]
 	bundle, err := w.ours.Bundle(t.Context(), by, c.reference())

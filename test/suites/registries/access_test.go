@@ -9,7 +9,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestAccess: what helm pushed and both cosigns signed is found in every kind of registry,
@@ -100,7 +100,7 @@ func TestNoAccess(t *testing.T) {
 		untrusted = "oci://HOST/acme/charts/podinfo:1.0.0 could not be read: the TLS certificate is signed by a CA that chartgate does not trust"
 	)
 	wrong := func(context.Context) (string, string, error) { return username, "hunter3", nil }
-	stranger := fixture.NewAuthority()
+	stranger := registrytest.NewAuthority()
 	type outcome struct {
 		kind         chart.Kind
 		detail, next string

@@ -14,14 +14,14 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestCharts: of whatever may hold a chart, the real helm pulls what chartgate resolves, and what Flux's OCIRepository takes,
 // by go-containerregistry as source-controller 1.9 does, chartgate takes for the chart only where it is the chart.
 func TestCharts(t *testing.T) {
 	t.Parallel()
-	served := fixture.New(fixture.Options{})
+	served := registrytest.New(registrytest.Options{})
 	t.Cleanup(served.Close)
 	w := &site{host: served.Host(), dir: t.TempDir(), plain: true}
 	archive, err := charts.Archive("podinfo", "1.0.0")

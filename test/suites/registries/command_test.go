@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // acme is the name by which the proxy knows the registry. Only the proxy does.
@@ -29,7 +29,7 @@ func TestCommand(t *testing.T) {
 	w.write(t, "nobody.json", []byte("{}"))
 	var mu sync.Mutex
 	var through []string
-	proxy := httptest.NewServer(fixture.Tunnel(nil, func(host string) string {
+	proxy := httptest.NewServer(registrytest.Tunnel(nil, func(host string) string {
 		mu.Lock()
 		defer mu.Unlock()
 		through = append(through, host)

@@ -30,7 +30,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const (
@@ -118,29 +118,29 @@ type format struct {
 	name     string
 	attests  bool
 	fallback bool
-	attach   func(r *fixture.Registry, s signer, digest string) error
+	attach   func(r *registrytest.Registry, s signer, digest string) error
 }
 
 func storages() []format {
-	legacyReferrer := func(r *fixture.Registry, s signer, digest string) error {
+	legacyReferrer := func(r *registrytest.Registry, s signer, digest string) error {
 		payload, annotations := s.simpleSigning(digest)
 		return referrer(r, digest, "", "application/vnd.dev.cosign.artifact.sig.v1+json", "application/vnd.dev.cosign.simplesigning.v1+json", payload, annotations)
 	}
-	envelopeReferrer := func(r *fixture.Registry, s signer, digest string) error {
+	envelopeReferrer := func(r *registrytest.Registry, s signer, digest string) error {
 		return referrer(r, digest, inToto, emptyType, "application/vnd.dsse.envelope.v1+json", s.envelope(digest, predicate), nil)
 	}
-	bundle := func(predicateType string) func(*fixture.Registry, signer, string) error {
-		return func(r *fixture.Registry, s signer, digest string) error {
+	bundle := func(predicateType string) func(*registrytest.Registry, signer, string) error {
+		return func(r *registrytest.Registry, s signer, digest string) error {
 			_, err := r.AttachBundle(repository, digest, s.bundle(digest, predicateType), nil)
 			return err
 		}
 	}
 	return []format{
-		{name: "signature under the tag `.sig`", attach: func(r *fixture.Registry, s signer, digest string) error {
+		{name: "signature under the tag `.sig`", attach: func(r *registrytest.Registry, s signer, digest string) error {
 			payload, annotations := s.simpleSigning(digest)
 			return r.AttachLegacy(repository, digest, payload, annotations)
 		}},
-		{name: "attestation under the tag `.att`", attests: true, attach: func(r *fixture.Registry, s signer, digest string) error {
+		{name: "attestation under the tag `.att`", attests: true, attach: func(r *registrytest.Registry, s signer, digest string) error {
 			return r.AttachLegacyAttestation(repository, digest, s.envelope(digest, predicate), map[string]string{"predicateType": predicate})
 		}},
 		{name: "legacy signature, listed by the API", attach: legacyReferrer},
@@ -155,7 +155,7 @@ func storages() []format {
 }
 
 // referrer stores a manifest of one layer that refers to the digest.
-func referrer(r *fixture.Registry, digest, artifactType, configType, layerType string, content []byte, annotations map[string]string) error {
+func referrer(r *registrytest.Registry, digest, artifactType, configType, layerType string, content []byte, annotations map[string]string) error {
 	type descriptor struct {
 		MediaType   string            `json:"mediaType"`
 		Digest      string            `json:"digest"`
@@ -190,11 +190,11 @@ func referrer(r *fixture.Registry, digest, artifactType, configType, layerType s
 // behaviour is how a registry answers to the referrers API.
 type behaviour struct {
 	name  string
-	fault fixture.Fault // nil: it lists what there is
+	fault registrytest.Fault // nil: it lists what there is
 }
 
 func behaviours() []behaviour {
-	answers := func(mediaType, body string) fixture.Fault {
+	answers := func(mediaType, body string) registrytest.Fault {
 		return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			w.Header().Set("Content-Type", mediaType)
 			_, _ = w.Write([]byte(body))
@@ -205,11 +205,11 @@ func behaviours() []behaviour {
 		{"lists", nil},
 		{"empty list", answers(indexType, `{"schemaVersion":2,"mediaType":"`+indexType+`","manifests":[]}`)},
 		{"no API (404 page)", bare404},
-		{"404", fixture.Status(404)},
-		{"405", fixture.Status(405)},
-		{"401", fixture.Status(401)},
-		{"403", fixture.Status(403)},
-		{"500", fixture.Status(500)},
+		{"404", registrytest.Status(404)},
+		{"405", registrytest.Status(405)},
+		{"401", registrytest.Status(401)},
+		{"403", registrytest.Status(403)},
+		{"500", registrytest.Status(500)},
 		{"HTML", answers("text/html", "<html>")},
 	}
 }
@@ -279,7 +279,7 @@ func TestMatrix(t *testing.T) {
 // admits returns "yes", or the reason of the denial, for a chart that by signed, where the policy wants wanted.
 func admits(t *testing.T, b behaviour, f format, by, wanted signer) string {
 	t.Helper()
-	r := fixture.New(fixture.Options{NoReferrers: f.fallback})
+	r := registrytest.New(registrytest.Options{NoReferrers: f.fallback})
 	defer r.Close()
 	archive, err := charts.Archive("podinfo", "1.0.0")
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const predicate = "https://acme.example/reviewed"
@@ -16,7 +16,7 @@ const predicate = "https://acme.example/reviewed"
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	distribution := newSite(t, setup{})
-	inProcess := fixture.New(fixture.Options{})
+	inProcess := registrytest.New(registrytest.Options{})
 	t.Cleanup(inProcess.Close)
 	for name, w := range map[string]*site{
 		"distribution, without referrers API": distribution,

@@ -9,14 +9,14 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestVersions: what the real helm packages, pushes and pulls under a version, chartgate finds under the same text, in every
 // way of writing it down, and calls pinned.
 func TestVersions(t *testing.T) {
 	t.Parallel()
-	served := fixture.New(fixture.Options{})
+	served := registrytest.New(registrytest.Options{})
 	t.Cleanup(served.Close)
 	w := &site{host: served.Host(), dir: t.TempDir(), plain: true}
 	client := w.client(registry.Connection{})

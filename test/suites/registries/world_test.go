@@ -17,9 +17,9 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/test/env/cluster"
-	server "github.com/chartgate/chartgate/test/env/registry"
+	registryserver "github.com/chartgate/chartgate/test/env/registry"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
-	fixture "github.com/chartgate/chartgate/test/fixtures/registry"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 const (
@@ -36,20 +36,20 @@ type setup struct {
 // site is a registry with the tools of somebody who may do everything in it.
 type site struct {
 	host       string
-	authority  *fixture.Authority
-	clients    *fixture.Authority
-	pair       fixture.Pair // of clients
-	tokens     *server.TokenService
-	server     *server.Distribution
+	authority  *registrytest.Authority
+	clients    *registrytest.Authority
+	pair       registrytest.Pair // of clients
+	tokens     *registryserver.TokenService
+	server     *registryserver.Distribution
 	dir        string
 	plain, may bool // over plain HTTP; a login is wanted
 }
 
 func newSite(t *testing.T, s setup) *site {
 	t.Helper()
-	w := &site{authority: fixture.NewAuthority(), clients: fixture.NewAuthority(), dir: t.TempDir(), plain: !s.tls, may: s.basic || s.tokens}
+	w := &site{authority: registrytest.NewAuthority(), clients: registrytest.NewAuthority(), dir: t.TempDir(), plain: !s.tls, may: s.basic || s.tokens}
 	w.pair = w.clients.Client()
-	options := server.DistributionOptions{}
+	options := registryserver.DistributionOptions{}
 	if s.tls {
 		options.Server = w.authority.Server("127.0.0.1", acme)
 	}
@@ -60,11 +60,11 @@ func newSite(t *testing.T, s setup) *site {
 		options.Username, options.Password = username, password
 	}
 	if s.tokens {
-		w.tokens = server.NewTokenService(w.authority.Server("localhost"), username, password)
+		w.tokens = registryserver.NewTokenService(w.authority.Server("localhost"), username, password)
 		t.Cleanup(w.tokens.Close)
 		options.Tokens = w.tokens
 	}
-	server, err := server.StartDistribution(t.Context(), t.TempDir(), options)
+	server, err := registryserver.StartDistribution(t.Context(), t.TempDir(), options)
 	if err != nil {
 		t.Fatal(err)
 	}

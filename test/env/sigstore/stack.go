@@ -1,4 +1,4 @@
-// Package sigstack runs a private Sigstore on 127.0.0.1, of the real servers that `make tools` builds: Fulcio issues
+// Package sigstore runs a private Sigstore on 127.0.0.1, of the real servers that `make tools` builds: Fulcio issues
 // certificates for OIDC tokens, Rekor v2 keeps the transparency log, and the timestamp authority says when. The real
 // cosign signs with it, from a signing config and a trusted root that cosign itself wrote.
 //
@@ -9,7 +9,7 @@
 //
 // Package sigstore beside this one makes the same signatures in process, and forgeries that no honest server would
 // take part in.
-package sigstack
+package sigstore
 
 import (
 	"context"
@@ -39,7 +39,7 @@ type Stack struct {
 func Start(ctx context.Context, issuer *Issuer) (*Stack, error) {
 	s := &Stack{issuer: issuer}
 	var err error
-	if s.dir, err = os.MkdirTemp("", "chartgate-sigstack-"); err != nil {
+	if s.dir, err = os.MkdirTemp("", "chartgate-sigstore-"); err != nil {
 		return s, err
 	}
 	if s.ctlog, err = newCTLog(); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/chartgate/chartgate/test/env/process"
 )
 
 // Namespace is where chartgate is installed.
@@ -95,9 +96,10 @@ func (c *Cluster) prepare(crds []string) error {
 	}
 	c.kubectl, c.Kubeconfig = filepath.Join(binaries, "kubectl"), filepath.Join(c.dir, "kubeconfig")
 	c.environment = &envtest.Environment{
-		CRDInstallOptions:     envtest.CRDInstallOptions{MaxTime: 2 * time.Minute}, // 10 s by default, too few on a busy machine
 		BinaryAssetsDirectory: binaries, ErrorIfCRDPathMissing: true,
-		ControlPlaneStartTimeout: patience, ControlPlaneStopTimeout: patience,
+		// envtest's own waits of 10 and 20 seconds are too short on a busy machine.
+		CRDInstallOptions:        envtest.CRDInstallOptions{MaxTime: process.Patience},
+		ControlPlaneStartTimeout: process.Patience, ControlPlaneStopTimeout: process.Patience,
 	}
 	for _, name := range crds {
 		path, err := Tool(name)

@@ -5,36 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
-	"time"
 
 	"github.com/chartgate/chartgate/test/env/process"
 )
 
-// patience bounds every wait for something that takes a second on an idle machine.
-const patience = 2 * time.Minute
-
 // Process is a running `chartgate serve`.
 type Process struct {
+	*process.Server
 	// CertDir is where a kubelet would mount the serving certificate.
 	CertDir string
-
-	cmd    *exec.Cmd
-	log    *process.Journal
-	probes string // base URL of /healthz and /readyz
-	scrape string // URL of /metrics
-	exited chan struct{}
-	err    error // of the exit; read it after exited is closed
+	scrape  string // URL of /metrics
 }
 
 // Address is where the webhook listens.
 func (i *Installation) Address() string { return fmt.Sprintf("127.0.0.1:%d", i.port) }
 
-// Run starts `chartgate serve` with the chart's arguments, of which the test replaces what a pod would have of its own
-// (addresses, files), and waits until it is ready. More arguments come last. A certificate that chartgate makes itself is
-// mounted as a kubelet would.
+// Run starts `chartgate serve` with the chart's arguments and waits until it is ready. The test
+// replaces the addresses and files that a pod would have of its own; more arguments come last. A
+// certificate that chartgate makes itself is mounted as a kubelet would.
 func (i *Installation) Run(ctx context.Context, args ...string) (*Process, error) {
 	p, err := i.Launch(ctx, args...)
 	if err != nil {
@@ -62,32 +51,6 @@ func (i *Installation) Launch(ctx context.Context, args ...string) (*Process, er
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{CertDir: filepath.Join(dir, "certs"), log: &process.Journal{}, exited: make(chan struct{})}
-	own, err := i.pod(ctx, p, dir)
-	if err != nil {
-		return nil, err
-	}
-	all := append(append(append([]string{}, i.args...), own...), args...)
-	// Not CommandContext: a context that ends must not kill the process before its graceful end is tested.
-	p.cmd = exec.Command(binary, all...)
-	p.cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=" + os.Getenv("PATH")}, i.env...)
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.exited)
-	}()
-	return p, nil
-}
-
-// pod makes what a pod would have: its token, its mounts and its addresses.
-func (i *Installation) pod(ctx context.Context, p *Process, dir string) ([]string, error) {
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	if err := errors.Join(os.Mkdir(p.CertDir, 0o700), i.writeKubeconfig(ctx, kubeconfig)); err != nil {
-		return nil, err
-	}
 	probes, err := process.FreePort()
 	if err != nil {
 		return nil, err
@@ -96,13 +59,32 @@ func (i *Installation) pod(ctx context.Context, p *Process, dir string) ([]strin
 	if err != nil {
 		return nil, err
 	}
-	p.probes, p.scrape = fmt.Sprintf("http://127.0.0.1:%d", probes), fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics)
-	args := []string{
-		"--kubeconfig=" + kubeconfig, "--cert-dir=" + p.CertDir, "--tuf-cache=" + filepath.Join(dir, "tuf"),
+	p := &Process{CertDir: filepath.Join(dir, "certs"), scrape: fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics)}
+	mounted, err := i.pod(ctx, p, dir)
+	if err != nil {
+		return nil, err
+	}
+	all := append(append([]string{}, i.args...), mounted...)
+	all = append(all,
 		"--webhook-host=127.0.0.1", fmt.Sprintf("--webhook-port=%d", i.port),
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", probes),
-		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", metrics),
+		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", metrics))
+	p.Server, err = process.Program{
+		Binary: binary, Args: append(all, args...), Dir: dir, Env: i.env,
+		Probe: fmt.Sprintf("http://127.0.0.1:%d/readyz", probes),
+	}.Start()
+	return p, err
+}
+
+// pod makes the token and the mounts that a pod would have, and returns the flags that name them.
+func (i *Installation) pod(ctx context.Context, p *Process, dir string) ([]string, error) {
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	// Of the chart's ServiceAccount: chartgate has the rights that the chart grants it and no others.
+	err := errors.Join(os.Mkdir(p.CertDir, 0o700), i.cluster.WriteKubeconfig(ctx, kubeconfig, Namespace, "chartgate"))
+	if err != nil {
+		return nil, err
 	}
+	args := []string{"--kubeconfig=" + kubeconfig, "--cert-dir=" + p.CertDir, "--tuf-cache=" + filepath.Join(dir, "tuf")}
 	for _, mount := range []struct{ flag, file, content string }{
 		{"--trusted-root=", "trusted_root.json", i.trustedRoot},
 		{"--registry-ca=", "ca.crt", i.registryCA},
@@ -122,68 +104,8 @@ func (i *Installation) pod(ctx context.Context, p *Process, dir string) ([]strin
 	return args, i.certificate.mount(p.CertDir)
 }
 
-// writeKubeconfig makes one of the chart's ServiceAccount, so that chartgate has the rights that the chart grants it and
-// no others.
-func (i *Installation) writeKubeconfig(ctx context.Context, path string) error {
-	return i.cluster.WriteKubeconfig(ctx, path, Namespace, "chartgate")
-}
-
-// Ready asks /readyz. What is not ready is an error.
-func (p *Process) Ready(ctx context.Context) error {
-	_, err := process.Get(ctx, p.probes+"/readyz")
-	return err
-}
-
 // Metrics returns what Prometheus would scrape.
 func (p *Process) Metrics(ctx context.Context) (string, error) {
 	body, err := process.Get(ctx, p.scrape)
 	return string(body), err
 }
-
-// WaitReady waits until /readyz answers.
-func (p *Process) WaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		err := p.Ready(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-p.exited:
-			return fmt.Errorf("chartgate ended: %w\n%s", p.err, p.Log())
-		case <-ctx.Done():
-			return fmt.Errorf("chartgate is not ready: %w\n%s", err, p.Log())
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-// Terminate sends SIGTERM, as a kubelet does, and does not wait.
-func (p *Process) Terminate() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
-
-// Wait waits for the end. Anything but exit code 0 is an error.
-func (p *Process) Wait() error {
-	select {
-	case <-p.exited:
-	case <-time.After(patience):
-		return errors.Join(fmt.Errorf("chartgate did not end within %s of SIGTERM\n%s", patience, p.Log()), p.cmd.Process.Kill())
-	}
-	if p.err != nil {
-		return fmt.Errorf("chartgate ended: %w\n%s", p.err, p.Log())
-	}
-	return nil
-}
-
-// Stop sends SIGTERM and waits for the end.
-func (p *Process) Stop() error {
-	select {
-	case <-p.exited:
-		return p.Wait()
-	default:
-		return errors.Join(p.Terminate(), p.Wait())
-	}
-}
-
-// Log is what the process has written.
-func (p *Process) Log() string { return p.log.String() }

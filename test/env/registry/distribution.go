@@ -3,22 +3,18 @@
 package registryserver
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
-	"io"
+	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"sync"
-	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/env/process"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
@@ -36,15 +32,9 @@ type DistributionOptions struct {
 
 // Distribution is a running registry server on 127.0.0.1.
 type Distribution struct {
+	server *process.Server
 	host   string
-	cmd    *exec.Cmd
-	exited chan struct{}
-
-	mu  sync.Mutex
-	log []byte
 }
-
-const startingTakes = time.Minute // at most
 
 var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
 
@@ -58,61 +48,25 @@ func StartDistribution(ctx context.Context, dir string, o DistributionOptions) (
 	if err != nil {
 		return nil, err
 	}
-	d := &Distribution{cmd: exec.Command(binary, "serve", config), exited: make(chan struct{})}
-	d.cmd.Dir, d.cmd.Env = dir, []string{"HOME=" + dir}
-	output, err := d.cmd.StderrPipe()
+	server, err := process.Program{Binary: binary, Args: []string{"serve", config}, Dir: dir}.Start()
 	if err != nil {
 		return nil, err
 	}
-	if err := d.cmd.Start(); err != nil {
-		return nil, err
+	address, err := server.WaitLog(ctx, listening)
+	if err != nil {
+		return nil, errors.Join(err, server.Kill())
 	}
-	found := make(chan string, 1)
-	go d.read(output, found)
-	ctx, cancel := context.WithTimeout(ctx, startingTakes)
-	defer cancel()
-	select {
-	case d.host = <-found:
-		return d, nil
-	case <-d.exited:
-		return nil, fmt.Errorf("the registry ended:\n%s", d.Log())
-	case <-ctx.Done():
-		d.Stop()
-		return nil, fmt.Errorf("the registry does not listen: %w\n%s", ctx.Err(), d.Log())
-	}
-}
-
-func (d *Distribution) read(output io.Reader, found chan<- string) {
-	for lines := bufio.NewScanner(output); lines.Scan(); {
-		d.mu.Lock()
-		d.log = append(append(d.log, lines.Bytes()...), '\n')
-		d.mu.Unlock()
-		if at := listening.FindSubmatch(lines.Bytes()); at != nil {
-			select {
-			case found <- string(at[1]):
-			default:
-			}
-		}
-	}
-	_ = d.cmd.Wait()
-	close(d.exited)
+	return &Distribution{server: server, host: address[1]}, nil
 }
 
 // Host is "127.0.0.1:PORT".
 func (d *Distribution) Host() string { return d.host }
 
-// Log is what the server has said so far, requests included.
-func (d *Distribution) Log() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return string(d.log)
-}
+// Log is what the server has written so far, requests included.
+func (d *Distribution) Log() string { return d.server.Log() }
 
 // Stop ends the server and waits for it.
-func (d *Distribution) Stop() {
-	_ = d.cmd.Process.Kill()
-	<-d.exited
-}
+func (d *Distribution) Stop() error { return d.server.Kill() }
 
 // write fills dir with the server's files, and answers with its configuration, in JSON, which is YAML.
 func (o DistributionOptions) write(dir string) (config string, err error) {

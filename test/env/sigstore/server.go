@@ -19,7 +19,7 @@ func launch(name, url, probe, dir string, args ...string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	started, err := process.Launch(binary, dir, url+probe, nil, args...)
+	started, err := process.Program{Binary: binary, Args: args, Dir: dir, Probe: url + probe}.Start()
 	if err != nil {
 		return nil, err
 	}

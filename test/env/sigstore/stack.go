@@ -68,7 +68,7 @@ func (s *Stack) Stop() error {
 	var errs []error
 	for _, started := range []*server{s.fulcio, s.rekor, s.timestamp} {
 		if started != nil {
-			errs = append(errs, started.Stop())
+			errs = append(errs, started.Kill())
 		}
 	}
 	if s.ctlog != nil {

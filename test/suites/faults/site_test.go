@@ -3,19 +3,14 @@ package faults_test
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/env/process"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
@@ -73,52 +68,17 @@ func (s *site) apply(t *testing.T, text string) {
 // start starts a replica, and gives it requests when it is ready.
 func (s *site) start(t *testing.T) *replica {
 	t.Helper()
-	r := &replica{balancer: s.balancer, port: unusedPort(t)}
-	r.address = fmt.Sprintf("127.0.0.1:%d", r.port)
-	var err error
-	if r.process, err = s.installation.Run(t.Context(), r.flag()); err != nil {
+	port, err := process.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &replica{balancer: s.balancer, address: fmt.Sprintf("127.0.0.1:%d", port)}
+	if r.process, err = s.installation.Run(t.Context(), fmt.Sprintf("--webhook-port=%d", port)); err != nil {
 		t.Fatal(err)
 	}
 	s.balancer.add(r.address)
 	t.Cleanup(func() { _ = r.process.Stop() }) // it may have been killed
 	return r
-}
-
-func (r *replica) flag() string { return fmt.Sprintf("--webhook-port=%d", r.port) }
-
-// signalKill finds the replica among the children of this process, and kills it.
-func (r *replica) signalKill() error {
-	tasks, err := filepath.Glob("/proc/self/task/*/children")
-	if err != nil {
-		return err
-	}
-	for _, task := range tasks {
-		text, err := os.ReadFile(task)
-		if err != nil {
-			continue // a thread that has ended
-		}
-		for _, field := range strings.Fields(string(text)) {
-			pid, err := strconv.Atoi(field)
-			if err != nil {
-				return err
-			}
-			command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-			if err == nil && slices.Contains(strings.Split(string(command), "\x00"), r.flag()) {
-				return syscall.Kill(pid, syscall.SIGKILL)
-			}
-		}
-	}
-	return fmt.Errorf("no process has the flag %s", r.flag())
-}
-
-func unusedPort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
 }
 
 // unsignedIsAbsent looks at what is in the cluster in the end.

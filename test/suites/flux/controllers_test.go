@@ -57,10 +57,12 @@ func (w *site) launch(ctx context.Context, name string, args ...string) (*proces
 		return nil, err
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", health)
-	return process.Launch(binary, dir, "http://"+address+"/readyz",
-		[]string{"KUBECONFIG=" + kubeconfig, "RUNTIME_NAMESPACE=" + fluxNamespace},
-		append(args, "--watch-all-namespaces", "--log-level=debug", "--log-encoding=json",
+	return process.Program{
+		Binary: binary, Dir: dir, Probe: "http://" + address + "/readyz",
+		Env: []string{"KUBECONFIG=" + kubeconfig, "RUNTIME_NAMESPACE=" + fluxNamespace},
+		Args: append(args, "--watch-all-namespaces", "--log-level=debug", "--log-encoding=json",
 			"--health-addr="+address, "--metrics-addr=0",
 			// By default the time between attempts doubles up to 15 minutes.
-			"--max-retry-delay=5s")...)
+			"--max-retry-delay=5s"),
+	}.Start()
 }

@@ -82,7 +82,7 @@ func (w *site) stop(tellAll bool) error {
 		if s == nil {
 			continue
 		}
-		errs = append(errs, s.Stop())
+		errs = append(errs, s.Kill())
 		if tellAll {
 			fmt.Fprintf(os.Stderr, "== %s\n%s\n", name, s.Log())
 		}

@@ -68,7 +68,11 @@ func newSite(t *testing.T, s setup) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(server.Stop)
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
 	w.server, w.host = server, server.Host()
 	for name, content := range map[string][]byte{"ca.crt": w.authority.PEM(), "client.crt": w.pair.Certificate, "client.key": w.pair.Key} {
 		w.write(t, name, content)

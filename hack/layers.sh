@@ -18,8 +18,8 @@ allowed() {
     pkg/archive) echo pkg/chart ;;
     pkg/policy) echo pkg/api/v1alpha1 pkg/chart pkg/verdict ;;
     pkg/registry) echo pkg/chart pkg/fair ;;
-    pkg/credentials) echo pkg/chart pkg/registry ;;
-    pkg/kms) echo pkg/chart ;;
+    pkg/credentials) echo pkg/chart pkg/coalesce pkg/registry ;;
+    pkg/kms) echo pkg/chart pkg/coalesce ;;
     pkg/signature) echo pkg/chart pkg/verdict ;;
     pkg/trust) echo pkg/api/v1alpha1 pkg/signature pkg/verdict ;;
     pkg/gate) echo pkg/archive pkg/chart pkg/fair pkg/source pkg/policy pkg/verdict ;;

@@ -135,24 +135,14 @@ func (c *Connector) argoSecrets(ctx context.Context) ([]corev1.Secret, *chart.Pr
 			Next:   nextForArgo,
 		}
 	}
-	answer := c.lists.DoChan(c.argoNamespace, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), argoTimeout)
-		defer cancel()
-		return c.listArgoSecrets(ctx)
-	})
-	what := "the repository Secrets in namespace " + c.argoNamespace
-	select {
-	case <-ctx.Done():
-		return nil, readProblem(ctx, what, nextForArgo, ctx.Err())
-	case listed := <-answer:
-		if problem, ok := errors.AsType[*chart.Problem](listed.Err); ok {
-			return nil, problem
-		}
-		if listed.Err != nil {
-			return nil, readProblem(ctx, what, nextForArgo, listed.Err)
-		}
-		return slices.Clone(listed.Val.([]corev1.Secret)), nil
+	listed, err := c.lists.Do(ctx, c.argoNamespace, c.listArgoSecrets)
+	if err == nil {
+		return slices.Clone(listed), nil
 	}
+	if problem, ok := errors.AsType[*chart.Problem](err); ok {
+		return nil, problem
+	}
+	return nil, readProblem(ctx, "the repository Secrets in namespace "+c.argoNamespace, nextForArgo, err)
 }
 
 func (c *Connector) listArgoSecrets(ctx context.Context) ([]corev1.Secret, error) {

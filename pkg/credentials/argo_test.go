@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -327,48 +328,69 @@ func paged(pages int) client.Reader {
 	}).Build()
 }
 
-// TestQuestionsAtTheSameTimeShareAList, and those after it do not: nothing is kept.
-func TestQuestionsAtTheSameTimeShareAList(t *testing.T) {
+// TestCallersShareAList: callers that ask while a list is running share it. Nothing is kept: a
+// later caller gets another one, and so does a caller that comes after one that has given up.
+func TestCallersShareAList(t *testing.T) {
 	t.Parallel()
-	var lists atomic.Int64
-	asked, answered := make(chan struct{}), make(chan struct{})
-	reader := fake.NewClientBuilder().WithObjects(repository("repo", helmURL, login("u"))).WithInterceptorFuncs(interceptor.Funcs{
-		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
-			if lists.Add(1) == 1 {
-				close(asked)
-				<-answered
-			}
-			if err := ctx.Err(); err != nil {
-				return err // as a real API server's client does
-			}
-			return c.List(ctx, list, options...)
+	synctest.Test(t, func(t *testing.T) {
+		var lists atomic.Int64
+		release := make(chan struct{})
+		reader := fake.NewClientBuilder().WithObjects(repository("repo", helmURL, login("u"))).WithInterceptorFuncs(interceptor.Funcs{
+			List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+				lists.Add(1)
+				<-release
+				if err := ctx.Err(); err != nil {
+					return err // as a real API server's client does
+				}
+				return c.List(ctx, list, options...)
+			},
+		}).Build()
+		c := connectorOf(t, reader)
+		var group sync.WaitGroup
+		start := func() {
+			group.Go(func() {
+				if got := ask(t, c, argoSource(helmURL), ""); got.Login != "u:p" {
+					t.Errorf("got %+v", got)
+				}
+			})
+			synctest.Wait()
+		}
+		start()
+		ctx, cancel := context.WithCancel(t.Context())
+		gaveUp := make(chan error, 1)
+		go func() {
+			_, err := c.Connect(ctx, argoSource(helmURL), at(t, "ghcr.io/acme/charts/podinfo"))
+			gaveUp <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-gaveUp; err == nil {
+			t.Error("a caller that gave up got an answer")
+		}
+		for range 5 {
+			start()
+		}
+		close(release)
+		group.Wait()
+		if lists.Load() != 2 {
+			t.Errorf("%d lists, want one for the first two callers and one for the others", lists.Load())
+		}
+		if got := ask(t, c, argoSource(helmURL), ""); got.Login != "u:p" || lists.Load() != 3 {
+			t.Errorf("a later caller did not ask the API server: %+v", got)
+		}
+	})
+}
+
+// TestPanicOfTheAPIClient: a panic while the Secrets are listed denies; it does not end the process.
+func TestPanicOfTheAPIClient(t *testing.T) {
+	t.Parallel()
+	reader := fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+			panic("injected")
 		},
 	}).Build()
-	c := connectorOf(t, reader)
-	// The first asker gives up; the list goes on for the others.
-	ctx, cancel := context.WithCancel(t.Context())
-	gone := make(chan error)
-	go func() {
-		_, err := c.Connect(ctx, argoSource(helmURL), at(t, "ghcr.io/acme/charts/podinfo"))
-		gone <- err
-	}()
-	<-asked
-	cancel()
-	if err := <-gone; err == nil {
-		t.Error("who gives up gets an answer")
-	}
-	var group sync.WaitGroup
-	for range 5 {
-		group.Go(func() {
-			if got := ask(t, c, argoSource(helmURL), ""); got.Login != "u:p" {
-				t.Errorf("got %+v", got)
-			}
-		})
-	}
-	close(answered)
-	group.Wait()
-	before := lists.Load()
-	if got := ask(t, c, argoSource(helmURL), ""); got.Login != "u:p" || lists.Load() != before+1 {
-		t.Errorf("a later question did not ask the API server: %+v", got)
+	want := answer{Error: "Internal: the repository Secrets in namespace argocd could not be read"}
+	if diff := cmp.Diff(want, ask(t, connectorOf(t, reader), argoSource(helmURL), "")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

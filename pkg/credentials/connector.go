@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/singleflight"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/coalesce"
 	"github.com/chartgate/chartgate/pkg/registry"
 )
 
@@ -39,7 +40,7 @@ type Connector struct {
 	clouds        *Clouds
 	loginHosts    []string
 	identities    []string
-	lists         singleflight.Group
+	lists         *coalesce.Group[string, []corev1.Secret]
 }
 
 // New returns a Connector.
@@ -48,6 +49,7 @@ func New(o Options) *Connector {
 		reader: o.Reader, argoNamespace: o.ArgoNamespace,
 		plainHTTP: slices.Clone(o.PlainHTTP), clouds: o.Clouds,
 		loginHosts: slices.Clone(o.LoginHosts), identities: slices.Clone(o.Identities),
+		lists: coalesce.New[string, []corev1.Secret](argoTimeout),
 	}
 }
 

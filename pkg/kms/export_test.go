@@ -3,4 +3,4 @@ package kms
 import "time"
 
 // Within returns a Reader that gives up sooner.
-func Within(timeout time.Duration) *Reader { return &Reader{timeout: timeout} }
+func Within(timeout time.Duration) *Reader { return newReader(timeout) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -16,53 +15,42 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/coalesce"
 )
 
-// readTimeout bounds one read with its repetitions. Nobody waits for it: keys are read
-// beside admissions.
+// readTimeout limits one read with its retries. No admission waits for it: keys are read in the
+// background.
 const readTimeout = 10 * time.Second
 
-// Reader reads public keys with the credentials that the environment holds, which it looks
-// for anew at each read: tokens may be rotated. It is safe for concurrent use.
-type Reader struct{ timeout time.Duration }
+// Reader reads public keys with the credentials in its environment, which it reads again each
+// time because tokens may be rotated. It is safe for concurrent use.
+type Reader struct {
+	timeout time.Duration
+	reads   *coalesce.Group[string, string] // by URI
+}
 
 // NewReader returns a Reader.
-func NewReader() *Reader { return &Reader{timeout: readTimeout} }
+func NewReader() *Reader { return newReader(readTimeout) }
 
-// PublicKeys returns the public keys of a URI as PEM blocks: of hashivault all versions
-// that Vault still lets verify, else the version in the URI or the newest. Its error is a
-// *chart.Problem.
+func newReader(timeout time.Duration) *Reader {
+	return &Reader{timeout: timeout, reads: coalesce.New[string, string](timeout)}
+}
+
+// PublicKeys returns the public keys of a URI as PEM blocks. For hashivault these are all versions
+// that Vault accepts for verification; otherwise the version in the URI, or the newest one. Its
+// error is a *chart.Problem.
 func (r *Reader) PublicKeys(ctx context.Context, uri string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	type answer struct {
-		text string
-		err  error
+	// Not every client stops with its context. One that hangs is left behind by Do.
+	text, err := r.reads.Do(ctx, uri, func(ctx context.Context) (string, error) { return read(ctx, uri) })
+	if err != nil {
+		return "", problem(err, r.timeout)
 	}
-	// Not every client gives up with the context: one that hangs is left behind.
-	answers := make(chan answer, 1)
-	go func() {
-		text, err := read(ctx, uri)
-		answers <- answer{text, err}
-	}()
-	var given answer
-	select {
-	case given = <-answers:
-	case <-ctx.Done():
-		given.err = ctx.Err()
-	}
-	if given.err != nil {
-		return "", problem(given.err, r.timeout)
-	}
-	return given.text, nil
+	return text, nil
 }
 
-func read(ctx context.Context, uri string) (text string, err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			text, err = "", fmt.Errorf("panic: %v", reason)
-		}
-	}()
+func read(ctx context.Context, uri string) (string, error) {
 	scheme, _, _ := strings.Cut(uri, "://")
 	switch scheme + "://" {
 	case aws.ReferenceScheme:

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -35,7 +36,7 @@ type note struct{ where, why string }
 type broken struct {
 	where string
 	id    source.ID // as far as it can be told
-	err   error     // of what is said to people; *chart.Problem
+	err   error     // of what is said to people; *problem.Error
 }
 
 // reading is what files hold.
@@ -93,9 +94,9 @@ func readDocuments(stdin io.Reader, paths []string, of kinds) (reading, error) {
 			case err != nil && !f.inside:
 				return reading{}, fmt.Errorf("%s: %s", f.path, reasonOf(err))
 			case errors.Is(err, errTooLarge):
-				r.reject(f.path, source.ID{}, &chart.Problem{Kind: chart.KindLimitExceeded, Detail: "the file cannot be read: " + err.Error()})
+				r.reject(f.path, source.ID{}, &problem.Error{Kind: problem.KindLimitExceeded, Detail: "the file cannot be read: " + err.Error()})
 			case err != nil:
-				r.reject(f.path, source.ID{}, chart.Invalid("the file cannot be read: %s", reasonOf(err)).WithNext("make %s readable, or remove it", f.path))
+				r.reject(f.path, source.ID{}, problem.Invalid("the file cannot be read: %s", reasonOf(err)).WithNext("make %s readable, or remove it", f.path))
 			default:
 				r.file(f.path, content)
 			}
@@ -214,8 +215,8 @@ func (r *reading) document(where string, raw []byte) {
 	}
 }
 
-func (r *reading) unreadable(what string, err error) *chart.Problem {
-	return chart.Invalid("%s: %s", what, firstLine(err)).
+func (r *reading) unreadable(what string, err error) *problem.Error {
+	return problem.Invalid("%s: %s", what, firstLine(err)).
 		WithNext("correct the YAML; what a tool renders is verified as it renders it, as in: helm template DIR | chartgate verify -f - --policy PATH")
 }
 
@@ -262,17 +263,17 @@ func (r *reading) object(where string, object unstructured.Unstructured) {
 	case isList && listed && apiVersion != "":
 		r.items(where, r.ofKind(apiVersion, of, items))
 	case apiVersion != "" && id.Group == "" && r.kinds.has("", id.Kind):
-		r.reject(where, id, chart.Invalid("apiVersion %s is not that of a %s", chart.Quote(apiVersion), id.Kind).WithNext("write apiVersion as group/version"))
+		r.reject(where, id, problem.Invalid("apiVersion %s is not that of a %s", chart.Quote(apiVersion), id.Kind).WithNext("write apiVersion as group/version"))
 	case apiVersion == "" || id.Kind == "":
 		if r.kinds.has(id.Group, id.Kind) || isList && of != "" && r.kinds.has("", of) {
-			r.reject(where, id, chart.Invalid("it is about a kind that is verified, and apiVersion or kind is missing").WithNext("write both, or remove the document"))
+			r.reject(where, id, problem.Invalid("it is about a kind that is verified, and apiVersion or kind is missing").WithNext("write both, or remove the document"))
 			return
 		}
 		r.pass(where, "not a Kubernetes object: apiVersion or kind is missing")
 	case isList && (of == "" || r.kinds.has(id.Group, of)):
 		text, _ := json.Marshal(object.Object)
 		if of != "" || r.kinds.mention.Match(text) {
-			r.reject(where, id, chart.Invalid("the %s has no items that can be read", id.Kind).WithNext("write items as a list"))
+			r.reject(where, id, problem.Invalid("the %s has no items that can be read", id.Kind).WithNext("write items as a list"))
 			return
 		}
 		r.pass(where, "a List without items")
@@ -295,7 +296,7 @@ func (r *reading) ofKind(apiVersion, kind string, items []any) []any {
 
 func (r *reading) pass(where, why string) { r.notes = append(r.notes, note{where, why}) }
 
-func (r *reading) reject(where string, id source.ID, err *chart.Problem) {
+func (r *reading) reject(where string, id source.ID, err *problem.Error) {
 	r.broken = append(r.broken, broken{where: where, id: id, err: err})
 }
 
@@ -341,7 +342,7 @@ func (r *reading) toObjects() (siblings, error) {
 		same := func(o source.Object) bool { return o.ID == id && bytes.Equal(o.JSON, raw) }
 		switch {
 		case lacks != "" && changes:
-			r.reject(d.where, id, chart.Invalid("it names no %s, so it is a patch or incomplete, and changes which chart is deployed", lacks).
+			r.reject(d.where, id, problem.Invalid("it names no %s, so it is a patch or incomplete, and changes which chart is deployed", lacks).
 				WithNext("verify what Kustomize makes of it: kustomize build DIR | chartgate verify -f - --policy PATH"))
 		case lacks != "":
 			r.pass(d.where, fmt.Sprintf("the %s names no %s: a patch that changes no chart", id.Kind, lacks))

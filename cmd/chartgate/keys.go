@@ -11,10 +11,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/controller"
 	"github.com/chartgate/chartgate/pkg/kms"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // minKeyRefresh keeps chartgate from being a burden to a KMS, which may be charged by
@@ -63,8 +63,8 @@ func contentOf(ctx context.Context, source policy.KeySource, secrets []corev1.Se
 
 // toContent leaves out what a service or library said, as in a cluster.
 func toContent(text string, err error) policy.KeyContent {
-	if problem, ok := errors.AsType[*chart.Problem](err); ok {
-		err = errors.New(problem.Detail)
+	if perr, ok := errors.AsType[*problem.Error](err); ok {
+		err = errors.New(perr.Detail)
 	}
 	return policy.KeyContent{PEM: text, Err: err}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // registryFlags are the flags about the way to registries.
@@ -24,7 +25,7 @@ type registryFlags struct {
 	// instrument wraps the way to registries, for metrics. It may be nil.
 	instrument func(http.RoundTripper) http.RoundTripper
 	// connect finds the credentials of those who pull charts. It may be nil.
-	connect func(ctx context.Context, access chart.Access, at chart.Location) (registry.Connection, error)
+	connect func(ctx context.Context, access sourceauth.Auth, at chart.Location) (registry.Connection, error)
 }
 
 func (f *registryFlags) register(flags *pflag.FlagSet) {

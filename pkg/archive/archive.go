@@ -14,25 +14,26 @@ import (
 	"helm.sh/helm/v3/pkg/ignore"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // MissingDependencies returns the names of the dependencies that a chart declares and
 // does not contain, as helm template finds them (action.CheckDependencies, v3.22): by
 // name, whatever their version or condition. For any of those Argo CD runs helm
 // dependency build (reposerver/repository, v2.14 and v3.2), which fetches them. An
-// archive that cannot be judged is a *chart.Problem.
+// archive that cannot be judged is a *problem.Error.
 func MissingDependencies(archive []byte) ([]string, error) {
 	files, err := unpack(archive)
 	if err != nil {
-		return nil, problem(err)
+		return nil, failed(err)
 	}
 	visible, err := loadable(files)
 	if err != nil {
-		return nil, problem(err)
+		return nil, failed(err)
 	}
 	loaded, err := loader.LoadFiles(visible)
 	if err != nil {
-		return nil, problem(fault{chart.KindNotAChart, "helm cannot load it"}.because(err))
+		return nil, failed(fault{problem.KindNotAChart, "helm cannot load it"}.because(err))
 	}
 	contained := map[string]bool{}
 	for _, sub := range loaded.Dependencies() {
@@ -42,7 +43,7 @@ func MissingDependencies(archive []byte) ([]string, error) {
 	for _, declared := range loaded.Metadata.Dependencies {
 		switch {
 		case declared == nil:
-			return nil, problem(fault{chart.KindNotAChart, "it declares a dependency that is null"})
+			return nil, failed(fault{problem.KindNotAChart, "it declares a dependency that is null"})
 		case !contained[declared.Name]:
 			missing = append(missing, chart.Quote(declared.Name))
 		}
@@ -73,7 +74,7 @@ func ignored(files []file) (*ignore.Rules, error) {
 	if i := slices.IndexFunc(files, func(f file) bool { return f.name == ignore.HelmIgnore }); i >= 0 {
 		parsed, err := ignore.Parse(bytes.NewReader(files[i].data))
 		if err != nil {
-			return nil, fault{chart.KindNotAChart, "its .helmignore cannot be read"}.because(err)
+			return nil, fault{problem.KindNotAChart, "its .helmignore cannot be read"}.because(err)
 		}
 		rules = parsed
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/archive"
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // entry is one entry of an archive; a regular file if it has no type.
@@ -118,38 +118,38 @@ func TestArchivesThatCannotBeJudged(t *testing.T) {
 	good := pack(t, of("Chart.yaml", plain)...)
 	for _, tc := range []struct {
 		sentence, archive, because string
-		kind                       chart.Kind
+		kind                       problem.Kind
 	}{
-		{"nothing", "", "it is not a gzip archive", chart.KindNotAChart},
-		{"no gzip", "x", "it is not a gzip archive", chart.KindNotAChart},
-		{"no tar", zip(t, strings.Repeat("x", 600)), "it is not a tar archive", chart.KindNotAChart},
-		{"cut off", good[:len(good)/2], "it ", chart.KindNotAChart},
-		{"an empty tar", pack(t), "helm cannot load it", chart.KindNotAChart},
-		{"no Chart.yaml", pack(t, of("values.yaml", "")...), "helm cannot load it", chart.KindNotAChart},
-		{"a Chart.yaml that is a link", pack(t, append(of("x.yaml", plain), entry{name: "app/Chart.yaml", content: "x.yaml", kind: tar.TypeSymlink})...), `it holds "app/Chart.yaml", which is neither a file nor a folder`, chart.KindNotAChart},
-		{"a hard link", pack(t, append(of("Chart.yaml", plain), entry{name: "app/charts/redis", content: "app/x", kind: tar.TypeLink})...), "neither a file nor a folder", chart.KindNotAChart},
-		{"a device", pack(t, append(of("Chart.yaml", plain), entry{name: "app/x", kind: tar.TypeChar})...), "neither a file nor a folder", chart.KindNotAChart},
-		{"a Chart.yaml that the .helmignore hides", pack(t, of("Chart.yaml", plain, ".helmignore", "Chart.yaml")...), "helm cannot load it", chart.KindNotAChart},
-		{"a dependency that is null", pack(t, of("Chart.yaml", plain+"dependencies: [null]\n")...), "it", chart.KindNotAChart},
-		{"a sub-chart that is no archive", pack(t, of("Chart.yaml", plain, "charts/x.tgz", "x")...), "it is not a gzip archive", chart.KindNotAChart},
-		{"a .helmignore that helm cannot read", pack(t, of("Chart.yaml", plain, ".helmignore", "charts/**")...), "its .helmignore cannot be read", chart.KindNotAChart},
-		{"a path out of the chart", pack(t, append(of("Chart.yaml", plain), entry{name: "app/../../etc/passwd"})...), `called "app/../../etc/passwd", which is not a plain path`, chart.KindNotAChart},
-		{"a path out of the folder", pack(t, append(of("Chart.yaml", plain), entry{name: "../Chart.yaml"})...), "not a plain path", chart.KindNotAChart},
-		{"an absolute path", pack(t, append(of("Chart.yaml", plain), entry{name: "/app/x"})...), "not a plain path", chart.KindNotAChart},
-		{"a path with a dot", pack(t, append(of("Chart.yaml", plain), entry{name: "app/./Chart.yaml"})...), "not a plain path", chart.KindNotAChart},
-		{"a path as on Windows, which helm reads otherwise in archives", pack(t, append(of("Chart.yaml", plain), entry{name: `app\charts\redis\Chart.yaml`})...), "not a plain path", chart.KindNotAChart},
-		{"a file beside the folder", pack(t, append(of("Chart.yaml", plain), entry{name: "Chart.yaml", content: declares})...), "not a plain path", chart.KindNotAChart},
-		{"two folders, of which helm merges and Argo CD takes one", pack(t, append(of("Chart.yaml", plain), entry{name: "b/Chart.yaml", content: declares})...), `it holds two folders, "app" and "b"`, chart.KindNotAChart},
-		{"two files of one name", pack(t, of("Chart.yaml", declares, "Chart.yaml", plain)...), `it holds two files called "Chart.yaml"`, chart.KindNotAChart},
-		{"a gzip bomb", pack(t, of("Chart.yaml", plain, "x", bomb)...), "it unpacks to more than 64 MiB", chart.KindLimitExceeded},
-		{"a bomb in a sub-chart", pack(t, of("Chart.yaml", plain, "charts/x.tgz", pack(t, of("Chart.yaml", plain, "x", bomb)...))...), "it unpacks to more than 64 MiB", chart.KindLimitExceeded},
-		{"two sub-charts that are one together", pack(t, of("Chart.yaml", plain, "charts/a.tgz", pack(t, of("x", half)...), "charts/b.tgz", pack(t, of("x", half)...))...), "it unpacks to more than 64 MiB", chart.KindLimitExceeded},
-		{"too many files", pack(t, many...), "it holds more than 20000 files", chart.KindLimitExceeded},
-		{"archives in archives", nested, "it holds archives in archives, more than 5 deep", chart.KindLimitExceeded},
+		{"nothing", "", "it is not a gzip archive", problem.KindNotAChart},
+		{"no gzip", "x", "it is not a gzip archive", problem.KindNotAChart},
+		{"no tar", zip(t, strings.Repeat("x", 600)), "it is not a tar archive", problem.KindNotAChart},
+		{"cut off", good[:len(good)/2], "it ", problem.KindNotAChart},
+		{"an empty tar", pack(t), "helm cannot load it", problem.KindNotAChart},
+		{"no Chart.yaml", pack(t, of("values.yaml", "")...), "helm cannot load it", problem.KindNotAChart},
+		{"a Chart.yaml that is a link", pack(t, append(of("x.yaml", plain), entry{name: "app/Chart.yaml", content: "x.yaml", kind: tar.TypeSymlink})...), `it holds "app/Chart.yaml", which is neither a file nor a folder`, problem.KindNotAChart},
+		{"a hard link", pack(t, append(of("Chart.yaml", plain), entry{name: "app/charts/redis", content: "app/x", kind: tar.TypeLink})...), "neither a file nor a folder", problem.KindNotAChart},
+		{"a device", pack(t, append(of("Chart.yaml", plain), entry{name: "app/x", kind: tar.TypeChar})...), "neither a file nor a folder", problem.KindNotAChart},
+		{"a Chart.yaml that the .helmignore hides", pack(t, of("Chart.yaml", plain, ".helmignore", "Chart.yaml")...), "helm cannot load it", problem.KindNotAChart},
+		{"a dependency that is null", pack(t, of("Chart.yaml", plain+"dependencies: [null]\n")...), "it", problem.KindNotAChart},
+		{"a sub-chart that is no archive", pack(t, of("Chart.yaml", plain, "charts/x.tgz", "x")...), "it is not a gzip archive", problem.KindNotAChart},
+		{"a .helmignore that helm cannot read", pack(t, of("Chart.yaml", plain, ".helmignore", "charts/**")...), "its .helmignore cannot be read", problem.KindNotAChart},
+		{"a path out of the chart", pack(t, append(of("Chart.yaml", plain), entry{name: "app/../../etc/passwd"})...), `called "app/../../etc/passwd", which is not a plain path`, problem.KindNotAChart},
+		{"a path out of the folder", pack(t, append(of("Chart.yaml", plain), entry{name: "../Chart.yaml"})...), "not a plain path", problem.KindNotAChart},
+		{"an absolute path", pack(t, append(of("Chart.yaml", plain), entry{name: "/app/x"})...), "not a plain path", problem.KindNotAChart},
+		{"a path with a dot", pack(t, append(of("Chart.yaml", plain), entry{name: "app/./Chart.yaml"})...), "not a plain path", problem.KindNotAChart},
+		{"a path as on Windows, which helm reads otherwise in archives", pack(t, append(of("Chart.yaml", plain), entry{name: `app\charts\redis\Chart.yaml`})...), "not a plain path", problem.KindNotAChart},
+		{"a file beside the folder", pack(t, append(of("Chart.yaml", plain), entry{name: "Chart.yaml", content: declares})...), "not a plain path", problem.KindNotAChart},
+		{"two folders, of which helm merges and Argo CD takes one", pack(t, append(of("Chart.yaml", plain), entry{name: "b/Chart.yaml", content: declares})...), `it holds two folders, "app" and "b"`, problem.KindNotAChart},
+		{"two files of one name", pack(t, of("Chart.yaml", declares, "Chart.yaml", plain)...), `it holds two files called "Chart.yaml"`, problem.KindNotAChart},
+		{"a gzip bomb", pack(t, of("Chart.yaml", plain, "x", bomb)...), "it unpacks to more than 64 MiB", problem.KindLimitExceeded},
+		{"a bomb in a sub-chart", pack(t, of("Chart.yaml", plain, "charts/x.tgz", pack(t, of("Chart.yaml", plain, "x", bomb)...))...), "it unpacks to more than 64 MiB", problem.KindLimitExceeded},
+		{"two sub-charts that are one together", pack(t, of("Chart.yaml", plain, "charts/a.tgz", pack(t, of("x", half)...), "charts/b.tgz", pack(t, of("x", half)...))...), "it unpacks to more than 64 MiB", problem.KindLimitExceeded},
+		{"too many files", pack(t, many...), "it holds more than 20000 files", problem.KindLimitExceeded},
+		{"archives in archives", nested, "it holds archives in archives, more than 5 deep", problem.KindLimitExceeded},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
 			missing, err := archive.MissingDependencies([]byte(tc.archive))
-			var p *chart.Problem
+			var p *problem.Error
 			if !errors.As(err, &p) || p.Kind != tc.kind || !strings.Contains(p.Detail, "the chart's archive cannot be judged: ") || !strings.Contains(p.Detail, tc.because) || missing != nil {
 				t.Errorf("%v, %v; want %q", missing, err, tc.because)
 			}
@@ -174,7 +174,7 @@ func FuzzMissingDependencies(f *testing.F) {
 	f.Add([]byte(pack(f, of("Chart.yaml", v1, "requirements.yaml", v1Needs, ".helmignore", "!x\n")...)))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		missing, err := archive.MissingDependencies(content)
-		var p *chart.Problem
+		var p *problem.Error
 		if err != nil && (!errors.As(err, &p) || missing != nil) {
 			t.Errorf("%v, %v", missing, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 const (
@@ -45,11 +46,11 @@ type budget struct {
 
 func (b *budget) unpack(archive []byte, nesting int) ([]file, error) {
 	if nesting == 0 {
-		return nil, fault{chart.KindLimitExceeded, fmt.Sprintf("it holds archives in archives, more than %d deep", maxNesting)}
+		return nil, fault{problem.KindLimitExceeded, fmt.Sprintf("it holds archives in archives, more than %d deep", maxNesting)}
 	}
 	zipped, err := gzip.NewReader(bytes.NewReader(archive))
 	if err != nil {
-		return nil, fault{chart.KindNotAChart, "it is not a gzip archive"}.because(err)
+		return nil, fault{problem.KindNotAChart, "it is not a gzip archive"}.because(err)
 	}
 	files, err := b.read(tar.NewReader(zipped))
 	if err != nil {
@@ -77,26 +78,26 @@ func (b *budget) read(r *tar.Reader) ([]file, error) {
 		case errors.Is(err, io.EOF):
 			return files, nil
 		case err != nil:
-			return nil, fault{chart.KindNotAChart, "it is not a tar archive"}.because(err)
+			return nil, fault{problem.KindNotAChart, "it is not a tar archive"}.because(err)
 		}
 		if b.files--; b.files < 0 {
-			return nil, fault{chart.KindLimitExceeded, fmt.Sprintf("it holds more than %d files", maxFiles)}
+			return nil, fault{problem.KindLimitExceeded, fmt.Sprintf("it holds more than %d files", maxFiles)}
 		}
 		switch header.Typeflag {
 		case tar.TypeReg:
 		case tar.TypeDir, tar.TypeXGlobalHeader:
 			continue
 		default:
-			return nil, fault{chart.KindNotAChart, "it holds " + chart.Quote(header.Name) + ", which is neither a file nor a folder"}
+			return nil, fault{problem.KindNotAChart, "it holds " + chart.Quote(header.Name) + ", which is neither a file nor a folder"}
 		}
 		folder, name, found := strings.Cut(header.Name, "/")
 		switch {
 		case !found || path.Clean(header.Name) != header.Name || path.IsAbs(header.Name) || folder == ".." || strings.Contains(header.Name, `\`):
-			return nil, fault{chart.KindNotAChart, "it holds a file called " + chart.Quote(header.Name) + ", which is not a plain path in the chart's folder"}
+			return nil, fault{problem.KindNotAChart, "it holds a file called " + chart.Quote(header.Name) + ", which is not a plain path in the chart's folder"}
 		case root != "" && root != folder:
-			return nil, fault{chart.KindNotAChart, "it holds two folders, " + chart.Quote(root) + " and " + chart.Quote(folder)}
+			return nil, fault{problem.KindNotAChart, "it holds two folders, " + chart.Quote(root) + " and " + chart.Quote(folder)}
 		case seen[name]:
-			return nil, fault{chart.KindNotAChart, "it holds two files called " + chart.Quote(name)}
+			return nil, fault{problem.KindNotAChart, "it holds two files called " + chart.Quote(name)}
 		}
 		root, seen[name] = folder, true
 		data, err := b.content(r)
@@ -110,17 +111,17 @@ func (b *budget) read(r *tar.Reader) ([]file, error) {
 func (b *budget) content(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, b.bytes+1))
 	if err != nil {
-		return nil, fault{chart.KindNotAChart, "it breaks off"}.because(err)
+		return nil, fault{problem.KindNotAChart, "it breaks off"}.because(err)
 	}
 	if b.bytes -= int64(len(data)); b.bytes < 0 {
-		return nil, fault{chart.KindLimitExceeded, fmt.Sprintf("it unpacks to more than %d MiB", maxUnpacked>>20)}
+		return nil, fault{problem.KindLimitExceeded, fmt.Sprintf("it unpacks to more than %d MiB", maxUnpacked>>20)}
 	}
 	return data, nil
 }
 
 // fault is what is wrong with an archive, in a clause for people.
 type fault struct {
-	kind chart.Kind
+	kind problem.Kind
 	text string
 }
 
@@ -129,8 +130,8 @@ func (f fault) Error() string { return f.text }
 func (f fault) because(err error) error { return fmt.Errorf("%w: %w", f, err) }
 
 // problem is the one place where faults become problems.
-func problem(err error) error {
-	p := &chart.Problem{Kind: chart.KindInternal, Detail: "the chart's archive cannot be judged", Err: err}
+func failed(err error) error {
+	p := &problem.Error{Kind: problem.KindInternal, Detail: "the chart's archive cannot be judged", Err: err}
 	if own, ok := errors.AsType[fault](err); ok {
 		p.Kind, p.Detail = own.kind, p.Detail+": "+own.text
 	}

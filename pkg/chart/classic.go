@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // anyQuery stands for the query of a classic repository's URL, in Location.String and in
@@ -36,7 +38,7 @@ func parseClassic(scheme, rest, s string) (Location, error) {
 	rest, _, query := strings.Cut(rest, "?")
 	host, path, _ := strings.Cut(rest, "/")
 	if strings.Contains(host, "@") {
-		return Location{}, Invalid("%s must be plain: without user info", Quote(s)).
+		return Location{}, problem.Invalid("%s must be plain: without user info", Quote(s)).
 			WithNext("take user name and password out of the URL, and put them into the Secret of the repository")
 	}
 	host, err := parseHost(scheme, strings.ToLower(host), s)
@@ -59,8 +61,8 @@ func parseClassic(scheme, rest, s string) (Location, error) {
 	return l, nil
 }
 
-func longURL(s string) *Problem {
-	return Invalid("%s is longer than %d characters", Quote(s), maxURL).WithNext("use a shorter URL")
+func longURL(s string) *problem.Error {
+	return problem.Invalid("%s is longer than %d characters", Quote(s), maxURL).WithNext("use a shorter URL")
 }
 
 func checkURL(s string) error {
@@ -69,12 +71,12 @@ func checkURL(s string) error {
 	}
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f {
-			return Invalid("%s holds a character that no chart location has", Quote(s)).
+			return problem.Invalid("%s holds a character that no chart location has", Quote(s)).
 				WithNext("percent-encode it; write an international host name in its ASCII form (xn--…)")
 		}
 	}
 	if strings.ContainsAny(s, `#\`) {
-		return Invalid("%s must be plain: without fragment and backslash", Quote(s)).WithNext("remove # and what follows it, and backslashes")
+		return problem.Invalid("%s must be plain: without fragment and backslash", Quote(s)).WithNext("remove # and what follows it, and backslashes")
 	}
 	return nil
 }
@@ -90,7 +92,7 @@ func classicSegment(segment, s string) (string, error) {
 		if c == '%' {
 			code, err := strconv.ParseUint(segment[i+1:min(i+3, len(segment))], 16, 8)
 			if err != nil || i+3 > len(segment) || strings.ContainsAny(segment[i+1:i+3], "+-_") {
-				return "", Invalid("%s has a percent sign that encodes nothing", Quote(s)).WithNext("write %% and two hexadecimal digits, as in %%2F")
+				return "", problem.Invalid("%s has a percent sign that encodes nothing", Quote(s)).WithNext("write %% and two hexadecimal digits, as in %%2F")
 			}
 			c, i = byte(code), i+2
 			if c < ' ' || c == 0x7f || c == '%' || c == '\\' || c == ';' {
@@ -117,8 +119,8 @@ func classicSegment(segment, s string) (string, error) {
 	return canonical.String(), nil
 }
 
-func ambiguousSegment(s, segment string) *Problem {
-	return Invalid("%s has the path segment %s, which servers read in different ways", Quote(s), Quote(segment)).
+func ambiguousSegment(s, segment string) *problem.Error {
+	return problem.Invalid("%s has the path segment %s, which servers read in different ways", Quote(s), Quote(segment)).
 		WithNext("write the path without semicolons, backslashes, control characters and an encoded percent sign")
 }
 
@@ -128,9 +130,9 @@ func (l Location) joinClassic(name string) (Location, error) {
 	case name == "." || name == "..":
 		return Location{}, dottedSegment(l.String()+"/"+name, name)
 	case len(name) > maxName:
-		return Location{}, Invalid("the chart name %s is longer than %d characters", Quote(name), maxName).WithNext("correct the chart's name")
+		return Location{}, problem.Invalid("the chart name %s is longer than %d characters", Quote(name), maxName).WithNext("correct the chart's name")
 	case !plainSegment.MatchString(name):
-		return Location{}, Invalid("the chart below %s has the name %s, which no chart can have", l, Quote(name)).
+		return Location{}, problem.Invalid("the chart below %s has the name %s, which no chart can have", l, Quote(name)).
 			WithNext("write the chart's name as the repository's index has it")
 	}
 	if l.path = strings.TrimPrefix(l.path+"/"+name, "/"); len(l.String()) > maxURL {

@@ -1,6 +1,10 @@
 package chart
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/chartgate/chartgate/pkg/problem"
+)
 
 // Digest is the sha256 digest of some content. The zero value names nothing.
 // Other algorithms are refused: cosign signs sha256 digests only.
@@ -12,7 +16,7 @@ const digestPrefix = "sha256:"
 func ParseDigest(s string) (Digest, error) {
 	hex, ok := strings.CutPrefix(s, digestPrefix)
 	if !ok || len(hex) != 64 || strings.Trim(hex, "0123456789abcdef") != "" {
-		return Digest{}, Invalid("%s is not a digest of the form sha256:<64 hex digits>", Quote(s)).
+		return Digest{}, problem.Invalid("%s is not a digest of the form sha256:<64 hex digits>", Quote(s)).
 			WithNext("write the digest that helm push printed: sha256: and 64 lower-case hexadecimal digits")
 	}
 	return Digest{hex: hex}, nil

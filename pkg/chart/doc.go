@@ -1,8 +1,6 @@
-// Package chart names charts: where they live (Location), which version is
-// asked for (Selector), what was found there (Resolved) and why it could not be
-// found (Problem). It is pure: it does no I/O and imports nothing of chartgate.
+// Package chart names charts: where they live (Location), which version is asked for (Selector) and
+// what was found there (Resolved). It is pure.
 //
-// Every parser in it returns either a canonical value or a *Problem. There is
-// one spelling for one chart, so that a policy which matches the spelling
-// matches the chart.
+// Every parser in it returns either a canonical value or a *problem.Error. There is one spelling
+// for one chart, so that a policy that matches the spelling matches the chart.
 package chart

@@ -1,6 +1,10 @@
 package chart
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/chartgate/chartgate/pkg/problem"
+)
 
 // Helm's media types (https://helm.sh/docs/topics/registries/, and helm's pkg/registry/constants.go).
 const (
@@ -66,11 +70,11 @@ func (t Taking) Layer(mediaTypes []string) int {
 // Taken returns nil if a consumer with this rule deploys the chart's own layer from r, and
 // otherwise why not. What it deploys instead is not what helm calls the chart.
 func (r Resolved) Taken(by Taking) error {
-	problem := &Problem{Kind: KindNotAChart}
+	perr := &problem.Error{Kind: problem.KindNotAChart}
 	switch {
 	case r.Other:
-		problem.Detail = r.name() + " is not a Helm chart"
-		problem.Next = "push the chart with helm push, or correct the reference"
+		perr.Detail = r.name() + " is not a Helm chart"
+		perr.Next = "push the chart with helm push, or correct the reference"
 	case by.rule == takesChart:
 		return nil
 	case by.rule == takesFirst && r.Direct && r.First:
@@ -80,20 +84,20 @@ func (r Resolved) Taken(by Taking) error {
 	case by.rule == takesContent && r.Alone:
 		return nil
 	case by.rule == takesContent:
-		problem.Detail = r.name() + " has more archives than the chart, which Argo CD's oci:// sources unpack together with it"
+		perr.Detail = r.name() + " has more archives than the chart, which Argo CD's oci:// sources unpack together with it"
 		if r.Index {
-			problem.Detail = r.name() + " lies behind an image index, which Argo CD's oci:// sources do not take"
+			perr.Detail = r.name() + " lies behind an image index, which Argo CD's oci:// sources do not take"
 		}
-		problem.Next = "use a Helm source: repoURL without oci://, and chart"
+		perr.Next = "use a Helm source: repoURL without oci://, and chart"
 	case !r.Direct:
-		problem.Detail = r.name() + " lies behind an image index from which Flux's OCIRepository takes another manifest"
-		problem.Next = "use a HelmRepository of type oci, or name the digest of the chart's own manifest"
+		perr.Detail = r.name() + " lies behind an image index from which Flux's OCIRepository takes another manifest"
+		perr.Next = "use a HelmRepository of type oci, or name the digest of the chart's own manifest"
 	case by.rule == takesFirst:
-		problem.Detail = r.name() + " has the chart in another layer than the first one, which is what Flux takes without a layerSelector"
-		problem.Next = "set spec.layerSelector.mediaType of the OCIRepository to " + r.LayerType
+		perr.Detail = r.name() + " has the chart in another layer than the first one, which is what Flux takes without a layerSelector"
+		perr.Next = "set spec.layerSelector.mediaType of the OCIRepository to " + r.LayerType
 	default:
-		problem.Detail = r.name() + " has the chart in a layer of the media type " + Quote(r.LayerType) + ", and spec.layerSelector takes " + Quote(by.mediaType)
-		problem.Next = "set spec.layerSelector.mediaType of the OCIRepository to " + r.LayerType
+		perr.Detail = r.name() + " has the chart in a layer of the media type " + Quote(r.LayerType) + ", and spec.layerSelector takes " + Quote(by.mediaType)
+		perr.Next = "set spec.layerSelector.mediaType of the OCIRepository to " + r.LayerType
 	}
-	return problem
+	return perr
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // TestTaken: what a consumer takes from an artifact must be the chart that was verified.
@@ -52,8 +53,8 @@ func TestTaken(t *testing.T) {
 		if says := map[bool]string{true: "lies behind an image index", false: "has more archives"}[tc.resolved.Index]; err != nil && tc.by == content && !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", tc.sentence, err)
 		}
-		var problem *chart.Problem
-		if err != nil && (!errors.As(err, &problem) || problem.Kind != chart.KindNotAChart || problem.Detail == "" || problem.Next == "") {
+		var perr *problem.Error
+		if err != nil && (!errors.As(err, &perr) || perr.Kind != problem.KindNotAChart || perr.Detail == "" || perr.Next == "") {
 			t.Errorf("%s: %#v", tc.sentence, err)
 		}
 	}

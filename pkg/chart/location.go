@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // The schemes of a Location, as they are written in front of "://".
@@ -52,7 +54,7 @@ type Location struct {
 func ParseLocation(s string) (Location, error) {
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
-		return Location{}, Invalid("%s has no scheme; a chart's location starts with oci:// or https://", Quote(s)).
+		return Location{}, problem.Invalid("%s has no scheme; a chart's location starts with oci:// or https://", Quote(s)).
 			WithNext("write the scheme in front, as in oci://ghcr.io/acme/charts/podinfo")
 	}
 	switch scheme {
@@ -61,7 +63,7 @@ func ParseLocation(s string) (Location, error) {
 	case SchemeHTTPS, SchemeHTTP:
 		return parseClassic(scheme, rest, s)
 	default:
-		return Location{}, Invalid("%s has an unknown scheme; charts come from oci:// or https://", Quote(s)).
+		return Location{}, problem.Invalid("%s has an unknown scheme; charts come from oci:// or https://", Quote(s)).
 			WithNext("write oci:// or https://, in lower case")
 	}
 }
@@ -90,7 +92,7 @@ func parseOCI(rest, s string) (Location, error) {
 // its index, which nothing decodes.
 func (l Location) Join(name string) (Location, error) {
 	if name == "" {
-		return Location{}, Invalid("the chart below %s has an empty name", l).WithNext("name the chart")
+		return Location{}, problem.Invalid("the chart below %s has an empty name", l).WithNext("name the chart")
 	}
 	if l.scheme == SchemeHTTPS || l.scheme == SchemeHTTP {
 		return l.joinClassic(name)
@@ -155,15 +157,15 @@ func (l Location) String() string {
 func checkCharacters(s string) error {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f {
-			return Invalid("%s holds a character that no chart location has", Quote(s)).
+			return problem.Invalid("%s holds a character that no chart location has", Quote(s)).
 				WithNext("remove blanks and control characters; write an international host name in its ASCII form (xn--…)")
 		}
 	}
 	if len(s) > maxName+len("oci://") {
-		return Invalid("%s is longer than %d characters", Quote(s), maxName).WithNext("use a repository with a shorter name")
+		return problem.Invalid("%s is longer than %d characters", Quote(s), maxName).WithNext("use a repository with a shorter name")
 	}
 	if strings.ContainsAny(s, `%?#@\`) {
-		return Invalid("%s must be plain: without user info, query, fragment, percent-encoding, tag or digest", Quote(s)).
+		return problem.Invalid("%s must be plain: without user info, query, fragment, percent-encoding, tag or digest", Quote(s)).
 			WithNext("write oci://host/path alone; a version or digest has a field of its own, and a login belongs into a Secret")
 	}
 	return nil
@@ -179,34 +181,34 @@ func (l Location) checkPath(s string) error {
 		case strings.Contains(part, ":"):
 			return tagInside(s, part)
 		case !ociSegment.MatchString(part):
-			return Invalid("%s has the path segment %s, which is not a valid repository name", Quote(s), Quote(part)).
+			return problem.Invalid("%s has the path segment %s, which is not a valid repository name", Quote(s), Quote(part)).
 				WithNext("write the name as the registry knows it: lower-case letters, digits, and single . _ - between them")
 		}
 	}
 	return nil
 }
 
-func emptySegment(s string) *Problem {
-	return Invalid("%s has an empty path segment", Quote(s)).WithNext("remove the slash at the end, or the second of two")
+func emptySegment(s string) *problem.Error {
+	return problem.Invalid("%s has an empty path segment", Quote(s)).WithNext("remove the slash at the end, or the second of two")
 }
 
-func dottedSegment(s, part string) *Problem {
-	return Invalid("%s has the path segment %q; write the location that is meant", Quote(s), part).
+func dottedSegment(s, part string) *problem.Error {
+	return problem.Invalid("%s has the path segment %q; write the location that is meant", Quote(s), part).
 		WithNext("write the path without . and .. in it")
 }
 
-func tagInside(s, part string) *Problem {
-	return Invalid("%s must not contain a tag; remove %s", Quote(s), Quote(part[strings.IndexByte(part, ':'):])).
+func tagInside(s, part string) *problem.Error {
+	return problem.Invalid("%s must not contain a tag; remove %s", Quote(s), Quote(part[strings.IndexByte(part, ':'):])).
 		WithNext("name the version in its own field: version, ref.tag or targetRevision")
 }
 
 func (l Location) checkChart(s string) error {
 	if l.path == "" {
-		return Invalid("%s names a registry but no chart in it", Quote(s)).WithNext("append the path and name of the chart")
+		return problem.Invalid("%s names a registry but no chart in it", Quote(s)).WithNext("append the path and name of the chart")
 	}
 	// Flux reads docker.io/x as docker.io/library/x, Helm and Argo CD do not.
 	if l.scheme == SchemeOCI && l.host == dockerHub && !strings.Contains(l.path, "/") {
-		return Invalid("%s lacks the namespace that Docker Hub needs, as in oci://docker.io/acme/%s", Quote(s), l.path).
+		return problem.Invalid("%s lacks the namespace that Docker Hub needs, as in oci://docker.io/acme/%s", Quote(s), l.path).
 			WithNext("write the namespace: oci://docker.io/NAMESPACE/%s", l.path)
 	}
 	return nil
@@ -218,11 +220,11 @@ func parseHost(scheme, host, s string) (string, error) {
 	if hasPort {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
-			return "", Invalid("%s has an invalid port", Quote(s)).WithNext("write the port as a number from 1 to 65535, or leave it out")
+			return "", problem.Invalid("%s has an invalid port", Quote(s)).WithNext("write the port as a number from 1 to 65535, or leave it out")
 		}
 	}
 	if !validHostName(name, scheme != SchemeOCI) {
-		return "", Invalid("%s has no valid lower-case host name", Quote(s)).
+		return "", problem.Invalid("%s has no valid lower-case host name", Quote(s)).
 			WithNext("write the host as its DNS name, in lower case and without a dot at the end, or as an IPv4 address of four numbers")
 	}
 	if scheme == SchemeOCI {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 func TestALocationHasOneSpelling(t *testing.T) {
@@ -272,18 +273,18 @@ func TestALocationsParts(t *testing.T) {
 // wantInvalid: err is a problem of KindInvalid whose text, safe to print, tells why and what to do.
 func wantInvalid(t *testing.T, err error, because string) {
 	t.Helper()
-	var problem *chart.Problem
-	if !errors.As(err, &problem) || problem.Kind != chart.KindInvalid {
+	var perr *problem.Error
+	if !errors.As(err, &perr) || perr.Kind != problem.KindInvalid {
 		t.Fatalf("got %v, want an invalid reference", err)
 	}
-	if !strings.Contains(problem.Detail, because) {
-		t.Errorf("got %q, want it to say %q", problem.Detail, because)
+	if !strings.Contains(perr.Detail, because) {
+		t.Errorf("got %q, want it to say %q", perr.Detail, because)
 	}
-	if problem.Next == "" {
-		t.Errorf("%q does not say what to do", problem.Detail)
+	if perr.Next == "" {
+		t.Errorf("%q does not say what to do", perr.Detail)
 	}
-	wantPlain(t, problem.Detail)
-	wantPlain(t, problem.Next)
+	wantPlain(t, perr.Detail)
+	wantPlain(t, perr.Next)
 }
 
 // wantPlain: s is one short line that no terminal interprets.

@@ -1,6 +1,10 @@
 package chart
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/chartgate/chartgate/pkg/problem"
+)
 
 // Reference is one version of one chart, as a consumer asks for it. The zero
 // value refers to nothing.
@@ -25,7 +29,7 @@ func ParseReference(s string) (Reference, error) {
 		return Reference{}, err
 	}
 	if version == "" {
-		return Reference{}, Invalid("%s has neither a version nor a digest", Quote(s)).
+		return Reference{}, problem.Invalid("%s has neither a version nor a digest", Quote(s)).
 			WithNext("append the version or the digest: %s:1.2.3, or %s@sha256:<64 hex digits>", location, location)
 	}
 	selector, err := ParseTagOrDigest(version)

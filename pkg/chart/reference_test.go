@@ -6,7 +6,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 const (
@@ -228,20 +230,20 @@ func TestQuotedInputIsSafeToPrint(t *testing.T) {
 
 func TestAProblemKeepsItsCauseForTheLog(t *testing.T) {
 	t.Parallel()
-	cause := chart.Invalid("the cause")
-	problem := &chart.Problem{Kind: chart.KindTimeout, Detail: "no answer", Err: cause}
-	hinted := problem.WithNext("try %s", "again")
-	want := &chart.Problem{Kind: chart.KindTimeout, Detail: "no answer", Next: "try again", Err: cause}
+	cause := problem.Invalid("the cause")
+	perr := &problem.Error{Kind: problem.KindTimeout, Detail: "no answer", Err: cause}
+	hinted := perr.WithNext("try %s", "again")
+	want := &problem.Error{Kind: problem.KindTimeout, Detail: "no answer", Next: "try again", Err: cause}
 	if diff := cmp.Diff(want, hinted); diff != "" {
 		t.Errorf("with a hint (-want +got):\n%s", diff)
 	}
-	if problem.Next != "" {
+	if perr.Next != "" {
 		t.Error("WithNext changed the original")
 	}
-	if diff := cmp.Diff([]string{"no answer: the cause", "the cause"}, []string{problem.Error(), cause.Error()}); diff != "" {
+	if diff := cmp.Diff([]string{"no answer: the cause", "the cause"}, []string{perr.Error(), cause.Error()}); diff != "" {
 		t.Errorf("texts (-want +got):\n%s", diff)
 	}
-	if problem.Unwrap() != error(cause) {
+	if perr.Unwrap() != error(cause) {
 		t.Error("the cause is lost")
 	}
 }
@@ -249,7 +251,7 @@ func TestAProblemKeepsItsCauseForTheLog(t *testing.T) {
 func TestTheNamesOfFormatsAndPinnings(t *testing.T) {
 	t.Parallel()
 	got := []string{
-		chart.Bundle.String(), chart.Legacy.String(), chart.Format(0).String(),
+		attachment.Bundle.String(), attachment.Legacy.String(), attachment.Format(0).String(),
 		chart.Pinning(0).String(), chart.Floating.String(), chart.Version.String(), chart.ByDigest.String(), chart.Pinning(9).String(),
 	}
 	want := []string{"bundle", "legacy signature", "unknown format", "Floating", "Floating", "Version", "Digest", "Floating"}

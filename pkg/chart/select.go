@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // Select returns the tag that s's consumer would take from a repository's tags.
@@ -14,15 +16,15 @@ import (
 // whichever the registry lists first, so the answer is not certain: that is KindInvalid.
 func (s Selector) Select(tags []string) (string, error) {
 	if !s.IsRange() {
-		return "", Invalid("%s is not a range of versions", Quote(s.text)).WithNext("write one complete version, as in 1.2.3")
+		return "", problem.Invalid("%s is not a range of versions", Quote(s.text)).WithNext("write one complete version, as in 1.2.3")
 	}
 	constraint, err := semver.NewConstraint(s.text)
 	if err != nil {
-		return "", Invalid("%s is not a range of versions", Quote(s.text)).WithNext("write one complete version, as in 1.2.3")
+		return "", problem.Invalid("%s is not a range of versions", Quote(s.text)).WithNext("write one complete version, as in 1.2.3")
 	}
 	filter, err := regexp.Compile(s.filter)
 	if err != nil {
-		return "", Invalid("%s is not a regular expression", Quote(s.filter)).WithNext("correct spec.ref.semverFilter")
+		return "", problem.Invalid("%s is not a regular expression", Quote(s.filter)).WithNext("correct spec.ref.semverFilter")
 	}
 	var best newest
 	var tied string
@@ -42,10 +44,10 @@ func (s Selector) Select(tags []string) (string, error) {
 	case best.version == nil:
 		return "", s.noMatch(tags, constraint, filter)
 	case tied != "":
-		return "", Invalid("the tags %s and %s are the same version, so the range %s has no single answer", Quote(best.tag), Quote(tied), Quote(s.text)).
+		return "", problem.Invalid("the tags %s and %s are the same version, so the range %s has no single answer", Quote(best.tag), Quote(tied), Quote(s.text)).
 			WithNext("name the tag that is meant, where the tag alone decides: in an OCIRepository (ref.tag) or an Argo CD source with oci://; or remove one of the two tags from the registry")
 	case !tagGrammar.MatchString(best.tag):
-		return "", Invalid("the registry lists the invalid tag %s", Quote(best.tag)).
+		return "", problem.Invalid("the registry lists the invalid tag %s", Quote(best.tag)).
 			WithNext("tell the registry's operator: no registry can hold such a tag")
 	default:
 		return best.tag, nil
@@ -92,7 +94,7 @@ func (s Selector) version(tag string) *semver.Version {
 // noMatch is the problem with a range that no tag matches. It looks for the tag that its
 // author may have meant: one that the consumer cannot read, that the filter leaves out, or
 // a prerelease; and names the newest version otherwise.
-func (s Selector) noMatch(tags []string, constraint *semver.Constraints, filter *regexp.Regexp) *Problem {
+func (s Selector) noMatch(tags []string, constraint *semver.Constraints, filter *regexp.Regexp) *problem.Error {
 	var unread, filtered, prerelease, other newest
 	for _, tag := range tags {
 		v, err := semver.NewVersion(strings.ReplaceAll(tag, "_", "+"))
@@ -110,7 +112,7 @@ func (s Selector) noMatch(tags []string, constraint *semver.Constraints, filter 
 			other.add(v, tag)
 		}
 	}
-	p := &Problem{Kind: KindNotFound, Detail: "no tag matches the range " + Quote(s.text)}
+	p := &problem.Error{Kind: problem.KindNotFound, Detail: "no tag matches the range " + Quote(s.text)}
 	switch {
 	case unread.tag != "":
 		p.Detail += fmt.Sprintf("; the tag %s was passed over, because %s", Quote(unread.tag), s.whyUnread(unread.tag))

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 func TestSelectTakesTheNewestMatchingTag(t *testing.T) {
@@ -82,14 +83,14 @@ func TestSelectTakesTheNewestMatchingTag(t *testing.T) {
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("tag (-want +got):\n%s", diff)
 			}
-			var problem *chart.Problem
+			var perr *problem.Error
 			switch {
 			case tc.notFound == "" && err != nil:
 				t.Error(err)
-			case tc.notFound != "" && (!errors.As(err, &problem) || problem.Kind != chart.KindNotFound || !strings.Contains(problem.Detail, tc.notFound)):
+			case tc.notFound != "" && (!errors.As(err, &perr) || perr.Kind != problem.KindNotFound || !strings.Contains(perr.Detail, tc.notFound)):
 				t.Errorf("got %v, want not found: %s", err, tc.notFound)
-			case tc.notFound != "" && (problem.Next == "" || !strings.Contains(problem.Next, tc.next)):
-				t.Errorf("got the hint %q, want %q", problem.Next, tc.next)
+			case tc.notFound != "" && (perr.Next == "" || !strings.Contains(perr.Next, tc.next)):
+				t.Errorf("got the hint %q, want %q", perr.Next, tc.next)
 			}
 		})
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // Dialect is the set of rules by which a consumer turns a version into a tag.
@@ -92,11 +94,11 @@ func ParseFluxRef(ref FluxRef) (Selector, error) {
 			return Selector{}, err
 		}
 		if len(ref.SemVerFilter) > maxVersion {
-			return Selector{}, Invalid("the semverFilter %s is longer than %d characters", Quote(ref.SemVerFilter), maxVersion).
+			return Selector{}, problem.Invalid("the semverFilter %s is longer than %d characters", Quote(ref.SemVerFilter), maxVersion).
 				WithNext("write a shorter spec.ref.semverFilter")
 		}
 		if _, err := regexp.Compile(ref.SemVerFilter); err != nil {
-			return Selector{}, Invalid("the semverFilter %s is not a regular expression", Quote(ref.SemVerFilter)).
+			return Selector{}, problem.Invalid("the semverFilter %s is not a regular expression", Quote(ref.SemVerFilter)).
 				WithNext("correct spec.ref.semverFilter; its syntax is that of Go: https://pkg.go.dev/regexp/syntax")
 		}
 		s.filter, s.plus = ref.SemVerFilter, ref.ChartLayer
@@ -115,7 +117,7 @@ func fluxSemVer(ref FluxRef) (Selector, error) {
 	if _, isVersion := semver.NewVersion(version); err == nil || version == ref.SemVer || isVersion != nil || !tagGrammar.MatchString(ref.SemVer) {
 		return s, err
 	}
-	return Selector{}, Invalid("spec.ref.semver %s is the spelling of a tag: in a version, the underscore is written as +", Quote(ref.SemVer)).
+	return Selector{}, problem.Invalid("spec.ref.semver %s is the spelling of a tag: in a version, the underscore is written as +", Quote(ref.SemVer)).
 		WithNext("name the tag: ref: {tag: %q}", ref.SemVer)
 }
 
@@ -123,13 +125,13 @@ func fluxSemVer(ref FluxRef) (Selector, error) {
 // repoURL without scheme. Argo CD refuses an empty one, and so does this.
 func ParseArgoHelmRevision(revision string) (Selector, error) {
 	if revision == "" {
-		return Selector{}, Invalid("targetRevision is empty").WithNext("set targetRevision to the chart's version")
+		return Selector{}, problem.Invalid("targetRevision is empty").WithNext("set targetRevision to the chart's version")
 	}
 	if _, err := semver.NewVersion(revision); err == nil {
 		return literalVersion(ArgoHelm, revision)
 	}
 	if strings.Contains(revision, "sha256:") {
-		return Selector{}, Invalid("targetRevision %s is a digest, which Argo CD's Helm sources refuse", Quote(revision)).
+		return Selector{}, problem.Invalid("targetRevision %s is a digest, which Argo CD's Helm sources refuse", Quote(revision)).
 			WithNext("use a native source to pin a digest: repoURL: oci://…, without chart")
 	}
 	return versionRange(ArgoHelm, revision)
@@ -140,7 +142,7 @@ func ParseArgoHelmRevision(revision string) (Selector, error) {
 func ParseArgoNativeRevision(revision string) (Selector, error) {
 	switch {
 	case revision == "":
-		return Selector{}, Invalid("targetRevision is empty").WithNext("set targetRevision to the chart's version or digest")
+		return Selector{}, problem.Invalid("targetRevision is empty").WithNext("set targetRevision to the chart's version or digest")
 	case strings.Contains(revision, ":"):
 		return parseTagAndDigest(ArgoNative, revision)
 	case !tagGrammar.MatchString(revision):
@@ -235,12 +237,12 @@ func tagSelector(d Dialect, text, tag string) (Selector, error) {
 }
 
 // noTag is the problem with a text that should be a tag, and cannot be one.
-func noTag(d Dialect, text string) *Problem {
+func noTag(d Dialect, text string) *problem.Error {
 	if tag := strings.ReplaceAll(text, "+", "_"); tag != text && tagGrammar.MatchString(tag) {
-		return Invalid("%s is not a valid version or tag: no tag holds a +, and helm push writes an underscore for it", Quote(text)).
+		return problem.Invalid("%s is not a valid version or tag: no tag holds a +, and helm push writes an underscore for it", Quote(text)).
 			WithNext("write %s", d.spelled(tag))
 	}
-	return Invalid("%s is not a valid version or tag", Quote(text)).WithNext("write %s", d.spelled("1.2.3"))
+	return problem.Invalid("%s is not a valid version or tag", Quote(text)).WithNext("write %s", d.spelled("1.2.3"))
 }
 
 // spelled returns how a consumer's object names a tag.
@@ -281,7 +283,7 @@ func parseTagAndDigest(d Dialect, s string) (Selector, error) {
 	case !both:
 		return tagSelector(d, s, s)
 	case !tagGrammar.MatchString(tag):
-		return Selector{}, Invalid("%s is not a valid tag and digest", Quote(s)).
+		return Selector{}, problem.Invalid("%s is not a valid tag and digest", Quote(s)).
 			WithNext("write %s, or %s", d.spelled("sha256:<64 hex digits>"), d.spelled("1.2.3@sha256:<64 hex digits>"))
 	default:
 		return digestSelector(d, s, digest)
@@ -290,11 +292,11 @@ func parseTagAndDigest(d Dialect, s string) (Selector, error) {
 
 func versionRange(d Dialect, text string) (Selector, error) {
 	if len(text) > maxVersion {
-		return Selector{}, Invalid("the version %s is longer than %d characters", Quote(text), maxVersion).
+		return Selector{}, problem.Invalid("the version %s is longer than %d characters", Quote(text), maxVersion).
 			WithNext("write one complete version, as in %s", d.spelled("1.2.3"))
 	}
 	if _, err := semver.NewConstraint(text); err != nil {
-		return Selector{}, Invalid("%s is neither a version nor a range of versions", Quote(text)).WithNext("%s", d.versionInstead(text))
+		return Selector{}, problem.Invalid("%s is neither a version nor a range of versions", Quote(text)).WithNext("%s", d.versionInstead(text))
 	}
 	return Selector{kind: byRange, dialect: d, text: text}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // selected is all that a Selector shows.
@@ -45,9 +46,9 @@ func testSelectors(t *testing.T, parse func(string) (chart.Selector, error), cas
 			got, err := parse(tc.in)
 			if tc.because != "" {
 				wantInvalid(t, err, tc.because)
-				var problem *chart.Problem
-				if errors.As(err, &problem) && (problem.Next == "" || !strings.Contains(problem.Next, tc.next)) {
-					t.Errorf("hint %q, want %q", problem.Next, tc.next)
+				var perr *problem.Error
+				if errors.As(err, &perr) && (perr.Next == "" || !strings.Contains(perr.Next, tc.next)) {
+					t.Errorf("hint %q, want %q", perr.Next, tc.next)
 				}
 				if !got.IsZero() {
 					t.Errorf("a selector came back with the error: %+v", look(got))
@@ -161,9 +162,9 @@ func TestFluxRefs(t *testing.T) {
 			got, err := chart.ParseFluxRef(tc.in)
 			if tc.because != "" {
 				wantInvalid(t, err, tc.because)
-				var problem *chart.Problem
-				if errors.As(err, &problem) && (problem.Next == "" || !strings.Contains(problem.Next, tc.next)) {
-					t.Errorf("hint %q, want %q", problem.Next, tc.next)
+				var perr *problem.Error
+				if errors.As(err, &perr) && (perr.Next == "" || !strings.Contains(perr.Next, tc.next)) {
+					t.Errorf("hint %q, want %q", perr.Next, tc.next)
 				}
 				return
 			}

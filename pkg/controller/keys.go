@@ -14,15 +14,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // +kubebuilder:rbac:groups="",namespace=chartgate-system,resources=secrets,verbs=get;list;watch
 
 // KMS reads public keys from key management services.
 type KMS interface {
-	// PublicKeys returns the keys of a URI as PEM blocks. Its error is a *chart.Problem;
+	// PublicKeys returns the keys of a URI as PEM blocks. Its error is a *problem.Error;
 	// KindNotFound means that the service knows no such key.
 	PublicKeys(ctx context.Context, uri string) (string, error)
 }
@@ -191,7 +191,7 @@ func (k *Keys) store(ctx context.Context, source policy.KeySource, text string, 
 }
 
 // took takes over the outcome of a read.
-func (k *knownKey) took(text string, failure *chart.Problem) {
+func (k *knownKey) took(text string, failure *problem.Error) {
 	k.asked = true
 	if failure == nil {
 		k.pem, k.readAt, k.failure, k.again = text, time.Now(), nil, false
@@ -204,9 +204,9 @@ func (k *knownKey) took(text string, failure *chart.Problem) {
 }
 
 // isAnswer tells that there is no such key from that nobody could say.
-func isAnswer(kind chart.Kind) bool {
+func isAnswer(kind problem.Kind) bool {
 	switch kind {
-	case chart.KindUnavailable, chart.KindTimeout, chart.KindUnauthorized:
+	case problem.KindUnavailable, problem.KindTimeout, problem.KindUnauthorized:
 		return false
 	default:
 		return true
@@ -214,14 +214,14 @@ func isAnswer(kind chart.Kind) bool {
 }
 
 // toProblem is where a text for people ends up that nobody wrote for them.
-func toProblem(err error) *chart.Problem {
+func toProblem(err error) *problem.Error {
 	if err == nil {
 		return nil
 	}
-	if known, ok := errors.AsType[*chart.Problem](err); ok {
+	if known, ok := errors.AsType[*problem.Error](err); ok {
 		return known
 	}
-	return &chart.Problem{Kind: chart.KindUnavailable, Detail: "it cannot be read", Err: err}
+	return &problem.Error{Kind: problem.KindUnavailable, Detail: "it cannot be read", Err: err}
 }
 
 // note says that keys are in use which cannot be read any more; "" if that is not so.

@@ -12,9 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // maxKeyText bounds the text with keys, as the schema bounds key.pem.
@@ -24,7 +24,7 @@ const maxKeyText = 16 << 10
 // fault.
 func (k *Keys) readSecret(ctx context.Context, source policy.KeySource) (string, error) {
 	if wrong := validation.IsDNS1123Subdomain(source.Secret); len(wrong) > 0 {
-		return "", &chart.Problem{Kind: chart.KindInvalid, Detail: "no Secret can have this name"}
+		return "", &problem.Error{Kind: problem.KindInvalid, Detail: "no Secret can have this name"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, secretTimeout)
 	defer cancel()
@@ -32,9 +32,9 @@ func (k *Keys) readSecret(ctx context.Context, source policy.KeySource) (string,
 	err := k.secrets.Get(ctx, client.ObjectKey{Namespace: k.namespace, Name: source.Secret}, &secret)
 	switch {
 	case apierrors.IsNotFound(err):
-		return "", &chart.Problem{Kind: chart.KindNotFound, Detail: "there is no such Secret in namespace " + k.namespace}
+		return "", &problem.Error{Kind: problem.KindNotFound, Detail: "there is no such Secret in namespace " + k.namespace}
 	case apierrors.IsForbidden(err):
-		return "", &chart.Problem{Kind: chart.KindUnauthorized, Detail: "chartgate may not read Secrets in namespace " + k.namespace, Err: err}
+		return "", &problem.Error{Kind: problem.KindUnauthorized, Detail: "chartgate may not read Secrets in namespace " + k.namespace, Err: err}
 	case err != nil:
 		return "", fmt.Errorf("read Secret %s/%s: %w", k.namespace, source.Secret, err)
 	}
@@ -42,14 +42,14 @@ func (k *Keys) readSecret(ctx context.Context, source policy.KeySource) (string,
 }
 
 // KeyIn returns an item of a Secret that should hold public keys. Its error is a
-// *chart.Problem.
+// *problem.Error.
 func KeyIn(secret corev1.Secret, item string) (string, error) {
 	text, is := secret.Data[item]
 	switch {
 	case !is:
-		return "", &chart.Problem{Kind: chart.KindNotFound, Detail: "the Secret has no such key"}
+		return "", &problem.Error{Kind: problem.KindNotFound, Detail: "the Secret has no such key"}
 	case len(text) > maxKeyText:
-		return "", &chart.Problem{Kind: chart.KindInvalid, Detail: fmt.Sprintf("%d bytes are no public key; at most %d are read", len(text), maxKeyText)}
+		return "", &problem.Error{Kind: problem.KindInvalid, Detail: fmt.Sprintf("%d bytes are no public key; at most %d are read", len(text), maxKeyText)}
 	}
 	return publicKeys(string(text))
 }
@@ -57,8 +57,8 @@ func KeyIn(secret corev1.Secret, item string) (string, error) {
 // publicKeys returns the public keys in text, and nothing else of it: a Secret may hold
 // by mistake what nobody should keep.
 func publicKeys(text string) (string, error) {
-	if _, err := verdict.ParsePublicKeys(text); err != nil {
-		return "", &chart.Problem{Kind: chart.KindInvalid, Detail: err.Error()}
+	if _, err := evidence.ParsePublicKeys(text); err != nil {
+		return "", &problem.Error{Kind: problem.KindInvalid, Detail: err.Error()}
 	}
 	var all strings.Builder
 	for rest := []byte(text); ; {

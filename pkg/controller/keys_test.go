@@ -23,8 +23,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // canary must never be seen outside of a Secret.
@@ -242,9 +242,9 @@ func says(text string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return text, nil }
 }
 
-func fails(kind chart.Kind, detail string) func(context.Context) (string, error) {
+func fails(kind problem.Kind, detail string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) {
-		return "", &chart.Problem{Kind: kind, Detail: detail, Err: errors.New(canary)}
+		return "", &problem.Error{Kind: kind, Detail: detail, Err: errors.New(canary)}
 	}
 }
 
@@ -349,7 +349,7 @@ const (
 )
 
 func TestKMS(t *testing.T) {
-	down := fails(chart.KindUnavailable, "the KMS gave no usable answer")
+	down := fails(problem.KindUnavailable, "the KMS gave no usable answer")
 	t.Run("a key is used as soon as it has been read", func(t *testing.T) {
 		inKMS(t, func(ctx context.Context) (string, error) {
 			time.Sleep(3 * time.Second)
@@ -414,7 +414,7 @@ func TestKMS(t *testing.T) {
 	t.Run("a key that is gone counts no longer", func(t *testing.T) {
 		inKMS(t, says(publicPEM(t, 'a')), func(t *testing.T, w *kmsWorld) {
 			synctest.Wait()
-			w.service.answer(uri, fails(chart.KindNotFound, "the KMS has no such key, or the key is disabled"))
+			w.service.answer(uri, fails(problem.KindNotFound, "the KMS has no such key, or the key is disabled"))
 			time.Sleep(11 * time.Minute)
 			synctest.Wait()
 			w.expect(t, first(invalid("the KMS has no such key, or the key is disabled")), second(invalid("the KMS has no such key, or the key is disabled")))

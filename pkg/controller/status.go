@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
-	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 // Status writes the Ready conditions of chartgate's resources. One replica, the
@@ -66,10 +66,10 @@ func (s *Status) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, er
 
 // withoutTrustRoot is the error of an identity that names a TrustRoot which does not exist, and needs it.
 func withoutTrustRoot(spec v1alpha1.TrustedIdentitySpec, roots []v1alpha1.TrustRoot) error {
-	name := cmp.Or(spec.TrustRoot, verdict.DefaultTrustRoot) // which is built in
+	name := cmp.Or(spec.TrustRoot, evidence.DefaultTrustRoot) // which is built in
 	unlogged := spec.Key != nil && spec.Key.TransparencyLog == v1alpha1.TransparencyLogNotRequired && spec.Validity == nil
 	exists := func(root v1alpha1.TrustRoot) bool { return root.Name == name }
-	if name == verdict.DefaultTrustRoot || unlogged || slices.ContainsFunc(roots, exists) {
+	if name == evidence.DefaultTrustRoot || unlogged || slices.ContainsFunc(roots, exists) {
 		return nil
 	}
 	return fmt.Errorf("the TrustRoot %s does not exist", name)

@@ -15,8 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // argoCAs is the ConfigMap in which Argo CD keeps CAs, by host without port.
@@ -26,18 +27,18 @@ const argoCAs = "argocd-tls-certs-cm"
 // repository Secret of the Application's project for that URL, or one of no project;
 // where that holds no credentials, those of the credential template whose URL is the
 // longest prefix; and the CA for the host.
-func (c *Connector) argo(ctx context.Context, access chart.Access, host string) (registry.Connection, error) {
+func (c *Connector) argo(ctx context.Context, access sourceauth.Auth, host string) (registry.Connection, error) {
 	// A repoURL says where Argo CD goes. What chartgate wants of other hosts is its own
 	// affair.
 	if argoHost(access.URL) != host {
 		return registry.Connection{}, nil
 	}
-	secrets, problem := c.argoSecrets(ctx)
+	secrets, perr := c.argoSecrets(ctx)
 	switch {
-	case problem != nil && mayLack(problem):
-		return draft{to: c.permission(access, host)}.lack(problem), nil
-	case problem != nil:
-		return registry.Connection{}, problem
+	case perr != nil && mayLack(perr):
+		return draft{to: c.permission(access, host)}.lack(perr), nil
+	case perr != nil:
+		return registry.Connection{}, perr
 	}
 	found, err := argoRepository(secrets, access, host)
 	if err != nil {
@@ -64,8 +65,8 @@ func (c *Connector) argoConnection(found argoSettings, host string, draft draft)
 	}
 	switch {
 	case found.foreign != "":
-		return draft.lack(&chart.Problem{
-			Kind:   chart.KindUnauthorized,
+		return draft.lack(&problem.Error{
+			Kind:   problem.KindUnauthorized,
 			Detail: found.foreign + " is for another host, although its URL begins like one at " + host + ", so nothing of it is sent there",
 			Next:   "end the URL in " + found.foreign + " with a slash",
 		}), nil
@@ -81,12 +82,12 @@ func (c *Connector) argoConnection(found argoSettings, host string, draft draft)
 	return draft.connection(), nil
 }
 
-func noRepositorySecret(found argoSettings, host, namespace string) *chart.Problem {
+func noRepositorySecret(found argoSettings, host, namespace string) *problem.Error {
 	what := "no repository Secret in namespace " + namespace + " is for this URL"
 	if found.from != "" {
 		what = found.from + " holds no user name and password"
 	}
-	return &chart.Problem{Kind: chart.KindUnauthorized, Detail: what, Next: "give Argo CD a repository Secret with a login for " + host}
+	return &problem.Error{Kind: problem.KindUnauthorized, Detail: what, Next: "give Argo CD a repository Secret with a login for " + host}
 }
 
 // argoProxy takes the proxy over, unless noProxy excludes the host.
@@ -114,8 +115,8 @@ func (c *Connector) argoCA(ctx context.Context, host string) ([]byte, error) {
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
-	if problem := readProblem(ctx, nameOf("ConfigMap", c.argoNamespace, argoCAs), nextForArgo, err); problem != nil {
-		return nil, problem
+	if perr := readProblem(ctx, nameOf("ConfigMap", c.argoNamespace, argoCAs), nextForArgo, err); perr != nil {
+		return nil, perr
 	}
 	name, _, _ := strings.Cut(host, ":")
 	pem := []byte(found.Data[name])
@@ -127,10 +128,10 @@ func (c *Connector) argoCA(ctx context.Context, host string) ([]byte, error) {
 
 // argoSecrets lists the repository Secrets and credential templates. Those who ask at
 // the same time share one list.
-func (c *Connector) argoSecrets(ctx context.Context) ([]corev1.Secret, *chart.Problem) {
+func (c *Connector) argoSecrets(ctx context.Context) ([]corev1.Secret, *problem.Error) {
 	if c.argoNamespace == "" {
-		return nil, &chart.Problem{
-			Kind:   chart.KindUnauthorized,
+		return nil, &problem.Error{
+			Kind:   problem.KindUnauthorized,
 			Detail: "chartgate has not been told where Argo CD keeps its repository Secrets (chart value argoNamespace)",
 			Next:   nextForArgo,
 		}
@@ -139,8 +140,8 @@ func (c *Connector) argoSecrets(ctx context.Context) ([]corev1.Secret, *chart.Pr
 	if err == nil {
 		return slices.Clone(listed), nil
 	}
-	if problem, ok := errors.AsType[*chart.Problem](err); ok {
-		return nil, problem
+	if perr, ok := errors.AsType[*problem.Error](err); ok {
+		return nil, perr
 	}
 	return nil, readProblem(ctx, "the repository Secrets in namespace "+c.argoNamespace, nextForArgo, err)
 }

@@ -16,11 +16,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-func argoSource(url string) chart.Access {
-	return chart.Access{Consumer: chart.ArgoCD, URL: url, Project: "shop"}
+func argoSource(url string) sourceauth.Auth {
+	return sourceauth.Auth{Consumer: sourceauth.ArgoCD, URL: url, Project: "shop"}
 }
 
 // repository is a repository Secret, template a credential template.
@@ -84,7 +84,7 @@ func TestArgoLogin(t *testing.T) {
 			objects: []client.Object{repository("other", helmURL, with(login("other"), "project", "billing"))}, want: none,
 		},
 		{
-			sentence: "an Application without a project is of the project default", access: chart.Access{Consumer: chart.ArgoCD, URL: helmURL},
+			sentence: "an Application without a project is of the project default", access: sourceauth.Auth{Consumer: sourceauth.ArgoCD, URL: helmURL},
 			objects: []client.Object{repository("own", helmURL, with(login("own"), "project", "default"))}, want: by("own", "own"),
 		},
 		{

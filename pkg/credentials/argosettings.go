@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // Argo CD finds its Secrets by a label.
@@ -38,7 +40,7 @@ type argoSettings struct {
 }
 
 // argoRepository chooses among Argo CD's Secrets as it does.
-func argoRepository(secrets []corev1.Secret, access chart.Access, host string) (argoSettings, error) {
+func argoRepository(secrets []corev1.Secret, access sourceauth.Auth, host string) (argoSettings, error) {
 	var found argoSettings
 	secret, err := repositorySecret(secrets, access)
 	if err != nil {
@@ -70,7 +72,7 @@ func argoRepository(secrets []corev1.Secret, access chart.Access, host string) (
 
 // repositorySecret returns the Secret of the Application's project, else one of no
 // project, nil if there is neither. Argo CD takes any one of several.
-func repositorySecret(secrets []corev1.Secret, access chart.Access) (*corev1.Secret, error) {
+func repositorySecret(secrets []corev1.Secret, access sourceauth.Auth) (*corev1.Secret, error) {
 	project := access.Project
 	if project == "" {
 		project = defaultProject
@@ -122,7 +124,7 @@ func onlyOne(found []*corev1.Secret, repoURL string) (*corev1.Secret, error) {
 		names = append(names, secret.Namespace+"/"+secret.Name)
 	}
 	slices.Sort(names)
-	return nil, chart.Invalid("the Secrets %s are all for repoURL %s, and Argo CD takes any one of them", strings.Join(names, ", "), chart.Quote(repoURL)).
+	return nil, problem.Invalid("the Secrets %s are all for repoURL %s, and Argo CD takes any one of them", strings.Join(names, ", "), chart.Quote(repoURL)).
 		WithNext("keep one of them")
 }
 
@@ -176,13 +178,13 @@ func (a *argoSettings) add(secret *corev1.Secret, from string) error {
 
 // check refuses what would let Argo CD pull something else than chartgate verifies; see
 // the package's documentation.
-func (a argoSettings) check(access chart.Access, host string, plainHTTP []string) error {
+func (a argoSettings) check(access sourceauth.Auth, host string, plainHTTP []string) error {
 	switch {
 	case a.insecure && !slices.Contains(plainHTTP, host):
-		return chart.Invalid("%s tells Argo CD not to check whom it speaks to (insecure), so what it pulls from %s can be replaced on the way", a.insecureFrom, host).
+		return problem.Invalid("%s tells Argo CD not to check whom it speaks to (insecure), so what it pulls from %s can be replaced on the way", a.insecureFrom, host).
 			WithNext("remove insecure and insecureOCIForceHttp from %s; a private CA goes into ConfigMap %s; for a test registry, the admin names the host with --plain-http", a.insecureFrom, argoCAs)
 	case a.projectProxy && !isNative(access.URL):
-		return chart.Invalid("%s of project %s sends Argo CD through a proxy, and a Helm source is pulled by version, so the project's members decide what it gets",
+		return problem.Invalid("%s of project %s sends Argo CD through a proxy, and a Helm source is pulled by version, so the project's members decide what it gets",
 			a.proxyFrom, chart.Quote(a.project)).
 			WithNext("use a native source (repoURL: oci://…, without chart), which is pulled by digest, or let the admin set the proxy in a Secret without project")
 	default:
@@ -190,9 +192,9 @@ func (a argoSettings) check(access chart.Access, host string, plainHTTP []string
 	}
 }
 
-func otherURL(secret *corev1.Secret) *chart.Problem {
+func otherURL(secret *corev1.Secret) *problem.Error {
 	from := nameOf("Secret", secret.Namespace, secret.Name)
-	return chart.Invalid("the url in %s is not written like the Application's repoURL; Argo CD takes the two for the same and pulls from the Secret's", from).
+	return problem.Invalid("the url in %s is not written like the Application's repoURL; Argo CD takes the two for the same and pulls from the Secret's", from).
 		WithNext("write the same URL in both, character by character")
 }
 
@@ -238,8 +240,8 @@ func normalArgoURL(s string) string {
 	return strings.TrimPrefix(parsed.String(), "ssh://")
 }
 
-func argoTooMany(namespace string) *chart.Problem {
-	return &chart.Problem{Kind: chart.KindLimitExceeded, Detail: fmt.Sprintf("namespace %s has more than %d repository Secrets; chartgate looks through no more", namespace, maxArgoSecrets)}
+func argoTooMany(namespace string) *problem.Error {
+	return &problem.Error{Kind: problem.KindLimitExceeded, Detail: fmt.Sprintf("namespace %s has more than %d repository Secrets; chartgate looks through no more", namespace, maxArgoSecrets)}
 }
 
 func or(s, fallback string) string {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
 )
 
@@ -104,12 +105,12 @@ func (c *Clouds) Identity(names []string) (registry.Login, error) {
 func (c *Connector) cloud(name, host string, draft draft) (registry.Connection, error) {
 	switch {
 	case !slices.Contains(CloudNames(), name):
-		return registry.Connection{}, &chart.Problem{Kind: chart.KindUnsupported, Detail: "provider " + chart.Quote(name) + " is unknown"}
+		return registry.Connection{}, &problem.Error{Kind: problem.KindUnsupported, Detail: "provider " + chart.Quote(name) + " is unknown"}
 	case c.clouds == nil || !c.clouds.Owns(name, host):
 		return registry.Connection{}, notOf(name, host)
 	case !draft.direct():
-		return draft.lack(&chart.Problem{
-			Kind:   chart.KindUnauthorized,
+		return draft.lack(&problem.Error{
+			Kind:   problem.KindUnauthorized,
 			Detail: "chartgate logs in to " + host + " with its own " + name + " identity, but not over certificates or a proxy that the chart's source names",
 			Next:   "remove certSecretRef and proxySecretRef, or name a secretRef",
 		}), nil
@@ -120,22 +121,22 @@ func (c *Connector) cloud(name, host string, draft draft) (registry.Connection, 
 	return draft.connection(), nil
 }
 
-func notOf(cloud, host string) *chart.Problem {
-	return &chart.Problem{
-		Kind: chart.KindUnauthorized, Detail: host + " is no registry of " + cloud + ", so no " + cloud + " identity is sent to it",
+func notOf(cloud, host string) *problem.Error {
+	return &problem.Error{
+		Kind: problem.KindUnauthorized, Detail: host + " is no registry of " + cloud + ", so no " + cloud + " identity is sent to it",
 		Next: "correct the URL, or set provider to generic",
 	}
 }
 
-func refused(ctx context.Context, cloud, host string, err error) *chart.Problem {
-	p := &chart.Problem{
-		Kind:   chart.KindUnauthorized,
+func refused(ctx context.Context, cloud, host string, err error) *problem.Error {
+	p := &problem.Error{
+		Kind:   problem.KindUnauthorized,
 		Detail: "chartgate could not log in to " + host + " with its own " + cloud + " identity; its log has the cause",
 		Next:   "give chartgate's service account an identity of " + cloud + " that may pull from " + host,
 		Err:    fmt.Errorf("log in to %s as %s identity: %w", host, cloud, withoutAnswers(err)),
 	}
 	if ctx.Err() != nil {
-		p.Kind, p.Detail, p.Next = chart.KindTimeout, "logging in to "+host+" with chartgate's own "+cloud+" identity took too long", "try again"
+		p.Kind, p.Detail, p.Next = problem.KindTimeout, "logging in to "+host+" with chartgate's own "+cloud+" identity took too long", "try again"
 	}
 	return p
 }

@@ -28,6 +28,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 const (
@@ -90,11 +92,11 @@ func TestProvider(t *testing.T) {
 			t.Parallel()
 			connector := New(Options{Clouds: allClouds(t)})
 			got, err := connector.cloud(r.cloud, r.host, r.draft.toNamed(r.host))
-			var problem *chart.Problem
+			var perr *problem.Error
 			switch {
-			case errors.As(err, &problem):
-				if problem.Detail != r.problem {
-					t.Errorf("the problem is %q, want %q", problem.Detail, r.problem)
+			case errors.As(err, &perr):
+				if perr.Detail != r.problem {
+					t.Errorf("the problem is %q, want %q", perr.Detail, r.problem)
 				}
 			case r.problem != "":
 				t.Errorf("no problem, but %+v", got)
@@ -134,10 +136,10 @@ func withCAs(pem string) (d draft) {
 func TestProviderWithAServiceAccount(t *testing.T) {
 	t.Parallel()
 	connector := New(Options{Clouds: allClouds(t), Reader: fake.NewClientBuilder().WithObjects(account("apps", "puller")).Build()})
-	_, err := connector.Connect(t.Context(), chart.Access{Consumer: chart.Flux, Namespace: "apps", ServiceAccount: "puller", Provider: "aws"}, locationOf(t, ecrHost))
+	_, err := connector.Connect(t.Context(), sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", ServiceAccount: "puller", Provider: "aws"}, locationOf(t, ecrHost))
 	want := `provider "aws" with serviceAccountName "puller" logs in as that service account, which chartgate cannot do`
-	var problem *chart.Problem
-	if !errors.As(err, &problem) || problem.Kind != chart.KindUnsupported || problem.Detail != want {
+	var perr *problem.Error
+	if !errors.As(err, &perr) || perr.Kind != problem.KindUnsupported || perr.Detail != want {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }
@@ -244,8 +246,8 @@ func TestACloudThatRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err = clouds.Login(t.Context(), "azure", acr)
-	var problem *chart.Problem
-	if !errors.As(err, &problem) || problem.Kind != chart.KindUnauthorized {
+	var perr *problem.Error
+	if !errors.As(err, &perr) || perr.Kind != problem.KindUnauthorized {
 		t.Fatalf("got %v", err)
 	}
 	want := "chartgate could not log in to acme.azurecr.io with its own azure identity; its log has the cause: " +
@@ -266,8 +268,8 @@ func TestACloudThatHangs(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, _, err = clouds.Login(ctx, "azure", acr)
-	var problem *chart.Problem
-	if !errors.As(err, &problem) || problem.Kind != chart.KindTimeout {
+	var perr *problem.Error
+	if !errors.As(err, &perr) || perr.Kind != problem.KindTimeout {
 		t.Errorf("got %v", err)
 	}
 }

@@ -11,7 +11,9 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/coalesce"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // Options configure a Connector.
@@ -54,28 +56,28 @@ func New(o Options) *Connector {
 }
 
 // Connect returns how a consumer reaches a repository of a registry. Its errors are
-// *chart.Problem. What only a registry that wants a login would miss is no error but the
+// *problem.Error. What only a registry that wants a login would miss is no error but the
 // connection's Lacking.
-func (c *Connector) Connect(ctx context.Context, access chart.Access, at chart.Location) (registry.Connection, error) {
+func (c *Connector) Connect(ctx context.Context, access sourceauth.Auth, at chart.Location) (registry.Connection, error) {
 	var found registry.Connection
 	var err error
 	host := at.Host()
 	switch {
-	case access == chart.Access{}:
+	case access == sourceauth.Auth{}:
 		return registry.Connection{Identity: true}, nil
-	case access.Consumer == chart.Flux && access.Namespace != "":
+	case access.Consumer == sourceauth.Flux && access.Namespace != "":
 		found, err = c.flux(ctx, access, at)
-	case access.Consumer == chart.ArgoCD && access.URL != "":
+	case access.Consumer == sourceauth.ArgoCD && access.URL != "":
 		found, err = c.argo(ctx, access, host)
 	default:
-		return registry.Connection{}, &chart.Problem{
-			Kind: chart.KindInternal, Detail: "nobody knows how this consumer reaches " + host,
+		return registry.Connection{}, &problem.Error{
+			Kind: problem.KindInternal, Detail: "nobody knows how this consumer reaches " + host,
 			Err: fmt.Errorf("unexpected access: consumer %d", access.Consumer),
 		}
 	}
 	if err != nil {
-		if _, ok := errors.AsType[*chart.Problem](err); !ok {
-			err = &chart.Problem{Kind: chart.KindInternal, Detail: "the credentials for " + host + " could not be read", Err: err}
+		if _, ok := errors.AsType[*problem.Error](err); !ok {
+			err = &problem.Error{Kind: problem.KindInternal, Detail: "the credentials for " + host + " could not be read", Err: err}
 		}
 		return registry.Connection{}, err
 	}

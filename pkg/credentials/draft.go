@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
 )
 
@@ -79,7 +79,7 @@ func (d *draft) setLogin(from, username, password string) error {
 
 // lack is a connection without a login, for a reason that only a registry that wants
 // one makes matter.
-func (d draft) lack(problem *chart.Problem) registry.Connection {
-	d.Lacking = problem
+func (d draft) lack(perr *problem.Error) registry.Connection {
+	d.Lacking = perr
 	return d.connection()
 }

@@ -24,13 +24,15 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/credentials"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // row is a sentence about one question.
 type row struct {
 	sentence string
-	access   chart.Access
+	access   sourceauth.Auth
 	host     string // ghcr.io if empty
 	objects  []client.Object
 	want     answer
@@ -92,7 +94,7 @@ func failing(err error) client.Reader {
 	}).Build()
 }
 
-func ask(t *testing.T, c *credentials.Connector, access chart.Access, host string) answer {
+func ask(t *testing.T, c *credentials.Connector, access sourceauth.Auth, host string) answer {
 	t.Helper()
 	if host == "" {
 		host = "ghcr.io"
@@ -104,15 +106,15 @@ func ask(t *testing.T, c *credentials.Connector, access chart.Access, host strin
 }
 
 // connect asks as it is told.
-func connect(t *testing.T, c *credentials.Connector, access chart.Access, host string) answer {
+func connect(t *testing.T, c *credentials.Connector, access sourceauth.Auth, host string) answer {
 	t.Helper()
 	connection, err := c.Connect(t.Context(), access, at(t, host+"/acme/charts/podinfo"))
 	if err != nil {
-		var problem *chart.Problem
-		if !errors.As(err, &problem) {
+		var perr *problem.Error
+		if !errors.As(err, &perr) {
 			t.Fatalf("%v is no problem", err)
 		}
-		return answer{Error: textOf(problem), Next: problem.Next}
+		return answer{Error: textOf(perr), Next: perr.Next}
 	}
 	return toAnswer(t, connection)
 }
@@ -148,11 +150,11 @@ func toAnswer(t *testing.T, c registry.Connection) answer {
 	return got
 }
 
-func textOf(p *chart.Problem) string {
-	names := map[chart.Kind]string{
-		chart.KindInternal: "Internal", chart.KindInvalid: "Invalid", chart.KindUnauthorized: "Unauthorized", chart.KindTimeout: "Timeout",
-		chart.KindSourceNotFound: "SourceNotFound", chart.KindLimitExceeded: "LimitExceeded", chart.KindUnsupported: "Unsupported",
-		chart.KindNotStored: "NotStored",
+func textOf(p *problem.Error) string {
+	names := map[problem.Kind]string{
+		problem.KindInternal: "Internal", problem.KindInvalid: "Invalid", problem.KindUnauthorized: "Unauthorized", problem.KindTimeout: "Timeout",
+		problem.KindSourceNotFound: "SourceNotFound", problem.KindLimitExceeded: "LimitExceeded", problem.KindUnsupported: "Unsupported",
+		problem.KindNotStored: "NotStored",
 	}
 	return names[p.Kind] + ": " + p.Detail
 }

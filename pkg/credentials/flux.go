@@ -7,7 +7,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // generic is Flux's name for no cloud at all.
@@ -17,7 +19,7 @@ const generic = "generic"
 // does (internal/helm/getter, internal/controller). Two things it does not know apart: a
 // login of user name and password counts in an OCIRepository too, and so do
 // certificates beside the login, where Flux reads them for a HelmRepository only.
-func (c *Connector) flux(ctx context.Context, access chart.Access, at chart.Location) (registry.Connection, error) {
+func (c *Connector) flux(ctx context.Context, access sourceauth.Auth, at chart.Location) (registry.Connection, error) {
 	host := at.Host()
 	draft := draft{to: c.permission(access, host)}
 	if err := c.fluxTransport(ctx, access, &draft); err != nil {
@@ -42,11 +44,11 @@ func (c *Connector) flux(ctx context.Context, access chart.Access, at chart.Loca
 
 // fluxTransport reads certSecretRef and proxySecretRef. Without what they name the
 // registry cannot be reached as Flux reaches it, so every problem is an error.
-func (c *Connector) fluxTransport(ctx context.Context, access chart.Access, draft *draft) error {
+func (c *Connector) fluxTransport(ctx context.Context, access sourceauth.Auth, draft *draft) error {
 	if access.Certificates != "" {
-		secret, problem := c.secret(ctx, access.Namespace, access.Certificates)
-		if problem != nil {
-			return problem
+		secret, perr := c.secret(ctx, access.Namespace, access.Certificates)
+		if perr != nil {
+			return perr
 		}
 		if err := draft.fluxTLS(secret); err != nil {
 			return err
@@ -55,9 +57,9 @@ func (c *Connector) fluxTransport(ctx context.Context, access chart.Access, draf
 	if access.Proxy == "" {
 		return nil
 	}
-	secret, problem := c.secret(ctx, access.Namespace, access.Proxy)
-	if problem != nil {
-		return problem
+	secret, perr := c.secret(ctx, access.Namespace, access.Proxy)
+	if perr != nil {
+		return perr
 	}
 	return draft.fluxProxy(secret)
 }
@@ -65,28 +67,28 @@ func (c *Connector) fluxTransport(ctx context.Context, access chart.Access, draf
 // pullSecrets reads the Secrets that a source logs in with: its own first, then those
 // of its service account. One that may be lacked leaves none: Flux pulls nothing
 // without it.
-func (c *Connector) pullSecrets(ctx context.Context, access chart.Access) (secrets []*corev1.Secret, lacking *chart.Problem, err error) {
-	names, problem := c.pullSecretNames(ctx, access)
+func (c *Connector) pullSecrets(ctx context.Context, access sourceauth.Auth) (secrets []*corev1.Secret, lacking *problem.Error, err error) {
+	names, perr := c.pullSecretNames(ctx, access)
 	for _, name := range names {
-		if problem != nil {
+		if perr != nil {
 			break
 		}
 		var secret *corev1.Secret
-		if secret, problem = c.secret(ctx, access.Namespace, name); problem == nil {
+		if secret, perr = c.secret(ctx, access.Namespace, name); perr == nil {
 			secrets = append(secrets, secret)
 		}
 	}
 	switch {
-	case problem == nil:
+	case perr == nil:
 		return secrets, nil, nil
-	case mayLack(problem):
-		return nil, problem, nil
+	case mayLack(perr):
+		return nil, perr, nil
 	default:
-		return nil, nil, problem
+		return nil, nil, perr
 	}
 }
 
-func (c *Connector) pullSecretNames(ctx context.Context, access chart.Access) ([]string, *chart.Problem) {
+func (c *Connector) pullSecretNames(ctx context.Context, access sourceauth.Auth) ([]string, *problem.Error) {
 	var names []string
 	if access.Secret != "" {
 		names = append(names, access.Secret)
@@ -94,12 +96,12 @@ func (c *Connector) pullSecretNames(ctx context.Context, access chart.Access) ([
 	if access.ServiceAccount == "" {
 		return names, nil
 	}
-	account, problem := c.serviceAccount(ctx, access.Namespace, access.ServiceAccount)
-	if problem != nil {
-		return nil, problem
+	account, perr := c.serviceAccount(ctx, access.Namespace, access.ServiceAccount)
+	if perr != nil {
+		return nil, perr
 	}
 	if len(account.ImagePullSecrets) > maxPullSecrets {
-		return nil, &chart.Problem{Kind: chart.KindLimitExceeded, Detail: fmt.Sprintf("%s has %d imagePullSecrets; chartgate reads %d",
+		return nil, &problem.Error{Kind: problem.KindLimitExceeded, Detail: fmt.Sprintf("%s has %d imagePullSecrets; chartgate reads %d",
 			nameOf("ServiceAccount", access.Namespace, access.ServiceAccount), len(account.ImagePullSecrets), maxPullSecrets)}
 	}
 	for _, reference := range account.ImagePullSecrets {
@@ -110,14 +112,14 @@ func (c *Connector) pullSecretNames(ctx context.Context, access chart.Access) ([
 
 // fluxCloud is what a source without any Secret logs in with: nothing, or the cloud that
 // provider names.
-func (c *Connector) fluxCloud(access chart.Access, host string, draft draft) (registry.Connection, error) {
+func (c *Connector) fluxCloud(access sourceauth.Auth, host string, draft draft) (registry.Connection, error) {
 	switch access.Provider {
 	case "", generic:
 		return draft.connection(), nil
 	}
 	if access.ServiceAccount != "" {
-		return registry.Connection{}, &chart.Problem{
-			Kind: chart.KindUnsupported,
+		return registry.Connection{}, &problem.Error{
+			Kind: problem.KindUnsupported,
 			Detail: fmt.Sprintf("provider %s with serviceAccountName %s logs in as that service account, which chartgate cannot do",
 				chart.Quote(access.Provider), chart.Quote(access.ServiceAccount)),
 			Next: "remove serviceAccountName, so that chartgate logs in with its own " + access.Provider + " identity, or name a secretRef",

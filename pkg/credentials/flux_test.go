@@ -13,30 +13,30 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-var flux = chart.Access{Consumer: chart.Flux, Namespace: "apps"}
+var flux = sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps"}
 
-func withSecret(name string) chart.Access {
+func withSecret(name string) sourceauth.Auth {
 	access := flux
 	access.Secret = name
 	return access
 }
 
-func withAccount(name, provider string) chart.Access {
+func withAccount(name, provider string) sourceauth.Auth {
 	access := flux
 	access.ServiceAccount, access.Provider = name, provider
 	return access
 }
 
-func withCertificates(name string) chart.Access {
+func withCertificates(name string) sourceauth.Auth {
 	access := flux
 	access.Certificates = name
 	return access
 }
 
-func withProxy(name string) chart.Access {
+func withProxy(name string) sourceauth.Auth {
 	access := flux
 	access.Proxy = name
 	return access
@@ -88,7 +88,7 @@ func TestFluxLogin(t *testing.T) {
 			want: answer{Login: "u:p", Origin: "Secret apps/regcred"},
 		},
 		{
-			sentence: "a source's own Secret goes before its service account's", access: chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "own", ServiceAccount: "puller"},
+			sentence: "a source's own Secret goes before its service account's", access: sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "own", ServiceAccount: "puller"},
 			objects: []client.Object{
 				serviceAccount("puller", "regcred"),
 				docker("own", `{"auths": {"ghcr.io": {"username": "own", "password": "p"}}}`),
@@ -281,7 +281,7 @@ func TestFluxTransport(t *testing.T) {
 		},
 		{
 			sentence: "certSecretRef goes before certificates beside a login",
-			access:   chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "login", Certificates: "tls"},
+			access:   sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "login", Certificates: "tls"},
 			objects: []client.Object{
 				secret("login", map[string]string{"username": "u", "password": "p", "ca.crt": pems["other"]}),
 				secret("tls", map[string]string{"ca.crt": pems["ca"]}),
@@ -327,7 +327,7 @@ func TestErrorsOfTheAPIServer(t *testing.T) {
 	const next = "let chartgate read it (chart values secrets.access and secrets.namespaces), or give chartgate credentials of its own (registryConfig.existingSecrets)"
 	for _, r := range []struct {
 		sentence string
-		access   chart.Access
+		access   sourceauth.Auth
 		err      error
 		want     answer
 	}{
@@ -358,11 +358,11 @@ func TestErrorsOfTheAPIServer(t *testing.T) {
 func TestUnknownConsumer(t *testing.T) {
 	t.Parallel()
 	want := answer{Error: "Internal: nobody knows how this consumer reaches ghcr.io"}
-	for sentence, access := range map[string]chart.Access{
+	for sentence, access := range map[string]sourceauth.Auth{
 		"a consumer of another kind":  {Consumer: 99, Namespace: "apps"},
 		"names without a consumer":    {Secret: "x"},
-		"Flux without a namespace":    {Consumer: chart.Flux, Secret: "x"},
-		"Argo CD without a URL":       {Consumer: chart.ArgoCD, Project: "x"},
+		"Flux without a namespace":    {Consumer: sourceauth.Flux, Secret: "x"},
+		"Argo CD without a URL":       {Consumer: sourceauth.ArgoCD, Project: "x"},
 		"a namespace and no consumer": {Namespace: "apps"},
 	} {
 		t.Run(sentence, func(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/credentials"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 func connectorWithoutArgo() *credentials.Connector {
@@ -19,7 +19,7 @@ func connectorWithoutArgo() *credentials.Connector {
 // do not, share. An ID tells nothing.
 func TestIDsTellConnectionsApart(t *testing.T) {
 	t.Parallel()
-	all := chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "login", Certificates: "tls", Proxy: "proxy", StoredHost: "ghcr.io", NamedHost: "ghcr.io"}
+	all := sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "login", Certificates: "tls", Proxy: "proxy", StoredHost: "ghcr.io", NamedHost: "ghcr.io"}
 	ids := map[string]string{}
 	for sentence, o := range map[string][]client.Object{
 		"all":                 transportObjects("u", "p", "ca", "client", "http://proxy"),

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
 )
 
@@ -55,13 +56,13 @@ func (d draft) logIn(secrets []*corev1.Secret, at chart.Location) (registry.Conn
 	return d.connection(), nil
 }
 
-func noEntry(secrets []*corev1.Secret, host string) *chart.Problem {
+func noEntry(secrets []*corev1.Secret, host string) *problem.Error {
 	var names []string
 	for _, secret := range secrets {
 		names = append(names, nameOf("Secret", secret.Namespace, secret.Name))
 	}
 	what := strings.Join(names, " and ")
-	return &chart.Problem{Kind: chart.KindUnauthorized, Detail: what + " holds no login for " + host, Next: "add a login for " + host + " to " + what}
+	return &problem.Error{Kind: problem.KindUnauthorized, Detail: what + " holds no login for " + host, Next: "add a login for " + host + " to " + what}
 }
 
 // dockerEntry is one login of a Docker configuration.

@@ -3,7 +3,8 @@ package credentials
 import (
 	"slices"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // permission says which logins may go to a host. The zero value lets none go.
@@ -22,7 +23,7 @@ type permission struct {
 	identity string
 }
 
-func (c *Connector) permission(access chart.Access, host string) permission {
+func (c *Connector) permission(access sourceauth.Auth, host string) permission {
 	p := permission{
 		host:   host,
 		named:  host != "" && (access.NamedHost == host || slices.Contains(c.loginHosts, host)),
@@ -38,18 +39,18 @@ func (c *Connector) permission(access chart.Access, host string) permission {
 
 // refusal is why a login, named by what, may not go to the host; nil if it may. bound is
 // set where the Secret itself says that the login is for this host.
-func (p permission) refusal(what string, bound bool) *chart.Problem {
+func (p permission) refusal(what string, bound bool) *problem.Error {
 	switch {
 	case !p.named:
-		return &chart.Problem{
-			Kind:   chart.KindUnauthorized,
+		return &problem.Error{
+			Kind:   problem.KindUnauthorized,
 			Detail: what + " is not sent to " + p.host + ", because no policy names this host literally",
 			Next: "ask the platform team to name " + p.host + " in match.charts of a ChartPolicy (oci://" + p.host +
 				"/**), or the admin with --login-hosts (chart value registry.loginHosts)",
 		}
 	case !bound && !p.stored:
-		return &chart.Problem{
-			Kind:   chart.KindNotStored,
+		return &problem.Error{
+			Kind:   problem.KindNotStored,
 			Detail: what + " is not sent to " + p.host + " before an object that names both is stored",
 			Next:   "apply the source with this URL and this Secret, or use a Secret of type kubernetes.io/dockerconfigjson, which names its host",
 		}
@@ -90,7 +91,7 @@ func (d *draft) ownIdentity() {
 }
 
 // lacks keeps the first problem: it is about what comes first in the object.
-func (d *draft) lacks(why *chart.Problem) {
+func (d *draft) lacks(why *problem.Error) {
 	if d.Lacking == nil {
 		d.Lacking = why
 	}

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/credentials"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // TestLoginsGoToNamedHostsOnly: no consumer's login goes to a host that nobody named, and
@@ -37,10 +37,10 @@ func TestLoginsGoToNamedHostsOnly(t *testing.T) {
 		argoLogin("repository", "repo", "oci://registry.example/acme/charts/podinfo"),
 		argoLogin("repo-creds", "template", "registry.example/acme"),
 	}
-	argo := func(url string) chart.Access { return chart.Access{Consumer: chart.ArgoCD, URL: url} }
+	argo := func(url string) sourceauth.Auth { return sourceauth.Auth{Consumer: sourceauth.ArgoCD, URL: url} }
 	for _, r := range []struct {
 		sentence string
-		access   chart.Access
+		access   sourceauth.Auth
 		want     [4]answer // neither named nor stored, named, stored, both
 	}{
 		{"a user name and password", withSecret("login"), [4]answer{
@@ -124,7 +124,7 @@ func TestCloudIdentitiesGoToNamedHostsOnly(t *testing.T) {
 	const unnamed = "chartgate's own azure identity is not sent to attacker.azurecr.io, because no policy names this host literally"
 	for _, r := range []struct {
 		sentence string
-		access   chart.Access
+		access   sourceauth.Auth
 		host     string
 		login    bool
 		identity bool
@@ -135,7 +135,7 @@ func TestCloudIdentitiesGoToNamedHostsOnly(t *testing.T) {
 		{sentence: "chartgate's own identity", access: flux, host: host, lacking: unnamed},
 		{sentence: "chartgate's own identity at a host that is named", access: named(flux, host), host: host, identity: true},
 		{sentence: "a host of no cloud", access: flux, host: "ghcr.io"},
-		{sentence: "somebody on a command line", access: chart.Access{}, host: host, identity: true},
+		{sentence: "somebody on a command line", access: sourceauth.Auth{}, host: host, identity: true},
 	} {
 		t.Run(r.sentence, func(t *testing.T) {
 			t.Parallel()
@@ -154,7 +154,7 @@ func TestCloudIdentitiesGoToNamedHostsOnly(t *testing.T) {
 	}
 }
 
-func named(access chart.Access, host string) chart.Access {
+func named(access sourceauth.Auth, host string) sourceauth.Auth {
 	access.NamedHost = host
 	return access
 }

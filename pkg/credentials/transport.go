@@ -8,7 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // fluxTLS reads the certificates in a Secret that certSecretRef names.
@@ -34,7 +34,7 @@ func (d *draft) fluxTLS(secret *corev1.Secret) error {
 // secretTLS reads the certificates beside the login of secretRef, which Flux still
 // takes, deprecated, where there is no certSecretRef. Half of them is none, for Flux as
 // well.
-func (d *draft) secretTLS(access chart.Access, secrets []*corev1.Secret) error {
+func (d *draft) secretTLS(access sourceauth.Auth, secrets []*corev1.Secret) error {
 	if access.Certificates != "" || access.Secret == "" || len(secrets) == 0 {
 		return nil
 	}

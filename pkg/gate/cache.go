@@ -8,6 +8,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -46,7 +47,7 @@ type archiveKey struct {
 // verifiedChart is a chart together with evidence that satisfied every policy.
 type verifiedChart struct {
 	resolved chart.Resolved
-	evidence []verdict.Evidence
+	evidence []evidence.Evidence
 	vendored bool // it contains the sub-charts that it declares; false if nobody asked
 	at       time.Time
 }

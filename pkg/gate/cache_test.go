@@ -9,7 +9,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -27,10 +29,10 @@ func scanned(p *v1alpha1.ChartPolicy) {
 
 // attesting makes of the steps some whose charts carry an attestation with the content.
 func attesting(s *steps, content string, verified *int) {
-	s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+	s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
 		*verified++
 		e := signedBy(d, subject)
-		e.Statement, e.Predicate, e.Content = verdict.Attestation, scan, []byte(content)
+		e.Statement, e.Predicate, e.Content = evidence.Attestation, scan, []byte(content)
 		return e, nil
 	}
 }
@@ -82,7 +84,7 @@ func TestMemoryDoesNotHideANewerAttestation(t *testing.T) {
 // A window that closes closes for charts that are remembered, too.
 func TestMemoryDoesNotOutliveAValidity(t *testing.T) {
 	s := fine(t)
-	s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+	s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
 		e := signedBy(d, subject)
 		e.SignedAt = today
 		return e, nil
@@ -125,7 +127,7 @@ func TestMemoryNeedsItsTrustRoots(t *testing.T) {
 			verified, state := 0, ""
 			s := fine(t)
 			s.state = func() string { return state }
-			s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+			s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
 				verified++
 				state = tc.during
 				return signedBy(d, subject), nil
@@ -181,9 +183,9 @@ func TestMemoryOfPredicatesIsBounded(t *testing.T) {
 func TestAStrangersAttestationIsNamed(t *testing.T) {
 	s := fine(t)
 	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, scanned)) }
-	s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+	s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
 		e := signedBy(d, "mallory@evil.example")
-		e.Statement, e.Predicate, e.Content = verdict.Attestation, scan, []byte(`{"at": "2099-01-01T00:00:00Z"}`)
+		e.Statement, e.Predicate, e.Content = evidence.Attestation, scan, []byte(`{"at": "2099-01-01T00:00:00Z"}`)
 		return e, nil
 	}
 	v := s.gate().Decide(t.Context(), use(t, podinfo))
@@ -220,7 +222,7 @@ func TestMemoryKnowsAChartByItsStoredArchive(t *testing.T) {
 			if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
 				t.Fatal(v.Message())
 			}
-			s.resolve, s.asked, state = moved, func(chart.Search) { asked++ }, c.state
+			s.resolve, s.asked, state = moved, func(attachment.Search) { asked++ }, c.state
 			later := use(t, c.repository)
 			later.Pulled = &c.pulled
 			v := g.Decide(t.Context(), later)

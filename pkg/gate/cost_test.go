@@ -10,12 +10,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
@@ -57,7 +59,7 @@ func newWorld(tb testing.TB, options registrytest.Options) *world {
 	w := &world{registry: served, trust: trust, verifier: signature.New(roots)}
 	w.client = registry.New(registry.Options{
 		PlainHTTP: []string{served.Host()},
-		Connect: func(context.Context, chart.Access, chart.Location) (registry.Connection, error) {
+		Connect: func(context.Context, sourceauth.Auth, chart.Location) (registry.Connection, error) {
 			w.connects.Add(1)
 			return registry.Connection{}, nil
 		},
@@ -66,7 +68,7 @@ func newWorld(tb testing.TB, options registrytest.Options) *world {
 }
 
 // push makes a chart, signed in the given format, and returns its digest.
-func (w *world) push(tb testing.TB, name string, format chart.Format) string {
+func (w *world) push(tb testing.TB, name string, format attachment.Format) string {
 	tb.Helper()
 	archive, err := charts.Archive(name, "1.0.0")
 	if err != nil {
@@ -78,7 +80,7 @@ func (w *world) push(tb testing.TB, name string, format chart.Format) string {
 		tb.Fatal(err)
 	}
 	by := sigstore.Identity{Issuer: issuer, Subject: subject}
-	if format == chart.Legacy {
+	if format == attachment.Legacy {
 		payload, annotations, err := w.trust.Legacy(by, w.registry.Host()+"/"+repository, digest)
 		if err == nil {
 			err = w.registry.AttachLegacy(repository, digest, payload, annotations)
@@ -128,11 +130,11 @@ func TestRegistryCost(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		options  registrytest.Options
-		format   chart.Format
+		format   attachment.Format
 	}{
-		{"a bundle", registrytest.Options{}, chart.Bundle},
-		{"a legacy signature", registrytest.Options{}, chart.Legacy},
-		{"a legacy signature where there is no referrers API", registrytest.Options{NoReferrers: true}, chart.Legacy},
+		{"a bundle", registrytest.Options{}, attachment.Bundle},
+		{"a legacy signature", registrytest.Options{}, attachment.Legacy},
+		{"a legacy signature where there is no referrers API", registrytest.Options{NoReferrers: true}, attachment.Legacy},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			w := newWorld(t, c.options)
@@ -161,7 +163,7 @@ func TestRegistryCost(t *testing.T) {
 // server.
 func TestCostOfTheConsumersCredentials(t *testing.T) {
 	w := newWorld(t, registrytest.Options{})
-	digest := w.push(t, "podinfo", chart.Bundle)
+	digest := w.push(t, "podinfo", attachment.Bundle)
 	g := w.gate(t)
 	for _, step := range []struct {
 		name, rest string
@@ -172,7 +174,7 @@ func TestCostOfTheConsumersCredentials(t *testing.T) {
 		{"warm by digest", "podinfo@" + digest, 0},
 	} {
 		u := w.use(t, step.rest)
-		u.Access = chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "login"}
+		u.Access = sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "login"}
 		w.connects.Store(0)
 		w.decide(t, g, u)
 		if got := w.connects.Load(); got != step.want {
@@ -257,7 +259,7 @@ func BenchmarkDeny(b *testing.B) {
 }
 
 func BenchmarkVerify(b *testing.B) {
-	for _, format := range []chart.Format{chart.Bundle, chart.Legacy} {
+	for _, format := range []attachment.Format{attachment.Bundle, attachment.Legacy} {
 		w := newWorld(b, registrytest.Options{})
 		digest := w.push(b, "podinfo", format)
 		for _, c := range []struct {

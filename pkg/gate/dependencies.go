@@ -8,6 +8,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/archive"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fair"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -28,8 +29,8 @@ const maxArchives = 2
 func (g *Gate) dependencies(ctx context.Context, resolved chart.Resolved, task task) dependencies {
 	switch {
 	case resolved.Other && task.key.as.by.Anything():
-		return dependencies{err: &chart.Problem{
-			Kind:   chart.KindNotAChart,
+		return dependencies{err: &problem.Error{
+			Kind:   problem.KindNotAChart,
 			Detail: fmt.Sprintf("%s@%s is no Helm chart by its media types, but Argo CD renders one if there is a Chart.yaml in it, so its dependencies cannot be checked", resolved.Location, resolved.Digest),
 			Next:   "push it with helm push if it is a chart, or ask the platform team to exclude it from the policy that says dependencies: Vendored",
 		}}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -55,7 +56,7 @@ func TestDependencies(t *testing.T) {
 		{"a chart that lacks what it declares", lacking, nil, []policy.Input{requiring("acme", subject, vendored)}, "Denied DependencyMissing"},
 		{"where no policy asks, nobody looks", nil, errInjected, []policy.Input{requiring("acme", subject)}, "Verified"},
 		{"an archive that cannot be fetched", nil, errInjected, []policy.Input{requiring("acme", subject, vendored)}, "Denied InternalError"},
-		{"an archive that cannot be fetched for a reason", nil, &chart.Problem{Kind: chart.KindLimitExceeded, Detail: "too large"}, []policy.Input{requiring("acme", subject, vendored)}, "Denied LimitExceeded"},
+		{"an archive that cannot be fetched for a reason", nil, &problem.Error{Kind: problem.KindLimitExceeded, Detail: "too large"}, []policy.Input{requiring("acme", subject, vendored)}, "Denied LimitExceeded"},
 		{"an archive that is none", []byte("x"), nil, []policy.Input{requiring("acme", subject, vendored)}, "Denied NotAChart"},
 		{"one of two policies asks", lacking, nil, []policy.Input{requiring("acme", subject), requiring("strict", subject, vendored)}, "Denied DependencyMissing"},
 		{"only a policy in mode Warn asks", lacking, nil, []policy.Input{requiring("acme", subject), requiring("trial", subject, vendored, warnOnly)}, "Warned DependencyMissing"},

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -81,20 +85,20 @@ func artifactOf(use source.Use) artifact {
 // question is what a registry is asked: what a reference means to those who reach it so.
 type question struct {
 	ref    chart.Reference
-	access chart.Access
+	access sourceauth.Auth
 	as     artifact
 }
 
 // resolve asks the registry; concurrent equal questions share one answer. A dry run, which
 // stores nothing, may get an answer of a moment ago instead.
-func (g *Gate) resolve(ctx context.Context, asker source.Asker, ref chart.Reference, access chart.Access, as artifact) (chart.Resolved, error) {
+func (g *Gate) resolve(ctx context.Context, asker source.Asker, ref chart.Reference, access sourceauth.Auth, as artifact) (chart.Resolved, error) {
 	asked := question{ref, access, as}
 	if asker.DryRun {
 		if known, ok := g.recent.get(asked); ok {
 			return known, nil
 		}
 	}
-	resolved, err := share(ctx, &g.flights, caller{asker.Namespace, ref}, asked, func(ctx context.Context, askers chart.Askers) (chart.Resolved, error) {
+	resolved, err := share(ctx, &g.flights, caller{asker.Namespace, ref}, asked, func(ctx context.Context, askers sourceauth.Askers) (chart.Resolved, error) {
 		at := g.now()
 		resolved, err := g.ask(ctx, asked, askers)
 		if err == nil {
@@ -112,7 +116,7 @@ func (g *Gate) resolve(ctx context.Context, asker source.Asker, ref chart.Refere
 }
 
 // ask asks the registry a question that the askers wait for.
-func (g *Gate) ask(ctx context.Context, q question, askers chart.Askers) (chart.Resolved, error) {
+func (g *Gate) ask(ctx context.Context, q question, askers sourceauth.Askers) (chart.Resolved, error) {
 	q.access.Askers = askers
 	if q.as.any {
 		return g.registry.Artifact(ctx, q.ref, q.access, q.as.by)
@@ -124,13 +128,13 @@ func (g *Gate) ask(ctx context.Context, q question, askers chart.Askers) (chart.
 // another one may.
 type task struct {
 	key    cacheKey
-	access chart.Access
+	access sourceauth.Auth
 }
 
 // search looks at the chart's signature material until every policy accepts, and
 // remembers the chart if they do; concurrent equal searches share one.
-func (g *Gate) search(ctx context.Context, asker source.Asker, task task, about chart.Reference, resolved chart.Resolved, wanted verdict.Wanted, policies []*policy.Policy) (examined, error) {
-	return share(ctx, &g.flights, caller{asker.Namespace, about}, task, func(ctx context.Context, askers chart.Askers) (examined, error) {
+func (g *Gate) search(ctx context.Context, asker source.Asker, task task, about chart.Reference, resolved chart.Resolved, wanted evidence.Wanted, policies []*policy.Policy) (examined, error) {
+	return share(ctx, &g.flights, caller{asker.Namespace, about}, task, func(ctx context.Context, askers sourceauth.Askers) (examined, error) {
 		task := task
 		task.access.Askers = askers
 		// Another search may have ended since this caller looked.
@@ -138,10 +142,10 @@ func (g *Gate) search(ctx context.Context, asker source.Asker, task task, about 
 			return known, nil
 		}
 		found := examined{resolved: resolved}
-		places := chart.Search{Access: task.access, Places: policy.Places(policies), Predicates: wanted.Predicates}
+		places := attachment.Search{Access: task.access, Repositories: policy.Places(policies), Predicates: wanted.Predicates}
 		for material, err := range g.registry.Signatures(ctx, resolved, places) {
 			if err == nil {
-				if err = g.look(ctx, &found.findings, resolved.Digest, material, wanted, policies); isProblem(err, chart.KindTimeout) {
+				if err = g.look(ctx, &found.findings, resolved.Digest, material, wanted, policies); isProblem(err, problem.KindTimeout) {
 					err = timeout(about, err)
 				}
 			}
@@ -185,19 +189,19 @@ func (g *Gate) accepting(policies []*policy.Policy, found examined) []*policy.Po
 
 // remember keeps a chart that every policy accepted, if the trust roots are still those
 // that the key names.
-func (g *Gate) remember(ctx context.Context, key cacheKey, found examined, wanted verdict.Wanted) {
+func (g *Gate) remember(ctx context.Context, key cacheKey, found examined, wanted evidence.Wanted) {
 	if found.dependencies.err == nil && len(found.dependencies.missing) == 0 && key.trustRoots == g.verifier.State(ctx, wanted) {
 		g.verified.add(key, verifiedChart{resolved: found.resolved, evidence: found.findings.Evidence, vendored: found.dependencies.vendored})
 	}
 }
 
 // look verifies one piece of material and adds what it proves.
-func (g *Gate) look(ctx context.Context, f *verdict.Findings, digest chart.Digest, material chart.Material, wanted verdict.Wanted, policies []*policy.Policy) error {
+func (g *Gate) look(ctx context.Context, f *verdict.Findings, digest chart.Digest, material attachment.Attachment, wanted evidence.Wanted, policies []*policy.Policy) error {
 	switch {
 	case material.Unread:
 		f.Attested = true
 		return nil
-	case material.Format == chart.Bundle:
+	case material.Format == attachment.Bundle:
 		f.Bundles++
 	default:
 		f.Legacy++
@@ -219,13 +223,13 @@ func (g *Gate) look(ctx context.Context, f *verdict.Findings, digest chart.Diges
 // from looking is a failure.
 func note(f *verdict.Findings, err error) {
 	var rejection *verdict.Rejection
-	var problem *chart.Problem
+	var perr *problem.Error
 	switch {
 	case err == nil:
 	case errors.As(err, &rejection):
 		f.Rejections = append(f.Rejections, rejection)
-	case errors.As(err, &problem) && problem.Kind == chart.KindInvalid:
-		f.Rejections = append(f.Rejections, &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: problem.Detail, Err: err})
+	case errors.As(err, &perr) && perr.Kind == problem.KindInvalid:
+		f.Rejections = append(f.Rejections, &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: perr.Detail, Err: err})
 	case f.Failure == nil:
 		f.Failure = err
 	}

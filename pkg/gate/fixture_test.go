@@ -11,53 +11,55 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/source"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // The steps of a decision, each a function that a test can replace.
 type steps struct {
 	current    func() *policy.Set
 	resolve    func(context.Context, chart.Reference) (chart.Resolved, error)
-	signatures func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error]
+	signatures func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error]
 	state      func() string
-	verify     func(context.Context, chart.Digest, chart.Material, verdict.Wanted) (verdict.Evidence, error)
+	verify     func(context.Context, chart.Digest, attachment.Attachment, evidence.Wanted) (evidence.Evidence, error)
 	archive    func(context.Context, chart.Resolved) ([]byte, error)
-	asked      func(chart.Search) // what the registry is asked for, and for whom
+	asked      func(attachment.Search) // what the registry is asked for, and for whom
 	now        func() time.Time
 }
 
 func (s steps) Current() *policy.Set { return s.current() }
-func (s steps) Resolve(ctx context.Context, ref chart.Reference, access chart.Access) (chart.Resolved, error) {
-	s.asked(chart.Search{Access: access})
+func (s steps) Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (chart.Resolved, error) {
+	s.asked(attachment.Search{Access: access})
 	return s.resolve(ctx, ref)
 }
-func (s steps) Artifact(ctx context.Context, ref chart.Reference, access chart.Access, by chart.Taking) (chart.Resolved, error) {
-	s.asked(chart.Search{Access: access})
+func (s steps) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by chart.Taking) (chart.Resolved, error) {
+	s.asked(attachment.Search{Access: access})
 	found, err := s.resolve(ctx, ref)
 	if err == nil && !by.Anything() && !found.Other && found.Taken(by) != nil {
 		found.Other, found.Layer = true, chart.Digest{}
 	}
 	return found, err
 }
-func (s steps) Signatures(ctx context.Context, r chart.Resolved, search chart.Search) iter.Seq2[chart.Material, error] {
+func (s steps) Signatures(ctx context.Context, r chart.Resolved, search attachment.Search) iter.Seq2[attachment.Attachment, error] {
 	s.asked(search)
 	return s.signatures(ctx, r)
 }
-func (s steps) Archive(ctx context.Context, r chart.Resolved, access chart.Access) ([]byte, error) {
-	s.asked(chart.Search{Access: access})
+func (s steps) Archive(ctx context.Context, r chart.Resolved, access sourceauth.Auth) ([]byte, error) {
+	s.asked(attachment.Search{Access: access})
 	return s.archive(ctx, r)
 }
-func (s steps) State(context.Context, verdict.Wanted) string { return s.state() }
-func (s steps) Verify(ctx context.Context, d chart.Digest, m chart.Material, w verdict.Wanted) ([]verdict.Evidence, error) {
-	evidence, err := s.verify(ctx, d, m, w)
+func (s steps) State(context.Context, evidence.Wanted) string { return s.state() }
+func (s steps) Verify(ctx context.Context, d chart.Digest, m attachment.Attachment, w evidence.Wanted) ([]evidence.Evidence, error) {
+	proven, err := s.verify(ctx, d, m, w)
 	if err != nil {
 		return nil, err
 	}
-	return []verdict.Evidence{evidence}, nil
+	return []evidence.Evidence{proven}, nil
 }
 
 func (s steps) gate() *gate.Gate { return gate.New(s, s, s, s.now) }
@@ -95,9 +97,9 @@ func use(t testing.TB, text string) source.Use {
 }
 
 // signedBy is evidence of a keyless signature of the chart with this digest.
-func signedBy(d chart.Digest, who string) verdict.Evidence {
-	e := verdict.NewEvidence(d, verdict.ChartSignature, verdict.Signer{Issuer: issuer, Subject: who})
-	e.Logged, e.TrustRoot = true, verdict.DefaultTrustRoot
+func signedBy(d chart.Digest, who string) evidence.Evidence {
+	e := evidence.New(d, evidence.ChartSignature, evidence.Signer{Issuer: issuer, Subject: who})
+	e.Logged, e.TrustRoot = true, evidence.DefaultTrustRoot
 	return e
 }
 
@@ -108,21 +110,21 @@ func fine(t testing.TB) steps {
 		resolve: func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
 			return chart.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "b")}, nil
 		},
-		signatures: func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] {
-			return materials(chart.Material{Format: chart.Bundle})
+		signatures: func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+			return materials(attachment.Attachment{Format: attachment.Bundle})
 		},
 		state: func() string { return "root" },
-		verify: func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+		verify: func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
 			return signedBy(d, subject), nil
 		},
 		archive: func(context.Context, chart.Resolved) ([]byte, error) { return nil, errInjected },
-		asked:   func(chart.Search) {},
+		asked:   func(attachment.Search) {},
 		now:     func() time.Time { return today },
 	}
 }
 
-func materials(list ...chart.Material) iter.Seq2[chart.Material, error] {
-	return func(yield func(chart.Material, error) bool) {
+func materials(list ...attachment.Attachment) iter.Seq2[attachment.Attachment, error] {
+	return func(yield func(attachment.Attachment, error) bool) {
 		for _, m := range list {
 			if !yield(m, nil) {
 				return
@@ -131,10 +133,10 @@ func materials(list ...chart.Material) iter.Seq2[chart.Material, error] {
 	}
 }
 
-func failing(errs ...error) iter.Seq2[chart.Material, error] {
-	return func(yield func(chart.Material, error) bool) {
+func failing(errs ...error) iter.Seq2[attachment.Attachment, error] {
+	return func(yield func(attachment.Attachment, error) bool) {
 		for _, err := range errs {
-			if !yield(chart.Material{}, err) {
+			if !yield(attachment.Attachment{}, err) {
 				return
 			}
 		}
@@ -198,15 +200,15 @@ func gateOver(s *steps) *gate.Gate {
 	live := steps{
 		current: func() *policy.Set { return s.current() },
 		resolve: func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) { return s.resolve(ctx, ref) },
-		signatures: func(ctx context.Context, r chart.Resolved) iter.Seq2[chart.Material, error] {
+		signatures: func(ctx context.Context, r chart.Resolved) iter.Seq2[attachment.Attachment, error] {
 			return s.signatures(ctx, r)
 		},
 		state: func() string { return s.state() },
-		verify: func(ctx context.Context, d chart.Digest, m chart.Material, w verdict.Wanted) (verdict.Evidence, error) {
+		verify: func(ctx context.Context, d chart.Digest, m attachment.Attachment, w evidence.Wanted) (evidence.Evidence, error) {
 			return s.verify(ctx, d, m, w)
 		},
 		archive: func(ctx context.Context, r chart.Resolved) ([]byte, error) { return s.archive(ctx, r) },
-		asked:   func(search chart.Search) { s.asked(search) },
+		asked:   func(search attachment.Search) { s.asked(search) },
 		now:     func() time.Time { return s.now() },
 	}
 	return live.gate()

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // maxFlight bounds shared work: 30 s is the longest that an API server waits for a
@@ -42,12 +44,12 @@ type caller struct {
 // longer; each caller stops waiting at its own deadline, which is KindTimeout, and with
 // the last one the work's context ends. Work that somebody gave up on gets no new callers:
 // it may hang on a connection that is dead, while a new one would be answered at once.
-func share[K comparable, T any](ctx context.Context, f *flights, by caller, key K, work func(context.Context, chart.Askers) (T, error)) (T, error) {
+func share[K comparable, T any](ctx context.Context, f *flights, by caller, key K, work func(context.Context, sourceauth.Askers) (T, error)) (T, error) {
 	var zero T
 	if err := ctx.Err(); err != nil {
 		return zero, timeout(by.about, err)
 	}
-	joined := f.join(ctx, by.namespace, key, func(ctx context.Context, askers chart.Askers) (any, error) { return work(ctx, askers) })
+	joined := f.join(ctx, by.namespace, key, func(ctx context.Context, askers sourceauth.Askers) (any, error) { return work(ctx, askers) })
 	select {
 	case <-ctx.Done():
 		f.leave(by.namespace, key, joined)
@@ -62,7 +64,7 @@ func share[K comparable, T any](ctx context.Context, f *flights, by caller, key 
 }
 
 // join returns the flight for the key, which it starts if there is none.
-func (f *flights) join(ctx context.Context, by string, key any, work func(context.Context, chart.Askers) (any, error)) *flight {
+func (f *flights) join(ctx context.Context, by string, key any, work func(context.Context, sourceauth.Askers) (any, error)) *flight {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if running := f.running[key]; running != nil {
@@ -87,7 +89,7 @@ func (f *flights) join(ctx context.Context, by string, key any, work func(contex
 }
 
 // run does the work; a panic in it is an error.
-func (l *flight) run(ctx context.Context, work func(context.Context, chart.Askers) (any, error)) {
+func (l *flight) run(ctx context.Context, work func(context.Context, sourceauth.Askers) (any, error)) {
 	defer func() {
 		if r := recover(); r != nil {
 			l.value, l.err = nil, panicError(r)
@@ -125,14 +127,14 @@ func newAskers(by string) *askers {
 	return &askers{callers: map[string]int{by: 1}, changed: make(chan struct{})}
 }
 
-// Keys implements chart.Askers.
+// Keys implements sourceauth.Askers.
 func (a *askers) Keys() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Sorted(maps.Keys(a.callers))
 }
 
-// Changed implements chart.Askers.
+// Changed implements sourceauth.Askers.
 func (a *askers) Changed() <-chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -165,8 +167,8 @@ func (a *askers) change() {
 
 // timeout is the problem that a chart's verification took too long.
 func timeout(about chart.Reference, err error) error {
-	return &chart.Problem{
-		Kind:   chart.KindTimeout,
+	return &problem.Error{
+		Kind:   problem.KindTimeout,
 		Detail: fmt.Sprintf("the admission's deadline passed before %s had given what the verification of %s needs", about.Location.Host(), about),
 		Err:    err,
 	}

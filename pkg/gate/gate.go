@@ -15,10 +15,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/fair"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -28,28 +32,28 @@ type Policies interface {
 	Current() *policy.Set
 }
 
-// Registry is asked about charts. Its errors are *chart.Problem.
+// Registry is asked about charts. Its errors are *problem.Error.
 type Registry interface {
 	// Resolve finds the digest of a reference.
-	Resolve(ctx context.Context, ref chart.Reference, access chart.Access) (chart.Resolved, error)
+	Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (chart.Resolved, error)
 	// Artifact is Resolve for a consumer that may deploy something else than charts.
-	Artifact(ctx context.Context, ref chart.Reference, access chart.Access, by chart.Taking) (chart.Resolved, error)
+	Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by chart.Taking) (chart.Resolved, error)
 	// Signatures yields the signature material of a chart, most promising first,
 	// fetching as it goes. An error is an item: others may follow.
-	Signatures(ctx context.Context, resolved chart.Resolved, search chart.Search) iter.Seq2[chart.Material, error]
+	Signatures(ctx context.Context, resolved chart.Resolved, search attachment.Search) iter.Seq2[attachment.Attachment, error]
 	// Archive returns the chart's archive, whose digest is resolved.Layer.
-	Archive(ctx context.Context, resolved chart.Resolved, access chart.Access) ([]byte, error)
+	Archive(ctx context.Context, resolved chart.Resolved, access sourceauth.Auth) ([]byte, error)
 }
 
 // Verifier proves who signed.
 type Verifier interface {
 	// State identifies the trust roots that Verify works with for these; "" if one of
 	// them cannot be used now. It may load them first.
-	State(ctx context.Context, wanted verdict.Wanted) string
+	State(ctx context.Context, wanted evidence.Wanted) string
 	// Verify returns what the material proves about the chart with the digest, by each
-	// trust root that proves it. Its errors are *verdict.Rejection, or *chart.Problem if
+	// trust root that proves it. Its errors are *verdict.Rejection, or *problem.Error if
 	// time ran out; without an error there is evidence.
-	Verify(ctx context.Context, digest chart.Digest, material chart.Material, wanted verdict.Wanted) ([]verdict.Evidence, error)
+	Verify(ctx context.Context, digest chart.Digest, material attachment.Attachment, wanted evidence.Wanted) ([]evidence.Evidence, error)
 }
 
 // Gate decides. Make one with New.
@@ -82,8 +86,8 @@ const maxParallel = 8
 func (g *Gate) DecideAll(ctx context.Context, uses []source.Use) []verdict.Verdict {
 	if len(uses) > maxUses {
 		subject := verdict.Subject{Kind: uses[0].Object.Kind, Namespace: uses[0].Object.Namespace, Name: uses[0].Object.Name}
-		return []verdict.Verdict{verdict.Deny(subject, verdict.FromError(&chart.Problem{
-			Kind: chart.KindLimitExceeded, Detail: fmt.Sprintf("it names %d charts; at most %d are verified at once", len(uses), maxUses),
+		return []verdict.Verdict{verdict.Deny(subject, verdict.FromError(&problem.Error{
+			Kind: problem.KindLimitExceeded, Detail: fmt.Sprintf("it names %d charts; at most %d are verified at once", len(uses), maxUses),
 		}))}
 	}
 	verdicts := make([]verdict.Verdict, len(uses)) // all deny until decided
@@ -131,7 +135,7 @@ func (g *Gate) Decide(ctx context.Context, use source.Use) (result verdict.Verdi
 }
 
 // mayLogIn adds to a consumer's access whether its policies name the host of the chart.
-func mayLogIn(access chart.Access, host string, policies []*policy.Policy) chart.Access {
+func mayLogIn(access sourceauth.Auth, host string, policies []*policy.Policy) sourceauth.Auth {
 	access.NamedHost = ""
 	if access.Consumer != 0 && policy.NamesHost(policies, host) {
 		access.NamedHost = host
@@ -266,9 +270,9 @@ func noPolicy(set *policy.Set, subject verdict.Subject) verdict.Denial {
 	return verdict.NoPolicyFor(subject).Near(near)
 }
 
-func isProblem(err error, kind chart.Kind) bool {
-	var problem *chart.Problem
-	return errors.As(err, &problem) && problem.Kind == kind
+func isProblem(err error, kind problem.Kind) bool {
+	var perr *problem.Error
+	return errors.As(err, &perr) && perr.Kind == kind
 }
 
 func panicError(r any) error { return fmt.Errorf("panic: %v\n%s", r, debug.Stack()) }

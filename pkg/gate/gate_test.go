@@ -14,10 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -116,9 +120,9 @@ func TestPulledArtifacts(t *testing.T) {
 				}
 				return chart.Resolved{Location: ref.Location, Digest: found, Layer: layer}, nil
 			}
-			s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+			s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
 				if d != right {
-					return verdict.Evidence{}, &chart.Problem{Kind: chart.KindDigestMismatch, Detail: "not signed"}
+					return evidence.Evidence{}, &problem.Error{Kind: problem.KindDigestMismatch, Detail: "not signed"}
 				}
 				return signedBy(d, subject), nil
 			}
@@ -236,15 +240,15 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 			if c.policies != nil {
 				s.current = func() *policy.Set { return compile(t, c.policies...) }
 			}
-			s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+			s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
 				if d != digest(t, "a") {
-					return verdict.Evidence{}, &chart.Problem{Kind: chart.KindDigestMismatch, Detail: "not signed"}
+					return evidence.Evidence{}, &problem.Error{Kind: problem.KindDigestMismatch, Detail: "not signed"}
 				}
 				return signedBy(d, subject), nil
 			}
 			s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
 				if c.by == release {
-					return chart.Resolved{}, &chart.Problem{Kind: chart.KindNotAChart, Detail: "not a chart"}
+					return chart.Resolved{}, &problem.Error{Kind: problem.KindNotAChart, Detail: "not a chart"}
 				}
 				return chart.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "c"), Other: true}, nil
 			}
@@ -280,7 +284,7 @@ func TestManifestsInMemoryAreNoChart(t *testing.T) {
 	s := fine(t)
 	chartIs := chart.Resolved{Digest: digest(t, "a"), Layer: digest(t, "b"), LayerType: chart.MediaTypeLayer, Direct: true, First: true, Alone: true}
 	s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
-		return chart.Resolved{}, &chart.Problem{Kind: chart.KindNotAChart, Detail: "not a chart"}
+		return chart.Resolved{}, &problem.Error{Kind: problem.KindNotAChart, Detail: "not a chart"}
 	}
 	other := s
 	other.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
@@ -322,17 +326,17 @@ type registryOf struct {
 	asked *int
 }
 
-func (r registryOf) Artifact(ctx context.Context, ref chart.Reference, access chart.Access, by chart.Taking) (chart.Resolved, error) {
+func (r registryOf) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by chart.Taking) (chart.Resolved, error) {
 	*r.asked++
 	return r.other.Artifact(ctx, ref, access, by)
 }
 
 func TestOnlyAnAbsentSourceDefers(t *testing.T) {
-	for kind := chart.KindInternal; kind <= chart.KindNotStored; kind++ {
+	for kind := problem.KindInternal; kind <= problem.KindNotStored; kind++ {
 		u := use(t, podinfo)
-		u.Problem, u.Deferrable = &chart.Problem{Kind: kind, Detail: "problem"}, true
+		u.Problem, u.Deferrable = &problem.Error{Kind: kind, Detail: "problem"}, true
 		v := fine(t).gate().Decide(t.Context(), u)
-		if v.Admits() != (kind == chart.KindSourceNotFound) {
+		if v.Admits() != (kind == problem.KindSourceNotFound) {
 			t.Errorf("kind %d: %s", kind, v.Message())
 		}
 	}
@@ -341,16 +345,16 @@ func TestOnlyAnAbsentSourceDefers(t *testing.T) {
 // A Secret that does not exist yet shows only when the registry refuses: Flux cannot
 // pull without it either.
 func TestOnlyAnAbsentSecretDefers(t *testing.T) {
-	for kind := chart.KindInternal; kind <= chart.KindNotStored; kind++ {
+	for kind := problem.KindInternal; kind <= problem.KindNotStored; kind++ {
 		for _, deferrable := range []bool{true, false} {
 			s := fine(t)
 			s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
-				return chart.Resolved{}, &chart.Problem{Kind: kind, Detail: "problem"}
+				return chart.Resolved{}, &problem.Error{Kind: kind, Detail: "problem"}
 			}
 			u := use(t, podinfo)
 			u.Deferrable = deferrable
 			v := s.gate().Decide(t.Context(), u)
-			want := deferrable && kind == chart.KindSourceNotFound
+			want := deferrable && kind == problem.KindSourceNotFound
 			if v.Admits() != want || v.Deferred() != want {
 				t.Errorf("kind %d, deferrable %v: %s", kind, deferrable, v.Message())
 			}
@@ -365,7 +369,7 @@ func TestAnAbsentSecretDoesNotHideADenial(t *testing.T) {
 		return compile(t, requiring("acme", subject), requiring("strict", subject, func(p *v1alpha1.ChartPolicy) { p.Spec.Pinning = v1alpha1.PinningDigest }))
 	}
 	s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
-		return chart.Resolved{}, &chart.Problem{Kind: chart.KindSourceNotFound, Detail: "Secret apps/login does not exist"}
+		return chart.Resolved{}, &problem.Error{Kind: problem.KindSourceNotFound, Detail: "Secret apps/login does not exist"}
 	}
 	u := use(t, podinfo)
 	u.Deferrable = true
@@ -375,14 +379,14 @@ func TestAnAbsentSecretDoesNotHideADenial(t *testing.T) {
 }
 
 func TestTheRegistryIsAskedOnBehalfOfTheConsumer(t *testing.T) {
-	access := chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "login"}
+	access := sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "login"}
 	place, err := chart.ParseChart("oci://ghcr.io/acme/signatures")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var asked []chart.Search
+	var asked []attachment.Search
 	s := fine(t)
-	s.asked = func(search chart.Search) { asked = append(asked, search) }
+	s.asked = func(search attachment.Search) { asked = append(asked, search) }
 	s.current = func() *policy.Set {
 		return compile(t, requiring("acme", subject, vendored, func(p *v1alpha1.ChartPolicy) { p.Spec.SignatureRepository = place.String() }), requiring("beside", subject))
 	}
@@ -390,8 +394,8 @@ func TestTheRegistryIsAskedOnBehalfOfTheConsumer(t *testing.T) {
 	u.Access = access
 	s.gate().Decide(t.Context(), u)
 	access.NamedHost = "ghcr.io"
-	want := []chart.Search{{Access: access}, {Access: access, Places: []chart.Location{place, {}}}, {Access: access}}
-	if diff := cmp.Diff(want, asked, cmpopts.EquateComparable(chart.Location{}), cmpopts.IgnoreFields(chart.Access{}, "Askers")); diff != "" {
+	want := []attachment.Search{{Access: access}, {Access: access, Repositories: []chart.Location{place, {}}}, {Access: access}}
+	if diff := cmp.Diff(want, asked, cmpopts.EquateComparable(chart.Location{}), cmpopts.IgnoreFields(sourceauth.Auth{}, "Askers")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -437,9 +441,9 @@ func TestWhichHostsPoliciesName(t *testing.T) {
 			set, _ := policy.Compile(all)
 			s := fine(t)
 			s.current = func() *policy.Set { return set }
-			var asked []chart.Access
-			s.asked = func(search chart.Search) { asked = append(asked, search.Access) }
-			for _, consumer := range []chart.Consumer{0, chart.Flux, chart.ArgoCD} {
+			var asked []sourceauth.Auth
+			s.asked = func(search attachment.Search) { asked = append(asked, search.Access) }
+			for _, consumer := range []sourceauth.Consumer{0, sourceauth.Flux, sourceauth.ArgoCD} {
 				asked = nil
 				u := use(t, podinfo)
 				u.Access.Consumer, u.Access.NamedHost = consumer, "attacker.example"
@@ -463,18 +467,18 @@ func TestWhichHostsPoliciesName(t *testing.T) {
 
 func TestAGoodSignatureAmongBadNeighboursAdmits(t *testing.T) {
 	s := fine(t)
-	s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] {
-		return func(yield func(chart.Material, error) bool) {
-			_ = yield(chart.Material{Format: chart.Bundle}, nil) &&
-				yield(chart.Material{}, errInjected) &&
-				yield(chart.Material{Format: chart.Legacy}, nil)
+	s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+		return func(yield func(attachment.Attachment, error) bool) {
+			_ = yield(attachment.Attachment{Format: attachment.Bundle}, nil) &&
+				yield(attachment.Attachment{}, errInjected) &&
+				yield(attachment.Attachment{Format: attachment.Legacy}, nil)
 		}
 	}
-	s.verify = func(_ context.Context, d chart.Digest, m chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
-		if m.Format == chart.Legacy {
+	s.verify = func(_ context.Context, d chart.Digest, m attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
+		if m.Format == attachment.Legacy {
 			return signedBy(d, subject), nil
 		}
-		return verdict.Evidence{}, &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: "bad"}
+		return evidence.Evidence{}, &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: "bad"}
 	}
 	if v := s.gate().Decide(t.Context(), use(t, podinfo)); !v.Admits() {
 		t.Error(v.Message())
@@ -484,9 +488,9 @@ func TestAGoodSignatureAmongBadNeighboursAdmits(t *testing.T) {
 func TestADenialIsNotRemembered(t *testing.T) {
 	s := fine(t)
 	signed := false
-	s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] {
+	s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
 		if signed {
-			return materials(chart.Material{Format: chart.Bundle})
+			return materials(attachment.Attachment{Format: attachment.Bundle})
 		}
 		return materials()
 	}
@@ -507,9 +511,9 @@ func TestATagThatMovesIsNotRemembered(t *testing.T) {
 	s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
 		return chart.Resolved{Location: ref.Location, Digest: now, Layer: digest(t, "b")}, nil
 	}
-	s.verify = func(_ context.Context, d chart.Digest, _ chart.Material, _ verdict.Wanted) (verdict.Evidence, error) {
+	s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
 		if d != digest(t, "a") {
-			return verdict.Evidence{}, &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: "bad"}
+			return evidence.Evidence{}, &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: "bad"}
 		}
 		return signedBy(d, subject), nil
 	}
@@ -541,7 +545,7 @@ func TestEvidenceIsForgotten(t *testing.T) {
 			if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
 				t.Fatal(v.Message())
 			}
-			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] { return materials() }
+			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] { return materials() }
 			c.change(t, &s)
 			if v := g.Decide(t.Context(), use(t, podinfo)); v.Reason() != verdict.SignatureMissing {
 				t.Errorf("got %s: %s", v, v.Message())
@@ -561,9 +565,9 @@ func TestAStampedeCostsOneVerification(t *testing.T) {
 			<-release
 			return inner(ctx, ref)
 		}
-		s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] {
+		s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
 			fetched.Add(1)
-			return materials(chart.Material{Format: chart.Bundle})
+			return materials(attachment.Attachment{Format: attachment.Bundle})
 		}
 		g := s.gate()
 		var group sync.WaitGroup
@@ -779,7 +783,7 @@ func TestDryRunsOfOtherAccessAsk(t *testing.T) {
 	g := s.gate()
 	for _, secret := range []string{"one", "two", "one"} {
 		u := dry(use(t, podinfo))
-		u.Access = chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: secret}
+		u.Access = sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: secret}
 		if v := g.Decide(t.Context(), u); !v.Admits() {
 			t.Error(v.Message())
 		}
@@ -796,7 +800,7 @@ func TestADryRunThatIsDeniedIsNotRemembered(t *testing.T) {
 	inner := s.resolve
 	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
 		if missing {
-			return chart.Resolved{}, &chart.Problem{Kind: chart.KindNotFound, Detail: "it is not there"}
+			return chart.Resolved{}, &problem.Error{Kind: problem.KindNotFound, Detail: "it is not there"}
 		}
 		return inner(ctx, ref)
 	}
@@ -847,8 +851,8 @@ func TestAFlightEndsWithItsLastCaller(t *testing.T) {
 func TestAFlightIsPaidForByAnyOfItsCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := fine(t)
-		var askers chart.Askers
-		s.asked = func(search chart.Search) { askers = search.Access.Askers }
+		var askers sourceauth.Askers
+		s.asked = func(search attachment.Search) { askers = search.Access.Askers }
 		free := make(chan struct{})
 		var asked atomic.Int32
 		inner := s.resolve

@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -41,30 +44,30 @@ func injections() []injection {
 			}
 		}, false},
 		{"there is no signature", func(_ testing.TB, s *steps) {
-			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] { return materials() }
+			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] { return materials() }
 		}, true},
 		{"fetching signatures panics", func(_ testing.TB, s *steps) {
-			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] { panic("injected") }
+			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] { panic("injected") }
 		}, true},
 		{"fetching signatures panics in the middle", func(_ testing.TB, s *steps) {
-			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] {
-				return func(func(chart.Material, error) bool) { panic("injected") }
+			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+				return func(func(attachment.Attachment, error) bool) { panic("injected") }
 			}
 		}, true},
 		{"verifying panics", func(_ testing.TB, s *steps) {
-			s.verify = func(context.Context, chart.Digest, chart.Material, verdict.Wanted) (verdict.Evidence, error) {
+			s.verify = func(context.Context, chart.Digest, attachment.Attachment, evidence.Wanted) (evidence.Evidence, error) {
 				panic("injected")
 			}
 		}, true},
 		{"verifying proves nothing and says nothing", func(_ testing.TB, s *steps) {
-			s.verify = func(context.Context, chart.Digest, chart.Material, verdict.Wanted) (verdict.Evidence, error) {
-				return verdict.Evidence{}, nil
+			s.verify = func(context.Context, chart.Digest, attachment.Attachment, evidence.Wanted) (evidence.Evidence, error) {
+				return evidence.Evidence{}, nil
 			}
 		}, true},
 		{"the evidence is about another digest", func(t testing.TB, s *steps) { s.verify = proving(signedBy(digest(t, "c"), subject)) }, true},
 		{"the evidence is a stranger's", func(t testing.TB, s *steps) { s.verify = proving(signedBy(digest(t, "a"), "mallory@evil.example")) }, true},
 		{"the evidence is an attestation", func(t testing.TB, s *steps) {
-			e := verdict.NewEvidence(digest(t, "a"), verdict.Attestation, verdict.Signer{Issuer: issuer, Subject: subject})
+			e := evidence.New(digest(t, "a"), evidence.Attestation, evidence.Signer{Issuer: issuer, Subject: subject})
 			e.Logged = true
 			s.verify = proving(e)
 		}, true},
@@ -75,19 +78,19 @@ func injections() []injection {
 				s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { return chart.Resolved{}, err }
 			}, false},
 			injection{fmt.Sprintf("fetching signatures fails: %v", err), func(_ testing.TB, s *steps) {
-				s.signatures = func(context.Context, chart.Resolved) iter.Seq2[chart.Material, error] { return failing(err) }
+				s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] { return failing(err) }
 			}, true},
 			injection{fmt.Sprintf("verifying fails: %v", err), func(_ testing.TB, s *steps) {
-				s.verify = func(context.Context, chart.Digest, chart.Material, verdict.Wanted) (verdict.Evidence, error) {
-					return verdict.Evidence{}, err
+				s.verify = func(context.Context, chart.Digest, attachment.Attachment, evidence.Wanted) (evidence.Evidence, error) {
+					return evidence.Evidence{}, err
 				}
 			}, true})
 	}
 	return list
 }
 
-func proving(e verdict.Evidence) func(context.Context, chart.Digest, chart.Material, verdict.Wanted) (verdict.Evidence, error) {
-	return func(context.Context, chart.Digest, chart.Material, verdict.Wanted) (verdict.Evidence, error) {
+func proving(e evidence.Evidence) func(context.Context, chart.Digest, attachment.Attachment, evidence.Wanted) (evidence.Evidence, error) {
+	return func(context.Context, chart.Digest, attachment.Attachment, evidence.Wanted) (evidence.Evidence, error) {
 		return e, nil
 	}
 }
@@ -95,8 +98,8 @@ func proving(e verdict.Evidence) func(context.Context, chart.Digest, chart.Mater
 // everyError is one error of each kind, and some of no kind.
 func everyError() []error {
 	errs := []error{errInjected, context.DeadlineExceeded, context.Canceled, &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: "rejected"}}
-	for kind := chart.KindInternal; kind <= chart.KindNotStored; kind++ {
-		errs = append(errs, &chart.Problem{Kind: kind, Detail: fmt.Sprintf("kind %d", kind)})
+	for kind := problem.KindInternal; kind <= problem.KindNotStored; kind++ {
+		errs = append(errs, &problem.Error{Kind: kind, Detail: fmt.Sprintf("kind %d", kind)})
 	}
 	return errs
 }

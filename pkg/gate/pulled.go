@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -25,8 +26,8 @@ func checkPulled(use source.Use, resolved chart.Resolved) error {
 	case !pulled.Archive.IsZero() && pulled.Archive == resolved.Layer:
 		return nil
 	case pulled.Incomparable && pulled.Outdated:
-		return &chart.Problem{
-			Kind:   chart.KindDigestMismatch,
+		return &problem.Error{
+			Kind:   problem.KindDigestMismatch,
 			Detail: "the archive was made of another spec than the HelmChart has now",
 			Next:   "wait: source-controller makes it again",
 		}
@@ -49,8 +50,8 @@ func checkUnverified(use source.Use) error {
 }
 
 func unproven() error {
-	return &chart.Problem{
-		Kind:   chart.KindDigestMismatch,
+	return &problem.Error{
+		Kind:   problem.KindDigestMismatch,
 		Detail: "the artifact cannot be proven by its digest, and it was not the source controller who wrote it",
 		Next:   "leave status to Flux; if this was Flux, the admin must name its user with --artifact-writers",
 	}
@@ -59,8 +60,8 @@ func unproven() error {
 // mismatch is the denial of an artifact that object holds and that is not the verified
 // chart.
 func mismatch(object source.ID, format string, got, want any) error {
-	return &chart.Problem{
-		Kind:   chart.KindDigestMismatch,
+	return &problem.Error{
+		Kind:   problem.KindDigestMismatch,
 		Detail: fmt.Sprintf(format, got, want),
 		Next:   "let Flux pull the chart again: " + verdict.Reconcile(object.Kind, object.Namespace, object.Name),
 	}

@@ -31,8 +31,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/kms"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // TestMain puts the clouds behind a proxy before anybody has looked for one: the environment is read once.
@@ -334,17 +334,17 @@ func TestClouds(t *testing.T) {
 		{"an alias in AWS", "awskms:///alias/release", 0, "", outcome{Keys: 1}, aws("kms.eu-west-1.amazonaws.com", "alias/release")},
 		{"a key in AWS at another endpoint", "awskms://kms.acme.example/1234abcd-12ab-34cd-56ef-1234567890ab", 0, "", outcome{Keys: 1},
 			aws("kms.acme.example", "1234abcd-12ab-34cd-56ef-1234567890ab")},
-		{"no such key in AWS", "awskms:///alias/release", 400, "NotFoundException", outcome{Kind: chart.KindNotFound, Detail: noKey}, nil},
-		{"a disabled key in AWS", "awskms:///alias/release", 400, "DisabledException", outcome{Kind: chart.KindNotFound, Detail: noKey}, nil},
-		{"a key that is about to be deleted in AWS", "awskms:///alias/release", 400, "KMSInvalidStateException", outcome{Kind: chart.KindNotFound, Detail: noKey}, nil},
-		{"missing rights in AWS", "awskms:///alias/release", 400, "AccessDeniedException", outcome{Kind: chart.KindUnauthorized, Detail: closed}, nil},
-		{"AWS is broken", "awskms:///alias/release", 500, "KMSInternalException", outcome{Kind: chart.KindUnavailable, Detail: odd}, nil},
+		{"no such key in AWS", "awskms:///alias/release", 400, "NotFoundException", outcome{Kind: problem.KindNotFound, Detail: noKey}, nil},
+		{"a disabled key in AWS", "awskms:///alias/release", 400, "DisabledException", outcome{Kind: problem.KindNotFound, Detail: noKey}, nil},
+		{"a key that is about to be deleted in AWS", "awskms:///alias/release", 400, "KMSInvalidStateException", outcome{Kind: problem.KindNotFound, Detail: noKey}, nil},
+		{"missing rights in AWS", "awskms:///alias/release", 400, "AccessDeniedException", outcome{Kind: problem.KindUnauthorized, Detail: closed}, nil},
+		{"AWS is broken", "awskms:///alias/release", 500, "KMSInternalException", outcome{Kind: problem.KindUnavailable, Detail: odd}, nil},
 
 		{"a key in Azure", "azurekms://acme.vault.azure.net/release", 0, "", outcome{Keys: 1}, []string{"GET /keys/release/"}},
 		{"a version in Azure", "azurekms://acme.vault.azure.net/release/0123", 0, "", outcome{Keys: 1}, []string{"GET /keys/release/0123"}},
-		{"no such key in Azure", "azurekms://acme.vault.azure.net/release", 404, "KeyNotFound", outcome{Kind: chart.KindNotFound, Detail: noKey}, nil},
-		{"missing rights in Azure", "azurekms://acme.vault.azure.net/release", 403, "Forbidden", outcome{Kind: chart.KindUnauthorized, Detail: closed}, nil},
-		{"Azure is broken", "azurekms://acme.vault.azure.net/release", 400, "BadParameter", outcome{Kind: chart.KindUnavailable, Detail: odd}, nil},
+		{"no such key in Azure", "azurekms://acme.vault.azure.net/release", 404, "KeyNotFound", outcome{Kind: problem.KindNotFound, Detail: noKey}, nil},
+		{"missing rights in Azure", "azurekms://acme.vault.azure.net/release", 403, "Forbidden", outcome{Kind: problem.KindUnauthorized, Detail: closed}, nil},
+		{"Azure is broken", "azurekms://acme.vault.azure.net/release", 400, "BadParameter", outcome{Kind: problem.KindUnavailable, Detail: odd}, nil},
 
 		{"a key in Google Cloud", google + "release", 0, "", outcome{Keys: 1}, []string{
 			"GetCryptoKey projects/acme/locations/global/keyRings/charts/cryptoKeys/release", "ListCryptoKeyVersions state=ENABLED name desc", "GetPublicKey 7",
@@ -352,10 +352,10 @@ func TestClouds(t *testing.T) {
 		{"a version in Google Cloud", google + "release/cryptoKeyVersions/3", 0, "", outcome{Keys: 1}, []string{
 			"GetCryptoKey projects/acme/locations/global/keyRings/charts/cryptoKeys/release", "GetCryptoKeyVersion", "GetPublicKey 3",
 		}},
-		{"no enabled version in Google Cloud", google + "disabled", 0, "", outcome{Kind: chart.KindNotFound, Detail: noKey}, nil},
-		{"no such key in Google Cloud", google + "release", 404, "", outcome{Kind: chart.KindNotFound, Detail: noKey}, nil},
-		{"missing rights in Google Cloud", google + "release", 403, "", outcome{Kind: chart.KindUnauthorized, Detail: closed}, nil},
-		{"Google Cloud is broken", google + "release", 500, "", outcome{Kind: chart.KindUnavailable, Detail: odd}, nil},
+		{"no enabled version in Google Cloud", google + "disabled", 0, "", outcome{Kind: problem.KindNotFound, Detail: noKey}, nil},
+		{"no such key in Google Cloud", google + "release", 404, "", outcome{Kind: problem.KindNotFound, Detail: noKey}, nil},
+		{"missing rights in Google Cloud", google + "release", 403, "", outcome{Kind: problem.KindUnauthorized, Detail: closed}, nil},
+		{"Google Cloud is broken", google + "release", 500, "", outcome{Kind: problem.KindUnavailable, Detail: odd}, nil},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			theClouds.mu.Lock()
@@ -378,7 +378,7 @@ func TestClouds(t *testing.T) {
 func TestGoogleIsLeft(t *testing.T) {
 	const uri = "gcpkms://projects/acme/locations/global/keyRings/charts/cryptoKeys/hangs"
 	got, _ := readBy(t, kms.Within(500*time.Millisecond), uri)
-	if got.Kind != chart.KindTimeout {
+	if got.Kind != problem.KindTimeout {
 		t.Error(got)
 	}
 	<-theClouds.left
@@ -396,7 +396,7 @@ func TestATokenServiceThatHangs(t *testing.T) {
 	defer close(stall)
 	defer set(nil)
 	got, _ := readBy(t, kms.Within(100*time.Millisecond), "gcpkms://projects/acme/locations/global/keyRings/charts/cryptoKeys/release")
-	if got.Kind != chart.KindTimeout {
+	if got.Kind != problem.KindTimeout {
 		t.Error(got)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/kms/hashivault"
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/coalesce"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // readTimeout limits one read with its retries. No admission waits for it: keys are read in the
@@ -38,14 +38,14 @@ func newReader(timeout time.Duration) *Reader {
 
 // PublicKeys returns the public keys of a URI as PEM blocks. For hashivault these are all versions
 // that Vault accepts for verification; otherwise the version in the URI, or the newest one. Its
-// error is a *chart.Problem.
+// error is a *problem.Error.
 func (r *Reader) PublicKeys(ctx context.Context, uri string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	// Not every client stops with its context. One that hangs is left behind by Do.
 	text, err := r.reads.Do(ctx, uri, func(ctx context.Context) (string, error) { return read(ctx, uri) })
 	if err != nil {
-		return "", problem(err, r.timeout)
+		return "", failure(err, r.timeout)
 	}
 	return text, nil
 }
@@ -62,15 +62,15 @@ func read(ctx context.Context, uri string) (string, error) {
 	case hashivault.ReferenceScheme:
 		return readVault(ctx, uri)
 	default:
-		return "", &chart.Problem{
-			Kind: chart.KindUnsupported, Detail: "the URI begins with none of awskms://, azurekms://, gcpkms:// and hashivault://",
+		return "", &problem.Error{
+			Kind: problem.KindUnsupported, Detail: "the URI begins with none of awskms://, azurekms://, gcpkms:// and hashivault://",
 		}
 	}
 }
 
 // malformed is the problem of a URI that its service cannot mean.
 func malformed(want string, err error) error {
-	return &chart.Problem{Kind: chart.KindInvalid, Detail: "the URI is not of the form " + want, Err: err}
+	return &problem.Error{Kind: problem.KindInvalid, Detail: "the URI is not of the form " + want, Err: err}
 }
 
 func readAWS(ctx context.Context, uri string) (string, error) {

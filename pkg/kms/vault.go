@@ -19,7 +19,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature/kms/hashivault"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // maxVersions is as many keys as one identity may have (package verdict). Of a key with
@@ -52,7 +52,7 @@ func readVault(ctx context.Context, uri string) (string, error) {
 func vaultClient() (*vault.Client, error) {
 	// Without an address, the client would ask this machine.
 	if os.Getenv(vault.EnvVaultAddress) == "" {
-		return nil, &chart.Problem{Kind: chart.KindUnavailable, Detail: "VAULT_ADDR is not set in chartgate's environment"}
+		return nil, &problem.Error{Kind: problem.KindUnavailable, Detail: "VAULT_ADDR is not set in chartgate's environment"}
 	}
 	config := vault.DefaultConfig()
 	if config.Error != nil {
@@ -64,8 +64,8 @@ func vaultClient() (*vault.Client, error) {
 	}
 	token, err := tokenFile()
 	if err != nil {
-		return nil, &chart.Problem{
-			Kind: chart.KindUnauthorized, Detail: "chartgate has no Vault token: neither VAULT_TOKEN nor the file .vault-token in its home directory", Err: err,
+		return nil, &problem.Error{
+			Kind: problem.KindUnauthorized, Detail: "chartgate has no Vault token: neither VAULT_TOKEN nor the file .vault-token in its home directory", Err: err,
 		}
 	}
 	client.SetToken(token)
@@ -135,7 +135,7 @@ func versionPEM(raw json.RawMessage) (string, error) {
 		PublicKey string `json:"public_key"`
 	}
 	if err := json.Unmarshal(raw, &version); err != nil || version.PublicKey == "" {
-		return "", &chart.Problem{Kind: chart.KindUnsupported, Detail: "the key in Vault has no public half", Err: err}
+		return "", &problem.Error{Kind: problem.KindUnsupported, Detail: "the key in Vault has no public half", Err: err}
 	}
 	if version.Name != hashivault.AlgorithmED25519 {
 		key, err := cryptoutils.UnmarshalPEMToPublicKey([]byte(version.PublicKey))

@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/kms"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/test/fixtures/vault"
 )
 
@@ -40,29 +40,29 @@ func must(t *testing.T, err error) {
 // outcome is what a test compares of a read.
 type outcome struct {
 	Keys   int
-	Kind   chart.Kind
+	Kind   problem.Kind
 	Detail string
 }
 
-func read(t *testing.T, uri string) (outcome, []verdict.PublicKey) {
+func read(t *testing.T, uri string) (outcome, []evidence.PublicKey) {
 	t.Helper()
 	return readBy(t, kms.NewReader(), uri)
 }
 
-func readBy(t *testing.T, reader *kms.Reader, uri string) (outcome, []verdict.PublicKey) {
+func readBy(t *testing.T, reader *kms.Reader, uri string) (outcome, []evidence.PublicKey) {
 	t.Helper()
 	text, err := reader.PublicKeys(t.Context(), uri)
 	if err != nil {
-		problem, ok := err.(*chart.Problem)
+		perr, ok := err.(*problem.Error)
 		if !ok || text != "" {
 			t.Fatalf("%q and the error %T %v", text, err, err)
 		}
-		if strings.Contains(err.Error(), token) || strings.Contains(problem.Detail, "canary") {
+		if strings.Contains(err.Error(), token) || strings.Contains(perr.Detail, "canary") {
 			t.Errorf("the error holds a secret: %v", err)
 		}
-		return outcome{Kind: problem.Kind, Detail: problem.Detail}, nil
+		return outcome{Kind: perr.Kind, Detail: perr.Detail}, nil
 	}
-	keys, err := verdict.ParsePublicKeys(text)
+	keys, err := evidence.ParsePublicKeys(text)
 	must(t, err)
 	return outcome{Keys: len(keys)}, keys
 }
@@ -91,27 +91,27 @@ func TestVault(t *testing.T) {
 				must(t, v.Rotate("ed25519"))
 			}
 		}, "hashivault://ed25519", outcome{Keys: 8}},
-		{"a key that encrypts", nil, "hashivault://aes256-gcm96", outcome{Kind: chart.KindUnsupported, Detail: "the key in Vault has no public half"}},
-		{"no such key", nil, "hashivault://absent", outcome{Kind: chart.KindNotFound, Detail: noKey}},
-		{"a key that was deleted", func(_ *testing.T, v *vault.Vault) { v.Delete("ed25519") }, "hashivault://ed25519", outcome{Kind: chart.KindNotFound, Detail: noKey}},
+		{"a key that encrypts", nil, "hashivault://aes256-gcm96", outcome{Kind: problem.KindUnsupported, Detail: "the key in Vault has no public half"}},
+		{"no such key", nil, "hashivault://absent", outcome{Kind: problem.KindNotFound, Detail: noKey}},
+		{"a key that was deleted", func(_ *testing.T, v *vault.Vault) { v.Delete("ed25519") }, "hashivault://ed25519", outcome{Kind: problem.KindNotFound, Detail: noKey}},
 		{"a token that may not", func(t *testing.T, _ *vault.Vault) { t.Setenv("VAULT_TOKEN", "hvs.canary-other") }, "hashivault://ed25519",
-			outcome{Kind: chart.KindUnauthorized, Detail: "the KMS does not let chartgate read the key"}},
+			outcome{Kind: problem.KindUnauthorized, Detail: "the KMS does not let chartgate read the key"}},
 		{"a Vault that is down", func(_ *testing.T, v *vault.Vault) { v.Down(true) }, "hashivault://ed25519",
-			outcome{Kind: chart.KindUnavailable, Detail: "the KMS gave no usable answer"}},
+			outcome{Kind: problem.KindUnavailable, Detail: "the KMS gave no usable answer"}},
 		{"no address", func(t *testing.T, _ *vault.Vault) { t.Setenv("VAULT_ADDR", "") }, "hashivault://ed25519",
-			outcome{Kind: chart.KindUnavailable, Detail: "VAULT_ADDR is not set in chartgate's environment"}},
+			outcome{Kind: problem.KindUnavailable, Detail: "VAULT_ADDR is not set in chartgate's environment"}},
 		{"no token", func(t *testing.T, _ *vault.Vault) { t.Setenv("VAULT_TOKEN", "") }, "hashivault://ed25519",
-			outcome{Kind: chart.KindUnauthorized, Detail: "chartgate has no Vault token: neither VAULT_TOKEN nor the file .vault-token in its home directory"}},
+			outcome{Kind: problem.KindUnauthorized, Detail: "chartgate has no Vault token: neither VAULT_TOKEN nor the file .vault-token in its home directory"}},
 		{"a token in a file", func(t *testing.T, _ *vault.Vault) {
 			t.Setenv("VAULT_TOKEN", "")
 			must(t, os.WriteFile(filepath.Join(os.Getenv("HOME"), ".vault-token"), []byte(token+"\n"), 0o600))
 		}, "hashivault://ed25519", outcome{Keys: 1}},
 		{"another place of the engine", func(t *testing.T, _ *vault.Vault) { t.Setenv("TRANSIT_SECRET_ENGINE_PATH", "signing") }, "hashivault://ed25519",
-			outcome{Kind: chart.KindNotFound, Detail: noKey}},
+			outcome{Kind: problem.KindNotFound, Detail: noKey}},
 		// The token would go where the policy says.
-		{"a path out of the engine", nil, "hashivault://../../sys/seal", outcome{Kind: chart.KindInvalid, Detail: "the URI is not of the form hashivault://KEY"}},
-		{"a host", nil, "hashivault://evil.example/key", outcome{Kind: chart.KindInvalid, Detail: "the URI is not of the form hashivault://KEY"}},
-		{"a query", nil, "hashivault://ed25519?version=1", outcome{Kind: chart.KindInvalid, Detail: "the URI is not of the form hashivault://KEY"}},
+		{"a path out of the engine", nil, "hashivault://../../sys/seal", outcome{Kind: problem.KindInvalid, Detail: "the URI is not of the form hashivault://KEY"}},
+		{"a host", nil, "hashivault://evil.example/key", outcome{Kind: problem.KindInvalid, Detail: "the URI is not of the form hashivault://KEY"}},
+		{"a query", nil, "hashivault://ed25519?version=1", outcome{Kind: problem.KindInvalid, Detail: "the URI is not of the form hashivault://KEY"}},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			v := startVault(t)
@@ -133,13 +133,13 @@ func TestVault(t *testing.T) {
 func TestNewestVersionsOfVault(t *testing.T) {
 	v := startVault(t)
 	must(t, v.Create("release", "ed25519"))
-	var last []verdict.PublicKey
+	var last []evidence.PublicKey
 	for range 10 {
 		_, last = read(t, "hashivault://release")
 		must(t, v.Rotate("release"))
 	}
 	_, keys := read(t, "hashivault://release")
-	fingerprints := func(keys []verdict.PublicKey) (all []string) {
+	fingerprints := func(keys []evidence.PublicKey) (all []string) {
 		for _, key := range keys {
 			all = append(all, key.Fingerprint())
 		}
@@ -155,7 +155,7 @@ func TestTimeout(t *testing.T) {
 	v := startVault(t)
 	v.Hang(true)
 	got, _ := readBy(t, kms.Within(100*time.Millisecond), "hashivault://release")
-	want := outcome{Kind: chart.KindTimeout, Detail: "the KMS did not answer within 100ms"}
+	want := outcome{Kind: problem.KindTimeout, Detail: "the KMS did not answer within 100ms"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

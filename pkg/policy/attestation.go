@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // attestation is what a predicate must be like.
@@ -22,7 +22,7 @@ func compileAttestation(spec v1alpha1.Attestation) (*attestation, error) {
 	case shortNames()[spec.PredicateType] != "":
 		return nil, fmt.Errorf("attestation.predicateType is %q, which cosign attest --type takes for %s; write that, as attestations carry it",
 			spec.PredicateType, shortNames()[spec.PredicateType])
-	case spec.PredicateType == verdict.SignaturePredicate:
+	case spec.PredicateType == evidence.SignaturePredicate:
 		return nil, errors.New("attestation.predicateType is that of signatures; leave attestation out to ask for one")
 	}
 	a := &attestation{predicateType: spec.PredicateType}
@@ -56,7 +56,7 @@ func shortNames() map[string]string {
 }
 
 // rejects says which condition does not hold of an attestation, "" if all do.
-func (a *attestation) rejects(about subject, e verdict.Evidence) string {
+func (a *attestation) rejects(about subject, e evidence.Evidence) string {
 	if len(a.conditions) == 0 {
 		return ""
 	}

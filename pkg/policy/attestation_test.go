@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -26,10 +27,10 @@ func attested(predicateType string, conditions ...v1alpha1.Condition) v1alpha1.C
 	return p
 }
 
-func attestation(t testing.TB, by, predicateType, content string) verdict.Evidence {
+func attestation(t testing.TB, by, predicateType, content string) evidence.Evidence {
 	t.Helper()
 	e := signature(t, signerNamed(by))
-	e.Statement, e.Predicate, e.Content = verdict.Attestation, predicateType, []byte(content)
+	e.Statement, e.Predicate, e.Content = evidence.Attestation, predicateType, []byte(content)
 	return e
 }
 
@@ -83,8 +84,8 @@ func TestConditions(t *testing.T) {
 		t.Run(tc.sentence, func(t *testing.T) {
 			t.Parallel()
 			set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{attested(sbom, cel(tc.expression))}})
-			evidence := []verdict.Evidence{attestation(t, "release", sbom, tc.predicate)}
-			accepted, unmet := set.For(locationOf(t, podinfo))[0].Accept(digestOf(t, "a"), evidence, noon)
+			proven := []evidence.Evidence{attestation(t, "release", sbom, tc.predicate)}
+			accepted, unmet := set.For(locationOf(t, podinfo))[0].Accept(digestOf(t, "a"), proven, noon)
 			switch {
 			case tc.near == "":
 				if len(accepted) != 1 || len(unmet) > 0 {
@@ -108,23 +109,23 @@ func TestAttestationsThatDoNotDo(t *testing.T) {
 	complaint := v1alpha1.Condition{CEL: `size(predicate.packages) > 5`, Message: "the SBOM is a stub"}
 	for _, tc := range []struct {
 		sentence string
-		evidence []verdict.Evidence
+		evidence []evidence.Evidence
 		identity v1alpha1.TrustedIdentity
 		want     []verdict.Unmet
 	}{
 		{"nothing", nil, person("release"), []verdict.Unmet{{Predicate: sbom}}},
-		{"a signature of the chart", []verdict.Evidence{signature(t, signerNamed("release"))}, person("release"), []verdict.Unmet{{Predicate: sbom}}},
-		{"an attestation of another type", []verdict.Evidence{attestation(t, "release", provenance, spdx)}, person("release"), []verdict.Unmet{{Predicate: sbom}}},
-		{"a stranger's", []verdict.Evidence{attestation(t, "mallory", sbom, spdx)}, person("release"), []verdict.Unmet{{Predicate: sbom}}},
-		{"one that another trust root proves", []verdict.Evidence{elsewhere}, person("release"), []verdict.Unmet{{Predicate: sbom}}},
-		{"one made too late", []verdict.Evidence{late}, retired, []verdict.Unmet{{Predicate: sbom, Near: []string{"release signed it at 2026-07-01T13:00:00Z, after validity.notAfter 2026-07-01T12:00:00Z"}}}},
+		{"a signature of the chart", []evidence.Evidence{signature(t, signerNamed("release"))}, person("release"), []verdict.Unmet{{Predicate: sbom}}},
+		{"an attestation of another type", []evidence.Evidence{attestation(t, "release", provenance, spdx)}, person("release"), []verdict.Unmet{{Predicate: sbom}}},
+		{"a stranger's", []evidence.Evidence{attestation(t, "mallory", sbom, spdx)}, person("release"), []verdict.Unmet{{Predicate: sbom}}},
+		{"one that another trust root proves", []evidence.Evidence{elsewhere}, person("release"), []verdict.Unmet{{Predicate: sbom}}},
+		{"one made too late", []evidence.Evidence{late}, retired, []verdict.Unmet{{Predicate: sbom, Near: []string{"release signed it at 2026-07-01T13:00:00Z, after validity.notAfter 2026-07-01T12:00:00Z"}}}},
 		{
-			"one of which a condition does not hold, with the author's words for it", []verdict.Evidence{attestation(t, "release", sbom, spdx)}, person("release"),
+			"one of which a condition does not hold, with the author's words for it", []evidence.Evidence{attestation(t, "release", sbom, spdx)}, person("release"),
 			[]verdict.Unmet{{Predicate: sbom, Near: []string{"the SBOM is a stub (in the predicate by subject release@acme.example, issuer https://issuer.example)"}}},
 		},
 		{
 			"two, of which neither satisfies all conditions, do not do together",
-			[]verdict.Evidence{attestation(t, "release", sbom, `{"packages": [1, 2, 3, 4, 5, 6]}`), attestation(t, "release", sbom, spdx)}, person("release"),
+			[]evidence.Evidence{attestation(t, "release", sbom, `{"packages": [1, 2, 3, 4, 5, 6]}`), attestation(t, "release", sbom, spdx)}, person("release"),
 			[]verdict.Unmet{{Predicate: sbom, Near: []string{
 				`not true: has(predicate.spdxVersion) (in the predicate by subject release@acme.example, issuer https://issuer.example)`,
 				"the SBOM is a stub (in the predicate by subject release@acme.example, issuer https://issuer.example)",
@@ -151,7 +152,7 @@ func TestEvidenceThatConcernsNobody(t *testing.T) {
 	policies := set.For(locationOf(t, podinfo))
 	for _, tc := range []struct {
 		sentence string
-		evidence verdict.Evidence
+		evidence evidence.Evidence
 		want     bool
 	}{
 		{"an attestation that is wanted", attestation(t, "release", sbom, "{}"), true},
@@ -159,7 +160,7 @@ func TestEvidenceThatConcernsNobody(t *testing.T) {
 		{"by somebody who is wanted for something else", attestation(t, "audit", sbom, "{}"), false},
 		{"by a stranger", attestation(t, "mallory", sbom, "{}"), false},
 		{"a signature that is wanted", signature(t, signerNamed("audit")), true},
-		{"nothing", verdict.Evidence{}, false},
+		{"nothing", evidence.Evidence{}, false},
 	} {
 		if got := policy.Concerns(policies, tc.evidence); got != tc.want {
 			t.Errorf("%s: %v", tc.sentence, got)
@@ -173,11 +174,11 @@ func TestAScanGrowsOld(t *testing.T) {
 	week := cel(`now - timestamp(predicate.metadata.scanFinishedOn) < duration("168h")`)
 	set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{attested(scan, week)}})
 	p := set.For(locationOf(t, podinfo))[0]
-	evidence := []verdict.Evidence{attestation(t, "release", scan, findings)}
-	if _, unmet := p.Accept(digestOf(t, "a"), evidence, noon); len(unmet) > 0 {
+	proven := []evidence.Evidence{attestation(t, "release", scan, findings)}
+	if _, unmet := p.Accept(digestOf(t, "a"), proven, noon); len(unmet) > 0 {
 		t.Errorf("young: %+v", unmet)
 	}
-	if _, unmet := p.Accept(digestOf(t, "a"), evidence, noon.AddDate(0, 0, 5)); len(unmet) == 0 {
+	if _, unmet := p.Accept(digestOf(t, "a"), proven, noon.AddDate(0, 0, 5)); len(unmet) == 0 {
 		t.Error("a scan of 8 days ago was taken for one of the last week")
 	}
 }
@@ -193,7 +194,7 @@ func TestAttestationsThatAreRefused(t *testing.T) {
 		{"a short name of cosign's", v1alpha1.Attestation{PredicateType: "slsaprovenance1"}, `attestation.predicateType is "slsaprovenance1", which cosign attest --type takes for https://slsa.dev/provenance/v1; write that`},
 		{"another short name of cosign's", v1alpha1.Attestation{PredicateType: "vuln"}, `takes for https://cosign.sigstore.dev/attestation/vuln/v1; write that`},
 		{"a type with a space", v1alpha1.Attestation{PredicateType: sbom + " "}, "has spaces around it"},
-		{"the type of signatures", v1alpha1.Attestation{PredicateType: verdict.SignaturePredicate}, "leave attestation out to ask for one"},
+		{"the type of signatures", v1alpha1.Attestation{PredicateType: evidence.SignaturePredicate}, "leave attestation out to ask for one"},
 		{"an empty condition", v1alpha1.Attestation{PredicateType: sbom, Conditions: []v1alpha1.Condition{{}}}, "attestation.conditions[0]: cel: "},
 		{"a condition that is no CEL", v1alpha1.Attestation{PredicateType: sbom, Conditions: []v1alpha1.Condition{cel("true"), cel("predicate.")}}, "attestation.conditions[1]: cel: "},
 		{"a condition that yields text", v1alpha1.Attestation{PredicateType: sbom, Conditions: []v1alpha1.Condition{cel(`"true"`)}}, "cel yields string, not bool"},
@@ -210,7 +211,7 @@ func TestAttestationsThatAreRefused(t *testing.T) {
 			if report.Policies["acme"] == nil {
 				t.Error("it was compiled")
 			}
-			if accepted, unmet := set.For(locationOf(t, podinfo))[0].Accept(digestOf(t, "a"), []verdict.Evidence{attestation(t, "release", sbom, spdx)}, noon); len(accepted) > 0 || len(unmet) == 0 {
+			if accepted, unmet := set.For(locationOf(t, podinfo))[0].Accept(digestOf(t, "a"), []evidence.Evidence{attestation(t, "release", sbom, spdx)}, noon); len(accepted) > 0 || len(unmet) == 0 {
 				t.Errorf("accepted %v", accepted)
 			}
 		})

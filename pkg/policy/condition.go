@@ -10,7 +10,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // maxConditionCost bounds the evaluation of one condition, in CEL's units: about one for
@@ -65,7 +65,7 @@ func mistakes(issues *cel.Issues) error {
 }
 
 // variablesOf are what conditions see of an attestation.
-func variablesOf(about subject, e verdict.Evidence) (map[string]any, error) {
+func variablesOf(about subject, e evidence.Evidence) (map[string]any, error) {
 	if len(e.Content) == 0 {
 		return nil, errors.New("it has no content")
 	}

@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
-	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 // Whatever a platform team writes and a signer signs, a condition is refused when it is written or judged at every
@@ -23,9 +23,9 @@ func FuzzCondition(f *testing.F) {
 			t.Fatal("what is written and what is compiled are judged differently")
 		}
 		p := set.For(locationOf(t, podinfo))[0]
-		evidence := []verdict.Evidence{attestation(t, "release", sbom, predicate)}
-		accepted, unmet := p.Accept(digestOf(t, "a"), evidence, noon)
-		again, _ := p.Accept(digestOf(t, "a"), evidence, noon)
+		proven := []evidence.Evidence{attestation(t, "release", sbom, predicate)}
+		accepted, unmet := p.Accept(digestOf(t, "a"), proven, noon)
+		again, _ := p.Accept(digestOf(t, "a"), proven, noon)
 		switch {
 		case len(accepted) != len(again):
 			t.Fatal("judged differently the second time")

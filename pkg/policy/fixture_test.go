@@ -14,6 +14,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -48,12 +49,12 @@ func locationOf(t testing.TB, s string) chart.Location {
 }
 
 // newKey returns a public key as a policy names it, and as a signer shows it.
-func newKey(t testing.TB) (text string, signer verdict.Signer) {
+func newKey(t testing.TB) (text string, signer evidence.Signer) {
 	t.Helper()
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	der := must(x509.MarshalPKIXPublicKey(key.Public()))(t)
 	text = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-	return text, verdict.Signer{Key: must(verdict.ParsePublicKeys(text))(t)[0].Fingerprint()}
+	return text, evidence.Signer{Key: must(evidence.ParsePublicKeys(text))(t)[0].Fingerprint()}
 }
 
 // person is the identity, and the signer, "name@acme.example".
@@ -61,8 +62,8 @@ func person(name string) v1alpha1.TrustedIdentity {
 	return identity(name, v1alpha1.TrustedIdentitySpec{Keyless: &v1alpha1.Keyless{Issuer: issuer, Subject: name + "@acme.example"}})
 }
 
-func signerNamed(name string) verdict.Signer {
-	return verdict.Signer{Issuer: issuer, Subject: name + "@acme.example"}
+func signerNamed(name string) evidence.Signer {
+	return evidence.Signer{Issuer: issuer, Subject: name + "@acme.example"}
 }
 
 func identity(name string, spec v1alpha1.TrustedIdentitySpec) v1alpha1.TrustedIdentity {
@@ -120,24 +121,24 @@ func names(policies []*policy.Policy) []string {
 }
 
 // signature is logged evidence about the chart of digest aaa….
-func signature(t testing.TB, signer verdict.Signer) verdict.Evidence {
+func signature(t testing.TB, signer evidence.Signer) evidence.Evidence {
 	t.Helper()
-	e := verdict.NewEvidence(digestOf(t, "a"), verdict.ChartSignature, signer)
-	e.Logged, e.TrustRoot = true, verdict.DefaultTrustRoot
+	e := evidence.New(digestOf(t, "a"), evidence.ChartSignature, signer)
+	e.Logged, e.TrustRoot = true, evidence.DefaultTrustRoot
 	return e
 }
 
 // accepts lets one policy judge, at noon.
-func accepts(p *policy.Policy, digest chart.Digest, evidence []verdict.Evidence) ([]verdict.Acceptance, bool) {
-	accepted, unmet := p.Accept(digest, evidence, noon)
+func accepts(p *policy.Policy, digest chart.Digest, proven []evidence.Evidence) ([]verdict.Acceptance, bool) {
+	accepted, unmet := p.Accept(digest, proven, noon)
 	return accepted, len(unmet) == 0 && len(accepted) > 0
 }
 
 // accepted reports whether each of the policies accepts a chart with these signatures, and there is one at least.
-func accepted(t testing.TB, policies []*policy.Policy, evidence ...verdict.Evidence) bool {
+func accepted(t testing.TB, policies []*policy.Policy, proven ...evidence.Evidence) bool {
 	t.Helper()
 	for _, p := range policies {
-		if _, ok := accepts(p, digestOf(t, "a"), evidence); !ok {
+		if _, ok := accepts(p, digestOf(t, "a"), proven); !ok {
 			return false
 		}
 	}

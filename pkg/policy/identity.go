@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -20,9 +21,9 @@ type identity struct {
 	issuer   matcher
 	subject  matcher
 	claims   map[string]string
-	keys     []verdict.PublicKey // none for a keyless identity
-	kms      string              // where the key is, if it is in a KMS
-	unlogged bool                // signatures count without a log entry; by a certificate, then with a signed timestamp
+	keys     []evidence.PublicKey // none for a keyless identity
+	kms      string               // where the key is, if it is in a KMS
+	unlogged bool                 // signatures count without a log entry; by a certificate, then with a signed timestamp
 	// trustRoot is what proves certificates, log entries and times.
 	trustRoot string
 	validity  validity
@@ -78,7 +79,7 @@ func compileIdentity(name string, spec v1alpha1.TrustedIdentitySpec, keys Keys) 
 	if err != nil {
 		return identity{}, err
 	}
-	id.trustRoot = cmp.Or(spec.TrustRoot, verdict.DefaultTrustRoot)
+	id.trustRoot = cmp.Or(spec.TrustRoot, evidence.DefaultTrustRoot)
 	id.validity, err = compileValidity(spec.Validity)
 	return id, err
 }
@@ -152,11 +153,11 @@ func compileMatcher(field, exact, expression string) (matcher, error) {
 
 // is reports whether e was made by this identity, in the way that it asks for, at
 // whatever time.
-func (id identity) is(e verdict.Evidence) bool { return id.made(e) && !id.lacksLog(e) }
+func (id identity) is(e evidence.Evidence) bool { return id.made(e) && !id.lacksLog(e) }
 
 // lacksLog reports whether e, which this identity made, is without a proof that it asks
 // for: a log entry, or for a certificate without one a proven time.
-func (id identity) lacksLog(e verdict.Evidence) bool {
+func (id identity) lacksLog(e evidence.Evidence) bool {
 	proven := e.TrustRoot == id.trustRoot
 	switch {
 	case e.Logged && proven:
@@ -169,9 +170,9 @@ func (id identity) lacksLog(e verdict.Evidence) bool {
 }
 
 // made reports whether e was made by this identity, in whatever way.
-func (id identity) made(e verdict.Evidence) bool {
+func (id identity) made(e evidence.Evidence) bool {
 	if len(id.keys) > 0 {
-		isKey := func(k verdict.PublicKey) bool { return k.Fingerprint() != "" && k.Fingerprint() == e.Signer.Key }
+		isKey := func(k evidence.PublicKey) bool { return k.Fingerprint() != "" && k.Fingerprint() == e.Signer.Key }
 		return slices.ContainsFunc(id.keys, isKey)
 	}
 	if e.Signer.Key != "" || e.TrustRoot != id.trustRoot || !id.issuer.matches(e.Signer.Issuer) || !id.subject.matches(e.Signer.Subject) {
@@ -187,7 +188,7 @@ func (id identity) made(e verdict.Evidence) bool {
 
 // outside says why e, which this identity made, does not count: it is in no log, or does
 // not lie in the identity's validity; "" if it counts. A time counts only if the identity's own trust root proves it.
-func (id identity) outside(e verdict.Evidence) string {
+func (id identity) outside(e evidence.Evidence) string {
 	if id.lacksLog(e) {
 		return id.name + " signed it without the transparency log entry that transparencyLog: Required asks for"
 	}

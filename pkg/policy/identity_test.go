@@ -13,6 +13,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -28,16 +29,16 @@ func TestWhoAnIdentityIs(t *testing.T) {
 	subjects := func(expression string) v1alpha1.Keyless {
 		return v1alpha1.Keyless{Issuer: issuer, SubjectRegExp: expression}
 	}
-	by := func(subject string) verdict.Signer { return verdict.Signer{Issuer: issuer, Subject: subject} }
-	claiming := func(claims map[string]string) verdict.Signer {
-		return verdict.Signer{Issuer: issuer, Subject: workflow, Claims: claims}
+	by := func(subject string) evidence.Signer { return evidence.Signer{Issuer: issuer, Subject: subject} }
+	claiming := func(claims map[string]string) evidence.Signer {
+		return evidence.Signer{Issuer: issuer, Subject: workflow, Claims: claims}
 	}
 	source := v1alpha1.Keyless{Issuer: issuer, Subject: workflow, Claims: map[string]string{"sourceRepositoryURI": repo}}
 	two := v1alpha1.Keyless{Issuer: issuer, Subject: workflow, Claims: map[string]string{"sourceRepositoryURI": repo, "buildTrigger": "push"}}
 	for _, tc := range []struct {
 		name     string
 		identity v1alpha1.Keyless
-		signer   verdict.Signer
+		signer   evidence.Signer
 		unlogged bool
 		at       time.Time // that is proven; zero is none
 		want     bool
@@ -55,19 +56,19 @@ func TestWhoAnIdentityIs(t *testing.T) {
 		{name: "a subject that ends like it", identity: exact, signer: by("https://evil.example/?" + workflow)},
 		{name: "the subject in other capitals", identity: exact, signer: by(strings.ToUpper(workflow))},
 		{name: "the subject and a newline", identity: exact, signer: by(workflow + "\n")},
-		{name: "another issuer", identity: exact, signer: verdict.Signer{Issuer: "https://evil.example", Subject: workflow}},
-		{name: "an issuer that begins like it", identity: exact, signer: verdict.Signer{Issuer: issuer + ".evil.example", Subject: workflow}},
-		{name: "issuer and subject changed places", identity: exact, signer: verdict.Signer{Issuer: workflow, Subject: issuer}},
-		{name: "no issuer", identity: exact, signer: verdict.Signer{Subject: workflow}},
-		{name: "no subject", identity: exact, signer: verdict.Signer{Issuer: issuer}},
+		{name: "another issuer", identity: exact, signer: evidence.Signer{Issuer: "https://evil.example", Subject: workflow}},
+		{name: "an issuer that begins like it", identity: exact, signer: evidence.Signer{Issuer: issuer + ".evil.example", Subject: workflow}},
+		{name: "issuer and subject changed places", identity: exact, signer: evidence.Signer{Issuer: workflow, Subject: issuer}},
+		{name: "no issuer", identity: exact, signer: evidence.Signer{Subject: workflow}},
+		{name: "no subject", identity: exact, signer: evidence.Signer{Issuer: issuer}},
 		{name: "nobody", identity: exact},
-		{name: "a key that says it is the subject", identity: exact, signer: verdict.Signer{Key: "sha256:abc", Issuer: issuer, Subject: workflow}},
+		{name: "a key that says it is the subject", identity: exact, signer: evidence.Signer{Key: "sha256:abc", Issuer: issuer, Subject: workflow}},
 		{name: "an exact subject is no expression", identity: v1alpha1.Keyless{Issuer: issuer, Subject: ".+"}, signer: by(workflow)},
 		{name: "an exact subject's dot is a dot", identity: v1alpha1.Keyless{Issuer: issuer, Subject: "a.b"}, signer: by("aXb")},
 
 		{name: "an expression", identity: subjects(`https://github\.com/acme/.+`), signer: by(workflow), want: true},
 		{name: "an expression for the issuer", identity: v1alpha1.Keyless{IssuerRegExp: `https://issuer\..+`, Subject: workflow}, signer: by(workflow), want: true},
-		{name: "an expression for the issuer, found in a longer one", identity: v1alpha1.Keyless{IssuerRegExp: `https://issuer\.example`, Subject: workflow}, signer: verdict.Signer{Issuer: "https://evil.example/https://issuer.example", Subject: workflow}},
+		{name: "an expression for the issuer, found in a longer one", identity: v1alpha1.Keyless{IssuerRegExp: `https://issuer\.example`, Subject: workflow}, signer: evidence.Signer{Issuer: "https://evil.example/https://issuer.example", Subject: workflow}},
 		{name: "substring: the expression is found in a longer subject", identity: subjects(`https://github\.com/acme`), signer: by("https://evil.example/?https://github.com/acme/x")},
 		{name: "prefix: the expression is the begin of another owner", identity: subjects(`https://github\.com/acme`), signer: by("https://github.com/acme-evil/x")},
 		{name: "suffix: the expression is the end of another subject", identity: subjects(`@acme\.example`), signer: by("eve@acme.example")},
@@ -91,7 +92,7 @@ func TestWhoAnIdentityIs(t *testing.T) {
 		{name: "a claim by another name", identity: source, signer: claiming(map[string]string{"SourceRepositoryURI": repo})},
 		{name: "an empty claim", identity: source, signer: claiming(map[string]string{"sourceRepositoryURI": ""})},
 		{name: "no claims", identity: source, signer: by(workflow)},
-		{name: "claims alone are nobody", identity: source, signer: verdict.Signer{Claims: map[string]string{"sourceRepositoryURI": repo}}},
+		{name: "claims alone are nobody", identity: source, signer: evidence.Signer{Claims: map[string]string{"sourceRepositoryURI": repo}}},
 		{name: "one of two claims", identity: two, signer: claiming(map[string]string{"sourceRepositoryURI": repo})},
 		{name: "both claims", identity: two, signer: claiming(map[string]string{"sourceRepositoryURI": repo, "buildTrigger": "push"}), want: true},
 	} {
@@ -119,7 +120,7 @@ func TestWhoAKeyIs(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		log    v1alpha1.TransparencyLog
-		signer verdict.Signer
+		signer evidence.Signer
 		logged bool
 		want   bool
 	}{
@@ -132,8 +133,8 @@ func TestWhoAKeyIs(t *testing.T) {
 		{name: "another key", log: v1alpha1.TransparencyLogNotRequired, signer: stranger, logged: true},
 		{name: "nobody", log: v1alpha1.TransparencyLogNotRequired, logged: true},
 		{name: "a certificate", log: v1alpha1.TransparencyLogNotRequired, signer: signerNamed("release"), logged: true},
-		{name: "a certificate whose subject is the fingerprint", log: v1alpha1.TransparencyLogNotRequired, signer: verdict.Signer{Subject: signer.Key, Issuer: signer.Key}, logged: true},
-		{name: "the key in other capitals", log: v1alpha1.TransparencyLogNotRequired, signer: verdict.Signer{Key: strings.ToUpper(signer.Key)}, logged: true},
+		{name: "a certificate whose subject is the fingerprint", log: v1alpha1.TransparencyLogNotRequired, signer: evidence.Signer{Subject: signer.Key, Issuer: signer.Key}, logged: true},
+		{name: "the key in other capitals", log: v1alpha1.TransparencyLogNotRequired, signer: evidence.Signer{Key: strings.ToUpper(signer.Key)}, logged: true},
 		{name: "whatever else a signer by key shows", signer: dressed, logged: true, want: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -270,7 +271,7 @@ func wantBroken(t *testing.T, set *policy.Set, location, because string) {
 	if acceptance != nil || denial == nil || denial.Reason != verdict.PolicyInvalid || !strings.Contains(denial.Summary, because) {
 		t.Errorf("%s: got %+v, %+v, want it denied because %s", location, acceptance, denial, because)
 	}
-	if _, ok := accepts(policies[0], digestOf(t, "a"), []verdict.Evidence{signature(t, signerNamed("release"))}); ok {
+	if _, ok := accepts(policies[0], digestOf(t, "a"), []evidence.Evidence{signature(t, signerNamed("release"))}); ok {
 		t.Errorf("%s: accepted", location)
 	}
 	if _, ok := accepts(policies[0], chart.Digest{}, nil); ok {

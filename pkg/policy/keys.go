@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // KeySource is where a public key is that a policy does not spell out: an item of a
@@ -75,7 +75,7 @@ func KeySources(in Input) []KeySource {
 
 // of returns the keys that a spec means. Where nothing was looked up, those in a Secret
 // or KMS are none, and no error.
-func (k Keys) of(spec v1alpha1.Key) ([]verdict.PublicKey, error) {
+func (k Keys) of(spec v1alpha1.Key) ([]evidence.PublicKey, error) {
 	given := 0
 	for _, is := range []bool{spec.PEM != "", spec.SecretRef != nil, spec.KMS != ""} {
 		if is {
@@ -88,7 +88,7 @@ func (k Keys) of(spec v1alpha1.Key) ([]verdict.PublicKey, error) {
 	source, elsewhere := sourceOf(spec)
 	switch content, known := k[source]; {
 	case !elsewhere:
-		keys, err := verdict.ParsePublicKeys(spec.PEM)
+		keys, err := evidence.ParsePublicKeys(spec.PEM)
 		if err != nil {
 			return nil, fmt.Errorf("key.pem: %w", err)
 		}
@@ -100,7 +100,7 @@ func (k Keys) of(spec v1alpha1.Key) ([]verdict.PublicKey, error) {
 	case content.Err != nil:
 		return nil, fmt.Errorf("%s: %w", source, content.Err)
 	default:
-		keys, err := verdict.ParsePublicKeys(content.PEM)
+		keys, err := evidence.ParsePublicKeys(content.PEM)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", source, err)
 		}

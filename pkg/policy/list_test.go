@@ -10,6 +10,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -189,7 +190,7 @@ func TestAHugeConfigMap(t *testing.T) {
 	text := b.String()
 	set := compile(t, policy.Input{ConfigMap: &text})
 	last := fmt.Sprint(n - 1)
-	e := signature(t, verdict.Signer{Issuer: "i", Subject: "s" + last})
+	e := signature(t, evidence.Signer{Issuer: "i", Subject: "s" + last})
 	if !accepted(t, set.For(locationOf(t, "oci://ghcr.io/team-"+last+"/x")), e) || accepted(t, set.For(locationOf(t, "oci://ghcr.io/team-0/x")), e) {
 		t.Errorf("not the last of %d entries", n)
 	}
@@ -227,8 +228,8 @@ func FuzzConfigMap(f *testing.F) {
 				t.Fatalf("a broken list does not deny %v: %+v", l, denial)
 			}
 		}
-		nobody := []verdict.Evidence{signature(t, verdict.Signer{}), {}, verdict.NewEvidence(chart.Digest{}, verdict.ChartSignature, verdict.Signer{})}
-		stranger := signature(t, verdict.Signer{Issuer: "https://stranger.example", Subject: "stranger@stranger.example"})
+		nobody := []evidence.Evidence{signature(t, evidence.Signer{}), {}, evidence.New(chart.Digest{}, evidence.ChartSignature, evidence.Signer{})}
+		stranger := signature(t, evidence.Signer{Issuer: "https://stranger.example", Subject: "stranger@stranger.example"})
 		plain, _ := yaml.YAMLToJSON([]byte(text)) // without YAML's ways to hide a word
 		wild := strings.Contains(string(plain), "RegExp")
 		for _, p := range policies {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -259,13 +260,13 @@ func (p *Policy) Admissible(subject verdict.Subject, now time.Time) (*verdict.Ac
 // Accept judges evidence about the chart with the digest. It returns an acceptance for
 // each requirement that evidence satisfies, and what is known of each that none does.
 // Only if there are acceptances and nothing is unmet does the policy accept.
-func (p *Policy) Accept(digest chart.Digest, evidence []verdict.Evidence, now time.Time) (accepted []verdict.Acceptance, unmet []verdict.Unmet) {
+func (p *Policy) Accept(digest chart.Digest, proven []evidence.Evidence, now time.Time) (accepted []verdict.Acceptance, unmet []verdict.Unmet) {
 	if p.broken != "" || p.waiver != nil || len(p.require) == 0 {
 		return nil, []verdict.Unmet{{}}
 	}
 	subject := subject{digest: digest, now: now}
 	for _, r := range p.require {
-		id, proof, missing := r.satisfiedBy(subject, evidence)
+		id, proof, missing := r.satisfiedBy(subject, proven)
 		if proof == nil {
 			missing.Place = p.place
 			unmet = append(unmet, missing)

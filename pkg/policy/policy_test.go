@@ -10,6 +10,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -49,11 +50,11 @@ func TestWhoseSignaturesSatisfy(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			set := compile(t, policy.Input{Identities: people("release", "breakglass", "audit"), Policies: tc.policies})
-			var evidence []verdict.Evidence
+			var proven []evidence.Evidence
 			for _, name := range strings.Fields(tc.signers) {
-				evidence = append(evidence, signature(t, signerNamed(name)))
+				proven = append(proven, signature(t, signerNamed(name)))
 			}
-			if got := accepted(t, set.For(locationOf(t, podinfo)), evidence...); got != tc.want {
+			if got := accepted(t, set.For(locationOf(t, podinfo)), proven...); got != tc.want {
 				t.Errorf("accepted: %v", got)
 			}
 		})
@@ -65,25 +66,25 @@ func TestEvidenceThatIsNoSignatureOfTheChart(t *testing.T) {
 	set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{requiring("acme", "release")}})
 	p := set.For(locationOf(t, podinfo))[0]
 	digest, signer := digestOf(t, "a"), signerNamed("release")
-	evidence := func(digest chart.Digest, statement verdict.Statement) []verdict.Evidence {
-		e := verdict.NewEvidence(digest, statement, signer)
-		e.Logged, e.TrustRoot = true, verdict.DefaultTrustRoot
-		return []verdict.Evidence{e}
+	proven := func(digest chart.Digest, statement evidence.Statement) []evidence.Evidence {
+		e := evidence.New(digest, statement, signer)
+		e.Logged, e.TrustRoot = true, evidence.DefaultTrustRoot
+		return []evidence.Evidence{e}
 	}
 	for _, tc := range []struct {
 		name     string
 		about    chart.Digest
-		evidence []verdict.Evidence
+		evidence []evidence.Evidence
 		want     bool
 	}{
-		{"a signature of the chart", digest, evidence(digest, verdict.ChartSignature), true},
-		{"a signature copied from another chart", digest, evidence(digestOf(t, "b"), verdict.ChartSignature), false},
-		{"an attestation by the right person", digest, evidence(digest, verdict.Attestation), false},
-		{"an unknown statement", digest, evidence(digest, 0), false},
-		{"a signature of nothing for nothing", chart.Digest{}, evidence(chart.Digest{}, verdict.ChartSignature), false},
-		{"the zero evidence", digest, []verdict.Evidence{{Logged: true, Signer: signer}}, false},
+		{"a signature of the chart", digest, proven(digest, evidence.ChartSignature), true},
+		{"a signature copied from another chart", digest, proven(digestOf(t, "b"), evidence.ChartSignature), false},
+		{"an attestation by the right person", digest, proven(digest, evidence.Attestation), false},
+		{"an unknown statement", digest, proven(digest, 0), false},
+		{"a signature of nothing for nothing", chart.Digest{}, proven(chart.Digest{}, evidence.ChartSignature), false},
+		{"the zero evidence", digest, []evidence.Evidence{{Logged: true, Signer: signer}}, false},
 		{"no evidence", digest, nil, false},
-		{"a good signature behind a bad one", digest, append(evidence(digestOf(t, "b"), verdict.ChartSignature), evidence(digest, verdict.ChartSignature)...), true},
+		{"a good signature behind a bad one", digest, append(proven(digestOf(t, "b"), evidence.ChartSignature), proven(digest, evidence.ChartSignature)...), true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +96,7 @@ func TestEvidenceThatIsNoSignatureOfTheChart(t *testing.T) {
 			if ok {
 				want = []verdict.Acceptance{{Policy: "acme", Identity: "release", Evidence: tc.evidence[len(tc.evidence)-1]}}
 			}
-			if diff := cmp.Diff(want, acceptance, cmp.AllowUnexported(verdict.Evidence{}), cmpopts.EquateComparable(chart.Digest{})); diff != "" {
+			if diff := cmp.Diff(want, acceptance, cmp.AllowUnexported(evidence.Evidence{}), cmpopts.EquateComparable(chart.Digest{})); diff != "" {
 				t.Errorf("acceptance (-want +got):\n%s", diff)
 			}
 			if v := verdict.Admit(verdict.Subject{Digest: tc.about}, acceptance); v.Admits() != tc.want {
@@ -108,7 +109,7 @@ func TestEvidenceThatIsNoSignatureOfTheChart(t *testing.T) {
 func TestZeroPoliciesAcceptNothing(t *testing.T) {
 	t.Parallel()
 	var zero policy.Policy
-	if _, ok := accepts(&zero, digestOf(t, "a"), []verdict.Evidence{signature(t, signerNamed("release"))}); ok {
+	if _, ok := accepts(&zero, digestOf(t, "a"), []evidence.Evidence{signature(t, signerNamed("release"))}); ok {
 		t.Error("the zero policy accepts")
 	}
 	if _, ok := accepts(&zero, chart.Digest{}, nil); ok {
@@ -267,7 +268,7 @@ func TestAWaiverEndsWithItsLastDayInUTC(t *testing.T) {
 			acceptance, denial := p.Admissible(subject, tc.now)
 			if tc.want {
 				want := &verdict.Acceptance{Policy: "legacy", Waiver: "moving to OCI; until 2027-01-31"}
-				if diff := cmp.Diff(want, acceptance, cmpopts.IgnoreUnexported(verdict.Evidence{})); diff != "" || denial != nil {
+				if diff := cmp.Diff(want, acceptance, cmpopts.IgnoreUnexported(evidence.Evidence{})); diff != "" || denial != nil {
 					t.Errorf("acceptance (-want +got):\n%s\n%+v", diff, denial)
 				}
 			} else {
@@ -277,7 +278,7 @@ func TestAWaiverEndsWithItsLastDayInUTC(t *testing.T) {
 					t.Errorf("denial (-want +got):\n%s\n%+v", diff, acceptance)
 				}
 			}
-			if _, ok := accepts(p, digestOf(t, "a"), []verdict.Evidence{signature(t, signerNamed("release"))}); ok {
+			if _, ok := accepts(p, digestOf(t, "a"), []evidence.Evidence{signature(t, signerNamed("release"))}); ok {
 				t.Error("a waiver names nobody, and yet it accepts a signature")
 			}
 		})

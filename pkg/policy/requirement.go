@@ -8,6 +8,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -38,9 +39,9 @@ func compileRequirement(spec v1alpha1.Requirement, identities map[string]compile
 
 // satisfiedBy returns the evidence that satisfies r and the identity that made it, or
 // nil and what came near.
-func (r requirement) satisfiedBy(about subject, evidence []verdict.Evidence) (by identity, proof *verdict.Evidence, unmet verdict.Unmet) {
+func (r requirement) satisfiedBy(about subject, proven []evidence.Evidence) (by identity, proof *evidence.Evidence, unmet verdict.Unmet) {
 	unmet = verdict.Unmet{Predicate: r.predicateType(), Unlogged: true, By: r.signatories(about.now)}
-	for _, e := range evidence {
+	for _, e := range proven {
 		for _, id := range r.anyOf {
 			if !r.isAbout(about.digest, e) || !id.made(e) {
 				continue
@@ -76,7 +77,7 @@ func (r requirement) signatories(now time.Time) []verdict.Signatory {
 	return append(valid, over...)
 }
 
-func (r requirement) isAbout(digest chart.Digest, e verdict.Evidence) bool {
+func (r requirement) isAbout(digest chart.Digest, e evidence.Evidence) bool {
 	if r.attestation != nil {
 		return e.Attests(digest, r.attestation.predicateType)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // Input is everything that a platform team can write.
@@ -154,8 +154,8 @@ func (s *Set) Covering(l chart.Location) string {
 }
 
 // Wanted collects the signers and attestations that any of the policies can use.
-func Wanted(policies []*Policy) verdict.Wanted {
-	var wanted verdict.Wanted
+func Wanted(policies []*Policy) evidence.Wanted {
+	var wanted evidence.Wanted
 	index := map[string]int{}
 	for _, p := range policies {
 		for _, r := range p.require {
@@ -172,7 +172,7 @@ func Wanted(policies []*Policy) verdict.Wanted {
 					if !seen {
 						at = len(wanted.Keys)
 						index[key.Fingerprint()] = at
-						wanted.Keys = append(wanted.Keys, verdict.WantedKey{PublicKey: key})
+						wanted.Keys = append(wanted.Keys, evidence.WantedKey{PublicKey: key})
 					}
 					wanted.Keys[at] = id.wantedOf(wanted.Keys[at])
 				}
@@ -184,7 +184,7 @@ func Wanted(policies []*Policy) verdict.Wanted {
 
 // wantedOf adds to a wanted key what this identity wants of it. Where neither a log
 // entry nor a time is asked for, no trust root is needed.
-func (id identity) wantedOf(key verdict.WantedKey) verdict.WantedKey {
+func (id identity) wantedOf(key evidence.WantedKey) evidence.WantedKey {
 	key.AllowUnlogged = key.AllowUnlogged || id.unlogged
 	if !id.unlogged || !id.validity.isZero() {
 		key.TrustRoots = addNew(key.TrustRoots, id.trustRoot)
@@ -202,7 +202,7 @@ func addNew[T comparable](all []T, one T) []T {
 
 // Concerns reports whether evidence is by somebody whom the policies name for it. Only
 // then is it worth its memory: anybody may attach attestations of 8 MiB to a chart.
-func Concerns(policies []*Policy, e verdict.Evidence) bool {
+func Concerns(policies []*Policy, e evidence.Evidence) bool {
 	for _, p := range policies {
 		for _, r := range p.require {
 			by := func(id identity) bool { return r.isAbout(e.Digest(), e) && id.is(e) }

@@ -13,8 +13,8 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
-	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 func TestAPolicyMayBeWrittenBeforeItsIdentities(t *testing.T) {
@@ -185,7 +185,7 @@ func TestNobodyElseIsAccepted(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	pick := func(texts ...string) string { return texts[random.IntN(len(texts))] }
 	var pems []string
-	var keys []verdict.Signer
+	var keys []evidence.Signer
 	for range 2 {
 		pem, signer := newKey(t)
 		pems, keys = append(pems, pem), append(keys, signer)
@@ -234,14 +234,14 @@ func TestNobodyElseIsAccepted(t *testing.T) {
 		}
 		return spec
 	}
-	someSigner := func() verdict.Signer {
+	someSigner := func() evidence.Signer {
 		if random.IntN(3) == 0 {
 			return keys[random.IntN(len(keys))]
 		}
-		return verdict.Signer{Issuer: pick("", "i", "i", "j"), Subject: pick("", "s", "st", "ss", "t", "s\n"), Claims: map[string]string{pick("buildTrigger", "issuer"): pick("push", "")}}
+		return evidence.Signer{Issuer: pick("", "i", "i", "j"), Subject: pick("", "s", "st", "ss", "t", "s\n"), Claims: map[string]string{pick("buildTrigger", "issuer"): pick("push", "")}}
 	}
-	someEvidence := func() verdict.Evidence {
-		e := verdict.NewEvidence(digestOf(t, pick("a", "a", "a", "b")), verdict.Statement(1+random.IntN(6)/5), someSigner())
+	someEvidence := func() evidence.Evidence {
+		e := evidence.New(digestOf(t, pick("a", "a", "a", "b")), evidence.Statement(1+random.IntN(6)/5), someSigner())
 		e.Logged, e.TrustRoot = random.IntN(4) > 0, pick("default", "default", "default", "default", "default", "corp", "")
 		e.SignedAt = []time.Time{{}, noon, noon.Add(-time.Second), noon.Add(time.Second)}[random.IntN(4)]
 		return e
@@ -269,26 +269,26 @@ func TestNobodyElseIsAccepted(t *testing.T) {
 		}
 		in.Policies = []v1alpha1.ChartPolicy{obj}
 		set, report := policy.Compile(in)
-		var evidence []verdict.Evidence
+		var proven []evidence.Evidence
 		for range random.IntN(8) {
 			e := someEvidence()
-			if e.Statement == verdict.Attestation {
+			if e.Statement == evidence.Attestation {
 				e.Predicate = pick(provenance, provenance, sbom)
 			}
-			evidence = append(evidence, e)
+			proven = append(proven, e)
 		}
 		digest := digestOf(t, "a")
 		want := len(obj.Spec.Require) > 0 && report.Policies["p"] == nil
 		for _, requirement := range obj.Spec.Require {
-			want = want && slices.ContainsFunc(evidence, func(e verdict.Evidence) bool {
+			want = want && slices.ContainsFunc(proven, func(e evidence.Evidence) bool {
 				return slices.ContainsFunc(requirement.AnyOf, func(name string) bool { return isWanted(requirement, digest, e) && isBy(specs[name], e, pems, keys) })
 			})
 		}
 		for _, p := range set.For(locationOf(t, podinfo)) {
-			acceptance, ok := accepts(p, digest, evidence)
+			acceptance, ok := accepts(p, digest, proven)
 			outcomes[ok]++
 			if ok != want {
-				t.Fatalf("accepted: %v\nidentities: %s\nrequire: %+v\nevidence: %+v", ok, describe(specs), obj.Spec.Require, evidence)
+				t.Fatalf("accepted: %v\nidentities: %s\nrequire: %+v\nevidence: %+v", ok, describe(specs), obj.Spec.Require, proven)
 			}
 			if ok && len(acceptance) != len(obj.Spec.Require) {
 				t.Fatalf("%d acceptances for %d requirements", len(acceptance), len(obj.Spec.Require))
@@ -309,15 +309,15 @@ func TestNobodyElseIsAccepted(t *testing.T) {
 }
 
 // isWanted states once more what a requirement asks for.
-func isWanted(r v1alpha1.Requirement, digest chart.Digest, e verdict.Evidence) bool {
+func isWanted(r v1alpha1.Requirement, digest chart.Digest, e evidence.Evidence) bool {
 	if r.Attestation == nil {
 		return e.Signs(digest)
 	}
-	return e.Digest() == digest && e.Statement == verdict.Attestation && e.Predicate == r.Attestation.PredicateType
+	return e.Digest() == digest && e.Statement == evidence.Attestation && e.Predicate == r.Attestation.PredicateType
 }
 
 // isBy states once more whom an identity means, and when. Expressions are those of the test above.
-func isBy(spec v1alpha1.TrustedIdentitySpec, e verdict.Evidence, pems []string, keys []verdict.Signer) bool {
+func isBy(spec v1alpha1.TrustedIdentitySpec, e evidence.Evidence, pems []string, keys []evidence.Signer) bool {
 	proven := e.TrustRoot == cmp.Or(spec.TrustRoot, "default")
 	if v := spec.Validity; v != nil {
 		early := v.NotBefore != nil && e.SignedAt.Before(v.NotBefore.Time)

@@ -7,7 +7,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // fetched is what became of one piece of material.
@@ -60,8 +60,8 @@ func ahead[T any](s search, list []T, fetch func(T) []fetched) items {
 
 // tooLarge is the problem that a list was not looked at to its end.
 func (s search) tooLarge() error {
-	return &chart.Problem{
-		Kind:   chart.KindLimitExceeded,
+	return &problem.Error{
+		Kind:   problem.KindLimitExceeded,
 		Detail: fmt.Sprintf("the signature material of %s has more than the %d MiB that chartgate reads", s.name, maxMaterial>>20),
 		Next:   "remove old attestations from the registry, or sign again under a new version",
 	}

@@ -7,10 +7,11 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // Archive returns the archive of a resolved chart, which has the digest of its layer.
-func (c *Client) Archive(ctx context.Context, resolved chart.Resolved, access chart.Access) ([]byte, error) {
+func (c *Client) Archive(ctx context.Context, resolved chart.Resolved, access sourceauth.Auth) ([]byte, error) {
 	r, err := c.repository(ctx, resolved.Location, access)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
@@ -22,13 +24,13 @@ func TestArchive(t *testing.T) {
 	}{
 		"the archive":         {nil, nil, 1},
 		"503 once":            {registrytest.Times(1, registrytest.Status(503)), nil, 2},
-		"not there":           {registrytest.Status(404), &outcome{Kind: chart.KindNotFound, Detail: "HOST has no " + name}, 1},
-		"no rights":           {registrytest.Status(403), &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: the registry answered 403 Forbidden", nextCredentials}, 1},
-		"other content":       {serve("", "lie"), &outcome{Kind: chart.KindDigestMismatch, Detail: name + " could not be read: the registry serves content with the digest sha256:" + sha256Hex("lie")}, 1},
-		"more than there was": {registrytest.Huge(1 << 20), &outcome{Kind: chart.KindDigestMismatch, Detail: name + " could not be read: the registry serves content with the digest MORE"}, 1},
-		"too large":           {registrytest.Huge(17 << 20), &outcome{Kind: chart.KindLimitExceeded, Detail: name + " could not be read: it has more than the 16384 KiB that chartgate reads"}, 1},
-		"without end":         {endless, &outcome{Kind: chart.KindLimitExceeded, Detail: name + " could not be read: it has more than the 16384 KiB that chartgate reads"}, 1},
-		"cut off":             {registrytest.Truncated(), &outcome{Kind: chart.KindUnavailable, Detail: name + " could not be read: connection closed in the middle of the answer"}, 2},
+		"not there":           {registrytest.Status(404), &outcome{Kind: problem.KindNotFound, Detail: "HOST has no " + name}, 1},
+		"no rights":           {registrytest.Status(403), &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: the registry answered 403 Forbidden", nextCredentials}, 1},
+		"other content":       {serve("", "lie"), &outcome{Kind: problem.KindDigestMismatch, Detail: name + " could not be read: the registry serves content with the digest sha256:" + sha256Hex("lie")}, 1},
+		"more than there was": {registrytest.Huge(1 << 20), &outcome{Kind: problem.KindDigestMismatch, Detail: name + " could not be read: the registry serves content with the digest MORE"}, 1},
+		"too large":           {registrytest.Huge(17 << 20), &outcome{Kind: problem.KindLimitExceeded, Detail: name + " could not be read: it has more than the 16384 KiB that chartgate reads"}, 1},
+		"without end":         {endless, &outcome{Kind: problem.KindLimitExceeded, Detail: name + " could not be read: it has more than the 16384 KiB that chartgate reads"}, 1},
+		"cut off":             {registrytest.Truncated(), &outcome{Kind: problem.KindUnavailable, Detail: name + " could not be read: connection closed in the middle of the answer"}, 2},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
@@ -40,7 +42,7 @@ func TestArchive(t *testing.T) {
 			if tc.fault != nil {
 				s.Fail("/blobs/", tc.fault)
 			}
-			got, err := s.client().Archive(t.Context(), s.resolved(t), chart.Access{})
+			got, err := s.client().Archive(t.Context(), s.resolved(t), sourceauth.Auth{})
 			equal(t, tc.requests, len(s.Requests()))
 			if tc.want != nil {
 				more := "sha256:" + sha256Hex(string(archive)+strings.Repeat(" ", 1<<20-len(archive)))
@@ -78,10 +80,10 @@ func TestArchiveElsewhere(t *testing.T) {
 	options := s.options(t, "user", "hunter2")
 	options.PlainHTTP = append(options.PlainHTTP, e.host())
 	c := registry.New(options)
-	if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{}); err != nil {
+	if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), sourceauth.Auth{}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := c.Archive(t.Context(), s.resolved(t), chart.Access{})
+	got, err := c.Archive(t.Context(), s.resolved(t), sourceauth.Auth{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +101,7 @@ func TestArchiveOfNothing(t *testing.T) {
 		"no location": {Digest: s.resolved(t).Digest, Layer: s.resolved(t).Layer},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := s.client().Archive(t.Context(), resolved, chart.Access{})
+			got, err := s.client().Archive(t.Context(), resolved, sourceauth.Auth{})
 			if err == nil || len(got) > 0 {
 				t.Errorf("got %d bytes, %v", len(got), err)
 			}

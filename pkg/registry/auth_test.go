@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
@@ -22,10 +24,10 @@ import (
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	unauthorized := func(why string) *outcome {
-		return &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: " + why, nextCredentials}
+		return &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: " + why, nextCredentials}
 	}
 	unavailable := func(why string) *outcome {
-		return &outcome{Kind: chart.KindUnavailable, Detail: "CHART:1.0.0 could not be read: " + why}
+		return &outcome{Kind: problem.KindUnavailable, Detail: "CHART:1.0.0 could not be read: " + why}
 	}
 	basic := registrytest.Options{Auth: registrytest.Basic, Username: "user", Password: "hunter2"}
 	bearer := registrytest.Options{Auth: registrytest.Bearer, Username: "user", Password: "hunter2"}
@@ -50,7 +52,7 @@ func TestLogin(t *testing.T) {
 		"the token service is down":              {options: bearer, username: "user", password: "hunter2", token: registrytest.Status(500), want: unavailable("unexpected answer (its token service answered 500 Internal Server Error)"), asked: 1},
 		"the token service is not there":         {options: bearer, username: "user", password: "hunter2", token: registrytest.Status(404), want: unavailable("unexpected answer (its token service answered 404 Not Found)"), asked: 1},
 		"the token service is busy":              {options: bearer, username: "user", password: "hunter2", token: registrytest.Status(429), want: unavailable("too many requests (its token service answered 429 Too Many Requests)"), asked: 1},
-		"the token service talks without end":    {options: bearer, username: "user", password: "hunter2", token: registrytest.Huge(3 << 20), want: &outcome{Kind: chart.KindLimitExceeded, Detail: "CHART:1.0.0 could not be read: it has more than the 1024 KiB that chartgate reads"}, asked: 1},
+		"the token service talks without end":    {options: bearer, username: "user", password: "hunter2", token: registrytest.Huge(3 << 20), want: &outcome{Kind: problem.KindLimitExceeded, Detail: "CHART:1.0.0 could not be read: it has more than the 1024 KiB that chartgate reads"}, asked: 1},
 		"the token service talks garbage":        {options: bearer, username: "user", password: "hunter2", token: serve("", "<html>"), want: unavailable("the answer is not valid JSON"), asked: 1},
 		"the token service gives an empty token": {options: bearer, username: "user", password: "hunter2", token: serve("", "{}"), want: unavailable("the request failed; chartgate's log has the cause"), asked: 1},
 	} {
@@ -66,7 +68,7 @@ func TestLogin(t *testing.T) {
 				asked = append(asked, at.Host())
 				return tc.username, tc.password, tc.err
 			}
-			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), sourceauth.Auth{})
 			if tc.want == nil {
 				if err != nil {
 					t.Fatal(err)
@@ -98,8 +100,8 @@ func TestLoginInTime(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := registry.New(options).Resolve(ctx, reference(t, s, "CHART:1.0.0"), chart.Access{})
-	equal(t, chart.KindTimeout, outcomeOf(t, err).Kind)
+	_, err := registry.New(options).Resolve(ctx, reference(t, s, "CHART:1.0.0"), sourceauth.Auth{})
+	equal(t, problem.KindTimeout, outcomeOf(t, err).Kind)
 }
 
 // TestNewPassword: a registry that refuses the token it once gave makes chartgate
@@ -119,7 +121,7 @@ func TestNewPassword(t *testing.T) {
 			if want == 2 {
 				s.Fail("/manifests/", registrytest.Times(1, answer(401, "WWW-Authenticate: "+challenge(auth, s))))
 			}
-			if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{}); err != nil {
+			if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), sourceauth.Auth{}); err != nil {
 				t.Fatal(err)
 			}
 			equal(t, want, asked)
@@ -156,7 +158,7 @@ func TestDockerHub(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Resolve(t.Context(), ref, chart.Access{})
+	_, err = c.Resolve(t.Context(), ref, sourceauth.Auth{})
 	equal(t, "docker.io does not let chartgate read acme/podinfo: the registry answered 401 Unauthorized", outcomeOf(t, err).Detail)
 	equal(t, []string{"docker.io"}, asked)
 	const url = "https://registry-1.docker.io/v2/acme/podinfo/manifests/1.0.0"
@@ -263,8 +265,8 @@ func TestPlainHTTPRefused(t *testing.T) {
 			if tc.named {
 				options.PlainHTTP = append(options.PlainHTTP, e.host())
 			}
-			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
-			equal(t, outcome{Kind: chart.KindUnavailable, Detail: s.text("CHART:1.0.0 could not be read: " + strings.ReplaceAll(tc.want, "ELSEWHERE", e.host()))}, outcomeOf(t, err))
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), sourceauth.Auth{})
+			equal(t, outcome{Kind: problem.KindUnavailable, Detail: s.text("CHART:1.0.0 could not be read: " + strings.ReplaceAll(tc.want, "ELSEWHERE", e.host()))}, outcomeOf(t, err))
 			equal(t, 0, len(e.seen))
 		})
 	}
@@ -289,7 +291,7 @@ func TestStorageIsDown(t *testing.T) {
 	s.Fail("/manifests/", answer(307, "Location: http://"+host+"/x?signature=secret"))
 	options := s.options(t, "", "")
 	options.PlainHTTP = append(options.PlainHTTP, host)
-	_, err = registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
+	_, err = registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), sourceauth.Auth{})
 	equal(t, s.text(`CHART:1.0.0 could not be read: connection refused (at "`+host+`", to which the registry refers)`), outcomeOf(t, err).Detail)
 	if strings.Contains(err.Error(), "secret") {
 		t.Errorf("the log learns the storage's secret: %v", err)
@@ -312,7 +314,7 @@ func TestHeader(t *testing.T) {
 		}
 		healthy.ServeHTTP(w, req)
 	})
-	if _, err := s.client().Resolve(t.Context(), reference(t, s, "FLUX 1.x"), chart.Access{}); err != nil {
+	if _, err := s.client().Resolve(t.Context(), reference(t, s, "FLUX 1.x"), sourceauth.Auth{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -335,11 +337,11 @@ func TestLoginsOfTwoRepositories(t *testing.T) {
 		c := registry.New(options)
 		other := strings.Replace("CHART:1.0.0", "CHART", "oci://"+s.Host()+"/acme/other", 1)
 		for range 2 {
-			if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{}); err != nil {
+			if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), sourceauth.Auth{}); err != nil {
 				t.Error(err)
 			}
-			_, err := c.Resolve(t.Context(), reference(t, s, other), chart.Access{})
-			equal(t, chart.KindUnauthorized, outcomeOf(t, err).Kind)
+			_, err := c.Resolve(t.Context(), reference(t, s, other), sourceauth.Auth{})
+			equal(t, problem.KindUnauthorized, outcomeOf(t, err).Kind)
 		}
 		if len(asked) < 2 || asked[0] != repo || asked[1] != "acme/other" {
 			t.Errorf("asked for %q", asked)
@@ -355,7 +357,7 @@ func TestIdentity(t *testing.T) {
 	right := func(context.Context, chart.Location) (string, string, error) { return "user", "hunter2", nil }
 	wrong := func(context.Context, chart.Location) (string, string, error) { return "user", "hunter3", nil }
 	for name, tc := range map[string]struct {
-		access       chart.Access
+		access       sourceauth.Auth
 		connection   registry.Connection
 		own          registry.Login
 		identity     registry.Login

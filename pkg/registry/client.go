@@ -4,7 +4,7 @@
 // Everything that it reads may have been written by an attacker, so it reads
 // within limits (limits.go), decompresses nothing, and returns only content whose
 // digest it has computed. It judges no signature. Every error is a
-// *chart.Problem.
+// *problem.Error.
 package registry
 
 import (
@@ -14,6 +14,8 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fair"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // Docker Hub's registry answers at another host than its references name.
@@ -50,8 +52,8 @@ type Options struct {
 	Mirrors Mirrors
 	// Connect returns how a consumer reaches a repository. It is asked anew for each
 	// question, and never for chartgate's own way. An error that is a
-	// *chart.Problem is told as it is. Nil: all go chartgate's own way.
-	Connect func(ctx context.Context, access chart.Access, at chart.Location) (Connection, error)
+	// *problem.Error is told as it is. Nil: all go chartgate's own way.
+	Connect func(ctx context.Context, access sourceauth.Auth, at chart.Location) (Connection, error)
 }
 
 // Client reads charts and signature material from OCI registries. It is safe for
@@ -91,8 +93,8 @@ func New(o Options) *Client {
 func (r *repository) enter(ctx context.Context) (leave func(), err error) {
 	leave, err = r.client.charts.acquire(ctx, r.at.Host()+r.link.lane, r.claim())
 	if err != nil {
-		return nil, &chart.Problem{
-			Kind: chart.KindTimeout, Detail: r.location.String() + " had to wait too long: too many charts of " + r.at.Host() + " are being verified at this moment", Next: "try again", Err: err,
+		return nil, &problem.Error{
+			Kind: problem.KindTimeout, Detail: r.location.String() + " had to wait too long: too many charts of " + r.at.Host() + " are being verified at this moment", Next: "try again", Err: err,
 		}
 	}
 	return leave, nil
@@ -103,14 +105,14 @@ func (r *repository) claim() fair.Claim { return fair.Claim{By: r.askers, On: r.
 
 // repository returns the repository at l, which may be spoken to over OCI, as the
 // consumer reaches it.
-func (c *Client) repository(ctx context.Context, l chart.Location, access chart.Access) (*repository, error) {
+func (c *Client) repository(ctx context.Context, l chart.Location, access sourceauth.Auth) (*repository, error) {
 	switch {
 	case l.IsZero():
-		return nil, chart.Invalid("the reference names no chart")
+		return nil, problem.Invalid("the reference names no chart")
 	case !l.IsOCI():
-		return nil, &chart.Problem{Kind: chart.KindNotOCI, Detail: l.String() + " is not in an OCI registry, so it cannot carry signatures"}
+		return nil, &problem.Error{Kind: problem.KindNotOCI, Detail: l.String() + " is not in an OCI registry, so it cannot carry signatures"}
 	case l.Path() == "":
-		return nil, chart.Invalid("%s names a registry but no chart in it", l)
+		return nil, problem.Invalid("%s names a registry but no chart in it", l)
 	}
 	askers := access.Askers
 	access.Askers = nil // the rest is how to get there

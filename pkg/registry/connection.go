@@ -6,6 +6,8 @@ import (
 	"net/url"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // Connection is how to reach one registry host on behalf of a consumer. The zero value
@@ -38,7 +40,7 @@ type Connection struct {
 	Proxy *url.URL
 	// Lacking is why the consumer's own credentials are not in here. It is told if the
 	// registry then wants some.
-	Lacking *chart.Problem
+	Lacking *problem.Error
 }
 
 // foreign reports whether somebody else than the admin decides who answers at the other
@@ -59,21 +61,21 @@ func (c Connection) origin() string {
 }
 
 // connection asks how to reach a repository.
-func (c *Client) connection(ctx context.Context, access chart.Access, at chart.Location) (Connection, error) {
-	if c.options.Connect == nil || access == (chart.Access{}) {
+func (c *Client) connection(ctx context.Context, access sourceauth.Auth, at chart.Location) (Connection, error) {
+	if c.options.Connect == nil || access == (sourceauth.Auth{}) {
 		return Connection{Identity: true}, nil
 	}
 	connection, err := c.options.Connect(ctx, access, at)
-	var problem *chart.Problem
+	var perr *problem.Error
 	switch {
 	case err == nil && (connection.own() || connection.ID != ""):
 		return connection, nil
 	case err == nil:
 		err = errors.New("the connection has no ID")
-	case errors.As(err, &problem):
+	case errors.As(err, &perr):
 		return Connection{}, err
 	case expired(ctx):
-		return Connection{}, &chart.Problem{Kind: chart.KindTimeout, Detail: "the credentials for " + at.Host() + ", to read " + at.String() + ", were not there in time", Next: "try again", Err: err}
+		return Connection{}, &problem.Error{Kind: problem.KindTimeout, Detail: "the credentials for " + at.Host() + ", to read " + at.String() + ", were not there in time", Next: "try again", Err: err}
 	}
-	return Connection{}, &chart.Problem{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach " + at.Host(), Err: err}
+	return Connection{}, &problem.Error{Kind: problem.KindInternal, Detail: "chartgate could not find out how to reach " + at.Host(), Err: err}
 }

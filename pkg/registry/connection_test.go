@@ -13,17 +13,20 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // someone is a consumer with credentials of its own.
-var someone = chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "regcred"}
+var someone = sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "regcred"}
 
 // always connects everybody in the same way.
-func always(c registry.Connection) func(context.Context, chart.Access, chart.Location) (registry.Connection, error) {
-	return func(context.Context, chart.Access, chart.Location) (registry.Connection, error) { return c, nil }
+func always(c registry.Connection) func(context.Context, sourceauth.Auth, chart.Location) (registry.Connection, error) {
+	return func(context.Context, sourceauth.Auth, chart.Location) (registry.Connection, error) { return c, nil }
 }
 
 func login(username, password string) func(context.Context) (string, string, error) {
@@ -35,9 +38,9 @@ func login(username, password string) func(context.Context) (string, string, err
 func TestConsumersLogin(t *testing.T) {
 	t.Parallel()
 	const public = "; if it should be public, check the name: registries also answer so where nothing exists"
-	missing := &chart.Problem{Kind: chart.KindUnauthorized, Detail: "Secret apps/regcred does not exist", Next: "create it"}
+	missing := &problem.Error{Kind: problem.KindUnauthorized, Detail: "Secret apps/regcred does not exist", Next: "create it"}
 	refused := func(answered string) *outcome {
-		return &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo with the credentials of Secret apps/regcred: " + answered,
+		return &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo with the credentials of Secret apps/regcred: " + answered,
 			"let Secret apps/regcred hold credentials that may pull acme/charts/podinfo from HOST" + public}
 	}
 	for name, tc := range map[string]struct {
@@ -51,14 +54,14 @@ func TestConsumersLogin(t *testing.T) {
 		"nobody asks":                     {auth: registrytest.Open, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}},
 		"basic, wrong":                    {auth: registrytest.Basic, own: "hunter2", connection: registry.Connection{ID: "1", Login: login("user", "hunter3"), Origin: "Secret apps/regcred"}, want: refused("the registry answered 401 Unauthorized")},
 		"bearer, wrong":                   {auth: registrytest.Bearer, own: "hunter2", connection: registry.Connection{ID: "1", Login: login("user", "hunter3"), Origin: "Secret apps/regcred"}, want: refused("its token service answered 401 Unauthorized")},
-		"wrong, from nobody knows where":  {auth: registrytest.Basic, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}, want: &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo with the credentials of the chart's source: the registry answered 401 Unauthorized", "let the chart's source hold credentials that may pull acme/charts/podinfo from HOST" + public}},
+		"wrong, from nobody knows where":  {auth: registrytest.Basic, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}, want: &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo with the credentials of the chart's source: the registry answered 401 Unauthorized", "let the chart's source hold credentials that may pull acme/charts/podinfo from HOST" + public}},
 		"none of the consumer's":          {auth: registrytest.Basic, own: "hunter2"},
-		"none at all":                     {auth: registrytest.Basic, want: &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it wants credentials and chartgate has none for it", nextCredentials}},
+		"none at all":                     {auth: registrytest.Basic, want: &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it wants credentials and chartgate has none for it", nextCredentials}},
 		"lacking, and chartgate's own do": {auth: registrytest.Basic, own: "hunter2", connection: registry.Connection{Lacking: missing}},
 		"lacking, and nobody asks":        {auth: registrytest.Open, connection: registry.Connection{Lacking: missing}},
-		"lacking": {auth: registrytest.Basic, connection: registry.Connection{Lacking: missing}, want: &outcome{chart.KindUnauthorized,
+		"lacking": {auth: registrytest.Basic, connection: registry.Connection{Lacking: missing}, want: &outcome{problem.KindUnauthorized,
 			"HOST does not let chartgate read acme/charts/podinfo (it wants credentials and chartgate has none for it), and Secret apps/regcred does not exist", "create it"}},
-		"lacking, of another kind": {auth: registrytest.Bearer, connection: registry.Connection{Lacking: &chart.Problem{Kind: chart.KindSourceNotFound, Detail: "no Secret", Next: "x"}}, want: &outcome{chart.KindSourceNotFound,
+		"lacking, of another kind": {auth: registrytest.Bearer, connection: registry.Connection{Lacking: &problem.Error{Kind: problem.KindSourceNotFound, Detail: "no Secret", Next: "x"}}, want: &outcome{problem.KindSourceNotFound,
 			"HOST does not let chartgate read acme/charts/podinfo (its token service answered 401 Unauthorized), and no Secret", "x"}},
 		"the login fails": {auth: registrytest.Basic, connection: registry.Connection{ID: "1", Origin: "Secret apps/regcred", Login: func(context.Context) (string, string, error) { return "", "", errors.New("hunter2") }},
 			want: refused("they could not be read")},
@@ -88,7 +91,7 @@ func TestConsumersLogin(t *testing.T) {
 			if _, err := c.Archive(t.Context(), resolved, someone); err != nil {
 				t.Error(err)
 			}
-			_, problems := collectFor(t.Context(), t, c, resolved, chart.Search{Access: someone})
+			_, problems := collectFor(t.Context(), t, c, resolved, attachment.Search{Access: someone})
 			equal(t, 0, len(problems))
 		})
 	}
@@ -98,7 +101,7 @@ func TestConsumersLogin(t *testing.T) {
 // any packet is sent.
 func TestConnectFails(t *testing.T) {
 	t.Parallel()
-	missing := &chart.Problem{Kind: chart.KindUnauthorized, Detail: "Secret apps/regcred does not exist", Next: "create it"}
+	missing := &problem.Error{Kind: problem.KindUnauthorized, Detail: "Secret apps/regcred does not exist", Next: "create it"}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	pair := registrytest.NewAuthority().Client()
@@ -109,26 +112,26 @@ func TestConnectFails(t *testing.T) {
 		want       outcome
 	}{
 		"a problem":      {err: fmt.Errorf("wrapped: %w", missing), want: outcome{missing.Kind, missing.Detail, missing.Next}},
-		"another error":  {err: errors.New("hunter2"), want: outcome{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach HOST"}},
-		"in time":        {ctx: over, err: context.Canceled, want: outcome{chart.KindTimeout, "the credentials for HOST, to read CHART, were not there in time", "try again"}},
-		"no ID":          {connection: registry.Connection{Login: login("user", "hunter2")}, want: outcome{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach HOST"}},
-		"no ID, with CA": {connection: registry.Connection{CAs: []byte{}}, want: outcome{Kind: chart.KindInternal, Detail: "chartgate could not find out how to reach HOST"}},
+		"another error":  {err: errors.New("hunter2"), want: outcome{Kind: problem.KindInternal, Detail: "chartgate could not find out how to reach HOST"}},
+		"in time":        {ctx: over, err: context.Canceled, want: outcome{problem.KindTimeout, "the credentials for HOST, to read CHART, were not there in time", "try again"}},
+		"no ID":          {connection: registry.Connection{Login: login("user", "hunter2")}, want: outcome{Kind: problem.KindInternal, Detail: "chartgate could not find out how to reach HOST"}},
+		"no ID, with CA": {connection: registry.Connection{CAs: []byte{}}, want: outcome{Kind: problem.KindInternal, Detail: "chartgate could not find out how to reach HOST"}},
 		"CAs that are none": {connection: registry.Connection{ID: "1", CAs: []byte("hunter2"), Origin: "Secret apps/ca"},
-			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the CA certificates of Secret apps/ca are not certificates in PEM", "correct the Secret or ConfigMap that holds them"}},
+			want: outcome{problem.KindUnauthorized, "HOST cannot be asked: the CA certificates of Secret apps/ca are not certificates in PEM", "correct the Secret or ConfigMap that holds them"}},
 		"no CAs": {connection: registry.Connection{ID: "1", CAs: []byte{}},
-			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the CA certificates of the chart's source are not certificates in PEM", "correct the Secret or ConfigMap that holds them"}},
+			want: outcome{problem.KindUnauthorized, "HOST cannot be asked: the CA certificates of the chart's source are not certificates in PEM", "correct the Secret or ConfigMap that holds them"}},
 		"a certificate without key": {connection: registry.Connection{ID: "1", ClientCertificate: pair.Certificate},
-			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the client certificate and key of the chart's source are not a pair in PEM", "correct the Secret or ConfigMap that holds them"}},
+			want: outcome{problem.KindUnauthorized, "HOST cannot be asked: the client certificate and key of the chart's source are not a pair in PEM", "correct the Secret or ConfigMap that holds them"}},
 		"a key without certificate": {connection: registry.Connection{ID: "1", ClientKey: pair.Key},
-			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the client certificate and key of the chart's source are not a pair in PEM", "correct the Secret or ConfigMap that holds them"}},
+			want: outcome{problem.KindUnauthorized, "HOST cannot be asked: the client certificate and key of the chart's source are not a pair in PEM", "correct the Secret or ConfigMap that holds them"}},
 		"a certificate with another key": {connection: registry.Connection{ID: "1", ClientCertificate: pair.Certificate, ClientKey: registrytest.NewAuthority().Client().Key},
-			want: outcome{chart.KindUnauthorized, "HOST cannot be asked: the client certificate and key of the chart's source are not a pair in PEM", "correct the Secret or ConfigMap that holds them"}},
+			want: outcome{problem.KindUnauthorized, "HOST cannot be asked: the client certificate and key of the chart's source are not a pair in PEM", "correct the Secret or ConfigMap that holds them"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShelf(t, registrytest.Options{})
 			options := s.options(t, "", "")
-			options.Connect = func(_ context.Context, access chart.Access, at chart.Location) (registry.Connection, error) {
+			options.Connect = func(_ context.Context, access sourceauth.Auth, at chart.Location) (registry.Connection, error) {
 				equal(t, someone, access)
 				equal(t, s.location(t).String(), at.String())
 				return tc.connection, tc.err
@@ -142,7 +145,7 @@ func TestConnectFails(t *testing.T) {
 			equal(t, want, outcomeOf(t, err))
 			_, err = c.Archive(ctx, s.resolved(t), someone)
 			equal(t, want, outcomeOf(t, err))
-			_, problems := collectFor(ctx, t, c, s.resolved(t), chart.Search{Access: someone})
+			_, problems := collectFor(ctx, t, c, s.resolved(t), attachment.Search{Access: someone})
 			equal(t, []outcome{want}, problems)
 			equal(t, 0, len(s.Requests()))
 		})
@@ -154,10 +157,10 @@ func TestNobodyConnects(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
 	options := s.options(t, "", "")
-	options.Connect = func(context.Context, chart.Access, chart.Location) (registry.Connection, error) {
+	options.Connect = func(context.Context, sourceauth.Auth, chart.Location) (registry.Connection, error) {
 		return registry.Connection{}, errors.New("asked")
 	}
-	if _, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{}); err != nil {
+	if _, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), sourceauth.Auth{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -169,19 +172,19 @@ func TestTokensAreNotShared(t *testing.T) {
 		s := newShelf(t, registrytest.Options{Auth: auth, Username: "user", Password: "hunter2"})
 		var asked atomic.Int32
 		options := s.options(t, "user", "hunter3")
-		options.Connect = func(_ context.Context, access chart.Access, _ chart.Location) (registry.Connection, error) {
+		options.Connect = func(_ context.Context, access sourceauth.Auth, _ chart.Location) (registry.Connection, error) {
 			return registry.Connection{ID: access.Secret, Login: func(context.Context) (string, string, error) {
 				asked.Add(1)
 				return "user", access.Secret, nil
 			}}, nil
 		}
 		c := registry.New(options)
-		may := func(access chart.Access) bool {
+		may := func(access sourceauth.Auth) bool {
 			_, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), access)
 			return err == nil
 		}
-		good, bad := chart.Access{Consumer: chart.Flux, Secret: "hunter2"}, chart.Access{Consumer: chart.Flux, Secret: "other"}
-		equal(t, []bool{true, true, false, false, true}, []bool{may(good), may(good), may(bad), may(chart.Access{}), may(good)})
+		good, bad := sourceauth.Auth{Consumer: sourceauth.Flux, Secret: "hunter2"}, sourceauth.Auth{Consumer: sourceauth.Flux, Secret: "other"}
+		equal(t, []bool{true, true, false, false, true}, []bool{may(good), may(good), may(bad), may(sourceauth.Auth{}), may(good)})
 		equal(t, int32(2), asked.Load()) // once each: the good one is remembered
 	}
 }
@@ -199,7 +202,7 @@ func TestLoginOfOneHost(t *testing.T) {
 	options := s.options(t, "", "")
 	options.Credentials = nil
 	options.PlainHTTP = append(options.PlainHTTP, thief.host())
-	options.Connect = func(_ context.Context, _ chart.Access, at chart.Location) (registry.Connection, error) {
+	options.Connect = func(_ context.Context, _ sourceauth.Auth, at chart.Location) (registry.Connection, error) {
 		if at.Host() != s.Host() {
 			return registry.Connection{}, nil
 		}
@@ -209,8 +212,8 @@ func TestLoginOfOneHost(t *testing.T) {
 	if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone); err != nil {
 		t.Fatal(err)
 	}
-	_, problems := collectFor(t.Context(), t, c, s.resolved(t), chart.Search{Access: someone, Places: []chart.Location{place}})
-	equal(t, chart.KindUnauthorized, problems[0].Kind)
+	_, problems := collectFor(t.Context(), t, c, s.resolved(t), attachment.Search{Access: someone, Repositories: []chart.Location{place}})
+	equal(t, problem.KindUnauthorized, problems[0].Kind)
 	equal(t, strings.Repeat(",", len(thief.seen)-1), strings.Join(thief.seen, ","))
 }
 
@@ -278,7 +281,7 @@ func TestIdentityToken(t *testing.T) {
 			}
 			options := s.options(t, "<token>", tc.token)
 			options.PlainHTTP = append(options.PlainHTTP, e.host())
-			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), sourceauth.Auth{})
 			if tc.want != "" {
 				equal(t, s.text(tc.want), outcomeOf(t, err).Detail)
 			} else if err != nil {
@@ -306,7 +309,7 @@ func TestOwnCredentialsStayHome(t *testing.T) {
 		}, true},
 		"a proxy": {func(c *registry.Connection, _ *registry.Options, _ shelf) { c.Proxy = tunnel(t, nil) }, true},
 		"a CA and a lacking login": {func(c *registry.Connection, _ *registry.Options, s shelf) {
-			c.CAs, c.Lacking = s.CA(), &chart.Problem{Kind: chart.KindUnauthorized, Detail: "no Secret"}
+			c.CAs, c.Lacking = s.CA(), &problem.Error{Kind: problem.KindUnauthorized, Detail: "no Secret"}
 		}, true},
 	} {
 		for _, auth := range []registrytest.Auth{registrytest.Basic, registrytest.Bearer} {
@@ -361,7 +364,7 @@ func TestCertificates(t *testing.T) {
 	t.Parallel()
 	clients := registrytest.NewAuthority()
 	pair, stranger := clients.Client(), registrytest.NewAuthority().Client()
-	missing := &chart.Problem{Kind: chart.KindUnauthorized, Detail: "Secret apps/ca does not exist"}
+	missing := &problem.Error{Kind: problem.KindUnauthorized, Detail: "Secret apps/ca does not exist"}
 	const nextCertificate = "let the source of the chart name a Secret with a client certificate that HOST accepts; if it should be public, check the name: registries also answer so where nothing exists"
 	for name, tc := range map[string]struct {
 		clients    *registrytest.Authority
@@ -378,22 +381,22 @@ func TestCertificates(t *testing.T) {
 		}, nil},
 		"words beside the admin's CA": {nil, func(shelf) registry.Connection {
 			return registry.Connection{ID: "1", CAs: []byte("hunter2"), AddCAs: true}
-		}, &outcome{chart.KindUnauthorized, "HOST cannot be asked: the CA certificates of the chart's source are not certificates in PEM", "correct the Secret or ConfigMap that holds them"}},
+		}, &outcome{problem.KindUnauthorized, "HOST cannot be asked: the CA certificates of the chart's source are not certificates in PEM", "correct the Secret or ConfigMap that holds them"}},
 		"another CA": {nil, func(shelf) registry.Connection { return registry.Connection{ID: "1", CAs: clients.PEM()} },
-			&outcome{Kind: chart.KindUnavailable, Detail: "CHART:1.0.0 could not be read: the TLS certificate is signed by a CA that chartgate does not trust"}},
+			&outcome{Kind: problem.KindUnavailable, Detail: "CHART:1.0.0 could not be read: the TLS certificate is signed by a CA that chartgate does not trust"}},
 		"another CA, since its own is lacking": {nil, func(shelf) registry.Connection {
 			return registry.Connection{ID: "1", CAs: clients.PEM(), Lacking: missing}
-		}, &outcome{Kind: chart.KindUnauthorized, Detail: "HOST does not let chartgate read acme/charts/podinfo (the TLS certificate is signed by a CA that chartgate does not trust), and Secret apps/ca does not exist"}},
+		}, &outcome{Kind: problem.KindUnauthorized, Detail: "HOST does not let chartgate read acme/charts/podinfo (the TLS certificate is signed by a CA that chartgate does not trust), and Secret apps/ca does not exist"}},
 		"a certificate": {clients, func(shelf) registry.Connection {
 			return registry.Connection{ID: "1", ClientCertificate: pair.Certificate, ClientKey: pair.Key}
 		}, nil},
 		"no certificate": {clients, func(shelf) registry.Connection { return registry.Connection{} },
-			&outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it wants a client certificate and chartgate has none for it", nextCertificate}},
+			&outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it wants a client certificate and chartgate has none for it", nextCertificate}},
 		"no certificate, since it is lacking": {clients, func(shelf) registry.Connection { return registry.Connection{Lacking: missing} },
-			&outcome{Kind: chart.KindUnauthorized, Detail: "HOST does not let chartgate read acme/charts/podinfo (it wants a client certificate and chartgate has none for it), and Secret apps/ca does not exist"}},
+			&outcome{Kind: problem.KindUnauthorized, Detail: "HOST does not let chartgate read acme/charts/podinfo (it wants a client certificate and chartgate has none for it), and Secret apps/ca does not exist"}},
 		"a stranger's certificate": {clients, func(shelf) registry.Connection {
 			return registry.Connection{ID: "1", ClientCertificate: stranger.Certificate, ClientKey: stranger.Key}
-		}, &outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it refuses the client certificate", nextCertificate}},
+		}, &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it refuses the client certificate", nextCertificate}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -422,8 +425,8 @@ func TestCAsBesideTheSystems(t *testing.T) {
 		if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone); err != nil {
 			t.Error(err)
 		}
-		_, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
-		equal(t, chart.KindUnavailable, outcomeOf(t, err).Kind)
+		_, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), sourceauth.Auth{})
+		equal(t, problem.KindUnavailable, outcomeOf(t, err).Kind)
 	}
 }
 
@@ -442,7 +445,7 @@ func TestCertificateStaysHome(t *testing.T) {
 	if _, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone); err != nil {
 		t.Fatal(err)
 	}
-	found, problems := collectFor(t.Context(), t, c, s.resolved(t), chart.Search{Access: someone})
+	found, problems := collectFor(t.Context(), t, c, s.resolved(t), attachment.Search{Access: someone})
 	equal(t, 0, len(found))
 	equal(t, 1, len(problems))
 	equal(t, 0, len(storage.Requests()))
@@ -452,7 +455,7 @@ func TestCertificateStaysHome(t *testing.T) {
 func TestProxyOfAConnection(t *testing.T) {
 	t.Parallel()
 	unavailable := func(why string) *outcome {
-		return &outcome{Kind: chart.KindUnavailable, Detail: "CHART:1.0.0 could not be read: " + why}
+		return &outcome{Kind: problem.KindUnavailable, Detail: "CHART:1.0.0 could not be read: " + why}
 	}
 	gone := httptest.NewServer(nil)
 	gone.Close()
@@ -506,7 +509,7 @@ func TestPlainHTTPOfAConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := registry.New(registry.Options{Connect: always(connection)}).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)
-			equal(t, outcome{Kind: chart.KindUnavailable, Detail: s.text("CHART:1.0.0 could not be read: the port does not speak HTTPS")}, outcomeOf(t, err))
+			equal(t, outcome{Kind: problem.KindUnavailable, Detail: s.text("CHART:1.0.0 could not be read: the port does not speak HTTPS")}, outcomeOf(t, err))
 			equal(t, 0, len(s.Requests()))
 		})
 	}
@@ -518,24 +521,24 @@ func TestLoginThatMayNotBeSentYet(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		status  int
-		lacking chart.Kind
-		want    chart.Kind
+		lacking problem.Kind
+		want    problem.Kind
 	}{
-		"hidden":                    {404, chart.KindNotStored, chart.KindNotStored},
-		"too often":                 {429, chart.KindNotStored, chart.KindNotStored},
-		"down":                      {500, chart.KindNotStored, chart.KindNotStored},
-		"refused":                   {403, chart.KindNotStored, chart.KindNotStored},
-		"hidden, and no login":      {404, chart.KindUnauthorized, chart.KindNotFound},
-		"too often, and no login":   {429, chart.KindUnauthorized, chart.KindUnavailable},
-		"refused, and no Secret":    {403, chart.KindSourceNotFound, chart.KindSourceNotFound},
-		"hidden, and no Secret yet": {404, chart.KindSourceNotFound, chart.KindNotFound},
+		"hidden":                    {404, problem.KindNotStored, problem.KindNotStored},
+		"too often":                 {429, problem.KindNotStored, problem.KindNotStored},
+		"down":                      {500, problem.KindNotStored, problem.KindNotStored},
+		"refused":                   {403, problem.KindNotStored, problem.KindNotStored},
+		"hidden, and no login":      {404, problem.KindUnauthorized, problem.KindNotFound},
+		"too often, and no login":   {429, problem.KindUnauthorized, problem.KindUnavailable},
+		"refused, and no Secret":    {403, problem.KindSourceNotFound, problem.KindSourceNotFound},
+		"hidden, and no Secret yet": {404, problem.KindSourceNotFound, problem.KindNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShelf(t, registrytest.Options{})
 			s.Fail("/manifests/", answer(tc.status, "Retry-After: 60"))
 			options := s.options(t, "", "")
-			options.Connect = always(registry.Connection{Lacking: &chart.Problem{Kind: tc.lacking, Detail: "the login is not sent", Next: "wait"}})
+			options.Connect = always(registry.Connection{Lacking: &problem.Error{Kind: tc.lacking, Detail: "the login is not sent", Next: "wait"}})
 			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)
 			equal(t, tc.want, outcomeOf(t, err).Kind)
 		})

@@ -9,6 +9,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // identityToken is the user name by which Docker's credential helpers mark a password
@@ -52,9 +53,9 @@ func credentialsOf(named func(host string) string, ask Login) auth.CredentialFun
 		username, password, err := ask(ctx, at)
 		switch {
 		case err != nil:
-			return auth.EmptyCredential, fmt.Errorf("%w: %w", fault{chart.KindUnauthorized, named(at.Host()) + " could not be read"}, err)
+			return auth.EmptyCredential, fmt.Errorf("%w: %w", fault{problem.KindUnauthorized, named(at.Host()) + " could not be read"}, err)
 		case (username == "") != (password == ""):
-			return auth.EmptyCredential, fault{chart.KindUnauthorized, named(at.Host()) + " lack the user name or the password"}
+			return auth.EmptyCredential, fault{problem.KindUnauthorized, named(at.Host()) + " lack the user name or the password"}
 		case username == identityToken:
 			return auth.Credential{RefreshToken: password}, nil
 		}
@@ -116,7 +117,7 @@ func (t *tokens) Set(ctx context.Context, host string, scheme auth.Scheme, key s
 	if err != nil {
 		if _, own := errors.AsType[fault](err); !own && scheme == auth.SchemeBasic && !errors.Is(err, auth.ErrBasicCredentialNotFound) {
 			// All that is left of what oras can refuse.
-			err = fmt.Errorf("%w: %w", fault{chart.KindUnauthorized, "it wants a user name and password, and an identity token is neither"}, err)
+			err = fmt.Errorf("%w: %w", fault{problem.KindUnauthorized, "it wants a user name and password, and an identity token is neither"}, err)
 		}
 		return "", err
 	}

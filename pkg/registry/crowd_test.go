@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
@@ -39,7 +41,7 @@ func TestNewestFirst(t *testing.T) {
 			for i := range 60 {
 				s.bundle(t, fmt.Sprintf("scan %d", i), annotations(i))
 			}
-			found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Predicates: []string{scan}})
+			found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Predicates: []string{scan}})
 			equal(t, []outcome(nil), problems)
 			var want []string
 			for i := range 60 {
@@ -90,7 +92,7 @@ func TestCrowds(t *testing.T) {
 					s.bundle(t, fmt.Sprintf("stranger %d", i), crowd.marks)
 				}
 				looked := 0
-				for m, err := range s.client().Signatures(t.Context(), s.resolved(t), chart.Search{Predicates: []string{slsa}}) {
+				for m, err := range s.client().Signatures(t.Context(), s.resolved(t), attachment.Search{Predicates: []string{slsa}}) {
 					if err != nil {
 						t.Fatal(outcomeOf(t, err))
 					}
@@ -140,7 +142,7 @@ func TestCrowdedManifest(t *testing.T) {
 		s.legacySignature(t, fmt.Sprintf("more %d", i), map[string]string{"dev.sigstore.cosign/chain": strings.Repeat("x", 100<<10)})
 	}
 	_, problems = collect(t.Context(), t, s.client(), s.resolved(t))
-	equal(t, []outcome{{Kind: chart.KindLimitExceeded, Detail: s.text("the legacy signatures of CHART@DIGEST could not be read: it has more than the 4096 KiB that chartgate reads")}}, problems)
+	equal(t, []outcome{{Kind: problem.KindLimitExceeded, Detail: s.text("the legacy signatures of CHART@DIGEST could not be read: it has more than the 4096 KiB that chartgate reads")}}, problems)
 }
 
 // TestNothingIsFetchedInVain: who is content with the first or second piece has not made the registry serve more.
@@ -154,7 +156,7 @@ func TestNothingIsFetchedInVain(t *testing.T) {
 	for take, want := range map[int]int{1: 1 + 2, 2: 1 + 4, 3: 1 + 8, 4: 1 + 8} {
 		s.Reset()
 		taken := 0
-		for range s.client().Signatures(t.Context(), s.resolved(t), chart.Search{}) {
+		for range s.client().Signatures(t.Context(), s.resolved(t), attachment.Search{}) {
 			if taken++; taken == take {
 				break
 			}
@@ -172,8 +174,8 @@ func TestTooManyBytes(t *testing.T) {
 		s.bundle(t, fmt.Sprint(i)+strings.Repeat(" ", 7<<20), marked(slsa))
 	}
 	s.legacySignature(t, "good", nil)
-	found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Predicates: []string{slsa}})
-	equal(t, []outcome{{chart.KindLimitExceeded, s.text("the signature material of CHART@DIGEST has more than the 64 MiB that chartgate reads"),
+	found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Predicates: []string{slsa}})
+	equal(t, []outcome{{problem.KindLimitExceeded, s.text("the signature material of CHART@DIGEST has more than the 64 MiB that chartgate reads"),
 		"remove old attestations from the registry, or sign again under a new version"}}, problems)
 	equal(t, 10+1, len(found))
 	equal(t, "good", string(found[8].Content))
@@ -202,7 +204,7 @@ func TestSimpleSigningAsReferrer(t *testing.T) {
 			elsewhere, none := put(layerDigest, layer("elsewhere", "3")), put(s.digest)
 			s.Fail("/referrers/", serveIndex(listed(elsewhere, listedAs), listed(none, listedAs), listed(two, listedAs)))
 			found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
-			equal(t, []outcome{{Kind: chart.KindInvalid, Detail: s.text("the referrer " + elsewhere + " of CHART@DIGEST is not a readable bundle: it refers to something else")}}, problems)
+			equal(t, []outcome{{Kind: problem.KindInvalid, Detail: s.text("the referrer " + elsewhere + " of CHART@DIGEST is not a readable bundle: it refers to something else")}}, problems)
 			equal(t, []string{"legacy signature: one", "legacy signature: two"}, contents(found))
 			equal(t, "2", found[1].Annotations["dev.cosignproject.cosign/signature"])
 		})
@@ -230,7 +232,7 @@ func TestEnvelopesAsReferrers(t *testing.T) {
 			}
 			s.Fail("/referrers/", serveIndex(listed(digest, types.artifact)))
 			for want, predicates := range map[string][]string{"[legacy attestation: envelope]": {"https://slsa.dev/provenance/v1"}, "[]": nil} {
-				found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Predicates: predicates})
+				found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Predicates: predicates})
 				equal(t, []outcome(nil), problems)
 				equal(t, want, fmt.Sprint(contents(found)))
 			}
@@ -276,7 +278,7 @@ func TestTagsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	tags := "/manifests/sha256-"
 	unauthorized := func(path, who string) outcome {
-		return outcome{chart.KindUnauthorized, "HOST does not let chartgate read " + path + ": the registry answered " + who, strings.ReplaceAll(nextCredentials, "acme/charts/podinfo", path)}
+		return outcome{problem.KindUnauthorized, "HOST does not let chartgate read " + path + ": the registry answered " + who, strings.ReplaceAll(nextCredentials, "acme/charts/podinfo", path)}
 	}
 	for name, tc := range map[string]struct {
 		options registrytest.Options
@@ -288,13 +290,13 @@ func TestTagsThatAreRefused(t *testing.T) {
 		"401":                   {options: registrytest.Options{NoReferrers: true}, fault: registrytest.Status(401)},
 		"401, wants a password": {options: registrytest.Options{NoReferrers: true}, fault: answer(401, `WWW-Authenticate: Basic realm="x"`)},
 		"403, with the API":     {fault: registrytest.Status(403)},
-		"500 is no answer":      {options: registrytest.Options{}, fault: registrytest.Status(500), want: []outcome{{Kind: chart.KindUnavailable, Detail: "the legacy signatures of CHART@DIGEST could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}, {Kind: chart.KindUnavailable, Detail: "the list of referrers of CHART@DIGEST could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}}},
+		"500 is no answer":      {options: registrytest.Options{}, fault: registrytest.Status(500), want: []outcome{{Kind: problem.KindUnavailable, Detail: "the legacy signatures of CHART@DIGEST could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}, {Kind: problem.KindUnavailable, Detail: "the list of referrers of CHART@DIGEST could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShelf(t, tc.options)
 			s.Fail(tags, tc.fault)
-			found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Predicates: nil})
+			found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Predicates: nil})
 			equal(t, 0, len(found))
 			for i := range tc.want {
 				tc.want[i].Detail, tc.want[i].Next = s.text(tc.want[i].Detail), s.text(tc.want[i].Next)
@@ -306,7 +308,7 @@ func TestTagsThatAreRefused(t *testing.T) {
 		t.Parallel()
 		s := newShelf(t, registrytest.Options{})
 		s.Fail("/v2/signatures/", registrytest.Status(403))
-		_, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Places: []chart.Location{parseLocation(t, "oci://"+s.Host()+"/signatures")}})
+		_, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Repositories: []chart.Location{parseLocation(t, "oci://"+s.Host()+"/signatures")}})
 		for _, p := range problems {
 			want := unauthorized("signatures", "403 Forbidden")
 			equal(t, outcome{want.Kind, s.text(want.Detail), s.text(want.Next)}, p)

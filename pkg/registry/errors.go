@@ -19,11 +19,12 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // fault is what this package itself finds wrong. Its text is fit for people.
 type fault struct {
-	kind chart.Kind
+	kind problem.Kind
 	text string
 }
 
@@ -40,21 +41,21 @@ func (a advice) Unwrap() error { return a.error }
 // problem is the one place where errors become problems. what names what was to
 // be read, as in "the referrers of oci://…".
 func (r *repository) problem(ctx context.Context, what string, err error) error {
-	if p, ok := errors.AsType[*chart.Problem](err); ok {
+	if p, ok := errors.AsType[*problem.Error](err); ok {
 		return p
 	}
 	kind, text, next := r.classify(ctx, err)
 	if r.wantsLacking(kind, err) {
 		return r.lacks(text, err)
 	}
-	p := &chart.Problem{Kind: kind, Next: next, Err: cause(err)}
+	p := &problem.Error{Kind: kind, Next: next, Err: cause(err)}
 	host := r.at.Host()
 	switch kind {
-	case chart.KindTimeout:
+	case problem.KindTimeout:
 		p.Detail = host + " did not give " + what + " in time"
-	case chart.KindNotFound:
+	case problem.KindNotFound:
 		p.Detail = host + " has no " + what
-	case chart.KindUnauthorized:
+	case problem.KindUnauthorized:
 		p.Detail = host + " does not let chartgate read " + r.at.Path() + r.with() + ": " + text
 		p.Next = r.mend(err) + "; if it should be public, check the name: registries also answer so where nothing exists"
 	default:
@@ -67,14 +68,14 @@ func (r *repository) problem(ctx context.Context, what string, err error) error 
 // wantsLacking reports whether the credentials that are lacking would have helped.
 // Registries hide from strangers what there is, and let them ask less often, so before a
 // login may be sent nothing is said about a chart that is not found or not served.
-func (r *repository) wantsLacking(kind chart.Kind, err error) bool {
+func (r *repository) wantsLacking(kind problem.Kind, err error) bool {
 	switch {
 	case r.connection.Lacking == nil:
 		return false
-	case kind == chart.KindNotFound || kind == chart.KindUnavailable && !distrusts(err):
-		return r.connection.Lacking.Kind == chart.KindNotStored
+	case kind == problem.KindNotFound || kind == problem.KindUnavailable && !distrusts(err):
+		return r.connection.Lacking.Kind == problem.KindNotStored
 	default:
-		return kind == chart.KindUnauthorized || distrusts(err)
+		return kind == problem.KindUnauthorized || distrusts(err)
 	}
 }
 
@@ -122,45 +123,45 @@ func (r *repository) lacks(text string, err error) error {
 }
 
 // classify finds a kind and, for most kinds, a text for people; and for some, what to do.
-func (r *repository) classify(ctx context.Context, err error) (kind chart.Kind, text, next string) {
+func (r *repository) classify(ctx context.Context, err error) (kind problem.Kind, text, next string) {
 	var own fault
 	var status *errcode.ErrorResponse
 	switch {
 	case expired(ctx) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
-		return chart.KindTimeout, "", ""
+		return problem.KindTimeout, "", ""
 	case errors.As(err, &own):
 		known, _ := errors.AsType[advice](err)
 		return own.kind, own.text, known.next
 	case errors.Is(err, errdef.ErrNotFound):
-		return chart.KindNotFound, "", ""
+		return problem.KindNotFound, "", ""
 	case errors.Is(err, errdef.ErrTooManyPages):
-		return chart.KindLimitExceeded, "the list has more pages than chartgate reads", ""
+		return problem.KindLimitExceeded, "the list has more pages than chartgate reads", ""
 	case errors.Is(err, content.ErrMismatchedDigest):
-		return chart.KindDigestMismatch, "the content is not what its digest promises", ""
+		return problem.KindDigestMismatch, "the content is not what its digest promises", ""
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
-		return chart.KindUnauthorized, "it wants credentials and chartgate has none for it", ""
+		return problem.KindUnauthorized, "it wants credentials and chartgate has none for it", ""
 	case errors.As(err, &status):
 		return r.classifyStatus(status, err)
 	case errors.Is(err, errIntroduction) && r.connection.ClientCertificate != nil:
-		return chart.KindUnauthorized, "it refuses the client certificate", ""
+		return problem.KindUnauthorized, "it refuses the client certificate", ""
 	case errors.Is(err, errIntroduction):
-		return chart.KindUnauthorized, "it wants a client certificate and chartgate has none for it", ""
+		return problem.KindUnauthorized, "it wants a client certificate and chartgate has none for it", ""
 	case expired(ctx):
-		return chart.KindTimeout, "", ""
+		return problem.KindTimeout, "", ""
 	case isJSON(err):
-		return chart.KindUnavailable, "the answer is not valid JSON", notARegistry(r.at.Host())
+		return problem.KindUnavailable, "the answer is not valid JSON", notARegistry(r.at.Host())
 	}
 	text, next = r.unreachable(err)
 	if next != "" && !throughProxy(err) {
 		next += r.refersTo(r.failed(err))
 	}
-	return chart.KindUnavailable, text + r.elsewhere(err) + byProxy(err), next
+	return problem.KindUnavailable, text + r.elsewhere(err) + byProxy(err), next
 }
 
 // classifyStatus judges an answer of the registry or of its token service. What a
 // token service says about itself says nothing about the chart, except that it
 // refused us.
-func (r *repository) classifyStatus(status *errcode.ErrorResponse, err error) (kind chart.Kind, text, next string) {
+func (r *repository) classifyStatus(status *errcode.ErrorResponse, err error) (kind problem.Kind, text, next string) {
 	who, code := "the registry", status.StatusCode
 	if status.URL == nil || !strings.HasPrefix(status.URL.Path, r.path("")) {
 		who = "its token service"
@@ -172,19 +173,19 @@ func (r *repository) classifyStatus(status *errcode.ErrorResponse, err error) (k
 	answered := who + " answered " + strings.TrimSpace(strconv.Itoa(code)+" "+http.StatusText(code))
 	switch {
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		return chart.KindUnauthorized, answered, ""
+		return problem.KindUnauthorized, answered, ""
 	case code == http.StatusNotFound && who == "the registry":
-		return chart.KindNotFound, "", ""
+		return problem.KindNotFound, "", ""
 	case code == http.StatusTooManyRequests:
-		return chart.KindUnavailable, "too many requests (" + answered + ")", r.slowDown(err)
+		return problem.KindUnavailable, "too many requests (" + answered + ")", r.slowDown(err)
 	case code >= http.StatusInternalServerError:
-		return chart.KindUnavailable, "unexpected answer (" + answered + ")",
+		return problem.KindUnavailable, "unexpected answer (" + answered + ")",
 			"try again; if it stays so, ask the operator of " + operator + ": the fault is there, or in a proxy on the way" + r.refersTo(operator)
 	case operator != r.at.Host():
-		return chart.KindUnavailable, "unexpected answer (" + answered + ")",
+		return problem.KindUnavailable, "unexpected answer (" + answered + ")",
 			"ask the operator of " + r.at.Host() + " whether " + operator + " is the host to which it means to refer"
 	default:
-		return chart.KindUnavailable, "unexpected answer (" + answered + ")", notARegistry(r.at.Host())
+		return problem.KindUnavailable, "unexpected answer (" + answered + ")", notARegistry(r.at.Host())
 	}
 }
 
@@ -293,6 +294,6 @@ func cause(err error) error {
 }
 
 func isNotFound(err error) bool {
-	p, ok := errors.AsType[*chart.Problem](err)
-	return ok && p.Kind == chart.KindNotFound
+	p, ok := errors.AsType[*problem.Error](err)
+	return ok && p.Kind == problem.KindNotFound
 }

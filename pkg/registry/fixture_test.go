@@ -15,7 +15,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
@@ -109,7 +111,7 @@ func parseDigest(t *testing.T, text string) chart.Digest {
 
 // outcome is a problem as people see it.
 type outcome struct {
-	Kind         chart.Kind
+	Kind         problem.Kind
 	Detail, Next string
 }
 
@@ -117,7 +119,7 @@ type outcome struct {
 func outcomeOf(t *testing.T, err error) outcome {
 	t.Helper()
 	o := wholeOutcomeOf(t, err)
-	if o.Kind == chart.KindUnavailable {
+	if o.Kind == problem.KindUnavailable {
 		o.Next = ""
 	}
 	return o
@@ -128,7 +130,7 @@ func wholeOutcomeOf(t *testing.T, err error) outcome {
 	if err == nil {
 		t.Fatal("no problem")
 	}
-	var p *chart.Problem
+	var p *problem.Error
 	if !errors.As(err, &p) {
 		t.Fatalf("%T is not a problem: %v", err, err)
 	}
@@ -194,13 +196,13 @@ func (h *headerWriter) Write(b []byte) (int, error) {
 }
 
 // collect takes everything that Signatures yields.
-func collect(ctx context.Context, t *testing.T, c *registry.Client, r chart.Resolved) (found []chart.Material, problems []outcome) {
+func collect(ctx context.Context, t *testing.T, c *registry.Client, r chart.Resolved) (found []attachment.Attachment, problems []outcome) {
 	t.Helper()
-	return collectFor(ctx, t, c, r, chart.Search{})
+	return collectFor(ctx, t, c, r, attachment.Search{})
 }
 
 // collectFor does so for a consumer, or in other places.
-func collectFor(ctx context.Context, t *testing.T, c *registry.Client, r chart.Resolved, where chart.Search) (found []chart.Material, problems []outcome) {
+func collectFor(ctx context.Context, t *testing.T, c *registry.Client, r chart.Resolved, where attachment.Search) (found []attachment.Attachment, problems []outcome) {
 	t.Helper()
 	for m, err := range c.Signatures(ctx, r, where) {
 		if err != nil {
@@ -213,7 +215,7 @@ func collectFor(ctx context.Context, t *testing.T, c *registry.Client, r chart.R
 }
 
 // contents shortens materials to "bundle: content".
-func contents(found []chart.Material) []string {
+func contents(found []attachment.Attachment) []string {
 	var texts []string
 	for _, m := range found {
 		texts = append(texts, m.Format.String()+": "+string(m.Content))

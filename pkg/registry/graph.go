@@ -13,6 +13,7 @@ import (
 	"oras.land/oras-go/v2/errdef"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // graph is all that lies below the manifest or image index that a reference names. helm pulls it
@@ -67,7 +68,7 @@ func (r *repository) graph(ctx context.Context, named answer) (graph, error) {
 		found := named
 		if len(g.nodes) > 0 {
 			if len(g.nodes) == maxContents {
-				return graph{}, fault{chart.KindLimitExceeded, fmt.Sprintf("it leads to more than the %d manifests that chartgate reads", maxContents)}
+				return graph{}, fault{problem.KindLimitExceeded, fmt.Sprintf("it leads to more than the %d manifests that chartgate reads", maxContents)}
 			}
 			var err error
 			if found, err = r.below(ctx, next); err != nil {
@@ -97,15 +98,15 @@ func (r *repository) graph(ctx context.Context, named answer) (graph, error) {
 func (r *repository) below(ctx context.Context, d ocispec.Descriptor) (answer, error) {
 	promised, err := chart.ParseDigest(d.Digest.String())
 	if err != nil {
-		return answer{}, fault{chart.KindNotAChart, "it refers to a manifest by " + chart.Quote(d.Digest.String())}
+		return answer{}, fault{problem.KindNotAChart, "it refers to a manifest by " + chart.Quote(d.Digest.String())}
 	}
 	if !slices.Contains([]string{mediaTypeManifest, mediaTypeIndex, mediaTypeDockerManifest}, d.MediaType) {
-		return answer{}, fault{chart.KindNotAChart, "it refers to a manifest of the media type " + chart.Quote(d.MediaType)}
+		return answer{}, fault{problem.KindNotAChart, "it refers to a manifest of the media type " + chart.Quote(d.MediaType)}
 	}
 	found, err := r.manifest(ctx, promised.String())
 	switch {
 	case errors.Is(err, errdef.ErrNotFound):
-		return answer{}, fault{chart.KindNotAChart, "it refers to the manifest " + promised.String() + ", which is not there"}
+		return answer{}, fault{problem.KindNotAChart, "it refers to the manifest " + promised.String() + ", which is not there"}
 	case err != nil:
 		return answer{}, r.problem(ctx, "the manifest "+promised.String()+" in "+r.location.String(), err)
 	}
@@ -155,20 +156,20 @@ func (g graph) chart() (chart.Resolved, error) {
 	archives := of(chart.IsChartLayer)
 	switch {
 	case len(configs) == 0 && g.root.index != nil:
-		return chart.Resolved{}, fault{chart.KindNotAChart, "it is an image index without a Helm chart in it"}
+		return chart.Resolved{}, fault{problem.KindNotAChart, "it is an image index without a Helm chart in it"}
 	case len(configs) == 0:
-		return chart.Resolved{}, fault{chart.KindNotAChart, "its config has the media type " + chart.Quote(g.root.manifest.Config.MediaType)}
+		return chart.Resolved{}, fault{problem.KindNotAChart, "its config has the media type " + chart.Quote(g.root.manifest.Config.MediaType)}
 	case len(archives) == 0:
-		return chart.Resolved{}, fault{chart.KindNotAChart, "it has the config of a chart, but no layer with a chart archive"}
+		return chart.Resolved{}, fault{problem.KindNotAChart, "it has the config of a chart, but no layer with a chart archive"}
 	case len(archives) > 1:
-		return chart.Resolved{}, advice{fault{chart.KindNotAChart, fmt.Sprintf("it has %d chart archives, of which helm takes any", len(archives))}, "push the chart alone"}
+		return chart.Resolved{}, advice{fault{problem.KindNotAChart, fmt.Sprintf("it has %d chart archives, of which helm takes any", len(archives))}, "push the chart alone"}
 	case len(configs) > 1 || configs[0].of != archives[0].of || configs[0].layer != -1 || archives[0].layer < 0:
-		return chart.Resolved{}, fault{chart.KindNotAChart, "its chart archive does not have one config of its own"}
+		return chart.Resolved{}, fault{problem.KindNotAChart, "its chart archive does not have one config of its own"}
 	}
 	archive := archives[0]
 	layer, err := chart.ParseDigest(archive.Digest.String())
 	if err != nil {
-		return chart.Resolved{}, fault{chart.KindNotAChart, "its chart archive has the digest " + chart.Quote(archive.Digest.String())}
+		return chart.Resolved{}, fault{problem.KindNotAChart, "its chart archive has the digest " + chart.Quote(archive.Digest.String())}
 	}
 	return chart.Resolved{
 		Digest:    g.root.digest,
@@ -244,20 +245,20 @@ type index struct {
 
 // decodeIndex reads an image index, which must not look like a manifest too (CVE-2021-41190).
 func decodeIndex(a answer) (index, error) {
-	if err := checkJSON(a.body, chart.KindNotAChart); err != nil {
+	if err := checkJSON(a.body, problem.KindNotAChart); err != nil {
 		return index{}, err
 	}
 	var i index
 	if err := json.Unmarshal(a.body, &i); err != nil {
-		return index{}, fault{chart.KindNotAChart, "its index does not have the form of an image index"}
+		return index{}, fault{problem.KindNotAChart, "its index does not have the form of an image index"}
 	}
 	switch {
 	case i.MediaType != "" && i.MediaType != a.mediaType:
-		return index{}, fault{chart.KindNotAChart, "its media type is both " + chart.Quote(a.mediaType) + " and " + chart.Quote(i.MediaType)}
+		return index{}, fault{problem.KindNotAChart, "its media type is both " + chart.Quote(a.mediaType) + " and " + chart.Quote(i.MediaType)}
 	case i.SchemaVersion != 2:
-		return index{}, fault{chart.KindNotAChart, "its index does not have the schema version 2"}
+		return index{}, fault{problem.KindNotAChart, "its index does not have the schema version 2"}
 	case i.Config != nil || i.Layers != nil:
-		return index{}, fault{chart.KindNotAChart, "its index has a config or layers as a manifest does"}
+		return index{}, fault{problem.KindNotAChart, "its index has a config or layers as a manifest does"}
 	}
 	return i, nil
 }

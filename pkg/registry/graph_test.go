@@ -9,6 +9,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
@@ -152,14 +154,14 @@ func TestGraph(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.Reset()
-			got, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:9.9.9"), chart.Access{})
+			got, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:9.9.9"), sourceauth.Auth{})
 			equal(t, 1+tc.more, len(s.Requests()))
 			if tc.refused != "" {
 				next := nextPush
 				if strings.Contains(tc.refused, "chart archives") {
 					next = "push the chart alone"
 				}
-				equal(t, outcome{chart.KindNotAChart, s.text("CHART:9.9.9 is not a Helm chart: " + tc.refused), next}, outcomeOf(t, err))
+				equal(t, outcome{problem.KindNotAChart, s.text("CHART:9.9.9 is not a Helm chart: " + tc.refused), next}, outcomeOf(t, err))
 				return
 			}
 			if err != nil {
@@ -192,8 +194,8 @@ func TestGraphEnds(t *testing.T) {
 			if err := json.Unmarshal([]byte(top), &d); err != nil {
 				t.Fatal(err)
 			}
-			_, err := s.client().Resolve(t.Context(), reference(t, s, "CHART@"+d.Digest), chart.Access{})
-			equal(t, outcome{chart.KindLimitExceeded, s.text("CHART@" + d.Digest + " is not a Helm chart: it leads to more than the 16 manifests that chartgate reads"), nextPush}, outcomeOf(t, err))
+			_, err := s.client().Resolve(t.Context(), reference(t, s, "CHART@"+d.Digest), sourceauth.Auth{})
+			equal(t, outcome{problem.KindLimitExceeded, s.text("CHART@" + d.Digest + " is not a Helm chart: it leads to more than the 16 manifests that chartgate reads"), nextPush}, outcomeOf(t, err))
 			equal(t, 16, len(s.Requests()))
 		})
 	}
@@ -210,13 +212,13 @@ func TestGraphUnreadable(t *testing.T) {
 		fault registrytest.Fault
 		want  outcome
 	}{
-		"an error": {registrytest.Status(500), outcome{Kind: chart.KindUnavailable, Detail: "the manifest DIGEST in CHART could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}},
-		"a lie":    {serve(manifestType, "{}"), outcome{Kind: chart.KindDigestMismatch, Detail: "the manifest DIGEST in CHART could not be read: the registry serves content with the digest sha256:" + sha256Hex("{}")}},
+		"an error": {registrytest.Status(500), outcome{Kind: problem.KindUnavailable, Detail: "the manifest DIGEST in CHART could not be read: unexpected answer (the registry answered 500 Internal Server Error)"}},
+		"a lie":    {serve(manifestType, "{}"), outcome{Kind: problem.KindDigestMismatch, Detail: "the manifest DIGEST in CHART could not be read: the registry serves content with the digest sha256:" + sha256Hex("{}")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Heal()
 			s.Fail("/manifests/"+s.digest, tc.fault)
-			_, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:9.9.9"), chart.Access{})
+			_, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:9.9.9"), sourceauth.Auth{})
 			got := outcomeOf(t, err)
 			equal(t, tc.want.Kind, got.Kind)
 			equal(t, s.text(tc.want.Detail), got.Detail)
@@ -247,9 +249,9 @@ func TestArtifact(t *testing.T) {
 	type found struct {
 		Other bool
 		Layer chart.Digest
-		Kind  chart.Kind
+		Kind  problem.Kind
 	}
-	refused := found{Kind: chart.KindNotAChart}
+	refused := found{Kind: problem.KindNotAChart}
 	for _, tc := range []struct {
 		name, mediaType, raw string
 		by                   chart.Taking
@@ -278,7 +280,7 @@ func TestArtifact(t *testing.T) {
 				t.Fatal(err)
 			}
 			ref := chart.Reference{Location: s.location(t), Selector: mustSelect(t, "@"+digest)}
-			got, err := s.client().Artifact(t.Context(), ref, chart.Access{}, tc.by)
+			got, err := s.client().Artifact(t.Context(), ref, sourceauth.Auth{}, tc.by)
 			if tc.want.Kind != 0 {
 				equal(t, tc.want.Kind, outcomeOf(t, err).Kind)
 				return
@@ -290,8 +292,8 @@ func TestArtifact(t *testing.T) {
 				t.Errorf("got %+v, want %+v", have, tc.want)
 			}
 			equal(t, digest, got.Digest.String())
-			if _, err := s.client().Resolve(t.Context(), ref, chart.Access{}); tc.want.Other && tc.name != "another layer of a chart for Flux" {
-				equal(t, chart.KindNotAChart, outcomeOf(t, err).Kind)
+			if _, err := s.client().Resolve(t.Context(), ref, sourceauth.Auth{}); tc.want.Other && tc.name != "another layer of a chart for Flux" {
+				equal(t, problem.KindNotAChart, outcomeOf(t, err).Kind)
 			}
 			if err := got.Taken(chart.Taking{}); (err != nil) != got.Other {
 				t.Errorf("taken for a chart: %v", err)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fair"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // TestClassify: what cannot be provoked on this machine.
@@ -45,7 +46,7 @@ func TestClassify(t *testing.T) {
 		"the request failed; chartgate's log has the cause":      errors.New("x"),
 	} {
 		kind, got, next := r.classify(t.Context(), fmt.Errorf("wrapped: %w", err))
-		if kind != chart.KindUnavailable || got != want || (next == "") != (want == "the request failed; chartgate's log has the cause") {
+		if kind != problem.KindUnavailable || got != want || (next == "") != (want == "the request failed; chartgate's log has the cause") {
 			t.Errorf("%v: %v, %q, want %q; next %q", err, kind, got, want, next)
 		}
 	}
@@ -217,7 +218,7 @@ func FuzzCheckJSON(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		if checkJSON([]byte(raw), chart.KindNotAChart) != nil {
+		if checkJSON([]byte(raw), problem.KindNotAChart) != nil {
 			return
 		}
 		if !json.Valid([]byte(raw)) {
@@ -257,7 +258,7 @@ func TestPlacesForCharts(t *testing.T) {
 	over, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, err := at("slow.example").enter(over)
-	if p, ok := errors.AsType[*chart.Problem](err); !ok || p.Kind != chart.KindTimeout {
+	if p, ok := errors.AsType[*problem.Error](err); !ok || p.Kind != problem.KindTimeout {
 		t.Errorf("one more chart: %v", err)
 	}
 	if _, err := at("other.example").enter(t.Context()); err != nil {

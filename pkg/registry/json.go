@@ -9,7 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // checkJSON accepts one JSON document that every consumer reads alike and that is
@@ -17,7 +17,7 @@ import (
 // ignores case, others take the first or heed it: what chartgate verifies must be
 // what they install. So equal names, also by case, are refused. kind is that of
 // the faults, except for documents that are too large.
-func checkJSON(raw []byte, kind chart.Kind) error {
+func checkJSON(raw []byte, kind problem.Kind) error {
 	if !utf8.Valid(raw) {
 		return fault{kind, "it is not valid JSON"}
 	}
@@ -36,7 +36,7 @@ func checkJSON(raw []byte, kind chart.Kind) error {
 
 type walker struct {
 	decoder *json.Decoder
-	kind    chart.Kind
+	kind    problem.Kind
 	left    int
 }
 
@@ -44,7 +44,7 @@ type walker struct {
 // that differ in case are different names.
 func (w *walker) value(depth int, caseMatters bool) error {
 	if w.left--; w.left < 0 || depth > maxJSONDepth {
-		return fault{chart.KindLimitExceeded, "its JSON has more values or levels than chartgate reads"}
+		return fault{problem.KindLimitExceeded, "its JSON has more values or levels than chartgate reads"}
 	}
 	token, err := w.decoder.Token()
 	if err != nil {

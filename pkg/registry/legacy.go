@@ -10,7 +10,9 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // The layers that cosign 2 attaches
@@ -30,14 +32,14 @@ type layered struct {
 	suffix    string
 	noun      string // for messages, after "legacy"
 	mediaType string
-	format    chart.Format
+	format    attachment.Format
 	order     func(a, b ocispec.Descriptor) int
 	limit     func(ocispec.Descriptor) int64
 }
 
 func (s search) signatureLayers() layered {
 	return layered{
-		suffix: ".sig", noun: "signature", mediaType: mediaTypeLegacy, format: chart.Legacy,
+		suffix: ".sig", noun: "signature", mediaType: mediaTypeLegacy, format: attachment.Legacy,
 		order: func(_, _ ocispec.Descriptor) int { return 0 },
 		limit: func(ocispec.Descriptor) int64 { return maxPayload },
 	}
@@ -56,7 +58,7 @@ func (s search) attestationLayers() layered {
 		}
 	}
 	return layered{
-		suffix: ".att", noun: "attestation", mediaType: mediaTypeAttestation, format: chart.LegacyAttestation,
+		suffix: ".att", noun: "attestation", mediaType: mediaTypeAttestation, format: attachment.LegacyAttestation,
 		order: func(a, b ocispec.Descriptor) int { return cmp.Compare(rank(a), rank(b)) },
 		limit: func(d ocispec.Descriptor) int64 { return s.bundleLimit(d.Annotations[annotationAttestation]) },
 	}
@@ -83,7 +85,7 @@ func (s search) unread(ctx context.Context) items {
 			return
 		}
 		if layers, err := s.list(ctx, s.attestationLayers()); err == nil && len(layers) > 0 {
-			yield(item{material: chart.Material{Format: chart.LegacyAttestation, Unread: true}, done: func() {}})
+			yield(item{material: attachment.Attachment{Format: attachment.LegacyAttestation, Unread: true}, done: func() {}})
 		}
 	}
 }
@@ -113,7 +115,7 @@ func (s search) layers(ctx context.Context, of layered) items {
 func (s search) list(ctx context.Context, of layered) ([]ocispec.Descriptor, error) {
 	tag := "sha256-" + s.chart.Hex() + of.suffix
 	found, err := s.manifest(ctx, tag)
-	if own, ok := errors.AsType[fault](err); ok && own.kind == chart.KindLimitExceeded {
+	if own, ok := errors.AsType[fault](err); ok && own.kind == problem.KindLimitExceeded {
 		leave, wait := s.client.bulky.acquire(ctx, s.at.Host()+s.link.lane, s.claim())
 		if wait != nil {
 			return nil, wait
@@ -167,7 +169,7 @@ func (s search) layer(ctx context.Context, of layered, layer ocispec.Descriptor,
 		if err != nil {
 			return item{err: s.unusable(ctx, fmt.Sprintf("the legacy %s %s of %s", of.noun, chart.Quote(digest), s.name), of.noun, err)}
 		}
-		return item{material: chart.Material{
+		return item{material: attachment.Attachment{
 			Format: of.format, Source: content.digest, Content: slices.Clone(content.body), Annotations: layer.Annotations,
 		}}
 	}
@@ -176,7 +178,7 @@ func (s search) layer(ctx context.Context, of layered, layer ocispec.Descriptor,
 		size += len(name) + len(value)
 	}
 	if size > maxAnnotations {
-		return fetched{item: made(answer{}, fault{chart.KindLimitExceeded, fmt.Sprintf("its annotations have more than the %d KiB that chartgate reads", maxAnnotations>>10)})}
+		return fetched{item: made(answer{}, fault{problem.KindLimitExceeded, fmt.Sprintf("its annotations have more than the %d KiB that chartgate reads", maxAnnotations>>10)})}
 	}
 	if content, again := known.get(digest); again {
 		return fetched{item: made(content, nil)}

@@ -11,6 +11,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // link is a pool of TCP connections with tokens: those of chartgate's own way to all
@@ -150,8 +151,8 @@ func httpName(host string) string {
 
 // badCertificates is the problem with a consumer's certificates.
 func badCertificates(host, why string, err error) error {
-	return &chart.Problem{
-		Kind: chart.KindUnauthorized, Detail: host + " cannot be asked: " + why,
+	return &problem.Error{
+		Kind: problem.KindUnauthorized, Detail: host + " cannot be asked: " + why,
 		Next: "correct the Secret or ConfigMap that holds them", Err: err,
 	}
 }

@@ -16,8 +16,10 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fair"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 func secret(context.Context) (string, string, error) { return "user", "hunter2", nil }
@@ -118,7 +120,7 @@ func TestSlowProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := New(Options{Connect: func(context.Context, chart.Access, chart.Location) (Connection, error) {
+	c := New(Options{Connect: func(context.Context, sourceauth.Auth, chart.Location) (Connection, error) {
 		return Connection{ID: "1", Proxy: at}, nil
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -126,7 +128,7 @@ func TestSlowProxy(t *testing.T) {
 	const most = 12 // of maxPerHost, for one namespace
 	for range maxPerHost {
 		go func() {
-			r, err := c.repository(ctx, location, chart.Access{Consumer: chart.Flux})
+			r, err := c.repository(ctx, location, sourceauth.Auth{Consumer: sourceauth.Flux})
 			if err != nil {
 				t.Error(err)
 				return
@@ -168,7 +170,7 @@ func TestBulky(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := New(Options{PlainHTTP: []string{host}})
-	r, err := c.repository(t.Context(), location, chart.Access{})
+	r, err := c.repository(t.Context(), location, sourceauth.Auth{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,9 +223,9 @@ func TestHandEvenInPanic(t *testing.T) {
 	done := 0
 	func() {
 		defer func() { _ = recover() }()
-		hand(func(chart.Material, error) bool { panic("verifier") }, item{done: func() { done++ }})
+		hand(func(attachment.Attachment, error) bool { panic("verifier") }, item{done: func() { done++ }})
 	}()
-	if more := hand(func(chart.Material, error) bool { return true }, item{done: func() { done++ }}); !more || done != 2 {
+	if more := hand(func(attachment.Attachment, error) bool { return true }, item{done: func() { done++ }}); !more || done != 2 {
 		t.Errorf("%d places are free, more: %v", done, more)
 	}
 }

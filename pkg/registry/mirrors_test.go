@@ -6,8 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
@@ -88,9 +91,9 @@ func TestMirrorRules(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = client.Resolve(t.Context(), ref, chart.Access{})
+			_, err = client.Resolve(t.Context(), ref, sourceauth.Auth{})
 			if c.want == "" {
-				equal(t, chart.KindInvalid, outcomeOf(t, err).Kind)
+				equal(t, problem.KindInvalid, outcomeOf(t, err).Kind)
 				equal(t, 0, len(urls))
 				return
 			}
@@ -119,7 +122,7 @@ func TestMirror(t *testing.T) {
 		equal(t, "oci://"+s.Host()+"/mirrored/acme/charts/podinfo", at.String())
 		return "user", "hunter2", nil
 	}
-	options.Connect = func(context.Context, chart.Access, chart.Location) (registry.Connection, error) {
+	options.Connect = func(context.Context, sourceauth.Auth, chart.Location) (registry.Connection, error) {
 		t.Error("the consumer's credentials are asked for")
 		return registry.Connection{ID: "1", Login: login("user", "of ghcr.io")}, nil
 	}
@@ -136,7 +139,7 @@ func TestMirror(t *testing.T) {
 	if resolved != want {
 		t.Errorf("resolved to %v, want %v", resolved, want)
 	}
-	found, problems := collectFor(t.Context(), t, c, resolved, chart.Search{Access: someone})
+	found, problems := collectFor(t.Context(), t, c, resolved, attachment.Search{Access: someone})
 	equal(t, []outcome(nil), problems)
 	equal(t, []string{"legacy signature: signature"}, contents(found))
 	if _, err := c.Archive(t.Context(), resolved, someone); err != nil {
@@ -163,7 +166,7 @@ func TestMirrorsOfPlaces(t *testing.T) {
 	options := s.options(t, "", "")
 	options.Mirrors = mirrors
 	place := parseLocation(t, "oci://signatures.example/acme/signatures")
-	found, problems := collectFor(t.Context(), t, registry.New(options), s.resolved(t), chart.Search{Access: someone, Places: []chart.Location{place}})
+	found, problems := collectFor(t.Context(), t, registry.New(options), s.resolved(t), attachment.Search{Access: someone, Repositories: []chart.Location{place}})
 	equal(t, []outcome(nil), problems)
 	equal(t, []string{"legacy signature: signature"}, contents(found))
 }
@@ -177,11 +180,11 @@ func TestMirrorIsNamed(t *testing.T) {
 		fault registrytest.Fault
 		want  outcome
 	}{
-		"nothing there": {registrytest.Status(404), outcome{chart.KindNotFound, "HOST has no " + ref + asked, nextCheck}},
-		"no rights": {registrytest.Status(403), outcome{chart.KindUnauthorized, "HOST does not let chartgate read mirrored/acme/charts/podinfo: the registry answered 403 Forbidden" + asked,
+		"nothing there": {registrytest.Status(404), outcome{problem.KindNotFound, "HOST has no " + ref + asked, nextCheck}},
+		"no rights": {registrytest.Status(403), outcome{problem.KindUnauthorized, "HOST does not let chartgate read mirrored/acme/charts/podinfo: the registry answered 403 Forbidden" + asked,
 			"give chartgate credentials (--registry-config) that may pull mirrored/acme/charts/podinfo from HOST; if it should be public, check the name: registries also answer so where nothing exists"}},
-		"no service":  {registrytest.Status(500), outcome{Kind: chart.KindUnavailable, Detail: ref + " could not be read: unexpected answer (the registry answered 500 Internal Server Error)" + asked}},
-		"not a chart": {serve(manifestType, "{}"), outcome{chart.KindNotAChart, ref + " is not a Helm chart: its manifest does not have the schema version 2" + asked, nextPush}},
+		"no service":  {registrytest.Status(500), outcome{Kind: problem.KindUnavailable, Detail: ref + " could not be read: unexpected answer (the registry answered 500 Internal Server Error)" + asked}},
+		"not a chart": {serve(manifestType, "{}"), outcome{problem.KindNotAChart, ref + " is not a Helm chart: its manifest does not have the schema version 2" + asked, nextPush}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +196,7 @@ func TestMirrorIsNamed(t *testing.T) {
 			}
 			options := s.options(t, "", "")
 			options.Mirrors = mirrors
-			_, err = registry.New(options).Resolve(t.Context(), reference(t, s, ref), chart.Access{})
+			_, err = registry.New(options).Resolve(t.Context(), reference(t, s, ref), sourceauth.Auth{})
 			equal(t, outcome{tc.want.Kind, s.text(tc.want.Detail), s.text(tc.want.Next)}, outcomeOf(t, err))
 		})
 	}

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
@@ -47,7 +49,7 @@ func TestPlaces(t *testing.T) {
 			{"one with nothing in it", []chart.Location{place("nowhere")}, nil, nil},
 		} {
 			t.Run(fmt.Sprint(c.sentence, noReferrers), func(t *testing.T) {
-				found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Places: c.places, Predicates: c.predicates})
+				found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Repositories: c.places, Predicates: c.predicates})
 				equal(t, []outcome(nil), problems)
 				equal(t, c.want, contents(found))
 			})
@@ -63,14 +65,14 @@ func TestPlacesFail(t *testing.T) {
 	s.Fail("/v2/signatures/", registrytest.Status(500))
 	bad := parseLocation(t, "oci://"+s.Host()+"/signatures")
 	host, classic := parseLocation(t, "oci://"+s.Host()), parseLocation(t, "https://charts.example/x")
-	found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Places: []chart.Location{bad, host, classic, {}}})
+	found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Repositories: []chart.Location{bad, host, classic, {}}})
 	unavailable := func(what string) outcome {
-		return outcome{Kind: chart.KindUnavailable, Detail: s.text("the " + what + " of CHART@DIGEST in oci://HOST/signatures could not be read: unexpected answer (the registry answered 500 Internal Server Error)")}
+		return outcome{Kind: problem.KindUnavailable, Detail: s.text("the " + what + " of CHART@DIGEST in oci://HOST/signatures could not be read: unexpected answer (the registry answered 500 Internal Server Error)")}
 	}
 	equal(t, []outcome{
 		unavailable("list of referrers"), unavailable("legacy signatures"), unavailable("list of referrers"),
-		{Kind: chart.KindInvalid, Detail: s.text("oci://HOST names a registry but no chart in it")},
-		{Kind: chart.KindNotOCI, Detail: "https://charts.example/x is not in an OCI registry, so it cannot carry signatures"},
+		{Kind: problem.KindInvalid, Detail: s.text("oci://HOST names a registry but no chart in it")},
+		{Kind: problem.KindNotOCI, Detail: "https://charts.example/x is not in an OCI registry, so it cannot carry signatures"},
 	}, problems)
 	equal(t, []string{"legacy signature: own"}, contents(found))
 }
@@ -86,9 +88,9 @@ func TestPlaceOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Fail("/v2/signatures/referrers/", serveIndex(listed(digest, bundleType)))
-	found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Places: []chart.Location{parseLocation(t, "oci://"+s.Host()+"/signatures")}})
+	found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Repositories: []chart.Location{parseLocation(t, "oci://"+s.Host()+"/signatures")}})
 	equal(t, 0, len(found))
-	equal(t, []outcome{{Kind: chart.KindInvalid, Detail: s.text("the referrer " + digest + " of CHART@DIGEST in oci://HOST/signatures is not a readable bundle: it refers to something else")}}, problems)
+	equal(t, []outcome{{Kind: problem.KindInvalid, Detail: s.text("the referrer " + digest + " of CHART@DIGEST in oci://HOST/signatures is not a readable bundle: it refers to something else")}}, problems)
 }
 
 // TestPredicates: what is wanted comes early and may be large.
@@ -97,7 +99,7 @@ func TestPredicates(t *testing.T) {
 	const slsa, spdx = "https://slsa.dev/provenance/v1", "https://spdx.dev/Document"
 	big := func(name string, bytes int) string { return name + strings.Repeat(" ", bytes-len(name)) }
 	tooLarge := func(what string, kib int) outcome {
-		return outcome{Kind: chart.KindLimitExceeded, Detail: fmt.Sprintf("the %s of CHART@DIGEST could not be read: it has more than the %d KiB that chartgate reads", what, kib)}
+		return outcome{Kind: problem.KindLimitExceeded, Detail: fmt.Sprintf("the %s of CHART@DIGEST could not be read: it has more than the %d KiB that chartgate reads", what, kib)}
 	}
 	for _, noReferrers := range []bool{false, true} {
 		t.Run(fmt.Sprint("the order of bundles, without API: ", noReferrers), func(t *testing.T) {
@@ -107,7 +109,7 @@ func TestPredicates(t *testing.T) {
 			s.bundle(t, "unmarked", map[string]string{})
 			s.bundle(t, big("provenance", 2<<20), marked(slsa))
 			s.bundle(t, "signature", marked("https://sigstore.dev/cosign/sign/v1"))
-			found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Predicates: []string{slsa, "https://x.example"}})
+			found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Predicates: []string{slsa, "https://x.example"}})
 			equal(t, []outcome(nil), problems)
 			got := contents(found)
 			for i := range got {
@@ -124,7 +126,7 @@ func TestPredicates(t *testing.T) {
 			s := newShelf(t, registrytest.Options{NoReferrers: noReferrers})
 			wanted := s.bundle(t, big("provenance", 8<<20+1), marked(slsa))
 			unwanted := s.bundle(t, big("sbom", 1<<20+1), marked(spdx))
-			_, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Predicates: []string{slsa}})
+			_, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Predicates: []string{slsa}})
 			want := map[outcome]bool{}
 			for _, o := range []outcome{tooLarge("referrer "+wanted, 8192), tooLarge("referrer "+unwanted, 1024)} {
 				want[outcome{Kind: o.Kind, Detail: s.text(o.Detail)}] = true
@@ -151,7 +153,7 @@ func TestPredicates(t *testing.T) {
 		attach(big("new", 8<<20), map[string]string{"predicateType": slsa, "dev.sigstore.cosign/certificate": "x"})
 		attach(big("too large", 8<<20+1), map[string]string{"predicateType": slsa})
 		attach(big("too large for an SBOM", 1<<20+1), map[string]string{"predicateType": spdx})
-		found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Predicates: []string{slsa}})
+		found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Predicates: []string{slsa}})
 		attestation := func(content string, kib int) outcome {
 			o := tooLarge(`legacy attestation "sha256:`+sha256Hex(content)+`"`, kib)
 			return outcome{Kind: o.Kind, Detail: s.text(o.Detail)}
@@ -172,7 +174,7 @@ func TestPredicates(t *testing.T) {
 	t.Run("legacy attestations that are not asked for", func(t *testing.T) {
 		t.Parallel()
 		s := newShelf(t, registrytest.Options{})
-		ask := func() ([]chart.Material, []outcome) {
+		ask := func() ([]attachment.Attachment, []outcome) {
 			return collect(t.Context(), t, s.client(), s.resolved(t))
 		}
 		found, problems := ask()
@@ -182,7 +184,7 @@ func TestPredicates(t *testing.T) {
 		}
 		found, problems = ask()
 		equal(t, []outcome(nil), problems)
-		if len(found) != 1 || !found[0].Unread || found[0].Content != nil || found[0].Format != chart.LegacyAttestation {
+		if len(found) != 1 || !found[0].Unread || found[0].Content != nil || found[0].Format != attachment.LegacyAttestation {
 			t.Errorf("an attestation alone: %+v", found)
 		}
 		s.Fail(`\.att$`, registrytest.Status(500))
@@ -197,17 +199,17 @@ func TestPredicates(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Predicates: []string{slsa}})
+		found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Predicates: []string{slsa}})
 		equal(t, 500, len(found))
-		equal(t, []outcome{{chart.KindLimitExceeded, s.text("CHART@DIGEST has 510 legacy attestations, of which chartgate looked at 500 only"),
+		equal(t, []outcome{{problem.KindLimitExceeded, s.text("CHART@DIGEST has 510 legacy attestations, of which chartgate looked at 500 only"),
 			"remove old legacy attestations from the registry, or sign again under a new version"}}, problems)
 	})
 	t.Run("none, and no way to look", func(t *testing.T) {
 		t.Parallel()
 		s := newShelf(t, registrytest.Options{})
 		s.Fail(`\.att$`, serve(manifestType, "{"))
-		_, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), chart.Search{Predicates: []string{slsa}})
-		equal(t, []outcome{{Kind: chart.KindInvalid, Detail: s.text("the legacy attestations of CHART@DIGEST is not a readable list of attestations: it is not valid JSON")}}, problems)
+		_, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Predicates: []string{slsa}})
+		equal(t, []outcome{{Kind: problem.KindInvalid, Detail: s.text("the legacy attestations of CHART@DIGEST is not a readable list of attestations: it is not valid JSON")}}, problems)
 	})
 }
 
@@ -219,7 +221,7 @@ func TestUnusedPlacesCostNothing(t *testing.T) {
 	place := parseLocation(t, "oci://unreachable.example/signatures")
 	options := s.options(t, "", "")
 	options.Connect = always(registry.Connection{})
-	for range registry.New(options).Signatures(t.Context(), s.resolved(t), chart.Search{Access: someone, Places: []chart.Location{{}, place}, Predicates: []string{"x"}}) {
+	for range registry.New(options).Signatures(t.Context(), s.resolved(t), attachment.Search{Access: someone, Repositories: []chart.Location{{}, place}, Predicates: []string{"x"}}) {
 		break
 	}
 	equal(t, 3, len(s.Requests()))

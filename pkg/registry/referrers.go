@@ -9,7 +9,9 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 const (
@@ -143,7 +145,7 @@ func (s search) referrer(ctx context.Context, d ocispec.Descriptor) []fetched {
 		return []fetched{{item: item{err: s.unusable(ctx, what, "bundle", err)}}}
 	}
 	if d.Size > maxManifest {
-		return unusable(fault{chart.KindLimitExceeded, fmt.Sprintf("its manifest has more than the %d KiB that chartgate reads", maxManifest>>10)})
+		return unusable(fault{problem.KindLimitExceeded, fmt.Sprintf("its manifest has more than the %d KiB that chartgate reads", maxManifest>>10)})
 	}
 	found, err := s.manifest(ctx, d.Digest.String())
 	if err != nil {
@@ -166,9 +168,9 @@ func (s search) referrer(ctx context.Context, d ocispec.Descriptor) []fetched {
 	case len(bundles)+len(signatures)+len(envelopes) == 0 && !claimed:
 		return []fetched{{bytes: len(found.body)}}
 	case m.Subject == nil || m.Subject.Digest.String() != s.chart.String():
-		return unusable(fault{chart.KindInvalid, "it refers to something else"})
+		return unusable(fault{problem.KindInvalid, "it refers to something else"})
 	case len(bundles) > 1 || len(bundles) == 0 && claimed:
-		return unusable(fault{chart.KindInvalid, fmt.Sprintf("it has %d layers with a bundle, not one", len(bundles))})
+		return unusable(fault{problem.KindInvalid, fmt.Sprintf("it has %d layers with a bundle, not one", len(bundles))})
 	}
 	var all []fetched
 	for _, layer := range bundles {
@@ -177,12 +179,12 @@ func (s search) referrer(ctx context.Context, d ocispec.Descriptor) []fetched {
 			if err != nil {
 				return item{err: s.unusable(ctx, what, "bundle", err)}
 			}
-			return item{material: chart.Material{Format: chart.Bundle, Source: found.digest, Content: a.body}}
+			return item{material: attachment.Attachment{Format: attachment.Bundle, Source: found.digest, Content: a.body}}
 		}))
 	}
 	for _, of := range []layered{s.signatureLayers(), s.attestationLayers()} {
 		layers := signatures
-		if of.format == chart.LegacyAttestation {
+		if of.format == attachment.LegacyAttestation {
 			layers = envelopes
 		}
 		known := newPayloads()
@@ -207,8 +209,8 @@ func isEnvelope(mediaType string) bool {
 
 // tooMany is the problem that not everything was looked at.
 func (s search) tooMany(of, more string, found, looked int) error {
-	return &chart.Problem{
-		Kind:   chart.KindLimitExceeded,
+	return &problem.Error{
+		Kind:   problem.KindLimitExceeded,
 		Detail: fmt.Sprintf("%s has %d %s%s, of which chartgate looked at %d only", s.name, found, of, more, looked),
 		Next:   "remove old " + of + " from the registry, or sign again under a new version",
 	}

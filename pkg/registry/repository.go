@@ -19,6 +19,8 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 const (
@@ -41,7 +43,7 @@ type repository struct {
 	at         chart.Location // where it is asked for: location, or its mirror
 	connection Connection
 	link       *link
-	askers     chart.Askers // those who wait for what is read
+	askers     sourceauth.Askers // those who wait for what is read
 }
 
 // answer is content as a registry served it, under the digest that it has.
@@ -61,9 +63,9 @@ func (r *repository) blob(ctx context.Context, d ocispec.Descriptor, limit int64
 	promised, err := chart.ParseDigest(d.Digest.String())
 	switch {
 	case err != nil:
-		return answer{}, fault{chart.KindInvalid, "its digest is not a sha256 digest"}
+		return answer{}, fault{problem.KindInvalid, "its digest is not a sha256 digest"}
 	case d.Size > limit:
-		return answer{}, fault{chart.KindLimitExceeded, fmt.Sprintf("it has more than the %d KiB that chartgate reads", limit>>10)}
+		return answer{}, fault{problem.KindLimitExceeded, fmt.Sprintf("it has more than the %d KiB that chartgate reads", limit>>10)}
 	}
 	return r.get(ctx, "blobs/", promised.String(), limit)
 }
@@ -117,7 +119,7 @@ func (r *repository) get(ctx context.Context, kind, reference string, limit int6
 	case resp.StatusCode == http.StatusTooManyRequests:
 		return answer{}, tooOften{status, resp.Header.Get("Retry-After")}
 	case r.scheme() == "http" && toHTTPS(resp.StatusCode, body):
-		return answer{}, advice{fault{chart.KindUnavailable, speaksHTTPS}, r.notPlain()}
+		return answer{}, advice{fault{problem.KindUnavailable, speaksHTTPS}, r.notPlain()}
 	default:
 		return answer{}, status
 	}
@@ -144,12 +146,12 @@ func newAnswer(header http.Header, body []byte, reference string) (answer, error
 		return answer{}, err
 	}
 	if strings.Contains(reference, ":") && reference != computed.String() {
-		return answer{}, fault{chart.KindDigestMismatch, "the registry serves content with the digest " + computed.String()}
+		return answer{}, fault{problem.KindDigestMismatch, "the registry serves content with the digest " + computed.String()}
 	}
 	if shown := header.Get("Docker-Content-Digest"); shown != "" {
 		d, err := digest.Parse(shown)
 		if err != nil || d != d.Algorithm().FromBytes(body) {
-			return answer{}, fault{chart.KindDigestMismatch, "the registry shows the digest " + chart.Quote(shown) + " for content with the digest " + computed.String()}
+			return answer{}, fault{problem.KindDigestMismatch, "the registry shows the digest " + chart.Quote(shown) + " for content with the digest " + computed.String()}
 		}
 	}
 	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
@@ -164,7 +166,7 @@ func (r *repository) tags(ctx context.Context) ([]string, error) {
 	var all []string
 	err := r.lists().Tags(allow(r.asking(ctx), allowance{bytes: maxPage, list: true, by: r.claim()}), "", func(page []string) error {
 		if all = append(all, page...); len(all) > maxTags {
-			return fault{chart.KindLimitExceeded, fmt.Sprintf("there are more than %d tags", maxTags)}
+			return fault{problem.KindLimitExceeded, fmt.Sprintf("there are more than %d tags", maxTags)}
 		}
 		return nil
 	})
@@ -188,7 +190,7 @@ func (r *repository) referrers(ctx context.Context, of chart.Digest, api bool) (
 	err := lists.Referrers(allow(r.asking(ctx), allowed), subject, "", func(page []ocispec.Descriptor) error {
 		if all = append(all, page...); len(all) > maxReferrers {
 			all = all[:maxReferrers]
-			return fault{chart.KindLimitExceeded, fmt.Sprintf("there are more than %d", maxReferrers)}
+			return fault{problem.KindLimitExceeded, fmt.Sprintf("there are more than %d", maxReferrers)}
 		}
 		return nil
 	})

@@ -7,29 +7,31 @@ import (
 	"path"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // Resolve finds the digest of ref and reads the chart's manifest: one request for
 // a tag or a digest, and the tag list before it for a range. A chart behind an image index, or
 // one that refers to further manifests, costs a request for each of them. After it nothing is
 // a tag.
-func (c *Client) Resolve(ctx context.Context, ref chart.Reference, access chart.Access) (chart.Resolved, error) {
+func (c *Client) Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (chart.Resolved, error) {
 	return c.resolve(ctx, ref, access, graph.chart)
 }
 
 // Artifact is Resolve for a consumer that may deploy something else than charts: manifests,
 // say. What is no chart, or not one of which the consumer takes the chart's layer, has Other set.
-func (c *Client) Artifact(ctx context.Context, ref chart.Reference, access chart.Access, by chart.Taking) (chart.Resolved, error) {
+func (c *Client) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by chart.Taking) (chart.Resolved, error) {
 	return c.resolve(ctx, ref, access, func(below graph) (chart.Resolved, error) { return below.artifact(by) })
 }
 
-func (c *Client) resolve(ctx context.Context, ref chart.Reference, access chart.Access, read func(graph) (chart.Resolved, error)) (chart.Resolved, error) {
+func (c *Client) resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth, read func(graph) (chart.Resolved, error)) (chart.Resolved, error) {
 	r, err := c.repository(ctx, ref.Location, access)
 	if err != nil {
 		return chart.Resolved{}, err
 	}
 	if ref.Selector.IsZero() {
-		return chart.Resolved{}, chart.Invalid("%s has neither a version nor a digest", ref.Location)
+		return chart.Resolved{}, problem.Invalid("%s has neither a version nor a digest", ref.Location)
 	}
 	leave, err := r.enter(ctx)
 	if err != nil {
@@ -83,7 +85,7 @@ func (r *repository) find(ctx context.Context, ref chart.Reference) (tag string,
 // pushed as 1.0.0, or the reverse. It costs one more request, on the way to a denial.
 func (r *repository) tellTwin(ctx context.Context, s chart.Selector, err error) error {
 	twin := s.Twin()
-	p, ok := errors.AsType[*chart.Problem](err)
+	p, ok := errors.AsType[*problem.Error](err)
 	if twin == "" || !ok {
 		return err
 	}
@@ -114,7 +116,7 @@ func (r *repository) selectTag(ctx context.Context, s chart.Selector) (string, e
 		return "", r.chartProblem(ctx, "tags of "+r.location.String(), err)
 	}
 	tag, err := s.Select(tags)
-	if p, ok := errors.AsType[*chart.Problem](err); ok {
+	if p, ok := errors.AsType[*problem.Error](err); ok {
 		located := *p
 		located.Detail = r.location.String() + ": " + p.Detail + r.mirrored()
 		return "", &located
@@ -126,8 +128,8 @@ func (r *repository) selectTag(ctx context.Context, s chart.Selector) (string, e
 // refuse what is not there (GHCR's token service answers 403).
 func (r *repository) chartProblem(ctx context.Context, what string, err error) error {
 	err = r.problem(ctx, what, err)
-	p, ok := errors.AsType[*chart.Problem](err)
-	if !ok || p.Kind != chart.KindNotFound && p.Kind != chart.KindUnauthorized {
+	p, ok := errors.AsType[*problem.Error](err)
+	if !ok || p.Kind != problem.KindNotFound && p.Kind != problem.KindUnauthorized {
 		return err
 	}
 	switch parent, name := path.Split(r.location.Path()); {
@@ -135,11 +137,11 @@ func (r *repository) chartProblem(ctx context.Context, what string, err error) e
 		// The mistake that most people make: Flux and Argo CD append the chart's name to the
 		// repository's URL.
 		repeated := fmt.Sprintf("the chart's name is repeated: take /%s off the end of the repository URL, to which the name is appended", name)
-		if p.Kind == chart.KindUnauthorized {
+		if p.Kind == problem.KindUnauthorized {
 			repeated += "; or, if that is its name, " + p.Next
 		}
 		return p.WithNext("%s", repeated)
-	case p.Kind == chart.KindNotFound:
+	case p.Kind == problem.KindNotFound:
 		return p.WithNext("check the chart's name and version, and that it has been pushed")
 	default:
 		return p
@@ -149,14 +151,14 @@ func (r *repository) chartProblem(ctx context.Context, what string, err error) e
 // notAChart is the problem with content that has been read and holds no chart, or several. tag is
 // the one that led to it.
 func (r *repository) notAChart(ref chart.Reference, tag string, found answer, err error) error {
-	if p, ok := errors.AsType[*chart.Problem](err); ok {
+	if p, ok := errors.AsType[*problem.Error](err); ok {
 		return p
 	}
 	name := ref.String()
 	if literal, _ := ref.Selector.Tag(); tag != "" && tag != literal {
 		name = chosen(ref, tag, "@"+found.digest.String())
 	}
-	p := &chart.Problem{Kind: chart.KindInternal, Detail: name + " is not a Helm chart", Err: err}
+	p := &problem.Error{Kind: problem.KindInternal, Detail: name + " is not a Helm chart", Err: err}
 	if own, ok := errors.AsType[fault](err); ok {
 		p.Kind = own.kind
 		p.Detail += ": " + own.text + r.mirrored()

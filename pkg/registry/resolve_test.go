@@ -12,7 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
@@ -48,7 +50,7 @@ func TestResolveOneRequest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Reset()
-			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref), chart.Access{})
+			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref), sourceauth.Auth{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,7 +99,7 @@ func TestResolveRange(t *testing.T) {
 		tags     registrytest.Fault
 		ref      string
 		want     string // version, or the problem's text
-		kind     chart.Kind
+		kind     problem.Kind
 		requests int
 	}{
 		"the newest of a range":                    {ref: "FLUX 1.x", want: "1.2.0", requests: 2},
@@ -105,15 +107,15 @@ func TestResolveRange(t *testing.T) {
 		"the newest is on the last page":           {tags: tagsOn(`"1.0.0"`, `"1.1.0"`, `"1.2.0"`), ref: "FLUX *", want: "1.2.0", requests: 4},
 		"a literal tag goes before the range":      {ref: "ARGO stable", want: "1.0.0", requests: 1},
 		"a range where the literal tag is missing": {ref: "ARGO 1.x", want: "1.2.0", requests: 3},
-		"nothing in the range":                     {ref: "FLUX 9.x", kind: chart.KindNotFound, want: `CHART: no tag matches the range "9.x"; the newest version there is the tag "2.1.0-rc.1"`, requests: 1},
-		"no such repository":                       {tags: registrytest.Status(404), ref: "FLUX 1.x", kind: chart.KindNotFound, want: "HOST has no tags of CHART", requests: 1},
-		"a list without end":                       {tags: tagsOn(make([]string, 1000)...), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: the list has more pages than chartgate reads", requests: 100},
-		"pages that lead in a circle":              {tags: serve("application/json", `{"tags":["1.0.0"]}`, `Link: </v2/acme/charts/podinfo/tags/list>; rel="next"`), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: the list has more pages than chartgate reads", requests: 100},
-		"a list with too many tags":                {tags: serve("application/json", `{"tags":["1.0.0"`+strings.Repeat(`,"1.0.1"`, 10_000)+`]}`), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: there are more than 10000 tags", requests: 1},
-		"a list that is too large":                 {tags: registrytest.Huge(3 << 20), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: it has more than the 1024 KiB that chartgate reads", requests: 1},
-		"a list that is cheap to send only":        {tags: serve("application/json", `{"tags":[`+strings.Repeat(`"",`, 60_000)+`""]}`), ref: "FLUX 1.x", kind: chart.KindLimitExceeded, want: "tags of CHART could not be read: its JSON has more values or levels than chartgate reads", requests: 1},
-		"a list that is garbage":                   {tags: serve("text/html", "<html>"), ref: "FLUX 1.x", kind: chart.KindUnavailable, want: "tags of CHART could not be read: it is not valid JSON", requests: 1},
-		"a list that goes on at another host":      {tags: serve("application/json", `{"tags":["1.0.0"]}`, `Link: <http://evil.example/v2/x>; rel="next"`), ref: "FLUX 1.x", kind: chart.KindUnavailable, want: "tags of CHART could not be read: the request failed; chartgate's log has the cause", requests: 1},
+		"nothing in the range":                     {ref: "FLUX 9.x", kind: problem.KindNotFound, want: `CHART: no tag matches the range "9.x"; the newest version there is the tag "2.1.0-rc.1"`, requests: 1},
+		"no such repository":                       {tags: registrytest.Status(404), ref: "FLUX 1.x", kind: problem.KindNotFound, want: "HOST has no tags of CHART", requests: 1},
+		"a list without end":                       {tags: tagsOn(make([]string, 1000)...), ref: "FLUX 1.x", kind: problem.KindLimitExceeded, want: "tags of CHART could not be read: the list has more pages than chartgate reads", requests: 100},
+		"pages that lead in a circle":              {tags: serve("application/json", `{"tags":["1.0.0"]}`, `Link: </v2/acme/charts/podinfo/tags/list>; rel="next"`), ref: "FLUX 1.x", kind: problem.KindLimitExceeded, want: "tags of CHART could not be read: the list has more pages than chartgate reads", requests: 100},
+		"a list with too many tags":                {tags: serve("application/json", `{"tags":["1.0.0"`+strings.Repeat(`,"1.0.1"`, 10_000)+`]}`), ref: "FLUX 1.x", kind: problem.KindLimitExceeded, want: "tags of CHART could not be read: there are more than 10000 tags", requests: 1},
+		"a list that is too large":                 {tags: registrytest.Huge(3 << 20), ref: "FLUX 1.x", kind: problem.KindLimitExceeded, want: "tags of CHART could not be read: it has more than the 1024 KiB that chartgate reads", requests: 1},
+		"a list that is cheap to send only":        {tags: serve("application/json", `{"tags":[`+strings.Repeat(`"",`, 60_000)+`""]}`), ref: "FLUX 1.x", kind: problem.KindLimitExceeded, want: "tags of CHART could not be read: its JSON has more values or levels than chartgate reads", requests: 1},
+		"a list that is garbage":                   {tags: serve("text/html", "<html>"), ref: "FLUX 1.x", kind: problem.KindUnavailable, want: "tags of CHART could not be read: it is not valid JSON", requests: 1},
+		"a list that goes on at another host":      {tags: serve("application/json", `{"tags":["1.0.0"]}`, `Link: <http://evil.example/v2/x>; rel="next"`), ref: "FLUX 1.x", kind: problem.KindUnavailable, want: "tags of CHART could not be read: the request failed; chartgate's log has the cause", requests: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -127,7 +129,7 @@ func TestResolveRange(t *testing.T) {
 			if tc.tags != nil {
 				s.Fail("/tags/list", tc.tags)
 			}
-			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref), chart.Access{})
+			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref), sourceauth.Auth{})
 			equal(t, tc.requests, len(s.Requests()))
 			if tc.kind != 0 {
 				o := outcomeOf(t, err)
@@ -150,13 +152,13 @@ func TestResolveRefuses(t *testing.T) {
 	const manifests = "/manifests/"
 	lie := "Docker-Content-Digest: sha256:" + strings.Repeat("b", 64)
 	notAChart := func(why string) outcome {
-		return outcome{chart.KindNotAChart, "CHART:1.0.0 is not a Helm chart: " + why, nextPush}
+		return outcome{problem.KindNotAChart, "CHART:1.0.0 is not a Helm chart: " + why, nextPush}
 	}
 	unavailable := func(why string) outcome {
-		return outcome{Kind: chart.KindUnavailable, Detail: "CHART:1.0.0 could not be read: " + why}
+		return outcome{Kind: problem.KindUnavailable, Detail: "CHART:1.0.0 could not be read: " + why}
 	}
 	unauthorized := func(why string) outcome {
-		return outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: " + why, nextCredentials}
+		return outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: " + why, nextCredentials}
 	}
 	for name, tc := range map[string]struct {
 		fault registrytest.Fault
@@ -164,13 +166,13 @@ func TestResolveRefuses(t *testing.T) {
 		want  outcome
 		more  int // requests than one
 	}{
-		"no such version":       {ref: "CHART:2.0.0", want: outcome{chart.KindNotFound, "HOST has no CHART:2.0.0", nextCheck}, more: 1},
-		"no such tag":           {ref: "CHART:main", want: outcome{chart.KindNotFound, "HOST has no CHART:main", nextCheck}},
-		"the version without v": {ref: "FLUX v1.0.0", want: outcome{chart.KindNotFound, `HOST has no CHART:v1.0.0; the tag "1.0.0" is there`, `write version: "1.0.0", if that is what you mean`}, more: 1},
-		"the version with v":    {ref: "FLUX 3.0.0", want: outcome{chart.KindNotFound, `HOST has no CHART:3.0.0; the tag "v3.0.0" is there`, `write version: "v3.0.0", if that is what you mean`}, more: 1},
-		"no such digest":        {ref: "CHART@" + layerDigest, want: outcome{chart.KindNotFound, "HOST has no CHART@" + layerDigest, nextCheck}},
-		"no such repository":    {ref: "oci://HOST/acme/charts/other:1.0.0", want: outcome{chart.KindNotFound, "HOST has no oci://HOST/acme/charts/other:1.0.0", nextCheck}, more: 1},
-		"the chart's name is repeated": {ref: "oci://HOST/acme/podinfo/podinfo:1.0.0", want: outcome{chart.KindNotFound, "HOST has no oci://HOST/acme/podinfo/podinfo:1.0.0",
+		"no such version":       {ref: "CHART:2.0.0", want: outcome{problem.KindNotFound, "HOST has no CHART:2.0.0", nextCheck}, more: 1},
+		"no such tag":           {ref: "CHART:main", want: outcome{problem.KindNotFound, "HOST has no CHART:main", nextCheck}},
+		"the version without v": {ref: "FLUX v1.0.0", want: outcome{problem.KindNotFound, `HOST has no CHART:v1.0.0; the tag "1.0.0" is there`, `write version: "1.0.0", if that is what you mean`}, more: 1},
+		"the version with v":    {ref: "FLUX 3.0.0", want: outcome{problem.KindNotFound, `HOST has no CHART:3.0.0; the tag "v3.0.0" is there`, `write version: "v3.0.0", if that is what you mean`}, more: 1},
+		"no such digest":        {ref: "CHART@" + layerDigest, want: outcome{problem.KindNotFound, "HOST has no CHART@" + layerDigest, nextCheck}},
+		"no such repository":    {ref: "oci://HOST/acme/charts/other:1.0.0", want: outcome{problem.KindNotFound, "HOST has no oci://HOST/acme/charts/other:1.0.0", nextCheck}, more: 1},
+		"the chart's name is repeated": {ref: "oci://HOST/acme/podinfo/podinfo:1.0.0", want: outcome{problem.KindNotFound, "HOST has no oci://HOST/acme/podinfo/podinfo:1.0.0",
 			"the chart's name is repeated: take /podinfo off the end of the repository URL, to which the name is appended"}, more: 1},
 
 		"401":                     {fault: registrytest.Status(401), want: unauthorized("the registry answered 401 Unauthorized")},
@@ -190,9 +192,9 @@ func TestResolveRefuses(t *testing.T) {
 			want: unavailable(`the registry sends chartgate to "169.254.169.254" over plain HTTP, which is refused`)},
 		"a redirect to another scheme": {fault: answer(307, "Location: file:///etc/passwd"), want: unavailable(`the registry sends chartgate to "" over plain HTTP, which is refused`)},
 
-		"too large":           {fault: registrytest.Huge(2 << 20), want: outcome{Kind: chart.KindLimitExceeded, Detail: "CHART:1.0.0 could not be read: it has more than the 1024 KiB that chartgate reads"}},
-		"too many values":     {fault: serve(manifestType, chartManifest("", strings.Repeat(",{}", 60_000))), want: outcome{chart.KindLimitExceeded, "CHART:1.0.0 is not a Helm chart: its JSON has more values or levels than chartgate reads", nextPush}},
-		"too deep":            {fault: serve(manifestType, chartManifest(`,"x":`+strings.Repeat("[", 20)+strings.Repeat("]", 20), "")), want: outcome{chart.KindLimitExceeded, "CHART:1.0.0 is not a Helm chart: its JSON has more values or levels than chartgate reads", nextPush}},
+		"too large":           {fault: registrytest.Huge(2 << 20), want: outcome{Kind: problem.KindLimitExceeded, Detail: "CHART:1.0.0 could not be read: it has more than the 1024 KiB that chartgate reads"}},
+		"too many values":     {fault: serve(manifestType, chartManifest("", strings.Repeat(",{}", 60_000))), want: outcome{problem.KindLimitExceeded, "CHART:1.0.0 is not a Helm chart: its JSON has more values or levels than chartgate reads", nextPush}},
+		"too deep":            {fault: serve(manifestType, chartManifest(`,"x":`+strings.Repeat("[", 20)+strings.Repeat("]", 20), "")), want: outcome{problem.KindLimitExceeded, "CHART:1.0.0 is not a Helm chart: its JSON has more values or levels than chartgate reads", nextPush}},
 		"garbage":             {fault: serve(manifestType, "<html>"), want: notAChart("it is not valid JSON")},
 		"nothing":             {fault: serve(manifestType, ""), want: notAChart("it is not valid JSON")},
 		"JSON and more":       {fault: serve(manifestType, chartManifest("", "")+"{}"), want: notAChart("it is not valid JSON")},
@@ -200,11 +202,11 @@ func TestResolveRefuses(t *testing.T) {
 		"a form of its own":   {fault: serve(manifestType, `{"layers":{}}`), want: notAChart("its manifest does not have the form of a manifest")},
 		"gzip":                {fault: serve(manifestType, "\x1f\x8b\x08", "Content-Encoding: gzip"), want: notAChart("it is not valid JSON")},
 		"null":                {fault: serve(manifestType, `null`), want: notAChart("its manifest does not have the schema version 2")},
-		"the header lies":     {fault: with(lie), want: outcome{Kind: chart.KindDigestMismatch, Detail: `CHART:1.0.0 could not be read: the registry shows the digest "sha256:` + strings.Repeat("b", 64) + `" for content with the digest DIGEST`}},
-		"the header is junk":  {fault: with("Docker-Content-Digest: x"), want: outcome{Kind: chart.KindDigestMismatch, Detail: `CHART:1.0.0 could not be read: the registry shows the digest "x" for content with the digest DIGEST`}},
-		"the content differs": {ref: "CHART@DIGEST", fault: serve(manifestType, "{}"), want: outcome{Kind: chart.KindDigestMismatch, Detail: "CHART@DIGEST could not be read: the registry serves content with the digest sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}},
+		"the header lies":     {fault: with(lie), want: outcome{Kind: problem.KindDigestMismatch, Detail: `CHART:1.0.0 could not be read: the registry shows the digest "sha256:` + strings.Repeat("b", 64) + `" for content with the digest DIGEST`}},
+		"the header is junk":  {fault: with("Docker-Content-Digest: x"), want: outcome{Kind: problem.KindDigestMismatch, Detail: `CHART:1.0.0 could not be read: the registry shows the digest "x" for content with the digest DIGEST`}},
+		"the content differs": {ref: "CHART@DIGEST", fault: serve(manifestType, "{}"), want: outcome{Kind: problem.KindDigestMismatch, Detail: "CHART@DIGEST could not be read: the registry serves content with the digest sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}},
 		"the content differs, and its header too": {ref: "CHART@DIGEST", fault: serve(manifestType, "{}", "Docker-Content-Digest: sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
-			want: outcome{Kind: chart.KindDigestMismatch, Detail: "CHART@DIGEST could not be read: the registry serves content with the digest sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}},
+			want: outcome{Kind: problem.KindDigestMismatch, Detail: "CHART@DIGEST could not be read: the registry serves content with the digest sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}},
 
 		"an index":                       {fault: serve("application/vnd.oci.image.index.v1+json", `{"schemaVersion":2,"manifests":[]}`), want: notAChart("it is an image index without a Helm chart in it")},
 		"an index of another form":       {fault: serve("application/vnd.oci.image.index.v1+json", `{"schemaVersion":2,"manifests":{}}`), want: notAChart("its index does not have the form of an image index")},
@@ -219,11 +221,11 @@ func TestResolveRefuses(t *testing.T) {
 		"layers twice, with a long s":    {fault: serve(manifestType, chartManifest(`,"layerſ":[]`, "")), want: notAChart("its JSON is ambiguous: it has one name twice in one object")},
 		"a digest twice":                 {fault: serve(manifestType, chartManifest("", `,{"digest":"x","Digest":"y"}`)), want: notAChart("its JSON is ambiguous: it has one name twice in one object")},
 		"an image":                       {fault: serve(manifestType, strings.Replace(chartManifest("", ""), chart.MediaTypeConfig, "application/vnd.oci.image.config.v1+json", 1)), want: notAChart(`its config has the media type "application/vnd.oci.image.config.v1+json"`)},
-		"two archives":                   {fault: serve(manifestType, chartManifest("", `,{"mediaType":"`+chart.MediaTypeLayer+`","digest":"`+layerDigest+`"}`)), want: outcome{chart.KindNotAChart, "CHART:1.0.0 is not a Helm chart: it has 2 chart archives, of which helm takes any", "push the chart alone"}},
+		"two archives":                   {fault: serve(manifestType, chartManifest("", `,{"mediaType":"`+chart.MediaTypeLayer+`","digest":"`+layerDigest+`"}`)), want: outcome{problem.KindNotAChart, "CHART:1.0.0 is not a Helm chart: it has 2 chart archives, of which helm takes any", "push the chart alone"}},
 		"no archive":                     {fault: serve(manifestType, `{"schemaVersion":2,"config":{"mediaType":"`+chart.MediaTypeConfig+`"}}`), want: notAChart("it has the config of a chart, but no layer with a chart archive")},
 		"a layer with a sha512 digest":   {fault: serve(manifestType, strings.Replace(chartManifest("", ""), layerDigest, "sha512:x", 1)), want: notAChart(`its chart archive has the digest "sha512:x"`)},
 
-		"a classic repository": {ref: "https://charts.acme.example/podinfo:1.0.0", more: -1, want: outcome{Kind: chart.KindNotOCI, Detail: "https://charts.acme.example/podinfo is not in an OCI registry, so it cannot carry signatures"}},
+		"a classic repository": {ref: "https://charts.acme.example/podinfo:1.0.0", more: -1, want: outcome{Kind: problem.KindNotOCI, Detail: "https://charts.acme.example/podinfo is not in an OCI registry, so it cannot carry signatures"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -235,7 +237,7 @@ func TestResolveRefuses(t *testing.T) {
 			if tc.ref == "" {
 				tc.ref = "CHART:1.0.0"
 			}
-			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref), chart.Access{})
+			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref), sourceauth.Auth{})
 			if got != (chart.Resolved{}) {
 				t.Errorf("resolved to %v", got)
 			}
@@ -264,14 +266,14 @@ func TestRangesNameWhatTheyChose(t *testing.T) {
 			s := newShelf(t, registrytest.Options{})
 			s.push(t, "1.2.0")
 			s.Fail("/manifests/1.2.0", tc.fault)
-			_, err := s.client().Resolve(t.Context(), reference(t, s, "FLUX 1.x"), chart.Access{})
+			_, err := s.client().Resolve(t.Context(), reference(t, s, "FLUX 1.x"), sourceauth.Auth{})
 			equal(t, s.text(tc.want), outcomeOf(t, err).Detail)
 		})
 	}
 	s := newShelf(t, registrytest.Options{})
 	s.push(t, "1.2.0_b")
 	for ref, want := range map[string]string{"FLUX 1.x": "1.2.0_b", "FLUX 1.0.0": "1.0.0", "CHART@DIGEST": ""} {
-		resolved, err := s.client().Resolve(t.Context(), reference(t, s, ref), chart.Access{})
+		resolved, err := s.client().Resolve(t.Context(), reference(t, s, ref), sourceauth.Auth{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,7 +304,7 @@ func TestResolveAccepts(t *testing.T) {
 			t.Parallel()
 			s := newShelf(t, registrytest.Options{})
 			s.Fail("/manifests/", fault)
-			if _, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{}); err != nil {
+			if _, err := s.client().Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), sourceauth.Auth{}); err != nil {
 				t.Error(err)
 			}
 			for _, request := range s.Requests() {
@@ -315,7 +317,7 @@ func TestResolveAccepts(t *testing.T) {
 // TestResolveInTime: nothing outlives the context.
 func TestResolveInTime(t *testing.T) {
 	t.Parallel()
-	timeout := outcome{Kind: chart.KindTimeout, Detail: "HOST did not give CHART:1.0.0 in time"}
+	timeout := outcome{Kind: problem.KindTimeout, Detail: "HOST did not give CHART:1.0.0 in time"}
 	for name, tc := range map[string]struct {
 		fault registrytest.Fault
 		want  outcome
@@ -323,7 +325,7 @@ func TestResolveInTime(t *testing.T) {
 		"a slow answer": {registrytest.Slow(time.Minute), timeout},
 		"a slow body":   {drip, timeout},
 		"a retry that the deadline leaves no time for": {answer(503, "Retry-After: 1"),
-			outcome{Kind: chart.KindUnavailable, Detail: "CHART:1.0.0 could not be read: unexpected answer (the registry answered 503 Service Unavailable)"}},
+			outcome{Kind: problem.KindUnavailable, Detail: "CHART:1.0.0 could not be read: unexpected answer (the registry answered 503 Service Unavailable)"}},
 		"a slow retry": {func() registrytest.Fault {
 			first := registrytest.Times(1, registrytest.Status(503))
 			return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
@@ -338,7 +340,7 @@ func TestResolveInTime(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
 			defer cancel()
 			start := time.Now()
-			_, err := s.client().Resolve(ctx, reference(t, s, "CHART:1.0.0"), chart.Access{})
+			_, err := s.client().Resolve(ctx, reference(t, s, "CHART:1.0.0"), sourceauth.Auth{})
 			equal(t, outcome{tc.want.Kind, s.text(tc.want.Detail), ""}, outcomeOf(t, err))
 			if took := time.Since(start); took > 3*time.Second {
 				t.Errorf("took %s", took)
@@ -363,8 +365,8 @@ func TestResolveCanceled(t *testing.T) {
 	s := newShelf(t, registrytest.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := s.client().Resolve(ctx, reference(t, s, "CHART:1.0.0"), chart.Access{})
-	equal(t, chart.KindTimeout, outcomeOf(t, err).Kind)
+	_, err := s.client().Resolve(ctx, reference(t, s, "CHART:1.0.0"), sourceauth.Auth{})
+	equal(t, problem.KindTimeout, outcomeOf(t, err).Kind)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the cause is lost: %v", err)
 	}
@@ -386,8 +388,8 @@ func TestResolveNothing(t *testing.T) {
 		"no chart":     {Location: host, Selector: full.Selector},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := s.client().Resolve(t.Context(), ref, chart.Access{})
-			equal(t, chart.KindInvalid, outcomeOf(t, err).Kind)
+			_, err := s.client().Resolve(t.Context(), ref, sourceauth.Auth{})
+			equal(t, problem.KindInvalid, outcomeOf(t, err).Kind)
 		})
 	}
 	equal(t, 0, len(s.Requests()))
@@ -414,8 +416,8 @@ func TestUnreachable(t *testing.T) {
 		"a transport that nobody has heard of": {plain, registry.New(registry.Options{Transport: broken{}}), "the request failed; chartgate's log has the cause"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := tc.client.Resolve(t.Context(), reference(t, tc.shelf, "CHART:1.0.0"), chart.Access{})
-			equal(t, outcome{Kind: chart.KindUnavailable, Detail: tc.shelf.text("CHART:1.0.0 could not be read: " + tc.want)}, outcomeOf(t, err))
+			_, err := tc.client.Resolve(t.Context(), reference(t, tc.shelf, "CHART:1.0.0"), sourceauth.Auth{})
+			equal(t, outcome{Kind: problem.KindUnavailable, Detail: tc.shelf.text("CHART:1.0.0 could not be read: " + tc.want)}, outcomeOf(t, err))
 		})
 	}
 	equal(t, 0, len(plain.Requests()))

@@ -10,13 +10,16 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // item is a piece of signature material, or a problem, on its way to who asked. done is to be
 // called when the material is of no more use; it may be nil.
 type item struct {
-	material chart.Material
+	material attachment.Attachment
 	err      error
 	done     func()
 }
@@ -41,12 +44,12 @@ type items = iter.Seq[item]
 //
 // A problem is yielded in its place and does not end the sequence, unless time is
 // over: other material may still do.
-func (c *Client) Signatures(ctx context.Context, r chart.Resolved, where chart.Search) iter.Seq2[chart.Material, error] {
-	places := where.Places
+func (c *Client) Signatures(ctx context.Context, r chart.Resolved, where attachment.Search) iter.Seq2[attachment.Attachment, error] {
+	places := where.Repositories
 	if len(places) == 0 {
 		places = []chart.Location{{}}
 	}
-	return func(yield func(chart.Material, error) bool) {
+	return func(yield func(attachment.Attachment, error) bool) {
 		for _, place := range places {
 			for i := range c.signaturesIn(ctx, place, r, where) {
 				if !hand(yield, i) || i.err != nil && expired(ctx) {
@@ -58,7 +61,7 @@ func (c *Client) Signatures(ctx context.Context, r chart.Resolved, where chart.S
 }
 
 // hand yields material whose content is of no more use afterwards.
-func hand(yield func(chart.Material, error) bool, i item) (more bool) {
+func hand(yield func(attachment.Attachment, error) bool, i item) (more bool) {
 	if i.done != nil {
 		defer i.done()
 	}
@@ -66,7 +69,7 @@ func hand(yield func(chart.Material, error) bool, i item) (more bool) {
 }
 
 // signaturesIn yields what one place has; the zero place is the chart's own repository.
-func (c *Client) signaturesIn(ctx context.Context, place chart.Location, r chart.Resolved, where chart.Search) items {
+func (c *Client) signaturesIn(ctx context.Context, place chart.Location, r chart.Resolved, where attachment.Search) items {
 	return func(yield func(item) bool) {
 		s, leave, err := c.search(ctx, place, r, where)
 		if err != nil {
@@ -101,9 +104,9 @@ type search struct {
 }
 
 // search begins a search, which is to be left.
-func (c *Client) search(ctx context.Context, place chart.Location, r chart.Resolved, where chart.Search) (s search, leave func(), err error) {
+func (c *Client) search(ctx context.Context, place chart.Location, r chart.Resolved, where attachment.Search) (s search, leave func(), err error) {
 	if r.Digest.IsZero() || r.Location.IsZero() {
-		return search{}, nil, chart.Invalid("%s has not been resolved to a digest", r.Location)
+		return search{}, nil, problem.Invalid("%s has not been resolved to a digest", r.Location)
 	}
 	name := r.Location.String() + "@" + r.Digest.String()
 	if place.IsZero() || place == r.Location {
@@ -115,7 +118,7 @@ func (c *Client) search(ctx context.Context, place chart.Location, r chart.Resol
 	// admin's, and reached as such.
 	access := where.Access
 	if place.Host() != r.Location.Host() {
-		access = chart.Access{Askers: access.Askers}
+		access = sourceauth.Auth{Askers: access.Askers}
 	}
 	repo, err := c.repository(ctx, place, access)
 	if err != nil {
@@ -192,7 +195,7 @@ func (s search) referrersAPI(ctx context.Context, otherwise items) items {
 		case !lacksAPI(err):
 			s.referred(ctx, list, err)(yield)
 		case len(list) > 0: // the API is there, the list's next page is not
-			s.referred(ctx, list, fault{chart.KindUnavailable, "a page of the list is missing"})(yield)
+			s.referred(ctx, list, fault{problem.KindUnavailable, "a page of the list is missing"})(yield)
 		case otherwise != nil:
 			s.link.lacking.remember(s.at.Host())
 			otherwise(yield)
@@ -247,9 +250,9 @@ func (s search) unusable(ctx context.Context, what, role string, err error) erro
 	own, _ := errors.AsType[fault](err)
 	switch {
 	case errors.Is(err, errdef.ErrNotFound):
-		return &chart.Problem{Kind: chart.KindInvalid, Detail: what + " is listed but not there" + s.mirrored(), Err: err}
-	case own.kind == chart.KindNotAChart || own.kind == chart.KindInvalid:
-		return &chart.Problem{Kind: chart.KindInvalid, Detail: what + " is not a readable " + role + ": " + own.text + s.mirrored(), Err: err}
+		return &problem.Error{Kind: problem.KindInvalid, Detail: what + " is listed but not there" + s.mirrored(), Err: err}
+	case own.kind == problem.KindNotAChart || own.kind == problem.KindInvalid:
+		return &problem.Error{Kind: problem.KindInvalid, Detail: what + " is not a readable " + role + ": " + own.text + s.mirrored(), Err: err}
 	default:
 		return s.problem(ctx, what, err)
 	}

@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
@@ -84,7 +87,7 @@ func TestBundleSource(t *testing.T) {
 		digest := s.bundle(t, "signature", nil)
 		found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 		equal(t, []outcome(nil), problems)
-		want := []chart.Material{{Format: chart.Bundle, Source: parseDigest(t, digest), Content: []byte("signature")}}
+		want := []attachment.Attachment{{Format: attachment.Bundle, Source: parseDigest(t, digest), Content: []byte("signature")}}
 		equal(t, fmt.Sprint(want), fmt.Sprint(found))
 	}
 }
@@ -130,11 +133,11 @@ func TestRequestBudget(t *testing.T) {
 // admit does what an admission does with one good signature.
 func admit(t *testing.T, c *registry.Client, s shelf) {
 	t.Helper()
-	resolved, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
+	resolved, err := c.Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), sourceauth.Auth{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for material, err := range c.Signatures(t.Context(), resolved, chart.Search{}) {
+	for material, err := range c.Signatures(t.Context(), resolved, attachment.Search{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +205,7 @@ func serve404(code string) registrytest.Fault {
 func TestSignaturesDespiteFaults(t *testing.T) {
 	t.Parallel()
 	unavailable := func(what, why string) outcome {
-		return outcome{Kind: chart.KindUnavailable, Detail: what + " could not be read: " + why}
+		return outcome{Kind: problem.KindUnavailable, Detail: what + " could not be read: " + why}
 	}
 	const list, signature = "the list of referrers of CHART@DIGEST", "the legacy signatures of CHART@DIGEST"
 	for name, tc := range map[string]struct {
@@ -212,29 +215,29 @@ func TestSignaturesDespiteFaults(t *testing.T) {
 		found    []string
 	}{
 		"no list of referrers": {"/referrers/", registrytest.Status(500), unavailable(list, "unexpected answer (the registry answered 500 Internal Server Error)"), []string{"legacy signature: legacy"}},
-		"the list is for others": {"/referrers/", registrytest.Status(403), outcome{chart.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: the registry answered 403 Forbidden", nextCredentials},
+		"the list is for others": {"/referrers/", registrytest.Status(403), outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: the registry answered 403 Forbidden", nextCredentials},
 			[]string{"legacy signature: legacy"}},
 		"the list is reset":   {"/referrers/", registrytest.Reset(), unavailable(list, "connection reset"), []string{"legacy signature: legacy"}},
 		"the list is garbage": {"/referrers/", serve("application/vnd.oci.image.index.v1+json", "{"), unavailable(list, "it is not valid JSON"), []string{"legacy signature: legacy"}},
-		"the list is huge": {"/referrers/", registrytest.Huge(2 << 20), outcome{Kind: chart.KindLimitExceeded, Detail: list + " could not be read: it has more than the 1024 KiB that chartgate reads"},
+		"the list is huge": {"/referrers/", registrytest.Huge(2 << 20), outcome{Kind: problem.KindLimitExceeded, Detail: list + " could not be read: it has more than the 1024 KiB that chartgate reads"},
 			[]string{"legacy signature: legacy"}},
 		"the list leads elsewhere": {"/referrers/", with(`Link: <https://evil.example/>; rel="next"`), unavailable(list, "the request failed; chartgate's log has the cause"),
 			[]string{"bundle: bundle", "legacy signature: legacy"}},
 		"the list leads nowhere": {"/referrers/", with(`Link: </v2/acme/charts/podinfo/referrers/sha256:0>; rel="next"`), unavailable(list, "a page of the list is missing"),
 			[]string{"bundle: bundle", "legacy signature: legacy"}},
-		"the list leads in a circle": {"/referrers/", with(`Link: <?again>; rel="next"`), outcome{Kind: chart.KindLimitExceeded, Detail: list + " could not be read: the list has more pages than chartgate reads"},
+		"the list leads in a circle": {"/referrers/", with(`Link: <?again>; rel="next"`), outcome{Kind: problem.KindLimitExceeded, Detail: list + " could not be read: the list has more pages than chartgate reads"},
 			[]string{"bundle: bundle", "legacy signature: legacy"}},
 		"the bundle is broken":    {"/blobs/sha256:" + sha256Hex("bundle"), registrytest.Reset(), unavailable("the referrer BUNDLE of CHART@DIGEST", "connection reset"), []string{"legacy signature: legacy"}},
-		"the bundle lies":         {"/blobs/sha256:" + sha256Hex("bundle"), serve("", "lie"), outcome{Kind: chart.KindDigestMismatch, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: the registry serves content with the digest sha256:" + sha256Hex("lie")}, []string{"legacy signature: legacy"}},
-		"the bundle is huge":      {"/blobs/sha256:" + sha256Hex("bundle"), registrytest.Huge(2 << 20), outcome{Kind: chart.KindLimitExceeded, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: it has more than the 1024 KiB that chartgate reads"}, []string{"legacy signature: legacy"}},
-		"the bundle is missing":   {"/blobs/sha256:" + sha256Hex("bundle"), registrytest.Status(404), outcome{Kind: chart.KindInvalid, Detail: "the referrer BUNDLE of CHART@DIGEST is listed but not there"}, []string{"legacy signature: legacy"}},
-		"the manifest is missing": {"/manifests/BUNDLE", registrytest.Status(404), outcome{Kind: chart.KindInvalid, Detail: "the referrer BUNDLE of CHART@DIGEST is listed but not there"}, []string{"legacy signature: legacy"}},
-		"the manifest lies":       {"/manifests/BUNDLE", serve(manifestType, "{}"), outcome{Kind: chart.KindDigestMismatch, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: the registry serves content with the digest sha256:" + sha256Hex("{}")}, []string{"legacy signature: legacy"}},
+		"the bundle lies":         {"/blobs/sha256:" + sha256Hex("bundle"), serve("", "lie"), outcome{Kind: problem.KindDigestMismatch, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: the registry serves content with the digest sha256:" + sha256Hex("lie")}, []string{"legacy signature: legacy"}},
+		"the bundle is huge":      {"/blobs/sha256:" + sha256Hex("bundle"), registrytest.Huge(2 << 20), outcome{Kind: problem.KindLimitExceeded, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: it has more than the 1024 KiB that chartgate reads"}, []string{"legacy signature: legacy"}},
+		"the bundle is missing":   {"/blobs/sha256:" + sha256Hex("bundle"), registrytest.Status(404), outcome{Kind: problem.KindInvalid, Detail: "the referrer BUNDLE of CHART@DIGEST is listed but not there"}, []string{"legacy signature: legacy"}},
+		"the manifest is missing": {"/manifests/BUNDLE", registrytest.Status(404), outcome{Kind: problem.KindInvalid, Detail: "the referrer BUNDLE of CHART@DIGEST is listed but not there"}, []string{"legacy signature: legacy"}},
+		"the manifest lies":       {"/manifests/BUNDLE", serve(manifestType, "{}"), outcome{Kind: problem.KindDigestMismatch, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: the registry serves content with the digest sha256:" + sha256Hex("{}")}, []string{"legacy signature: legacy"}},
 		"no .sig":                 {".sig$", registrytest.Status(500), unavailable(signature, "unexpected answer (the registry answered 500 Internal Server Error)"), []string{"bundle: bundle"}},
-		"the .sig is an index":    {".sig$", serve("application/vnd.oci.image.index.v1+json", "{}"), outcome{Kind: chart.KindInvalid, Detail: signature + ` is not a readable list of signatures: its media type is "application/vnd.oci.image.index.v1+json"`}, []string{"bundle: bundle"}},
-		"the .sig is garbage":     {".sig$", serve(manifestType, "{"), outcome{Kind: chart.KindInvalid, Detail: signature + ` is not a readable list of signatures: it is not valid JSON`}, []string{"bundle: bundle"}},
-		"the payload lies":        {"/blobs/sha256:" + sha256Hex("legacy"), serve("", "lie"), outcome{Kind: chart.KindDigestMismatch, Detail: `the legacy signature "sha256:` + sha256Hex("legacy") + `" of CHART@DIGEST could not be read: the registry serves content with the digest sha256:` + sha256Hex("lie")}, []string{"bundle: bundle"}},
-		"the payload is huge":     {"/blobs/sha256:" + sha256Hex("legacy"), registrytest.Huge(1 << 20), outcome{Kind: chart.KindLimitExceeded, Detail: `the legacy signature "sha256:` + sha256Hex("legacy") + `" of CHART@DIGEST could not be read: it has more than the 64 KiB that chartgate reads`}, []string{"bundle: bundle"}},
+		"the .sig is an index":    {".sig$", serve("application/vnd.oci.image.index.v1+json", "{}"), outcome{Kind: problem.KindInvalid, Detail: signature + ` is not a readable list of signatures: its media type is "application/vnd.oci.image.index.v1+json"`}, []string{"bundle: bundle"}},
+		"the .sig is garbage":     {".sig$", serve(manifestType, "{"), outcome{Kind: problem.KindInvalid, Detail: signature + ` is not a readable list of signatures: it is not valid JSON`}, []string{"bundle: bundle"}},
+		"the payload lies":        {"/blobs/sha256:" + sha256Hex("legacy"), serve("", "lie"), outcome{Kind: problem.KindDigestMismatch, Detail: `the legacy signature "sha256:` + sha256Hex("legacy") + `" of CHART@DIGEST could not be read: the registry serves content with the digest sha256:` + sha256Hex("lie")}, []string{"bundle: bundle"}},
+		"the payload is huge":     {"/blobs/sha256:" + sha256Hex("legacy"), registrytest.Huge(1 << 20), outcome{Kind: problem.KindLimitExceeded, Detail: `the legacy signature "sha256:` + sha256Hex("legacy") + `" of CHART@DIGEST could not be read: it has more than the 64 KiB that chartgate reads`}, []string{"bundle: bundle"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -259,7 +262,7 @@ func TestFallbackLies(t *testing.T) {
 	s.Fail("/manifests/sha256-[0-9a-f]*$", with("Docker-Content-Digest: "+layerDigest))
 	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 	equal(t, []string(nil), contents(found))
-	equal(t, []outcome{{Kind: chart.KindDigestMismatch, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: the content is not what its digest promises")}}, problems)
+	equal(t, []outcome{{Kind: problem.KindDigestMismatch, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: the content is not what its digest promises")}}, problems)
 }
 
 // TestJunkReferrers: what is no bundle is passed over; what says that it is one
@@ -270,7 +273,7 @@ func TestJunkReferrers(t *testing.T) {
 		return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":1}`, mediaType, layerDigest)
 	}
 	unreadable := func(why string) *outcome {
-		return &outcome{Kind: chart.KindInvalid, Detail: "the referrer JUNK of CHART@DIGEST is not a readable bundle: " + why}
+		return &outcome{Kind: problem.KindInvalid, Detail: "the referrer JUNK of CHART@DIGEST is not a readable bundle: " + why}
 	}
 	const subject = `"subject":{"digest":"DIGEST"}`
 	for name, tc := range map[string]struct {
@@ -285,8 +288,8 @@ func TestJunkReferrers(t *testing.T) {
 		"a bundle of nothing":            {bundleType, `"layers":[` + layer(bundleType) + `]`, unreadable("it refers to something else")},
 		"two bundles":                    {bundleType, `"layers":[` + layer(bundleType) + `,` + layer(bundleType) + `],` + subject, unreadable("it has 2 layers with a bundle, not one")},
 		"a bundle with a sha512 digest":  {bundleType, strings.ReplaceAll(`"layers":[`+layer(bundleType)+`],`+subject, layerDigest, "sha512:x"), unreadable("its digest is not a sha256 digest")},
-		"a bundle that is not there":     {bundleType, `"layers":[` + layer(bundleType) + `],` + subject, &outcome{Kind: chart.KindInvalid, Detail: "the referrer JUNK of CHART@DIGEST is listed but not there"}},
-		"a bundle too large to ask for":  {bundleType, strings.ReplaceAll(`"layers":[`+layer(bundleType)+`],`+subject, `"size":1`, `"size":1048577`), &outcome{Kind: chart.KindLimitExceeded, Detail: "the referrer JUNK of CHART@DIGEST could not be read: it has more than the 1024 KiB that chartgate reads"}},
+		"a bundle that is not there":     {bundleType, `"layers":[` + layer(bundleType) + `],` + subject, &outcome{Kind: problem.KindInvalid, Detail: "the referrer JUNK of CHART@DIGEST is listed but not there"}},
+		"a bundle too large to ask for":  {bundleType, strings.ReplaceAll(`"layers":[`+layer(bundleType)+`],`+subject, `"size":1`, `"size":1048577`), &outcome{Kind: problem.KindLimitExceeded, Detail: "the referrer JUNK of CHART@DIGEST could not be read: it has more than the 1024 KiB that chartgate reads"}},
 		"a manifest with layers twice":   {bundleType, `"layers":[],"layers":[]`, unreadable("its JSON is ambiguous: it has one name twice in one object")},
 		"a similar media type":           {"application/vnd.dev.sigstore.bundles", `"layers":[]`, nil},
 		"an older kind of bundle, empty": {"application/vnd.dev.sigstore.bundle+json;version=0.2", `"layers":[]`, unreadable("it refers to something else")},
@@ -343,9 +346,9 @@ func TestTooMany(t *testing.T) {
 		found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 		equal(t, []string{"bundle: signature"}, contents(found))
 		equal(t, 499+2, len(problems))
-		equal(t, outcome{chart.KindLimitExceeded, s.text("CHART@DIGEST has 1000 referrers with signature material, of which chartgate looked at 500 only"),
+		equal(t, outcome{problem.KindLimitExceeded, s.text("CHART@DIGEST has 1000 referrers with signature material, of which chartgate looked at 500 only"),
 			"remove old referrers from the registry, or sign again under a new version"}, problems[499])
-		equal(t, outcome{Kind: chart.KindLimitExceeded, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: there are more than 1000")}, problems[500])
+		equal(t, outcome{Kind: problem.KindLimitExceeded, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: there are more than 1000")}, problems[500])
 		equal(t, 1+500+1+1+1, len(s.Requests())) // the list, 500 manifests, one blob, .sig, the fallback tag
 	})
 	t.Run("legacy signatures", func(t *testing.T) {
@@ -357,7 +360,7 @@ func TestTooMany(t *testing.T) {
 		found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 		equal(t, 500, len(found))
 		equal(t, "509", string(found[0].Content))
-		equal(t, []outcome{{chart.KindLimitExceeded, s.text("CHART@DIGEST has 510 legacy signatures, of which chartgate looked at 500 only"),
+		equal(t, []outcome{{problem.KindLimitExceeded, s.text("CHART@DIGEST has 510 legacy signatures, of which chartgate looked at 500 only"),
 			"remove old legacy signatures from the registry, or sign again under a new version"}}, problems)
 	})
 	t.Run("annotations of a legacy signature", func(t *testing.T) {
@@ -367,7 +370,7 @@ func TestTooMany(t *testing.T) {
 		s.legacySignature(t, "big", map[string]string{"a": strings.Repeat("x", 200<<10)})
 		found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 		equal(t, []string{"legacy signature: good"}, contents(found))
-		equal(t, []outcome{{Kind: chart.KindLimitExceeded, Detail: s.text(`the legacy signature "sha256:` + sha256Hex("big") + `" of CHART@DIGEST could not be read: its annotations have more than the 128 KiB that chartgate reads`)}}, problems)
+		equal(t, []outcome{{Kind: problem.KindLimitExceeded, Detail: s.text(`the legacy signature "sha256:` + sha256Hex("big") + `" of CHART@DIGEST could not be read: its annotations have more than the 128 KiB that chartgate reads`)}}, problems)
 	})
 	t.Run("the manifest of a bundle", func(t *testing.T) {
 		t.Parallel()
@@ -376,7 +379,7 @@ func TestTooMany(t *testing.T) {
 		d["size"] = 2 << 20
 		s.Fail("/referrers/", serveIndex(d))
 		_, problems := collect(t.Context(), t, s.client(), s.resolved(t))
-		equal(t, []outcome{{Kind: chart.KindLimitExceeded, Detail: s.text(`the referrer ` + layerDigest + ` of CHART@DIGEST could not be read: its manifest has more than the 1024 KiB that chartgate reads`)}}, problems)
+		equal(t, []outcome{{Kind: problem.KindLimitExceeded, Detail: s.text(`the referrer ` + layerDigest + ` of CHART@DIGEST could not be read: its manifest has more than the 1024 KiB that chartgate reads`)}}, problems)
 		equal(t, 0, count(s.Requests(), layerDigest))
 	})
 }
@@ -418,7 +421,7 @@ func TestSignaturesLazy(t *testing.T) {
 	for taken, requests := range []int{0, 3, 5, 7} {
 		s.Reset()
 		left := taken
-		for range c.Signatures(t.Context(), s.resolved(t), chart.Search{}) {
+		for range c.Signatures(t.Context(), s.resolved(t), attachment.Search{}) {
 			if left--; left <= 0 {
 				break
 			}
@@ -428,7 +431,7 @@ func TestSignaturesLazy(t *testing.T) {
 		}
 	}
 	s.Reset()
-	_ = c.Signatures(t.Context(), s.resolved(t), chart.Search{})
+	_ = c.Signatures(t.Context(), s.resolved(t), attachment.Search{})
 	equal(t, 0, len(s.Requests()))
 }
 
@@ -444,7 +447,7 @@ func TestSignaturesInTime(t *testing.T) {
 	defer cancel()
 	_, problems := collect(ctx, t, s.client(), s.resolved(t))
 	equal(t, 1, len(problems))
-	equal(t, chart.KindTimeout, problems[0].Kind)
+	equal(t, problem.KindTimeout, problems[0].Kind)
 	equal(t, 3, len(s.Requests()))
 }
 
@@ -461,7 +464,7 @@ func TestSignaturesOfNothing(t *testing.T) {
 			found, problems := collect(t.Context(), t, s.client(), resolved)
 			equal(t, 0, len(found))
 			equal(t, 1, len(problems))
-			equal(t, chart.KindInvalid, problems[0].Kind)
+			equal(t, problem.KindInvalid, problems[0].Kind)
 		})
 	}
 	equal(t, 0, len(s.Requests()))

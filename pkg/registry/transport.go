@@ -18,6 +18,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fair"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // guard stacks what every request passes, redirects and requests for tokens included:
@@ -62,7 +63,7 @@ func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.R
 	if resp.StatusCode == http.StatusOK {
 		return nil
 	}
-	refused := fault{chart.KindUnavailable, fmt.Sprintf("the proxy %s answered %d %s", chart.Quote(proxy.Host), resp.StatusCode, http.StatusText(resp.StatusCode))}
+	refused := fault{problem.KindUnavailable, fmt.Sprintf("the proxy %s answered %d %s", chart.Quote(proxy.Host), resp.StatusCode, http.StatusText(resp.StatusCode))}
 	if resp.StatusCode == http.StatusProxyAuthRequired {
 		return advice{refused, "give the proxy a login: HTTPS_PROXY from a Secret (env among the values of chartgate's chart), or username and password in the Secret of proxySecretRef"}
 	}
@@ -76,13 +77,13 @@ func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.R
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	switch first, last := via[0].URL, via[len(via)-1].URL; {
 	case len(via) > maxRedirects:
-		return advice{fault{chart.KindUnavailable, fmt.Sprintf("the registry redirects more than %d times", maxRedirects)},
+		return advice{fault{problem.KindUnavailable, fmt.Sprintf("the registry redirects more than %d times", maxRedirects)},
 			"ask the operator of " + hostName(first.Host) + " to end the chain of redirects"}
 	case last.Scheme == "https" && req.URL.Scheme != "https":
-		return advice{fault{chart.KindUnavailable, "the registry redirects from HTTPS to plain HTTP, which is refused"},
+		return advice{fault{problem.KindUnavailable, "the registry redirects from HTTPS to plain HTTP, which is refused"},
 			"ask the operator of " + hostName(last.Host) + " to redirect to https:// instead of http://" + hostName(req.URL.Host)}
 	case via[0].Body != nil && via[0].Body != http.NoBody:
-		return advice{fault{chart.KindUnavailable, "the token service redirects a login, which is refused"},
+		return advice{fault{problem.KindUnavailable, "the token service redirects a login, which is refused"},
 			"ask the operator of " + hostName(first.Host) + " to answer there: the registry must name the token service's own address"}
 	case first.Scheme != req.URL.Scheme || first.Host != req.URL.Host:
 		req.Header.Del("Authorization")
@@ -100,7 +101,7 @@ func (t *httpsOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme == "https" || req.URL.Scheme == "http" && t.except[httpHost(req.URL.Host)] {
 		return t.next.RoundTrip(req)
 	}
-	refused := fault{chart.KindUnavailable, "the registry sends chartgate to " + chart.Quote(req.URL.Host) + " over plain HTTP, which is refused"}
+	refused := fault{problem.KindUnavailable, "the registry sends chartgate to " + chart.Quote(req.URL.Host) + " over plain HTTP, which is refused"}
 	return nil, advice{refused, "ask the registry's operator to refer to " + hostName(req.URL.Host) + " by https://"}
 }
 
@@ -205,7 +206,7 @@ func (t *wholeAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer release()
-	slow := fault{chart.KindUnavailable, fmt.Sprintf("the answer was not complete after %s", t.timeout)}
+	slow := fault{problem.KindUnavailable, fmt.Sprintf("the answer was not complete after %s", t.timeout)}
 	ctx, cancel := context.WithTimeoutCause(req.Context(), t.timeout, slow)
 	defer cancel()
 
@@ -232,12 +233,12 @@ func readWhole(resp *http.Response, a allowance) error {
 	case err != nil:
 		return err
 	case int64(len(body)) > a.bytes && fatal:
-		return fault{chart.KindLimitExceeded, fmt.Sprintf("it has more than the %d KiB that chartgate reads", a.bytes>>10)}
+		return fault{problem.KindLimitExceeded, fmt.Sprintf("it has more than the %d KiB that chartgate reads", a.bytes>>10)}
 	case int64(len(body)) > a.bytes:
 		body = body[:a.bytes]
 	}
 	if a.list && (a.mediaType == "" || a.mediaType == resp.Header.Get("Content-Type")) {
-		if err := checkJSON(body, chart.KindUnavailable); err != nil {
+		if err := checkJSON(body, problem.KindUnavailable); err != nil {
 			return err
 		}
 	}

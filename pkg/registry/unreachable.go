@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // unreachable puts a failed round trip into one of a few categories, and says who can do
@@ -146,7 +147,7 @@ func isPage(mediaType string) bool {
 
 // aPage is the fault of such an answer.
 func aPage(host string) error {
-	return advice{fault{chart.KindUnavailable, "the answer is a web page, as of a login or a proxy, and not a registry's"}, notARegistry(host)}
+	return advice{fault{problem.KindUnavailable, "the answer is a web page, as of a login or a proxy, and not a registry's"}, notARegistry(host)}
 }
 
 func notARegistry(host string) string {

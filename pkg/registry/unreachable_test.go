@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
@@ -123,7 +125,7 @@ func TestNextSteps(t *testing.T) {
 		"an answer that breaks off":           {host: answering(registrytest.Truncated()), want: outcome{Detail: "connection closed in the middle of the answer", Next: brokenNext}},
 		"a connection that is reset":          {host: answering(registrytest.Reset()), want: outcome{Detail: "connection reset", Next: brokenNext}},
 		"a web page in place of a manifest":   {host: answering(serve("text/html; charset=utf-8", "<html>login</html>")), want: outcome{Detail: "the answer is a web page, as of a login or a proxy, and not a registry's", Next: pageNext}},
-		"a page that a manifest's type hides": {host: answering(serve(manifestType, "<html>")), want: outcome{Kind: chart.KindNotAChart}},
+		"a page that a manifest's type hides": {host: answering(serve(manifestType, "<html>")), want: outcome{Kind: problem.KindNotAChart}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -135,13 +137,13 @@ func TestNextSteps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = registry.New(options).Resolve(t.Context(), ref, chart.Access{})
+			_, err = registry.New(options).Resolve(t.Context(), ref, sourceauth.Auth{})
 			got := wholeOutcomeOf(t, err)
 			if tc.want.Kind != 0 {
 				equal(t, tc.want.Kind, got.Kind)
 				return
 			}
-			equal(t, chart.KindUnavailable, got.Kind)
+			equal(t, problem.KindUnavailable, got.Kind)
 			want := ref.String() + " could not be read: " + tc.want.Detail
 			next := strings.ReplaceAll(tc.want.Next, "HOST", tc.host)
 			if strings.HasSuffix(want, " ") { // whether the machine has a DNS decides how it goes on
@@ -191,7 +193,7 @@ func TestNextStepsElsewhere(t *testing.T) {
 			if tc.allow != "" {
 				options.PlainHTTP = append(options.PlainHTTP, tc.allow)
 			}
-			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), chart.Access{})
+			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), sourceauth.Auth{})
 			equal(t, strings.ReplaceAll(tc.next, "HOST", s.Host()), wholeOutcomeOf(t, err).Next)
 		})
 	}
@@ -237,7 +239,7 @@ func TestRepeatedName(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				_, err = s.client().Resolve(t.Context(), ref, chart.Access{})
+				_, err = s.client().Resolve(t.Context(), ref, sourceauth.Auth{})
 				got := wholeOutcomeOf(t, err)
 				if strings.HasPrefix(got.Next, hint) != (chartName != "podinfo") || got.Next == "" {
 					t.Errorf("%s: %+v", chartName, got)

@@ -15,6 +15,7 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	simple "github.com/sigstore/sigstore/pkg/signature/payload"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
@@ -22,7 +23,7 @@ import (
 // empty annotation is an absent one.
 
 // checkContent bounds what is read next, and makes sure that it is what the manifest names.
-func checkContent(m chart.Material, limit int) error {
+func checkContent(m attachment.Attachment, limit int) error {
 	if len(m.Content) > limit {
 		return tooLarge("the payload's size in bytes", limit)
 	}
@@ -43,7 +44,7 @@ func checkContent(m chart.Material, limit int) error {
 
 // checkPayload refuses what is not a claim about the digest before any signature is looked at. cosign looks at the
 // digest too, but not at the type, without which a trusted signer's claim of another kind could be passed off as one.
-func checkPayload(digest chart.Digest, m chart.Material) error {
+func checkPayload(digest chart.Digest, m attachment.Attachment) error {
 	var claim simple.SimpleContainerImage
 	switch err := json.Unmarshal(m.Content, &claim); {
 	case err != nil:

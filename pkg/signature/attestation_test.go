@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
@@ -39,7 +41,7 @@ func TestAttestations(t *testing.T) {
 		name    string
 		by      sigstore.Signer
 		options []sigstore.Option
-		wanted  verdict.Wanted
+		wanted  evidence.Wanted
 		// What differs from an attestation by the workflow, logged now.
 		unlogged bool
 		signedAt time.Time
@@ -76,10 +78,10 @@ func TestAttestations(t *testing.T) {
 				if tc.by == w.key {
 					signer = w.keySigner(t)
 				}
-				want := verdict.NewEvidence(w.chart, verdict.Attestation, signer)
+				want := evidence.New(w.chart, evidence.Attestation, signer)
 				want.Predicate, want.Format, want.Logged, want.SignedAt = slsa, m.Format, !tc.unlogged, tc.signedAt
 				if want.Logged || !want.SignedAt.IsZero() {
-					want.TrustRoot = verdict.DefaultTrustRoot
+					want.TrustRoot = evidence.DefaultTrustRoot
 				}
 				if tc.content != "" {
 					want.Content = []byte(tc.content)
@@ -113,7 +115,7 @@ func TestAttestationAttacks(t *testing.T) {
 		by      sigstore.Signer
 		kind    string // slsa
 		options []sigstore.Option
-		wanted  verdict.Wanted
+		wanted  evidence.Wanted
 		reason  verdict.Reason // invalid
 		detail  string
 	}{
@@ -169,7 +171,7 @@ func TestAttestationAttacks(t *testing.T) {
 			tc.reason = invalid
 		}
 		for _, m := range w.attestationsAbout(t, tc.about, tc.by, slsa, predicate, tc.options...) {
-			if tc.name == "1025 subjects" && m.Format == chart.LegacyAttestation {
+			if tc.name == "1025 subjects" && m.Format == attachment.LegacyAttestation {
 				continue // sigstore-go's limit; ours is that of values
 			}
 			t.Run(tc.name+", "+m.Format.String(), func(t *testing.T) {
@@ -185,22 +187,22 @@ func TestAttestationAttacks(t *testing.T) {
 func TestLegacyAttestationAttacks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	attest := func(by sigstore.Signer, kind string, opts ...sigstore.Option) chart.Material {
+	attest := func(by sigstore.Signer, kind string, opts ...sigstore.Option) attachment.Attachment {
 		return w.legacyAttestation(t, w.Sigstore, w.chart, by, kind, map[string]any{"a": 1}, opts...)
 	}
 	unloggedByKey := attest(w.key, slsa, sigstore.WithoutLog(), sigstore.WithoutTimestamp())
 	byKey, byWorkflow := wanting(unlogged(t, w.key), slsa), wanting(keyless(), slsa)
-	rewrite := func(m chart.Material, change func(string) string) chart.Material {
+	rewrite := func(m attachment.Attachment, change func(string) string) attachment.Attachment {
 		changed := change(string(m.Content))
 		if changed == string(m.Content) {
 			t.Fatalf("nothing changed in %s", changed)
 		}
 		return attestationOf(t, []byte(changed), m.Annotations)
 	}
-	replace := func(old, new string) chart.Material {
+	replace := func(old, new string) attachment.Attachment {
 		return rewrite(unloggedByKey, func(s string) string { return strings.Replace(s, old, new, 1) })
 	}
-	signatures := func(m chart.Material, change func(mine map[string]any) []any) chart.Material {
+	signatures := func(m attachment.Attachment, change func(mine map[string]any) []any) attachment.Attachment {
 		return attestationOf(t, edit(t, m.Content, func(e map[string]any) { e["signatures"] = change(at(e, "signatures", "0")) }), m.Annotations)
 	}
 	var evil struct{ Payload string }
@@ -210,16 +212,16 @@ func TestLegacyAttestationAttacks(t *testing.T) {
 	misplaced := unloggedByKey
 	misplaced.Source = w.other
 	signature := w.legacy(t, w.key)
-	signature.Format = chart.LegacyAttestation
+	signature.Format = attachment.LegacyAttestation
 	asSignature := unloggedByKey
-	asSignature.Format = chart.Legacy
+	asSignature.Format = attachment.Legacy
 	asSignature.Annotations = map[string]string{signatureAnnotation: base64.StdEncoding.EncodeToString([]byte("x"))}
 
 	const twice = "not an attestation's envelope"
 	for _, tc := range []struct {
 		name     string
-		material chart.Material
-		wanted   verdict.Wanted
+		material attachment.Attachment
+		wanted   evidence.Wanted
 		reason   verdict.Reason // invalid
 		detail   string
 	}{

@@ -11,8 +11,9 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // bundle is a sigstore bundle.
@@ -23,7 +24,7 @@ type bundle struct {
 	statement *statement // nil if the digest alone is signed
 }
 
-func parseBundle(digest chart.Digest, m chart.Material) (*bundle, error) {
+func parseBundle(digest chart.Digest, m attachment.Attachment) (*bundle, error) {
 	switch {
 	case len(m.Content) > maxBundle:
 		return nil, tooLarge("the bundle's size in bytes", maxBundle)
@@ -119,7 +120,7 @@ func (b *bundle) verify(_ context.Context, c checks) (proof, error) {
 	if err != nil {
 		return proof{}, err
 	}
-	p := proof{claim: claim{statement: verdict.ChartSignature}}
+	p := proof{claim: claim{statement: evidence.ChartSignature}}
 	if b.statement != nil {
 		p.claim = b.statement.claim()
 	}

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
@@ -21,20 +23,20 @@ func TestBundleAttacks(t *testing.T) {
 	w := newWorld(t)
 	anHourAgo := w.now.Add(-time.Hour)
 	byWorkflow, byKey := w.bundle(t, w.workflow), w.bundle(t, w.key)
-	elsewhere := func(by sigstore.Signer, opts ...sigstore.Option) chart.Material {
+	elsewhere := func(by sigstore.Signer, opts ...sigstore.Option) attachment.Attachment {
 		return bundleOf(must(w.stranger.Bundle(by, w.chart.String(), sigstore.SignPredicateType, nil, opts...))(t))
 	}
-	about := func(digest chart.Digest, by sigstore.Signer) chart.Material {
+	about := func(digest chart.Digest, by sigstore.Signer) attachment.Attachment {
 		return bundleOf(must(w.Bundle(by, digest.String(), sigstore.SignPredicateType, nil))(t))
 	}
-	message := func(digest chart.Digest, opts ...sigstore.Option) chart.Material {
+	message := func(digest chart.Digest, opts ...sigstore.Option) attachment.Attachment {
 		return bundleOf(must(w.MessageSignatureBundle(w.workflow, digest.String(), opts...))(t))
 	}
-	changed := func(m chart.Material, change func(map[string]any)) chart.Material {
+	changed := func(m attachment.Attachment, change func(map[string]any)) attachment.Attachment {
 		return bundleOf(edit(t, m.Content, change))
 	}
 	// with gives one bundle another's parts of the verification material.
-	with := func(m, donor chart.Material, parts ...string) chart.Material {
+	with := func(m, donor attachment.Attachment, parts ...string) attachment.Attachment {
 		var from map[string]any
 		if err := json.Unmarshal(donor.Content, &from); err != nil {
 			t.Fatal(err)
@@ -56,8 +58,8 @@ func TestBundleAttacks(t *testing.T) {
 	const broken = "its signature, certificate or log entry does not hold"
 	for _, tc := range []struct {
 		name     string
-		material chart.Material
-		wanted   verdict.Wanted
+		material attachment.Attachment
+		wanted   evidence.Wanted
 		rootless bool
 		reason   verdict.Reason
 		detail   string
@@ -222,7 +224,7 @@ func TestAuthorities(t *testing.T) {
 		}), detail: "does not hold"},
 	} {
 		verifier := verifierOf(t, tc.root)
-		for _, m := range []chart.Material{w.bundle(t, w.workflow, tc.options...), w.legacy(t, w.workflow, tc.options...)} {
+		for _, m := range []attachment.Attachment{w.bundle(t, w.workflow, tc.options...), w.legacy(t, w.workflow, tc.options...)} {
 			t.Run(tc.name+", "+m.Format.String(), func(t *testing.T) {
 				t.Parallel()
 				got, err := one(verifier.Verify(context.Background(), w.chart, m, keyless()))

@@ -16,14 +16,16 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 // anyLog wants certificates, in a log or with a timestamp alone.
-func anyLog() verdict.Wanted {
+func anyLog() evidence.Wanted {
 	wanted := keyless()
 	wanted.KeylessUnlogged = wanted.Keyless
 	return wanted
@@ -72,33 +74,33 @@ func TestConformance(t *testing.T) {
 	_ = w.bundle(t, w.workflow)
 	good := w.bundle(t, w.workflow)
 	other := w.bundle(t, w.workflow)
-	bare := func(opts ...sigstore.Option) chart.Material {
+	bare := func(opts ...sigstore.Option) attachment.Attachment {
 		return bundleOf(must(w.MessageSignatureBundle(w.workflow, w.chart.String(), opts...))(t))
 	}
-	changed := func(m chart.Material, change func(map[string]any)) chart.Material {
+	changed := func(m attachment.Attachment, change func(map[string]any)) attachment.Attachment {
 		return bundleOf(edit(t, m.Content, change))
 	}
-	entry := func(m chart.Material, change func(map[string]any)) chart.Material {
+	entry := func(m attachment.Attachment, change func(map[string]any)) attachment.Attachment {
 		return changed(m, func(b map[string]any) { change(at(b, "verificationMaterial", "tlogEntries", "0")) })
 	}
-	proof := func(change func(map[string]any)) chart.Material {
+	proof := func(change func(map[string]any)) attachment.Attachment {
 		return entry(good, func(e map[string]any) { change(at(e, "inclusionProof")) })
 	}
-	checkpoint := func(change func(lines []string)) chart.Material {
+	checkpoint := func(change func(lines []string)) attachment.Attachment {
 		return proof(func(p map[string]any) {
 			lines := strings.Split(at(p, "checkpoint")["envelope"].(string), "\n")
 			change(lines)
 			at(p, "checkpoint")["envelope"] = strings.Join(lines, "\n")
 		})
 	}
-	from := func(donor chart.Material, part string) any {
+	from := func(donor attachment.Attachment, part string) any {
 		return at(must(decode(donor.Content))(t), "verificationMaterial")[part]
 	}
-	with := func(m, donor chart.Material, part string) chart.Material {
+	with := func(m, donor attachment.Attachment, part string) attachment.Attachment {
 		return changed(m, func(b map[string]any) { at(b, "verificationMaterial")[part] = from(donor, part) })
 	}
 	// inVersion is the bundle in an older form, where the certificate is in a chain.
-	inVersion := func(version string, m chart.Material) chart.Material {
+	inVersion := func(version string, m attachment.Attachment) attachment.Attachment {
 		return changed(m, func(b map[string]any) {
 			b["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=" + version
 			material := at(b, "verificationMaterial")
@@ -106,20 +108,20 @@ func TestConformance(t *testing.T) {
 			delete(material, "certificate")
 		})
 	}
-	mediaType := func(text string) chart.Material {
+	mediaType := func(text string) attachment.Attachment {
 		return changed(good, func(b map[string]any) { b["mediaType"] = text })
 	}
-	without := func(m chart.Material, part string) chart.Material {
+	without := func(m attachment.Attachment, part string) attachment.Attachment {
 		return entry(m, func(e map[string]any) { delete(e, part) })
 	}
-	stamped := func(m chart.Material, minutes ...int) chart.Material {
+	stamped := func(m attachment.Attachment, minutes ...int) attachment.Attachment {
 		var stamps [][]byte
 		for _, n := range minutes {
 			stamps = append(stamps, tsa.stamp(t, stampedIn(t, m), minute(n)))
 		}
 		return withStamps(t, m, stamps...)
 	}
-	about := func(subjects string) chart.Material {
+	about := func(subjects string) attachment.Attachment {
 		return w.bundle(t, w.workflow, sigstore.Rewritten(func(s []byte) []byte {
 			return edit(t, s, func(s map[string]any) { s["subject"] = must(list(subjects))(t) })
 		}))
@@ -135,7 +137,7 @@ func TestConformance(t *testing.T) {
 
 	for _, tc := range []struct {
 		sentence string
-		material chart.Material
+		material attachment.Attachment
 		trust    []byte // the world's, if nil
 		want     outcome
 		unlogged bool // no log entry is required
@@ -292,7 +294,7 @@ func TestConformance(t *testing.T) {
 }
 
 // cosignSays asks cosign's library, as cosign verify does: with the times of the log where it keeps any.
-func cosignSays(t *testing.T, trust []byte, digest chart.Digest, m chart.Material, unlogged bool) error {
+func cosignSays(t *testing.T, trust []byte, digest chart.Digest, m attachment.Attachment, unlogged bool) error {
 	t.Helper()
 	raw := new(protobundle.Bundle)
 	if err := protojson.Unmarshal(m.Content, raw); err != nil {
@@ -323,12 +325,12 @@ func TestUnloggedLegacy(t *testing.T) {
 	tsa := newTSA(t, always, always)
 	trusted, own := must(w.TrustedRoot())(t), tsa.in(t, w)
 	bare := edit(t, trusted, func(r map[string]any) { delete(r, "tlogs"); delete(r, "ctlogs") })
-	both := func(opts ...sigstore.Option) []chart.Material {
-		return []chart.Material{
+	both := func(opts ...sigstore.Option) []attachment.Attachment {
+		return []attachment.Attachment{
 			w.legacy(t, w.workflow, opts...), w.legacyAttestation(t, w.Sigstore, w.chart, w.workflow, slsa, nil, opts...),
 		}
 	}
-	stamped := func(minutes int, materials []chart.Material) []chart.Material {
+	stamped := func(minutes int, materials []attachment.Attachment) []attachment.Attachment {
 		for i, m := range materials {
 			materials[i] = tsa.restamp(t, m, w.now.Add(time.Duration(minutes)*time.Minute))
 		}
@@ -342,9 +344,9 @@ func TestUnloggedLegacy(t *testing.T) {
 	const detail = "signed timestamp does not hold"
 	for _, tc := range []struct {
 		sentence string
-		material []chart.Material
+		material []attachment.Attachment
 		trust    []byte // the world's, if nil
-		wanted   verdict.Wanted
+		wanted   evidence.Wanted
 		want     outcome
 		detail   string
 	}{
@@ -390,7 +392,7 @@ func TestUnloggedLegacy(t *testing.T) {
 func TestLogOfOneRoot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	wanted := verdict.Wanted{Keyless: []string{"ours", "theirs"}, KeylessUnlogged: []string{"theirs"}}
+	wanted := evidence.Wanted{Keyless: []string{"ours", "theirs"}, KeylessUnlogged: []string{"theirs"}}
 	theirs := bundleOf(must(w.stranger.Bundle(w.workflow, w.chart.String(), sigstore.SignPredicateType, nil, sigstore.WithoutLog()))(t))
 	ours := w.bundle(t, w.workflow, sigstore.WithoutLog())
 	expired := bundleOf(must(w.stranger.Bundle(w.workflow, w.chart.String(), sigstore.SignPredicateType, nil, sigstore.WithoutLog(), sigstore.CertificateAt(w.now.Add(-time.Hour))))(t))

@@ -14,7 +14,7 @@ import (
 	"github.com/digitorus/pkcs7"
 	"github.com/digitorus/timestamp"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
@@ -28,23 +28,25 @@ func TestForgedTimes(t *testing.T) {
 	never := time.Time{}
 	early := w.now.Add(-30 * 24 * time.Hour)
 	noStamp, noLog := sigstore.WithoutTimestamp(), sigstore.WithoutLog()
-	all := func(opts ...sigstore.Option) []chart.Material {
+	all := func(opts ...sigstore.Option) []attachment.Attachment {
 		return append(w.attestations(t, w.key, slsa, nil, opts...), w.bundle(t, w.key, opts...), w.legacy(t, w.key, opts...))
 	}
-	bundles := func(opts ...sigstore.Option) []chart.Material { return []chart.Material{w.bundle(t, w.key, opts...)} }
-	legacy := func(opts ...sigstore.Option) []chart.Material {
-		return []chart.Material{w.legacy(t, w.key, opts...), w.legacyAttestation(t, w.Sigstore, w.chart, w.key, slsa, nil, opts...)}
+	bundles := func(opts ...sigstore.Option) []attachment.Attachment {
+		return []attachment.Attachment{w.bundle(t, w.key, opts...)}
 	}
-	each := func(materials []chart.Material, change func(chart.Material) chart.Material) []chart.Material {
+	legacy := func(opts ...sigstore.Option) []attachment.Attachment {
+		return []attachment.Attachment{w.legacy(t, w.key, opts...), w.legacyAttestation(t, w.Sigstore, w.chart, w.key, slsa, nil, opts...)}
+	}
+	each := func(materials []attachment.Attachment, change func(attachment.Attachment) attachment.Attachment) []attachment.Attachment {
 		for i, m := range materials {
 			materials[i] = change(m)
 		}
 		return materials
 	}
 	// entry changes the log entry of a bundle or of legacy material.
-	entry := func(inBundle, inLegacy func(map[string]any)) func(chart.Material) chart.Material {
-		return func(m chart.Material) chart.Material {
-			if m.Format == chart.Bundle {
+	entry := func(inBundle, inLegacy func(map[string]any)) func(attachment.Attachment) attachment.Attachment {
+		return func(m attachment.Attachment) attachment.Attachment {
+			if m.Format == attachment.Bundle {
 				return bundleOf(edit(t, m.Content, func(b map[string]any) { inBundle(at(b, "verificationMaterial", "tlogEntries", "0")) }))
 			}
 			return annotate(m, bundleAnnotation, string(edit(t, []byte(m.Annotations[bundleAnnotation]), inLegacy)))
@@ -54,10 +56,10 @@ func TestForgedTimes(t *testing.T) {
 		func(e map[string]any) { e["integratedTime"] = early.Unix() },
 		func(e map[string]any) { at(e, "Payload")["integratedTime"] = early.Unix() })
 	// donor gives material the parts that vouch for the time of other material of the same form.
-	donor := func(annotation, part string, from ...chart.Material) func(chart.Material) chart.Material {
-		return func(m chart.Material) chart.Material {
-			other := from[slices.IndexFunc(from, func(other chart.Material) bool { return other.Format == m.Format })]
-			if m.Format != chart.Bundle {
+	donor := func(annotation, part string, from ...attachment.Attachment) func(attachment.Attachment) attachment.Attachment {
+		return func(m attachment.Attachment) attachment.Attachment {
+			other := from[slices.IndexFunc(from, func(other attachment.Attachment) bool { return other.Format == m.Format })]
+			if m.Format != attachment.Bundle {
 				return annotate(m, annotation, other.Annotations[annotation])
 			}
 			var b map[string]any
@@ -83,7 +85,7 @@ func TestForgedTimes(t *testing.T) {
 		}
 		return b.VerificationMaterial.TimestampVerificationData.RFC3161Timestamps[0].SignedTimestamp
 	}
-	loggedTwice := func(m chart.Material) chart.Material {
+	loggedTwice := func(m attachment.Attachment) attachment.Attachment {
 		return bundleOf(edit(t, m.Content, func(b map[string]any) {
 			material := at(b, "verificationMaterial")
 			forged := map[string]any{}
@@ -97,12 +99,12 @@ func TestForgedTimes(t *testing.T) {
 
 	for _, tc := range []struct {
 		name     string
-		material []chart.Material
+		material []attachment.Attachment
 		logged   bool
 		at       time.Time
 	}{
 		{name: "(good) log and timestamp", material: all(), logged: true, at: w.now},
-		{name: "(good) the log's promise without its proof of inclusion", material: each(bundles(noStamp), func(m chart.Material) chart.Material {
+		{name: "(good) the log's promise without its proof of inclusion", material: each(bundles(noStamp), func(m attachment.Attachment) attachment.Attachment {
 			return bundleOf(edit(t, m.Content, func(b map[string]any) {
 				b["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.1"
 				delete(at(b, "verificationMaterial", "tlogEntries", "0"), "inclusionProof")
@@ -117,12 +119,12 @@ func TestForgedTimes(t *testing.T) {
 		}, nil)), logged: true, at: never},
 		{name: "the log's promise emptied, its proof of inclusion kept", material: each(bundles(noStamp), entry(func(e map[string]any) { at(e, "inclusionPromise")["signedEntryTimestamp"] = "" }, nil)), logged: true, at: never},
 		{name: "the log's promise emptied", material: each(legacy(noStamp), entry(nil, func(e map[string]any) { e["SignedEntryTimestamp"] = "" })), at: never},
-		{name: "no time, proof of inclusion only (Rekor v2), and no timestamp", material: each(bundles(noStamp), func(m chart.Material) chart.Material {
+		{name: "no time, proof of inclusion only (Rekor v2), and no timestamp", material: each(bundles(noStamp), func(m attachment.Attachment) attachment.Attachment {
 			return bundleOf(edit(t, m.Content, forgetTime))
 		}), logged: true, at: never},
 		{name: "the log entry of an older signature by the same key", material: each(all(noStamp), donor(bundleAnnotation, "tlogEntries", all(sigstore.At(early), noStamp)...)), at: never},
 		{name: "a log entry that was changed beside the good one", material: each(bundles(noStamp), loggedTwice), logged: true, at: w.now},
-		{name: "logged by a stranger earlier", material: []chart.Material{
+		{name: "logged by a stranger earlier", material: []attachment.Attachment{
 			bundleOf(must(w.stranger.Bundle(w.key, w.chart.String(), sigstore.SignPredicateType, nil, sigstore.At(early)))(t)),
 			w.legacyIn(t, w.stranger, w.key, sigstore.At(early)),
 			w.legacyAttestation(t, w.stranger, w.chart, w.key, slsa, nil, sigstore.At(early)),
@@ -131,17 +133,17 @@ func TestForgedTimes(t *testing.T) {
 		{name: "the timestamp of an older signature, beside a good log entry", material: each(all(), donor(timestampAnnotation, "timestampVerificationData", old...)), logged: true, at: w.now},
 		{name: "a stranger's earlier timestamp", material: all(noLog, sigstore.TimestampBy(w.stranger, early)), at: never},
 		{name: "a stranger's earlier timestamp, beside a good log entry", material: all(sigstore.TimestampBy(w.stranger, early)), logged: true, at: w.now},
-		{name: "two timestamps, the first one of an older signature", material: each(bundles(noLog), func(m chart.Material) chart.Material {
+		{name: "two timestamps, the first one of an older signature", material: each(bundles(noLog), func(m attachment.Attachment) attachment.Attachment {
 			return withStamps(t, m, stampOf(sigstore.At(early)), stampIn(t, m))
 		}), at: w.now},
-		{name: "two timestamps, the second one of an older signature", material: each(bundles(noLog), func(m chart.Material) chart.Material {
+		{name: "two timestamps, the second one of an older signature", material: each(bundles(noLog), func(m attachment.Attachment) attachment.Attachment {
 			return withStamps(t, m, stampIn(t, m), stampOf(sigstore.At(early)))
 		}), at: w.now},
-		{name: "two timestamps, both of older signatures", material: each(bundles(noLog), func(m chart.Material) chart.Material {
+		{name: "two timestamps, both of older signatures", material: each(bundles(noLog), func(m attachment.Attachment) attachment.Attachment {
 			return withStamps(t, m, stampOf(sigstore.At(early)), stampOf(sigstore.At(early)))
 		}), at: never},
-		{name: "a timestamp that is garbage", material: each(all(noLog), func(m chart.Material) chart.Material { return withStamps(t, m, []byte{0x30, 0}) }), at: never},
-		{name: "a timestamp of the envelope's signature, where the whole envelope counts", material: each(legacy(noLog)[1:], func(m chart.Material) chart.Material {
+		{name: "a timestamp that is garbage", material: each(all(noLog), func(m attachment.Attachment) attachment.Attachment { return withStamps(t, m, []byte{0x30, 0}) }), at: never},
+		{name: "a timestamp of the envelope's signature, where the whole envelope counts", material: each(legacy(noLog)[1:], func(m attachment.Attachment) attachment.Attachment {
 			return withStamps(t, m, stampOf(sigstore.At(early)))
 		}), at: never},
 	} {
@@ -166,7 +168,7 @@ func TestForgedTimes(t *testing.T) {
 	})
 }
 
-func stampIn(t *testing.T, m chart.Material) []byte {
+func stampIn(t *testing.T, m attachment.Attachment) []byte {
 	t.Helper()
 	var b map[string]any
 	if err := json.Unmarshal(m.Content, &b); err != nil {

@@ -10,7 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
@@ -22,8 +24,8 @@ type golden struct {
 	TrustedRoot []byte
 	Key         string
 	Chart       string
-	Signed      []chart.Material // good
-	Forged      []chart.Material // to start from
+	Signed      []attachment.Attachment // good
+	Forged      []attachment.Attachment // to start from
 }
 
 const goldenFile = "testdata/golden.json"
@@ -66,8 +68,8 @@ type forger struct {
 	golden
 	verifier *signature.Verifier
 	digest   chart.Digest
-	wanted   verdict.Wanted
-	genuine  []verdict.Evidence
+	wanted   evidence.Wanted
+	genuine  []evidence.Evidence
 }
 
 func newForger(t testing.TB) *forger {
@@ -79,7 +81,7 @@ func newForger(t testing.TB) *forger {
 	x.verifier = verifierOf(t, x.TrustedRoot)
 	x.digest = must(chart.ParseDigest(x.Chart))(t)
 	key := parsedKey(t, []byte(x.Key))
-	x.wanted = verdict.Wanted{Keyless: keyless().Keyless, Predicates: []string{slsa}, Keys: []verdict.WantedKey{{PublicKey: key, TrustRoots: keyless().Keyless}}}
+	x.wanted = evidence.Wanted{Keyless: keyless().Keyless, Predicates: []string{slsa}, Keys: []evidence.WantedKey{{PublicKey: key, TrustRoots: keyless().Keyless}}}
 	for _, m := range x.Signed {
 		m.Source = digestOf(t, m.Content)
 		x.genuine = append(x.genuine, must(one(x.verifier.Verify(context.Background(), x.digest, m, x.wanted)))(t))
@@ -88,7 +90,7 @@ func newForger(t testing.TB) *forger {
 }
 
 // check is the oracle.
-func (x *forger) check(t *testing.T, m chart.Material) {
+func (x *forger) check(t *testing.T, m attachment.Attachment) {
 	got, err := one(x.verifier.Verify(context.Background(), x.digest, m, x.wanted))
 	var rejection *verdict.Rejection
 	switch {
@@ -97,7 +99,7 @@ func (x *forger) check(t *testing.T, m chart.Material) {
 			if got.SignedAt.IsZero() { // proofs of time can be taken away, if none is needed
 				want.SignedAt = time.Time{}
 			}
-			if cmp.Equal(want, got, cmp.AllowUnexported(verdict.Evidence{}, chart.Digest{})) {
+			if cmp.Equal(want, got, cmp.AllowUnexported(evidence.Evidence{}, chart.Digest{})) {
 				return
 			}
 		}
@@ -112,7 +114,7 @@ func (x *forger) check(t *testing.T, m chart.Material) {
 func FuzzBundle(f *testing.F) {
 	x := newForger(f)
 	for _, m := range append(x.Signed, x.Forged...) {
-		if m.Format == chart.Bundle {
+		if m.Format == attachment.Bundle {
 			f.Add(m.Content)
 		}
 	}
@@ -123,7 +125,7 @@ func FuzzBundle(f *testing.F) {
 func FuzzLegacy(f *testing.F) {
 	x := newForger(f)
 	for _, m := range append(x.Signed, x.Forged...) {
-		if a := m.Annotations; m.Format == chart.Legacy {
+		if a := m.Annotations; m.Format == attachment.Legacy {
 			f.Add(m.Content, a[signatureAnnotation], a[certificateAnnotation], a[chainAnnotation], a[bundleAnnotation], a[timestampAnnotation])
 		}
 	}
@@ -139,7 +141,7 @@ func FuzzLegacy(f *testing.F) {
 func FuzzLegacyAttestation(f *testing.F) {
 	x := newForger(f)
 	for _, m := range append(x.Signed, x.Forged...) {
-		if a := m.Annotations; m.Format == chart.LegacyAttestation {
+		if a := m.Annotations; m.Format == attachment.LegacyAttestation {
 			f.Add(m.Content, a[certificateAnnotation], a[chainAnnotation], a[bundleAnnotation], a[timestampAnnotation])
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // byCertificate proves a keyless signature: certificate, its promise to the certificate transparency log (SCT),
@@ -54,19 +54,19 @@ func (t trusted) notLogged(s signed) error {
 }
 
 // signerOf names the identity in a verified certificate.
-func signerOf(summary *certificate.Summary) (verdict.Signer, error) {
+func signerOf(summary *certificate.Summary) (evidence.Signer, error) {
 	if summary == nil || summary.Issuer == "" || summary.SubjectAlternativeName == "" {
-		return verdict.Signer{}, errors.New("certificate without issuer extension or subject alternative name")
+		return evidence.Signer{}, errors.New("certificate without issuer extension or subject alternative name")
 	}
 	raw, err := json.Marshal(summary.Extensions)
 	if err != nil {
-		return verdict.Signer{}, err
+		return evidence.Signer{}, err
 	}
 	claims := map[string]string{}
 	if err := json.Unmarshal(raw, &claims); err != nil {
-		return verdict.Signer{}, err
+		return evidence.Signer{}, err
 	}
-	return verdict.Signer{Issuer: summary.Issuer, Subject: summary.SubjectAlternativeName, Claims: claims}, nil
+	return evidence.Signer{Issuer: summary.Issuer, Subject: summary.SubjectAlternativeName, Claims: claims}, nil
 }
 
 // diagnose says for people why a signature by certificate failed, as far as can be told without interpreting the

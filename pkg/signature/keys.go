@@ -12,11 +12,11 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 	loadoptions "github.com/sigstore/sigstore/pkg/signature/options"
 
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // byKeys proves a signature by one of the keys.
-func (t trusted) byKeys(ctx context.Context, s signed, keys []verdict.WantedKey) (proof, error) {
+func (t trusted) byKeys(ctx context.Context, s signed, keys []evidence.WantedKey) (proof, error) {
 	var rejection error = invalid("made with none of the trusted keys", foreign{errors.New("no key verifies it")})
 	for _, key := range keys {
 		if err := ctx.Err(); err != nil {
@@ -33,7 +33,7 @@ func (t trusted) byKeys(ctx context.Context, s signed, keys []verdict.WantedKey)
 			}
 			p, err := t.withLog(ctx, s, key, verifier, unlogged)
 			if err == nil {
-				p.signer = verdict.Signer{Key: key.Fingerprint()}
+				p.signer = evidence.Signer{Key: key.Fingerprint()}
 				return p, nil
 			}
 			// The same key may be wanted a second time, without the log.
@@ -45,7 +45,7 @@ func (t trusted) byKeys(ctx context.Context, s signed, keys []verdict.WantedKey)
 
 // withLog adds the log entry to the proof of a signature by key, or explains why the proof does not do without.
 func (t trusted) withLog(
-	ctx context.Context, s signed, key verdict.WantedKey, verifier signature.Verifier, unlogged proof,
+	ctx context.Context, s signed, key evidence.WantedKey, verifier signature.Verifier, unlogged proof,
 ) (proof, error) {
 	var cause error
 	if len(s.logs()) > 0 && t.missing == nil {

@@ -19,7 +19,9 @@ import (
 	"math/big"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
@@ -68,7 +70,7 @@ func TestKeyTypes(t *testing.T) {
 		claim := fmt.Appendf(nil, `{"critical": {"type": "cosign container image signature", "image": {"docker-manifest-digest": %q}}}`, digest)
 		attested, _ := dsseEnvelope(t, tc.key, tc.hash, payloadType, slsa, digest)
 		_, bundled := dsseEnvelope(t, tc.key, tc.hash, payloadType, sigstore.SignPredicateType, digest)
-		for form, m := range map[string]chart.Material{
+		for form, m := range map[string]attachment.Attachment{
 			"legacy signature":   legacyOf(t, claim, map[string]string{signatureAnnotation: base64.StdEncoding.EncodeToString(sign(t, tc.key, tc.hash, claim))}),
 			"legacy attestation": attestationOf(t, attested, nil),
 			"bundle, envelope":   bundleOf(bundled),
@@ -81,7 +83,7 @@ func TestKeyTypes(t *testing.T) {
 			t.Run(tc.name+", "+form, func(t *testing.T) {
 				t.Parallel()
 				key := publicKeyOf(t, tc.key)
-				wanted := verdict.Wanted{Keys: []verdict.WantedKey{{PublicKey: key, AllowUnlogged: true}}}
+				wanted := evidence.Wanted{Keys: []evidence.WantedKey{{PublicKey: key, AllowUnlogged: true}}}
 				got, err := one(verifier.Verify(context.Background(), digest, m, wanted))
 				switch {
 				case !good:
@@ -145,7 +147,7 @@ func sign(t testing.TB, key crypto.Signer, hash crypto.Hash, message []byte) []b
 	return must(key.Sign(rand.Reader, message, hash))(t)
 }
 
-func publicKeyOf(t testing.TB, key crypto.Signer) verdict.PublicKey {
+func publicKeyOf(t testing.TB, key crypto.Signer) evidence.PublicKey {
 	t.Helper()
 	der := must(x509.MarshalPKIXPublicKey(key.Public()))(t)
 	return parsedKey(t, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
@@ -157,12 +159,12 @@ func fixedKey(t testing.TB) *ecdsa.PrivateKey {
 	return must(ecdsa.ParseRawPrivateKey(elliptic.P256(), big.NewInt(1).FillBytes(make([]byte, 32))))(t)
 }
 
-func ownKey(t testing.TB) verdict.Wanted {
+func ownKey(t testing.TB) evidence.Wanted {
 	t.Helper()
-	return verdict.Wanted{Keys: []verdict.WantedKey{{PublicKey: publicKeyOf(t, fixedKey(t)), AllowUnlogged: true}}}
+	return evidence.Wanted{Keys: []evidence.WantedKey{{PublicKey: publicKeyOf(t, fixedKey(t)), AllowUnlogged: true}}}
 }
 
-func signPayload(t testing.TB, payload []byte) chart.Material {
+func signPayload(t testing.TB, payload []byte) attachment.Attachment {
 	t.Helper()
 	sum := sha256.Sum256(payload)
 	sig := must(ecdsa.SignASN1(rand.Reader, fixedKey(t), sum[:]))(t)

@@ -18,8 +18,9 @@ import (
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // legacy is a signature or an attestation in cosign 2's form: a payload, and annotations with the rest.
@@ -35,7 +36,7 @@ type legacy struct {
 }
 
 // parseLegacy reads a signature: a simple-signing payload, with the signature in an annotation.
-func parseLegacy(digest chart.Digest, m chart.Material) (*legacy, error) {
+func parseLegacy(digest chart.Digest, m attachment.Attachment) (*legacy, error) {
 	if err := checkContent(m, maxPayload); err != nil {
 		return nil, err
 	}
@@ -46,12 +47,12 @@ func parseLegacy(digest chart.Digest, m chart.Material) (*legacy, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &legacy{digest: digest, claim: claim{statement: verdict.ChartSignature}, payload: m.Content, stamped: raw}
+	l := &legacy{digest: digest, claim: claim{statement: evidence.ChartSignature}, payload: m.Content, stamped: raw}
 	return l, l.parse(m.Annotations, m.Annotations[static.SignatureAnnotationKey], legacyEntries())
 }
 
 // parseLegacyAttestation reads an attestation: an envelope, with the signature in it. It never counts as a signature.
-func parseLegacyAttestation(digest chart.Digest, m chart.Material) (*legacy, error) {
+func parseLegacyAttestation(digest chart.Digest, m attachment.Attachment) (*legacy, error) {
 	if err := checkContent(m, maxBundle); err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func parseLegacyAttestation(digest chart.Digest, m chart.Material) (*legacy, err
 	if err != nil {
 		return nil, err
 	}
-	if statement.PredicateType == verdict.SignaturePredicate {
+	if statement.PredicateType == evidence.SignaturePredicate {
 		return nil, invalid("an attestation that says it is a signature", nil)
 	}
 	l := &legacy{digest: digest, claim: statement.claim(), payload: m.Content, stamped: m.Content}
@@ -166,7 +167,7 @@ func (l *legacy) ask(ctx context.Context, c checks) (logged bool, err error) {
 	}
 	hash := ggcr.Hash{Algorithm: "sha256", Hex: l.digest.Hex()}
 	// Without a claim verifier, cosign would accept what was copied from another chart.
-	if l.claim.statement == verdict.Attestation {
+	if l.claim.statement == evidence.Attestation {
 		options.ClaimVerifier = cosign.IntotoSubjectClaimVerifier
 		return cosign.VerifyBlobAttestation(ctx, layer, hash, options)
 	}

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
@@ -23,7 +25,7 @@ func TestLegacyAttacks(t *testing.T) {
 	byWorkflow, byKey := w.legacy(t, w.workflow), w.legacy(t, w.key)
 	byStranger := w.legacyIn(t, w.stranger, w.workflow)
 	bare := w.legacy(t, w.key, sigstore.WithoutLog(), sigstore.WithoutTimestamp())
-	about := func(digest chart.Digest, by sigstore.Signer, opts ...sigstore.Option) chart.Material {
+	about := func(digest chart.Digest, by sigstore.Signer, opts ...sigstore.Option) attachment.Attachment {
 		payload, annotations, err := w.Legacy(by, repository, digest.String(), opts...)
 		if err != nil {
 			t.Fatal(err)
@@ -31,22 +33,22 @@ func TestLegacyAttacks(t *testing.T) {
 		return legacyOf(t, payload, annotations)
 	}
 	// with gives one signature another's annotations.
-	with := func(m, donor chart.Material, keys ...string) chart.Material {
+	with := func(m, donor attachment.Attachment, keys ...string) attachment.Attachment {
 		for _, key := range keys {
 			m = annotate(m, key, donor.Annotations[key])
 		}
 		return m
 	}
-	changedEntry := func(m chart.Material, change func(entry map[string]any)) chart.Material {
+	changedEntry := func(m attachment.Attachment, change func(entry map[string]any)) attachment.Attachment {
 		return annotate(m, bundleAnnotation, string(edit(t, []byte(m.Annotations[bundleAnnotation]), change)))
 	}
-	body := func(value any) chart.Material {
+	body := func(value any) attachment.Attachment {
 		return changedEntry(byKey, func(e map[string]any) { at(e, "Payload")["body"] = value })
 	}
-	encodedBody := func(change func(string) string) chart.Material {
+	encodedBody := func(change func(string) string) attachment.Attachment {
 		return changedEntry(byKey, func(e map[string]any) { at(e, "Payload")["body"] = change(at(e, "Payload")["body"].(string)) })
 	}
-	payload := func(text string) chart.Material { return signPayload(t, []byte(text)) }
+	payload := func(text string) attachment.Attachment { return signPayload(t, []byte(text)) }
 	thisChart := func(b []byte) []byte { return bytes.Replace(b, []byte(w.other.Hex()), []byte(w.chart.Hex()), 1) }
 	withLogged, withUnlogged := logged(t, w.key), unlogged(t, w.key)
 	fingerprint := publicKey(t, w.key).Fingerprint()
@@ -66,8 +68,8 @@ func TestLegacyAttacks(t *testing.T) {
 	const entryBroken = "but its log entry, which the policy requires, could not be verified"
 	for _, tc := range []struct {
 		name     string
-		material chart.Material
-		wanted   verdict.Wanted
+		material attachment.Attachment
+		wanted   evidence.Wanted
 		rootless bool
 		reason   verdict.Reason
 		detail   string
@@ -117,7 +119,7 @@ func TestLegacyAttacks(t *testing.T) {
 		{name: "a certificate under another name", material: annotate(byWorkflow, certificateAnnotation, strings.ReplaceAll(byWorkflow.Annotations[certificateAnnotation], "CERTIFICATE", "PUBLIC KEY")), wanted: keyless(), reason: invalid, detail: "not exactly one certificate"},
 		{name: "a chain without certificate", material: without(byWorkflow, certificateAnnotation), wanted: withUnlogged, reason: invalid, detail: "a certificate chain without a certificate"},
 		{name: "a certificate while keys are wanted", material: byWorkflow, wanted: withUnlogged, reason: invalid, detail: "made with a certificate, while the policy trusts keys only"},
-		{name: "a key's signature with another's certificate", material: with(bare, byWorkflow, certificateAnnotation), wanted: verdict.Wanted{Keyless: keyless().Keyless, Keys: withUnlogged.Keys}, reason: invalid, detail: "without a transparency log entry"},
+		{name: "a key's signature with another's certificate", material: with(bare, byWorkflow, certificateAnnotation), wanted: evidence.Wanted{Keyless: keyless().Keyless, Keys: withUnlogged.Keys}, reason: invalid, detail: "without a transparency log entry"},
 		{name: "a key while certificates are wanted", material: byKey, wanted: keyless(), reason: invalid, detail: "made with a key, while the policy trusts certificates only"},
 
 		{name: "stranger's key", material: w.legacy(t, w.strangers), wanted: withLogged, reason: invalid, detail: "made with none of the trusted keys"},

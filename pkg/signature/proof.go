@@ -9,8 +9,9 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore/pkg/signature"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // signed is parsed material: what it claims, none of which is proven.
@@ -40,26 +41,26 @@ func (c checks) scts() int { return min(1, len(c.trust.CTLogs())) }
 type proof struct {
 	claim
 	summary  *certificate.Summary // of the verified certificate; nil for a key
-	signer   verdict.Signer
+	signer   evidence.Signer
 	logged   bool
 	signedAt time.Time // zero if nobody vouches for a time
 }
 
 // claim is what is signed.
 type claim struct {
-	statement verdict.Statement
+	statement evidence.Statement
 	predicate string // of an attestation
 	content   []byte // the predicate, as it was signed
 }
 
 // evidence is p as what the trust root proves, of which it had no part if it vouches neither for a log entry nor for a
 // time. Of a certificate it always vouches for a time.
-func (p proof) evidence(digest chart.Digest, format chart.Format, trustRoot string) verdict.Evidence {
-	evidence := verdict.NewEvidence(digest, p.statement, p.signer)
-	evidence.Predicate, evidence.Content, evidence.Format = p.predicate, p.content, format
-	evidence.Logged, evidence.SignedAt = p.logged, p.signedAt.UTC()
+func (p proof) evidence(digest chart.Digest, format attachment.Format, trustRoot string) evidence.Evidence {
+	proven := evidence.New(digest, p.statement, p.signer)
+	proven.Predicate, proven.Content, proven.Format = p.predicate, p.content, format
+	proven.Logged, proven.SignedAt = p.logged, p.signedAt.UTC()
 	if p.logged || !p.signedAt.IsZero() {
-		evidence.TrustRoot = trustRoot
+		proven.TrustRoot = trustRoot
 	}
-	return evidence
+	return proven
 }

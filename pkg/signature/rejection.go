@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -58,8 +58,8 @@ func panicked(reason any) *verdict.Rejection {
 
 // outOfTime says nothing about the material, so it is no rejection.
 func outOfTime(err error) error {
-	return &chart.Problem{
-		Kind:   chart.KindTimeout,
+	return &problem.Error{
+		Kind:   problem.KindTimeout,
 		Detail: "the admission's deadline passed while signatures were verified",
 		Err:    err,
 	}

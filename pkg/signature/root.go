@@ -9,6 +9,7 @@ import (
 
 	"github.com/sigstore/sigstore-go/pkg/root"
 
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -54,7 +55,7 @@ func Fixed(trustedRootJSON []byte) (FixedRoots, error) {
 	if err != nil {
 		return nil, err
 	}
-	return FixedRoots{verdict.DefaultTrustRoot: parsed}, nil
+	return FixedRoots{evidence.DefaultTrustRoot: parsed}, nil
 }
 
 // Root implements Roots.

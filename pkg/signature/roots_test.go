@@ -9,7 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/attachment"
+	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
@@ -50,28 +52,28 @@ func twoRoots(t testing.TB, w *world) *asked {
 func TestRoots(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	ours := func(by sigstore.Signer, opts ...sigstore.Option) []chart.Material {
+	ours := func(by sigstore.Signer, opts ...sigstore.Option) []attachment.Attachment {
 		return append(w.attestations(t, by, slsa, nil, opts...), w.bundle(t, by, opts...), w.legacy(t, by, opts...))
 	}
-	theirs := func(by sigstore.Signer, opts ...sigstore.Option) []chart.Material {
-		return []chart.Material{
+	theirs := func(by sigstore.Signer, opts ...sigstore.Option) []attachment.Attachment {
+		return []attachment.Attachment{
 			bundleOf(must(w.stranger.Bundle(by, w.chart.String(), sigstore.SignPredicateType, nil, opts...))(t)),
 			w.legacyIn(t, w.stranger, by, opts...), w.legacyAttestation(t, w.stranger, w.chart, by, slsa, nil, opts...),
 		}
 	}
-	by := func(unlogged bool, roots ...string) verdict.Wanted {
-		return keysWanted(t, verdict.WantedKey{TrustRoots: roots, AllowUnlogged: unlogged}, w.key)
+	by := func(unlogged bool, roots ...string) evidence.Wanted {
+		return keysWanted(t, evidence.WantedKey{TrustRoots: roots, AllowUnlogged: unlogged}, w.key)
 	}
-	both := func(wanted verdict.Wanted, more verdict.Wanted) verdict.Wanted {
-		return verdict.Wanted{Keyless: wanted.Keyless, Keys: append(wanted.Keys, more.Keys...)}
+	both := func(wanted evidence.Wanted, more evidence.Wanted) evidence.Wanted {
+		return evidence.Wanted{Keyless: wanted.Keyless, Keys: append(wanted.Keys, more.Keys...)}
 	}
 	nowhere := []sigstore.Option{sigstore.WithoutLog(), sigstore.WithoutTimestamp()}
 	const unavailable, invalid = verdict.TrustRootUnavailable, verdict.SignatureInvalid
 
 	for _, tc := range []struct {
 		name     string
-		material []chart.Material
-		wanted   verdict.Wanted
+		material []attachment.Attachment
+		wanted   evidence.Wanted
 		want     []string // the trust roots in the evidence
 		reason   verdict.Reason
 		detail   string
@@ -101,15 +103,15 @@ func TestRoots(t *testing.T) {
 		{name: "an unlogged key whose time one root proves", material: ours(w.key, sigstore.WithoutLog()), wanted: by(true, "ours", "theirs"), want: []string{"ours", ""}, asked: []string{"ours", "theirs"}},
 		{name: "one key wanted logged under a root, another without any", material: ours(w.strangers, nowhere...), wanted: both(by(false, "ours"), bare(t, w.strangers)), want: []string{""}, asked: []string{"ours"}},
 		{name: "one key that needs no root does not free another of its root", material: ours(w.key, nowhere...), wanted: both(by(false, "ours"), bare(t, w.strangers)), reason: invalid, detail: "without the log entry that the policy requires", asked: []string{"ours"}},
-		{name: "one key wanted under a root does not count under the other key's", material: theirs(w.key), wanted: both(by(false, "ours"), keysWanted(t, verdict.WantedKey{TrustRoots: []string{"theirs"}}, w.strangers)), reason: invalid, detail: "could not be verified", asked: []string{"ours", "theirs"}},
+		{name: "one key wanted under a root does not count under the other key's", material: theirs(w.key), wanted: both(by(false, "ours"), keysWanted(t, evidence.WantedKey{TrustRoots: []string{"theirs"}}, w.strangers)), reason: invalid, detail: "could not be verified", asked: []string{"ours", "theirs"}},
 	} {
 		for _, m := range tc.material {
 			t.Run(tc.name+", "+m.Format.String(), func(t *testing.T) {
 				t.Parallel()
 				roots := twoRoots(t, w)
-				evidence, err := signature.New(roots).Verify(context.Background(), w.chart, m, tc.wanted)
+				proven, err := signature.New(roots).Verify(context.Background(), w.chart, m, tc.wanted)
 				var names []string
-				for _, e := range evidence {
+				for _, e := range proven {
 					names = append(names, e.TrustRoot)
 					if (e.TrustRoot == "") != (!e.Logged && e.SignedAt.IsZero()) {
 						t.Errorf("trust root %q in %+v", e.TrustRoot, e)
@@ -119,7 +121,7 @@ func TestRoots(t *testing.T) {
 					t.Errorf("evidence (-want +got):\n%s\nerror %v", diff, err)
 				}
 				if tc.reason != "" {
-					wantRejection(t, verdict.Evidence{}, err, tc.reason, tc.detail)
+					wantRejection(t, evidence.Evidence{}, err, tc.reason, tc.detail)
 				}
 				if diff := cmp.Diff(tc.asked, roots.names); diff != "" {
 					t.Errorf("asked for (-want +got):\n%s", diff)
@@ -143,9 +145,9 @@ func TestDeadlineOfRoots(t *testing.T) {
 				return signature.Root{}, &verdict.Rejection{Reason: verdict.TrustRootUnavailable, Detail: "too slow"}
 			}
 			got, err := one(signature.New(roots).Verify(ctx, w.chart, w.bundle(t, w.workflow), keyless(first, "slow")))
-			compare(t, verdict.Evidence{}, got)
-			problem, is := errors.AsType[*chart.Problem](err)
-			if !is || problem.Kind != chart.KindTimeout {
+			compare(t, evidence.Evidence{}, got)
+			perr, is := errors.AsType[*problem.Error](err)
+			if !is || perr.Kind != problem.KindTimeout {
 				t.Errorf("got %v, want a timeout", err)
 			}
 		})
@@ -158,7 +160,7 @@ func TestTimesOfRoots(t *testing.T) {
 	w := newWorld(t)
 	early := w.now.Add(-time.Hour)
 	loggedByUs := sigstore.TimestampBy(w.stranger, early)
-	wanted := keysWanted(t, verdict.WantedKey{TrustRoots: []string{"ours", "theirs"}, AllowUnlogged: true}, w.key)
+	wanted := keysWanted(t, evidence.WantedKey{TrustRoots: []string{"ours", "theirs"}, AllowUnlogged: true}, w.key)
 	for _, m := range append(w.attestations(t, w.key, slsa, nil, loggedByUs), w.bundle(t, w.key, loggedByUs), w.legacy(t, w.key, loggedByUs)) {
 		t.Run(m.Format.String(), func(t *testing.T) {
 			t.Parallel()
@@ -187,20 +189,20 @@ func TestState(t *testing.T) {
 	w := newWorld(t)
 	ours := digestOf(t, must(w.TrustedRoot())(t)).String()
 	theirs := digestOf(t, must(w.stranger.TrustedRoot())(t)).String()
-	key := func(roots ...string) verdict.Wanted {
-		return keysWanted(t, verdict.WantedKey{TrustRoots: roots}, w.key)
+	key := func(roots ...string) evidence.Wanted {
+		return keysWanted(t, evidence.WantedKey{TrustRoots: roots}, w.key)
 	}
 	for _, tc := range []struct {
 		name   string
-		wanted verdict.Wanted
+		wanted evidence.Wanted
 		want   string
 	}{
 		{name: "nothing is wanted", want: "none"},
 		{name: "a key that needs none", wanted: bare(t, w.key), want: "none"},
 		{name: "one root", wanted: keyless("ours"), want: `none "ours"=` + ours},
 		{name: "two roots, whatever the order", wanted: keyless("theirs", "ours"), want: `none "ours"=` + ours + ` "theirs"=` + theirs},
-		{name: "one root, twice", wanted: verdict.Wanted{Keyless: []string{"ours"}, Keys: key("ours").Keys}, want: `none "ours"=` + ours},
-		{name: "one for certificates and one for a key", wanted: verdict.Wanted{Keyless: []string{"theirs"}, Keys: key("ours").Keys}, want: `none "ours"=` + ours + ` "theirs"=` + theirs},
+		{name: "one root, twice", wanted: evidence.Wanted{Keyless: []string{"ours"}, Keys: key("ours").Keys}, want: `none "ours"=` + ours},
+		{name: "one for certificates and one for a key", wanted: evidence.Wanted{Keyless: []string{"theirs"}, Keys: key("ours").Keys}, want: `none "ours"=` + ours + ` "theirs"=` + theirs},
 		{name: "one of two is away", wanted: keyless("away", "ours")},
 		{name: "one of two is empty", wanted: keyless("empty", "ours")},
 	} {

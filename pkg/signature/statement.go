@@ -10,7 +10,7 @@ import (
 	kjson "sigs.k8s.io/json"
 
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // payloadType is what an envelope with an in-toto statement says of its payload.
@@ -71,10 +71,10 @@ func (s *statement) isAbout(digest chart.Digest) bool {
 
 // claim is what the statement says, once it is proven.
 func (s *statement) claim() claim {
-	if s.PredicateType == verdict.SignaturePredicate {
-		return claim{statement: verdict.ChartSignature}
+	if s.PredicateType == evidence.SignaturePredicate {
+		return claim{statement: evidence.ChartSignature}
 	}
-	return claim{statement: verdict.Attestation, predicate: s.PredicateType, content: s.Predicate}
+	return claim{statement: evidence.Attestation, predicate: s.PredicateType, content: s.Predicate}
 }
 
 // forSigstore is the statement as far as sigstore-go looks at it.

@@ -18,7 +18,8 @@ import (
 
 	"github.com/digitorus/timestamp"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/attachment"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
@@ -39,8 +40,8 @@ func TestTimes(t *testing.T) {
 
 	for _, tc := range []struct {
 		name     string
-		material chart.Material
-		wanted   verdict.Wanted
+		material attachment.Attachment
+		wanted   evidence.Wanted
 		stamp    time.Time
 		want     time.Time // zero: refused
 	}{
@@ -120,21 +121,21 @@ func (a *tsa) in(t *testing.T, w *world) []byte {
 }
 
 // restamp replaces the timestamp of the material.
-func (a *tsa) restamp(t *testing.T, m chart.Material, when time.Time) chart.Material {
+func (a *tsa) restamp(t *testing.T, m attachment.Attachment, when time.Time) attachment.Attachment {
 	t.Helper()
 	return withStamps(t, m, a.stamp(t, stampedIn(t, m), when))
 }
 
 // stampedIn is what a timestamp of the material is of.
-func stampedIn(t *testing.T, m chart.Material) []byte {
+func stampedIn(t *testing.T, m attachment.Attachment) []byte {
 	t.Helper()
 	var b struct {
 		DSSEEnvelope struct{ Signatures []struct{ Sig []byte } }
 	}
 	switch m.Format {
-	case chart.Legacy:
+	case attachment.Legacy:
 		return must(base64.StdEncoding.DecodeString(m.Annotations[signatureAnnotation]))(t)
-	case chart.LegacyAttestation:
+	case attachment.LegacyAttestation:
 		return m.Content
 	}
 	if err := json.Unmarshal(m.Content, &b); err != nil {
@@ -144,9 +145,9 @@ func stampedIn(t *testing.T, m chart.Material) []byte {
 }
 
 // withStamps replaces the timestamps; legacy material has one at most.
-func withStamps(t *testing.T, m chart.Material, stamps ...[]byte) chart.Material {
+func withStamps(t *testing.T, m attachment.Attachment, stamps ...[]byte) attachment.Attachment {
 	t.Helper()
-	if m.Format != chart.Bundle {
+	if m.Format != attachment.Bundle {
 		return annotate(m, timestampAnnotation, string(must(json.Marshal(map[string]any{"SignedRFC3161Timestamp": stamps[0]}))(t)))
 	}
 	var list []any

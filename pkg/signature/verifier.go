@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // Verifier verifies against the trust roots that are asked for. It is safe for concurrent use.
@@ -21,7 +22,7 @@ const noneNeeded = "none"
 
 // State identifies the content of the trust roots that are wanted; "" if one of them cannot be had. Verified evidence is
 // good for one state only, so it belongs into a cache's key.
-func (v *Verifier) State(ctx context.Context, wanted verdict.Wanted) string {
+func (v *Verifier) State(ctx context.Context, wanted evidence.Wanted) string {
 	state := noneNeeded
 	for _, name := range wanted.TrustRoots() {
 		found, err := v.roots.Root(ctx, name)
@@ -35,15 +36,15 @@ func (v *Verifier) State(ctx context.Context, wanted verdict.Wanted) string {
 
 // Verify proves who made the statement in m about the chart with the digest: the evidence has one entry for each trust
 // root that proves it. What a root alone would prove is its own: no entry mixes two of them. Every failure is a
-// *verdict.Rejection of m alone, but for one: when ctx is done, it is a *chart.Problem of KindTimeout, since then
+// *verdict.Rejection of m alone, but for one: when ctx is done, it is a *problem.Error of KindTimeout, since then
 // nothing was found out.
 func (v *Verifier) Verify(
-	ctx context.Context, digest chart.Digest, m chart.Material, wanted verdict.Wanted,
-) (evidence []verdict.Evidence, err error) {
+	ctx context.Context, digest chart.Digest, m attachment.Attachment, wanted evidence.Wanted,
+) (proven []evidence.Evidence, err error) {
 	// cosign and its parsers panic on some inputs that are only shaped like what they expect.
 	defer func() {
 		if reason := recover(); reason != nil {
-			evidence, err = nil, panicked(reason)
+			proven, err = nil, panicked(reason)
 		}
 	}()
 	if digest.IsZero() {
@@ -65,27 +66,27 @@ func (v *Verifier) Verify(
 		found, err := v.proveBy(ctx, name, s, wanted)
 		switch {
 		case err == nil:
-			evidence = appendNew(evidence, found.evidence(digest, m.Format, name))
+			proven = appendNew(proven, found.evidence(digest, m.Format, name))
 		case ctx.Err() != nil:
 			return nil, outOfTime(ctx.Err())
 		case rejection == nil || weight(err) > weight(rejection):
 			rejection = err
 		}
 	}
-	if len(evidence) == 0 {
+	if len(proven) == 0 {
 		return nil, rejection
 	}
-	return evidence, nil
+	return proven, nil
 }
 
 // parse reads material. Nothing in it is proven yet.
-func parse(digest chart.Digest, m chart.Material) (signed, error) {
+func parse(digest chart.Digest, m attachment.Attachment) (signed, error) {
 	switch m.Format {
-	case chart.Bundle:
+	case attachment.Bundle:
 		return parseBundle(digest, m)
-	case chart.Legacy:
+	case attachment.Legacy:
 		return parseLegacy(digest, m)
-	case chart.LegacyAttestation:
+	case attachment.LegacyAttestation:
 		return parseLegacyAttestation(digest, m)
 	default:
 		return nil, internal(fmt.Errorf("material %s is in an %s", m.Source, m.Format))
@@ -94,7 +95,7 @@ func parse(digest chart.Digest, m chart.Material) (signed, error) {
 
 // rootsFor returns the names of the trust roots, one at least, by which material may count; "" is for keys that need
 // none.
-func rootsFor(s signed, wanted verdict.Wanted) ([]string, error) {
+func rootsFor(s signed, wanted evidence.Wanted) ([]string, error) {
 	byCertificate := s.certificate() != nil
 	switch {
 	case byCertificate && len(wanted.Keyless) > 0:
@@ -116,7 +117,7 @@ func rootsFor(s signed, wanted verdict.Wanted) ([]string, error) {
 }
 
 // proveBy proves by one trust root.
-func (v *Verifier) proveBy(ctx context.Context, name string, s signed, wanted verdict.Wanted) (proof, error) {
+func (v *Verifier) proveBy(ctx context.Context, name string, s signed, wanted evidence.Wanted) (proof, error) {
 	t := v.trusted(ctx, name)
 	var p proof
 	var err error
@@ -133,8 +134,8 @@ func (v *Verifier) proveBy(ctx context.Context, name string, s signed, wanted ve
 }
 
 // keysOf returns the keys whose signatures the trust root may prove; for "", those that need none.
-func keysOf(name string, wanted verdict.Wanted) []verdict.WantedKey {
-	var keys []verdict.WantedKey
+func keysOf(name string, wanted evidence.Wanted) []evidence.WantedKey {
+	var keys []evidence.WantedKey
 	for _, key := range wanted.Keys {
 		if slices.Contains(key.TrustRoots, name) || name == "" && len(key.TrustRoots) == 0 {
 			keys = append(keys, key)
@@ -144,8 +145,8 @@ func keysOf(name string, wanted verdict.Wanted) []verdict.WantedKey {
 }
 
 // appendNew keeps one of those that no trust root had a part in: they are the same.
-func appendNew(all []verdict.Evidence, e verdict.Evidence) []verdict.Evidence {
-	if e.TrustRoot == "" && slices.ContainsFunc(all, func(other verdict.Evidence) bool { return other.TrustRoot == "" }) {
+func appendNew(all []evidence.Evidence, e evidence.Evidence) []evidence.Evidence {
+	if e.TrustRoot == "" && slices.ContainsFunc(all, func(other evidence.Evidence) bool { return other.TrustRoot == "" }) {
 		return all
 	}
 	return append(all, e)

@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
@@ -21,10 +24,10 @@ func TestEvidence(t *testing.T) {
 	lastYear := w.now.AddDate(-1, 0, 0)
 	nowhere := []sigstore.Option{sigstore.WithoutLog(), sigstore.WithoutTimestamp()}
 	email := sigstore.Identity{Issuer: "https://accounts.example", Subject: "dev@acme.example"}
-	attest := func(by sigstore.Signer) chart.Material {
+	attest := func(by sigstore.Signer) attachment.Attachment {
 		return bundleOf(must(w.Bundle(by, w.chart.String(), slsa, map[string]any{"buildType": "helm"}))(t))
 	}
-	message := func(by sigstore.Signer, opts ...sigstore.Option) chart.Material {
+	message := func(by sigstore.Signer, opts ...sigstore.Option) attachment.Attachment {
 		return bundleOf(must(w.MessageSignatureBundle(by, w.chart.String(), opts...))(t))
 	}
 	liar := attest(w.workflow)
@@ -33,17 +36,17 @@ func TestEvidence(t *testing.T) {
 	byKeyTimeless := bundleOf(edit(t, w.bundle(t, w.key).Content, forgetTime))
 
 	type want struct {
-		statement verdict.Statement
+		statement evidence.Statement
 		predicate string
-		signer    verdict.Signer
+		signer    evidence.Signer
 		logged    bool
 		signedAt  time.Time
 	}
-	signedBy := func(signer verdict.Signer) want { return want{verdict.ChartSignature, "", signer, true, w.now} }
-	unloggedBy := func(signer verdict.Signer, at time.Time) want {
-		return want{verdict.ChartSignature, "", signer, false, at}
+	signedBy := func(signer evidence.Signer) want { return want{evidence.ChartSignature, "", signer, true, w.now} }
+	unloggedBy := func(signer evidence.Signer, at time.Time) want {
+		return want{evidence.ChartSignature, "", signer, false, at}
 	}
-	attestedBy := func(signer verdict.Signer) want { return want{verdict.Attestation, slsa, signer, true, w.now} }
+	attestedBy := func(signer evidence.Signer) want { return want{evidence.Attestation, slsa, signer, true, w.now} }
 	stampedLater := signedBy(identity)
 	stampedLater.signedAt = w.now.Add(time.Minute)
 	long := signedBy(identity)
@@ -51,12 +54,12 @@ func TestEvidence(t *testing.T) {
 
 	for _, tc := range []struct {
 		name     string
-		material chart.Material
-		wanted   verdict.Wanted
+		material attachment.Attachment
+		wanted   evidence.Wanted
 		want     want
 	}{
 		{name: "bundle by a workflow", material: w.bundle(t, w.workflow), wanted: keyless(), want: signedBy(identity)},
-		{name: "bundle by a person", material: w.bundle(t, email), wanted: keyless(), want: signedBy(verdict.Signer{
+		{name: "bundle by a person", material: w.bundle(t, email), wanted: keyless(), want: signedBy(evidence.Signer{
 			Issuer: email.Issuer, Subject: email.Subject, Claims: map[string]string{"issuer": email.Issuer},
 		})},
 		{name: "bundle of last year", material: w.bundle(t, w.workflow, sigstore.At(lastYear)), wanted: keyless(), want: long},
@@ -73,7 +76,7 @@ func TestEvidence(t *testing.T) {
 		{name: "bundle by a key, with a log entry of another signature, while none is needed", material: w.bundle(t, w.key, sigstore.UnrelatedLogEntry(), sigstore.WithoutTimestamp()), wanted: unlogged(t, w.key), want: unloggedBy(key, time.Time{})},
 		{name: "bundle by an unlogged key, no trust root asked for", material: w.bundle(t, w.key), wanted: bare(t, w.key), want: unloggedBy(key, time.Time{})},
 		{name: "bundle around the digest alone, by a key", material: message(w.key), wanted: logged(t, w.key), want: signedBy(key)},
-		{name: "bundle by a key wanted twice, once unlogged", material: w.bundle(t, w.key, nowhere...), wanted: verdict.Wanted{Keys: append(logged(t, w.key).Keys, unlogged(t, w.key).Keys...)}, want: unloggedBy(key, time.Time{})},
+		{name: "bundle by a key wanted twice, once unlogged", material: w.bundle(t, w.key, nowhere...), wanted: evidence.Wanted{Keys: append(logged(t, w.key).Keys, unlogged(t, w.key).Keys...)}, want: unloggedBy(key, time.Time{})},
 
 		{name: "CVE-2022-35929: attestation only", material: attest(w.workflow), wanted: keyless(), want: attestedBy(identity)},
 		{name: "CVE-2022-35929: attestation only, by a key", material: attest(w.key), wanted: logged(t, w.key), want: attestedBy(key)},
@@ -97,14 +100,14 @@ func TestEvidence(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := verdict.NewEvidence(w.chart, tc.want.statement, tc.want.signer)
+			want := evidence.New(w.chart, tc.want.statement, tc.want.signer)
 			want.Predicate, want.Format = tc.want.predicate, tc.material.Format
 			want.Logged, want.SignedAt = tc.want.logged, tc.want.signedAt
 			if want.Logged || !want.SignedAt.IsZero() {
-				want.TrustRoot = verdict.DefaultTrustRoot
+				want.TrustRoot = evidence.DefaultTrustRoot
 			}
 			compare(t, want, got)
-			if got.Signs(w.chart) != (tc.want.statement == verdict.ChartSignature) {
+			if got.Signs(w.chart) != (tc.want.statement == evidence.ChartSignature) {
 				t.Errorf("Signs is %v", got.Signs(w.chart))
 			}
 		})
@@ -157,15 +160,15 @@ func TestBadCalls(t *testing.T) {
 		name     string
 		verifier *signature.Verifier
 		digest   chart.Digest
-		material chart.Material
-		wanted   verdict.Wanted
+		material attachment.Attachment
+		wanted   evidence.Wanted
 		reason   verdict.Reason
 		detail   string
 	}{
 		{name: "no digest", verifier: w.verifier, material: good, wanted: keyless(), reason: verdict.InternalError},
 		{name: "no format", verifier: w.verifier, digest: w.chart, material: formatless, wanted: keyless(), reason: verdict.InternalError},
 		{name: "no verifier, so a panic", digest: w.chart, material: good, wanted: keyless(), reason: verdict.InternalError},
-		{name: "no key in the key", verifier: w.verifier, digest: w.chart, material: w.bundle(t, w.key), wanted: verdict.Wanted{Keys: make([]verdict.WantedKey, 1)}, reason: verdict.InternalError},
+		{name: "no key in the key", verifier: w.verifier, digest: w.chart, material: w.bundle(t, w.key), wanted: evidence.Wanted{Keys: make([]evidence.WantedKey, 1)}, reason: verdict.InternalError},
 		{name: "nobody wanted, certificate", verifier: w.verifier, digest: w.chart, material: good, reason: verdict.SignatureInvalid, detail: "made with a certificate, while the policy trusts keys only"},
 		{name: "nobody wanted, key", verifier: w.verifier, digest: w.chart, material: w.bundle(t, w.key), reason: verdict.SignatureInvalid, detail: "made with a key, while the policy trusts certificates only"},
 	} {
@@ -185,7 +188,7 @@ func TestDeadline(t *testing.T) {
 	cancel()
 	for name, tc := range map[string]struct {
 		ctx    context.Context
-		wanted verdict.Wanted
+		wanted evidence.Wanted
 	}{
 		"before the start": {ended, keyless()},
 		"between two keys": {&endsAfter{Context: context.Background(), calls: 2}, logged(t, w.strangers, w.key)},
@@ -193,9 +196,9 @@ func TestDeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := one(w.verifier.Verify(tc.ctx, w.chart, w.bundle(t, w.key), tc.wanted))
-			compare(t, verdict.Evidence{}, got)
-			var problem *chart.Problem
-			if !errors.As(err, &problem) || problem.Kind != chart.KindTimeout || !errors.Is(err, context.Canceled) {
+			compare(t, evidence.Evidence{}, got)
+			var perr *problem.Error
+			if !errors.As(err, &perr) || perr.Kind != problem.KindTimeout || !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v, want a timeout", err)
 			}
 		})

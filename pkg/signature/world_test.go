@@ -14,7 +14,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
@@ -69,28 +71,28 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) identity() verdict.Signer {
+func (w *world) identity() evidence.Signer {
 	claims := maps.Clone(w.workflow.Claims)
 	claims["issuer"] = w.workflow.Issuer
-	return verdict.Signer{Issuer: w.workflow.Issuer, Subject: w.workflow.Subject, Claims: claims}
+	return evidence.Signer{Issuer: w.workflow.Issuer, Subject: w.workflow.Subject, Claims: claims}
 }
 
-func (w *world) keySigner(t testing.TB) verdict.Signer {
-	return verdict.Signer{Key: publicKey(t, w.key).Fingerprint()}
+func (w *world) keySigner(t testing.TB) evidence.Signer {
+	return evidence.Signer{Key: publicKey(t, w.key).Fingerprint()}
 }
 
 // bundle is a signature of the chart.
-func (w *world) bundle(t testing.TB, by sigstore.Signer, opts ...sigstore.Option) chart.Material {
+func (w *world) bundle(t testing.TB, by sigstore.Signer, opts ...sigstore.Option) attachment.Attachment {
 	t.Helper()
 	return bundleOf(must(w.Bundle(by, w.chart.String(), sigstore.SignPredicateType, nil, opts...))(t))
 }
 
-func (w *world) legacy(t testing.TB, by sigstore.Signer, opts ...sigstore.Option) chart.Material {
+func (w *world) legacy(t testing.TB, by sigstore.Signer, opts ...sigstore.Option) attachment.Attachment {
 	t.Helper()
 	return w.legacyIn(t, w.Sigstore, by, opts...)
 }
 
-func (w *world) legacyIn(t testing.TB, s *sigstore.Sigstore, by sigstore.Signer, opts ...sigstore.Option) chart.Material {
+func (w *world) legacyIn(t testing.TB, s *sigstore.Sigstore, by sigstore.Signer, opts ...sigstore.Option) attachment.Attachment {
 	t.Helper()
 	payload, annotations, err := s.Legacy(by, repository, w.chart.String(), opts...)
 	if err != nil {
@@ -100,20 +102,20 @@ func (w *world) legacyIn(t testing.TB, s *sigstore.Sigstore, by sigstore.Signer,
 }
 
 // attestations are the two forms of one attestation of the chart.
-func (w *world) attestations(t testing.TB, by sigstore.Signer, predicateType string, predicate any, opts ...sigstore.Option) []chart.Material {
+func (w *world) attestations(t testing.TB, by sigstore.Signer, predicateType string, predicate any, opts ...sigstore.Option) []attachment.Attachment {
 	t.Helper()
 	return w.attestationsAbout(t, w.chart, by, predicateType, predicate, opts...)
 }
 
-func (w *world) attestationsAbout(t testing.TB, digest chart.Digest, by sigstore.Signer, predicateType string, predicate any, opts ...sigstore.Option) []chart.Material {
+func (w *world) attestationsAbout(t testing.TB, digest chart.Digest, by sigstore.Signer, predicateType string, predicate any, opts ...sigstore.Option) []attachment.Attachment {
 	t.Helper()
-	return []chart.Material{
+	return []attachment.Attachment{
 		bundleOf(must(w.Bundle(by, digest.String(), predicateType, predicate, opts...))(t)),
 		w.legacyAttestation(t, w.Sigstore, digest, by, predicateType, predicate, opts...),
 	}
 }
 
-func (w *world) legacyAttestation(t testing.TB, s *sigstore.Sigstore, digest chart.Digest, by sigstore.Signer, predicateType string, predicate any, opts ...sigstore.Option) chart.Material {
+func (w *world) legacyAttestation(t testing.TB, s *sigstore.Sigstore, digest chart.Digest, by sigstore.Signer, predicateType string, predicate any, opts ...sigstore.Option) attachment.Attachment {
 	t.Helper()
 	envelope, annotations, err := s.LegacyAttestation(by, digest.String(), predicateType, predicate, opts...)
 	if err != nil {
@@ -122,14 +124,14 @@ func (w *world) legacyAttestation(t testing.TB, s *sigstore.Sigstore, digest cha
 	return attestationOf(t, envelope, annotations)
 }
 
-func attestationOf(t testing.TB, envelope []byte, annotations map[string]string) chart.Material {
+func attestationOf(t testing.TB, envelope []byte, annotations map[string]string) attachment.Attachment {
 	t.Helper()
-	return chart.Material{
-		Format: chart.LegacyAttestation, Source: digestOf(t, envelope), Content: envelope, Annotations: annotations,
+	return attachment.Attachment{
+		Format: attachment.LegacyAttestation, Source: digestOf(t, envelope), Content: envelope, Annotations: annotations,
 	}
 }
 
-func (w *world) verify(m chart.Material, wanted verdict.Wanted) (verdict.Evidence, error) {
+func (w *world) verify(m attachment.Attachment, wanted evidence.Wanted) (evidence.Evidence, error) {
 	return one(w.verifier.Verify(context.Background(), w.chart, m, wanted))
 }
 
@@ -140,57 +142,57 @@ func verifierOf(t testing.TB, trustedRoot []byte) *signature.Verifier {
 }
 
 // one is the evidence by one trust root.
-func one(evidence []verdict.Evidence, err error) (verdict.Evidence, error) {
+func one(proven []evidence.Evidence, err error) (evidence.Evidence, error) {
 	switch {
-	case err == nil && len(evidence) == 1:
-		return evidence[0], nil
-	case err != nil && len(evidence) == 0:
-		return verdict.Evidence{}, err
+	case err == nil && len(proven) == 1:
+		return proven[0], nil
+	case err != nil && len(proven) == 0:
+		return evidence.Evidence{}, err
 	default:
-		return verdict.Evidence{}, fmt.Errorf("%d pieces of evidence, and error %w", len(evidence), err)
+		return evidence.Evidence{}, fmt.Errorf("%d pieces of evidence, and error %w", len(proven), err)
 	}
 }
 
-func bundleOf(raw []byte) chart.Material {
-	return chart.Material{Format: chart.Bundle, Content: raw}
+func bundleOf(raw []byte) attachment.Attachment {
+	return attachment.Attachment{Format: attachment.Bundle, Content: raw}
 }
 
-func legacyOf(t testing.TB, payload []byte, annotations map[string]string) chart.Material {
+func legacyOf(t testing.TB, payload []byte, annotations map[string]string) attachment.Attachment {
 	t.Helper()
-	return chart.Material{
-		Format: chart.Legacy, Source: digestOf(t, payload), Content: payload, Annotations: annotations,
+	return attachment.Attachment{
+		Format: attachment.Legacy, Source: digestOf(t, payload), Content: payload, Annotations: annotations,
 	}
 }
 
-func keyless(roots ...string) verdict.Wanted {
+func keyless(roots ...string) evidence.Wanted {
 	if len(roots) == 0 {
-		roots = []string{verdict.DefaultTrustRoot}
+		roots = []string{evidence.DefaultTrustRoot}
 	}
-	return verdict.Wanted{Keyless: roots}
+	return evidence.Wanted{Keyless: roots}
 }
 
 // logged wants keys with a log entry.
-func logged(t testing.TB, keys ...*sigstore.Key) verdict.Wanted {
-	return keysWanted(t, verdict.WantedKey{TrustRoots: []string{verdict.DefaultTrustRoot}}, keys...)
+func logged(t testing.TB, keys ...*sigstore.Key) evidence.Wanted {
+	return keysWanted(t, evidence.WantedKey{TrustRoots: []string{evidence.DefaultTrustRoot}}, keys...)
 }
 
 // unlogged wants keys with or without a log entry, and the time if it can be had.
-func unlogged(t testing.TB, keys ...*sigstore.Key) verdict.Wanted {
-	return keysWanted(t, verdict.WantedKey{TrustRoots: []string{verdict.DefaultTrustRoot}, AllowUnlogged: true}, keys...)
+func unlogged(t testing.TB, keys ...*sigstore.Key) evidence.Wanted {
+	return keysWanted(t, evidence.WantedKey{TrustRoots: []string{evidence.DefaultTrustRoot}, AllowUnlogged: true}, keys...)
 }
 
 // wanting wants the content of attestations besides.
-func wanting(wanted verdict.Wanted, predicates ...string) verdict.Wanted {
+func wanting(wanted evidence.Wanted, predicates ...string) evidence.Wanted {
 	wanted.Predicates = predicates
 	return wanted
 }
 
 // bare wants keys and nothing else.
-func bare(t testing.TB, keys ...*sigstore.Key) verdict.Wanted {
-	return keysWanted(t, verdict.WantedKey{AllowUnlogged: true}, keys...)
+func bare(t testing.TB, keys ...*sigstore.Key) evidence.Wanted {
+	return keysWanted(t, evidence.WantedKey{AllowUnlogged: true}, keys...)
 }
 
-func keysWanted(t testing.TB, like verdict.WantedKey, keys ...*sigstore.Key) (wanted verdict.Wanted) {
+func keysWanted(t testing.TB, like evidence.WantedKey, keys ...*sigstore.Key) (wanted evidence.Wanted) {
 	for _, key := range keys {
 		like.PublicKey = publicKey(t, key)
 		wanted.Keys = append(wanted.Keys, like)
@@ -198,14 +200,14 @@ func keysWanted(t testing.TB, like verdict.WantedKey, keys ...*sigstore.Key) (wa
 	return wanted
 }
 
-func publicKey(t testing.TB, key *sigstore.Key) verdict.PublicKey {
+func publicKey(t testing.TB, key *sigstore.Key) evidence.PublicKey {
 	t.Helper()
 	return parsedKey(t, must(key.PEM())(t))
 }
 
-func parsedKey(t testing.TB, pem []byte) verdict.PublicKey {
+func parsedKey(t testing.TB, pem []byte) evidence.PublicKey {
 	t.Helper()
-	return must(verdict.ParsePublicKeys(string(pem)))(t)[0]
+	return must(evidence.ParsePublicKeys(string(pem)))(t)[0]
 }
 
 func digestOf(t testing.TB, content []byte) chart.Digest {
@@ -237,13 +239,13 @@ func at(object any, path ...string) map[string]any {
 	return object.(map[string]any)
 }
 
-func annotate(m chart.Material, key, value string) chart.Material {
+func annotate(m attachment.Attachment, key, value string) attachment.Attachment {
 	m.Annotations = maps.Clone(m.Annotations)
 	m.Annotations[key] = value
 	return m
 }
 
-func without(m chart.Material, keys ...string) chart.Material {
+func without(m attachment.Attachment, keys ...string) attachment.Attachment {
 	m.Annotations = maps.Clone(m.Annotations)
 	for _, key := range keys {
 		delete(m.Annotations, key)
@@ -251,17 +253,17 @@ func without(m chart.Material, keys ...string) chart.Material {
 	return m
 }
 
-func compare(t *testing.T, want, got verdict.Evidence) {
+func compare(t *testing.T, want, got evidence.Evidence) {
 	t.Helper()
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(verdict.Evidence{}, chart.Digest{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(evidence.Evidence{}, chart.Digest{})); diff != "" {
 		t.Errorf("evidence (-want +got):\n%s", diff)
 	}
 }
 
 // wantRejection wants no evidence, and the rejection with this detail.
-func wantRejection(t *testing.T, got verdict.Evidence, err error, reason verdict.Reason, detail string) {
+func wantRejection(t *testing.T, got evidence.Evidence, err error, reason verdict.Reason, detail string) {
 	t.Helper()
-	compare(t, verdict.Evidence{}, got)
+	compare(t, evidence.Evidence{}, got)
 	var rejection *verdict.Rejection
 	if !errors.As(err, &rejection) {
 		t.Fatalf("got error %v, want a rejection (%s: %s)", err, reason, detail)

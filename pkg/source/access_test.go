@@ -6,19 +6,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // How a registry is reached is taken from the object that Flux or Argo CD takes it
 // from, with the names in that object's namespace.
 func TestAccess(t *testing.T) {
 	private := repository(`spec: {type: oci, url: "oci://ghcr.io/acme/charts", secretRef: {name: login}, certSecretRef: {name: ca}, provider: aws}`)
-	ofRepository := chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "login", Certificates: "ca", Provider: "aws", StoredHost: "ghcr.io"}
+	ofRepository := sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "login", Certificates: "ca", Provider: "aws", StoredHost: "ghcr.io"}
 	elsewhere := object("HelmRepository", "team-b/acme", `spec: {type: oci, url: "oci://ghcr.io/acme/charts", secretRef: {name: login}}`)
 	oci := ociSpec(`, ref: {tag: 6.7.1}, ` + copyLayer + `, secretRef: {name: login}, certSecretRef: {name: ca}, proxySecretRef: {name: proxy}, serviceAccountName: puller, provider: generic`)
-	ofOCI := chart.Access{
-		Consumer: chart.Flux, Namespace: "apps", Secret: "login", Certificates: "ca", Proxy: "proxy", ServiceAccount: "puller", Provider: "generic",
+	ofOCI := sourceauth.Auth{
+		Consumer: sourceauth.Flux, Namespace: "apps", Secret: "login", Certificates: "ca", Proxy: "proxy", ServiceAccount: "puller", Provider: "generic",
 	}
 	ofStored := ofOCI
 	ofStored.StoredHost = "ghcr.io"
@@ -26,28 +27,28 @@ func TestAccess(t *testing.T) {
 	artifact := "\nstatus: {artifact: {digest: \"" + hex("b") + "\", revision: \"6.7.1@" + hex("a") + "\"}}"
 	for _, tc := range []struct {
 		sentence, cluster, new, subresource string
-		want                                []chart.Access
+		want                                []sourceauth.Auth
 	}{
-		{"a HelmRelease goes through its HelmRepository", private, release(`spec: {chart: {spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}}}`), "", []chart.Access{ofRepository}},
-		{"a HelmRepository of another namespace has the Secrets of that one", elsewhere, release(`spec: {chart: {spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme, namespace: team-b}}}}`), "", []chart.Access{{Consumer: chart.Flux, Namespace: "team-b", Secret: "login", StoredHost: "ghcr.io"}}},
-		{"a HelmChart goes through its HelmRepository", private, helmChart(chartSpec), "", []chart.Access{ofRepository}},
-		{"what a HelmChart has pulled came the same way", private, helmChart(chartSpec + artifact), "status", []chart.Access{ofRepository}},
-		{"a HelmRelease that refers to a HelmChart", private + helmChart(chartSpec), release(`spec: {chartRef: {kind: HelmChart, name: podinfo}}`), "", []chart.Access{ofRepository}},
-		{"an OCIRepository", "", ociRepo(oci), "", []chart.Access{ofOCI}},
-		{"what an OCIRepository has pulled", "", ociRepo(oci + artifact), "status", []chart.Access{ofOCI}},
-		{"an OCIRepository that is stored so", ociRepo(oci), ociRepo(ociSpec(`, ref: {tag: 6.7.2}, ` + copyLayer + `, secretRef: {name: login}, certSecretRef: {name: ca}, proxySecretRef: {name: proxy}, serviceAccountName: puller, provider: generic`)), "", []chart.Access{ofStored}},
-		{"what an OCIRepository has pulled that is stored so", ociRepo(oci), ociRepo(oci + artifact), "status", []chart.Access{ofStored}},
-		{"attack: an OCIRepository that is stored with another host", ociRepo(strings.Replace(oci, "ghcr.io", "quay.io", 1)), ociRepo(oci + artifact), "status", []chart.Access{ofOCI}},
-		{"attack: an OCIRepository that is stored with another Secret", ociRepo(strings.Replace(oci, "name: login", "name: other", 1)), ociRepo(oci + artifact), "status", []chart.Access{ofOCI}},
-		{"attack: an OCIRepository that is stored with another service account", ociRepo(strings.Replace(oci, "puller", "other", 1)), ociRepo(oci), "", []chart.Access{ofOCI}},
-		{"attack: an OCIRepository that is stored with other certificates", ociRepo(strings.Replace(oci, "name: ca", "name: other", 1)), ociRepo(oci), "", []chart.Access{ofOCI}},
-		{"attack: an OCIRepository of this name in another namespace", object("OCIRepository", "team-b/podinfo", oci), ociRepo(oci), "", []chart.Access{ofOCI}},
-		{"a HelmRelease that refers to an OCIRepository", ociRepo(oci), release(`spec: {chartRef: {kind: OCIRepository, name: podinfo}}`), "", []chart.Access{ofStored}},
-		{"a HelmRelease of another namespace that refers to it", ociRepo(oci), object("HelmRelease", "team-b/x", `spec: {chartRef: {kind: OCIRepository, name: podinfo, namespace: apps}}`), "", []chart.Access{ofStored}},
-		{"an Application is known by URL and project", "", app(`spec: {project: shop, source: {repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1}}`), "", []chart.Access{{Consumer: chart.ArgoCD, URL: "ghcr.io/acme/charts", Project: "shop"}}},
+		{"a HelmRelease goes through its HelmRepository", private, release(`spec: {chart: {spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}}}`), "", []sourceauth.Auth{ofRepository}},
+		{"a HelmRepository of another namespace has the Secrets of that one", elsewhere, release(`spec: {chart: {spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme, namespace: team-b}}}}`), "", []sourceauth.Auth{{Consumer: sourceauth.Flux, Namespace: "team-b", Secret: "login", StoredHost: "ghcr.io"}}},
+		{"a HelmChart goes through its HelmRepository", private, helmChart(chartSpec), "", []sourceauth.Auth{ofRepository}},
+		{"what a HelmChart has pulled came the same way", private, helmChart(chartSpec + artifact), "status", []sourceauth.Auth{ofRepository}},
+		{"a HelmRelease that refers to a HelmChart", private + helmChart(chartSpec), release(`spec: {chartRef: {kind: HelmChart, name: podinfo}}`), "", []sourceauth.Auth{ofRepository}},
+		{"an OCIRepository", "", ociRepo(oci), "", []sourceauth.Auth{ofOCI}},
+		{"what an OCIRepository has pulled", "", ociRepo(oci + artifact), "status", []sourceauth.Auth{ofOCI}},
+		{"an OCIRepository that is stored so", ociRepo(oci), ociRepo(ociSpec(`, ref: {tag: 6.7.2}, ` + copyLayer + `, secretRef: {name: login}, certSecretRef: {name: ca}, proxySecretRef: {name: proxy}, serviceAccountName: puller, provider: generic`)), "", []sourceauth.Auth{ofStored}},
+		{"what an OCIRepository has pulled that is stored so", ociRepo(oci), ociRepo(oci + artifact), "status", []sourceauth.Auth{ofStored}},
+		{"attack: an OCIRepository that is stored with another host", ociRepo(strings.Replace(oci, "ghcr.io", "quay.io", 1)), ociRepo(oci + artifact), "status", []sourceauth.Auth{ofOCI}},
+		{"attack: an OCIRepository that is stored with another Secret", ociRepo(strings.Replace(oci, "name: login", "name: other", 1)), ociRepo(oci + artifact), "status", []sourceauth.Auth{ofOCI}},
+		{"attack: an OCIRepository that is stored with another service account", ociRepo(strings.Replace(oci, "puller", "other", 1)), ociRepo(oci), "", []sourceauth.Auth{ofOCI}},
+		{"attack: an OCIRepository that is stored with other certificates", ociRepo(strings.Replace(oci, "name: ca", "name: other", 1)), ociRepo(oci), "", []sourceauth.Auth{ofOCI}},
+		{"attack: an OCIRepository of this name in another namespace", object("OCIRepository", "team-b/podinfo", oci), ociRepo(oci), "", []sourceauth.Auth{ofOCI}},
+		{"a HelmRelease that refers to an OCIRepository", ociRepo(oci), release(`spec: {chartRef: {kind: OCIRepository, name: podinfo}}`), "", []sourceauth.Auth{ofStored}},
+		{"a HelmRelease of another namespace that refers to it", ociRepo(oci), object("HelmRelease", "team-b/x", `spec: {chartRef: {kind: OCIRepository, name: podinfo, namespace: apps}}`), "", []sourceauth.Auth{ofStored}},
+		{"an Application is known by URL and project", "", app(`spec: {project: shop, source: {repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1}}`), "", []sourceauth.Auth{{Consumer: sourceauth.ArgoCD, URL: "ghcr.io/acme/charts", Project: "shop"}}},
 		{
 			"so is a sync", "", app("spec: {project: shop}\noperation: {sync: {revision: 6.7.1, source: {repoURL: 'oci://ghcr.io/acme/charts/podinfo', targetRevision: 6.7.1}}}"), "",
-			[]chart.Access{{Consumer: chart.ArgoCD, URL: "oci://ghcr.io/acme/charts/podinfo", Project: "shop"}},
+			[]sourceauth.Auth{{Consumer: sourceauth.ArgoCD, URL: "oci://ghcr.io/acme/charts/podinfo", Project: "shop"}},
 		},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
@@ -57,7 +58,7 @@ func TestAccess(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got []chart.Access
+			var got []sourceauth.Auth
 			for _, u := range e.Uses(t.Context(), changes) {
 				if u.Problem != nil {
 					t.Fatal(u.Problem)
@@ -109,7 +110,7 @@ func TestWhatMayWaitForItsOwnObject(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, u := range e.Uses(t.Context(), changes) {
-				if got := u.Defers(&chart.Problem{Kind: chart.KindNotStored}); got != tc.want {
+				if got := u.Defers(&problem.Error{Kind: problem.KindNotStored}); got != tc.want {
 					t.Errorf("%s, deny %v: defers %v", tc.sentence, deny, got)
 				}
 			}
@@ -147,7 +148,7 @@ func TestWhatMayWaitForASecret(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, u := range e.Uses(t.Context(), changes) {
-				if got := u.Defers(&chart.Problem{Kind: chart.KindSourceNotFound}); got != tc.want {
+				if got := u.Defers(&problem.Error{Kind: problem.KindSourceNotFound}); got != tc.want {
 					t.Errorf("%s defers: %v", u.Field, got)
 				}
 			}

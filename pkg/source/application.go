@@ -8,6 +8,8 @@ import (
 	"sigs.k8s.io/json"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // argoSource holds the fields of an Application's source that decide which chart
@@ -181,7 +183,7 @@ func (c argoClaim) use(_ context.Context, e *Extractor) Use {
 	if c.unseen {
 		reference.Selector = reference.Selector.Floating()
 	}
-	access := chart.Access{Consumer: chart.ArgoCD, URL: c.RepoURL, Project: c.project}
+	access := sourceauth.Auth{Consumer: sourceauth.ArgoCD, URL: c.RepoURL, Project: c.project}
 	use := Use{Field: c.field, Reference: reference, Access: access, Problem: err}
 	if strings.HasPrefix(c.RepoURL, "oci://") {
 		use.Taking = chart.TakeContent()
@@ -193,26 +195,26 @@ func (c argoClaim) reference(e *Extractor) (chart.Reference, error) {
 	// Argo CD looks a repository up by its URL without ".git" (git.SameURL), and then
 	// pulls from the URL that it finds.
 	if !c.isGit() && strings.HasSuffix(strings.TrimSuffix(c.RepoURL, "/"), ".git") {
-		return chart.Reference{}, chart.Invalid("repoURL %s ends in .git, which Argo CD does not take for part of the name", chart.Quote(c.RepoURL)).
+		return chart.Reference{}, problem.Invalid("repoURL %s ends in .git, which Argo CD does not take for part of the name", chart.Quote(c.RepoURL)).
 			WithNext("use a repository whose name does not end in .git")
 	}
 	native := strings.HasPrefix(c.RepoURL, "oci://")
 	_, _, scheme := strings.Cut(c.RepoURL, "://")
 	switch {
 	case c.isGit():
-		return chart.Reference{}, &chart.Problem{
-			Kind:   chart.KindNotOCI,
+		return chart.Reference{}, &problem.Error{
+			Kind:   problem.KindNotOCI,
 			Detail: fmt.Sprintf("the source %s is a Git repository, which the cluster's admin does not allow", chart.Quote(c.RepoURL)),
 			Next:   "deploy a signed chart from an OCI registry",
 		}
 	case native && c.Chart != "":
 		// Argo CD 3 ignores chart here; 2.x appends it.
-		return chart.Reference{}, chart.Invalid("repoURL %s starts with oci:// and chart is set too: Argo CD versions disagree on what that means", chart.Quote(c.RepoURL)).
+		return chart.Reference{}, problem.Invalid("repoURL %s starts with oci:// and chart is set too: Argo CD versions disagree on what that means", chart.Quote(c.RepoURL)).
 			WithNext("either remove oci:// from repoURL, or put the whole reference into repoURL and remove chart")
 	case native:
 		return c.native(e)
 	case c.Chart == "":
-		return chart.Reference{}, chart.Invalid("repoURL %s: the scheme is spelled oci://, in lower case", chart.Quote(c.RepoURL))
+		return chart.Reference{}, problem.Invalid("repoURL %s: the scheme is spelled oci://, in lower case", chart.Quote(c.RepoURL))
 	case scheme:
 		return c.helm(e, c.RepoURL)
 	default:

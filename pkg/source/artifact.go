@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // artifact is status.artifact of a Flux source: what its controller pulled, and
@@ -19,7 +20,7 @@ type artifact struct {
 // compared with an OCI digest; without any, nobody checks the download.
 func (a artifact) archive() (chart.Digest, error) {
 	if a.Digest == "" {
-		return chart.Digest{}, chart.Invalid("status.artifact has no digest, so nobody would check what is downloaded from it")
+		return chart.Digest{}, problem.Invalid("status.artifact has no digest, so nobody would check what is downloaded from it")
 	}
 	if !strings.HasPrefix(a.Digest, "sha256:") {
 		return chart.Digest{}, nil
@@ -32,7 +33,7 @@ func (a artifact) archive() (chart.Digest, error) {
 func (a artifact) manifest() (chart.Digest, error) {
 	digest, err := chart.ParseDigest(a.Revision[strings.LastIndexByte(a.Revision, '@')+1:])
 	if err != nil {
-		return chart.Digest{}, chart.Invalid("status.artifact.revision %s names no digest", chart.Quote(a.Revision))
+		return chart.Digest{}, problem.Invalid("status.artifact.revision %s names no digest", chart.Quote(a.Revision))
 	}
 	return digest, nil
 }

@@ -10,6 +10,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // attempt is what helm-controller writes into the status of a HelmRelease about an action:
@@ -93,7 +94,7 @@ func (e *Extractor) attemptClaims(w Write, release helmRelease) ([]claim, error)
 	if !slices.Contains(e.options.ReleaseWriters, w.User) {
 		record, err := attempt.record()
 		if err != nil {
-			return nil, chart.Invalid("status.history of the HelmRelease cannot be read")
+			return nil, problem.Invalid("status.history of the HelmRelease cannot be read")
 		}
 		var claims []claim
 		if w.Old != nil || record != emptyRecord {
@@ -147,14 +148,14 @@ func (c attemptClaim) use(ctx context.Context, e *Extractor) Use {
 	switch {
 	case use.Problem != nil:
 	case use.Pulled == nil:
-		use.Problem = &chart.Problem{
-			Kind:   chart.KindSourceNotFound,
+		use.Problem = &problem.Error{
+			Kind:   problem.KindSourceNotFound,
 			Detail: fmt.Sprintf("%s %s/%s has not pulled the chart, so there is nothing to verify", c.kind, c.namespace, c.name),
 			Next:   fmt.Sprintf("find out why it has pulled nothing: kubectl describe %s -n %s %s", strings.ToLower(c.kind), c.namespace, c.name),
 		}
 	case c.announced == "" && !c.deploys(*use.Pulled):
-		use.Problem = &chart.Problem{
-			Kind: chart.KindDigestMismatch,
+		use.Problem = &problem.Error{
+			Kind: problem.KindDigestMismatch,
 			Detail: fmt.Sprintf("the release is about to deploy %s, but %s %s/%s holds %s now",
 				chart.Quote(c.digest), c.kind, c.namespace, c.name, use.Pulled.Manifest),
 			Next: "wait: helm-controller tries again with what the source holds now",
@@ -187,8 +188,8 @@ func (c recordClaim) bare() claim {
 }
 
 func (c recordClaim) use(context.Context, *Extractor) Use {
-	return Use{Field: "status", Problem: &chart.Problem{
-		Kind:   chart.KindUnsupported,
+	return Use{Field: "status", Problem: &problem.Error{
+		Kind:   problem.KindUnsupported,
 		Detail: fmt.Sprintf("status.history and status.lastAttempted… are the record of helm-controller, and %s is not its user", chart.Quote(c.user)),
 		Next:   "leave status to helm-controller; if this was helm-controller, ask the cluster's admin to name its user with --release-writers (value releaseWriters)",
 	}}

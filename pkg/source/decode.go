@@ -10,17 +10,18 @@ import (
 	kubejson "sigs.k8s.io/json"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // decode reads the fields of o that into has. Names of fields are case-sensitive,
 // as for the API server: encoding/json would take "Spec" for "spec". The error is a
-// *chart.Problem that names the field.
+// *problem.Error that names the field.
 func decode(o Object, into any) error {
 	err := kubejson.UnmarshalCaseSensitivePreserveInts(o.JSON, into)
 	if err == nil {
 		return nil
 	}
-	p := &chart.Problem{Kind: chart.KindInvalid, Detail: "the " + o.Kind + " cannot be read", Err: err}
+	p := &problem.Error{Kind: problem.KindInvalid, Detail: "the " + o.Kind + " cannot be read", Err: err}
 	wrong, found := misfit(o.JSON, reflect.TypeOf(into).Elem(), "")
 	if !found {
 		p.Detail += ": it is not an object in JSON"

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
 )
 
@@ -57,15 +57,15 @@ func TestAValueOfTheWrongTypeIsNamed(t *testing.T) {
 			group, kind, _ := strings.Cut(tc.kind, "/")
 			w := source.Write{Object: source.Object{ID: source.ID{Group: group, Kind: kind, Namespace: "apps", Name: "app"}, JSON: []byte(tc.object)}, Subresource: tc.subresource}
 			changes, err := source.NewExtractor(nil, source.Options{}).Changes(w)
-			var problem *chart.Problem
-			if !errors.As(err, &problem) || problem.Kind != chart.KindInvalid {
+			var perr *problem.Error
+			if !errors.As(err, &perr) || perr.Kind != problem.KindInvalid {
 				t.Fatalf("%v, %v", changes, err)
 			}
-			if !strings.Contains(problem.Detail, tc.says) {
-				t.Errorf("says %q, want %q", problem.Detail, tc.says)
+			if !strings.Contains(perr.Detail, tc.says) {
+				t.Errorf("says %q, want %q", perr.Detail, tc.says)
 			}
-			if !strings.Contains(problem.Next, tc.next) || len(problem.Next) > 1000 {
-				t.Errorf("next: %q, want %q", problem.Next, tc.next)
+			if !strings.Contains(perr.Next, tc.next) || len(perr.Next) > 1000 {
+				t.Errorf("next: %q, want %q", perr.Next, tc.next)
 			}
 			if again := fmt.Sprint(source.NewExtractor(nil, source.Options{}).Changes(w)); again != fmt.Sprint(changes, err) {
 				t.Errorf("another answer: %s", again)

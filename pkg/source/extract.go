@@ -12,6 +12,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // Options are decisions of the cluster's admin.
@@ -75,7 +76,7 @@ type Changes struct {
 func (c Changes) None() bool { return len(c.claims) == 0 }
 
 // Changes compares what w writes with what was there before, without any I/O. An
-// error means that the object could not be read; it is a *chart.Problem. An object
+// error means that the object could not be read; it is a *problem.Error. An object
 // that repeats byte for byte what matters is not read at all.
 func (e *Extractor) Changes(w Write) (Changes, error) {
 	if door := e.doorOf(w.ID, w.Subresource); w.Old != nil && door.claims != nil && unchanged(w.Old, w.JSON, door.fields) {
@@ -109,8 +110,8 @@ func checkSize(claims []claim) error {
 	size := 0
 	for _, c := range claims {
 		if size += len(fmt.Sprint(c)); size > maxNamed {
-			return &chart.Problem{
-				Kind:   chart.KindLimitExceeded,
+			return &problem.Error{
+				Kind:   problem.KindLimitExceeded,
 				Detail: fmt.Sprintf("the names of the charts in it have more than the %d KiB that chartgate reads", maxNamed>>10),
 				Next:   "name fewer charts, or by shorter names",
 			}
@@ -136,8 +137,8 @@ func (e *Extractor) Uses(ctx context.Context, changes Changes) []Use {
 func (e *Extractor) claims(w Write) ([]claim, error) {
 	read := e.doorOf(w.ID, w.Subresource).claims
 	if read == nil {
-		return nil, &chart.Problem{
-			Kind: chart.KindUnsupported,
+		return nil, &problem.Error{
+			Kind: problem.KindUnsupported,
 			Detail: fmt.Sprintf("chartgate does not know the kind %s of group %s with subresource %s",
 				chart.Quote(w.Kind), chart.Quote(w.Group), chart.Quote(w.Subresource)),
 		}
@@ -201,20 +202,20 @@ func (e *Extractor) deferrable(use Use) Use {
 // that it could not be read is KindInternal and says nothing about its existence.
 func (e *Extractor) one(ctx context.Context, id ID) (Object, error) {
 	if id.Namespace == "" || id.Name == "" || strings.Contains(id.Name, "/") {
-		return Object{}, chart.Invalid("%s is not the full name of one object", id)
+		return Object{}, problem.Invalid("%s is not the full name of one object", id)
 	}
 	found, err := e.reader.Read(ctx, id)
 	switch {
 	case ctx.Err() != nil:
-		return Object{}, &chart.Problem{Kind: chart.KindTimeout, Detail: fmt.Sprintf("reading %s took too long", id), Err: errors.Join(ctx.Err(), err)}
+		return Object{}, &problem.Error{Kind: problem.KindTimeout, Detail: fmt.Sprintf("reading %s took too long", id), Err: errors.Join(ctx.Err(), err)}
 	case err != nil:
-		return Object{}, &chart.Problem{Kind: chart.KindInternal, Detail: fmt.Sprintf("%s could not be read", id), Err: err}
+		return Object{}, &problem.Error{Kind: problem.KindInternal, Detail: fmt.Sprintf("%s could not be read", id), Err: err}
 	case len(found) > 1:
-		return Object{}, chart.Invalid("%s was found %d times, with different content", id, len(found)).
+		return Object{}, problem.Invalid("%s was found %d times, with different content", id, len(found)).
 			WithNext("give every object once; what a Kustomization makes is verified by: kustomize build DIR | chartgate verify -f - --policy PATH")
 	case len(found) == 0:
-		return Object{}, &chart.Problem{
-			Kind:   chart.KindSourceNotFound,
+		return Object{}, &problem.Error{
+			Kind:   problem.KindSourceNotFound,
 			Detail: fmt.Sprintf("%s does not exist", id),
 			Next:   "apply the source first, or correct its name and namespace",
 		}

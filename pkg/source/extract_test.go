@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -153,14 +153,14 @@ func (r twice) Releases(context.Context, source.ID) ([]source.Object, error) { r
 
 // Only absence is absence: what could not be read must never defer.
 func TestReaderFailures(t *testing.T) {
-	problem := &chart.Problem{Kind: chart.KindSourceNotFound, Detail: "a reader's own idea of absence"}
+	perr := &problem.Error{Kind: problem.KindSourceNotFound, Detail: "a reader's own idea of absence"}
 	for _, c := range []struct {
 		sentence string
 		reader   source.Reader
 		want     verdict.Reason
 	}{
 		{"a failure is an internal error", &cluster{err: errors.New("connection refused")}, verdict.InternalError},
-		{"a failure that says absence is an internal error", &cluster{err: problem}, verdict.InternalError},
+		{"a failure that says absence is an internal error", &cluster{err: perr}, verdict.InternalError},
 		{"a reader that stops at the deadline is a timeout", slow{true}, verdict.Timeout},
 		{"a reader that returns nothing at the deadline is a timeout", slow{false}, verdict.Timeout},
 	} {
@@ -301,22 +301,22 @@ func TestAttackObjectsThatNameTooMuch(t *testing.T) {
 	id := source.ID{Group: "argoproj.io", Kind: "Application", Namespace: "argocd", Name: "podinfo"}
 	for _, c := range []struct {
 		sentence, object string
-		want             chart.Kind
+		want             problem.Kind
 	}{
-		{"sources in spec", `{"spec":{"sources":[` + strings.TrimSuffix(many, ",") + `]}}`, chart.KindInvalid},
-		{"sources of an operation", `{"operation":{"sync":{"sources":[` + strings.TrimSuffix(many, ",") + `]}}}`, chart.KindInvalid},
-		{"sources of a state", `{"status":{"operationState":{"syncResult":{"sources":[` + strings.TrimSuffix(many, ",") + `]}}}}`, chart.KindInvalid},
+		{"sources in spec", `{"spec":{"sources":[` + strings.TrimSuffix(many, ",") + `]}}`, problem.KindInvalid},
+		{"sources of an operation", `{"operation":{"sync":{"sources":[` + strings.TrimSuffix(many, ",") + `]}}}`, problem.KindInvalid},
+		{"sources of a state", `{"status":{"operationState":{"syncResult":{"sources":[` + strings.TrimSuffix(many, ",") + `]}}}}`, problem.KindInvalid},
 		{"a thousand sources are read", `{"spec":{"sources":[` + strings.TrimSuffix(few, ",") + strings.Repeat(" ", 10) + `]}}`, 0},
-		{"a long name", `{"spec":{"source":{"repoURL":"ghcr.io/a","chart":"` + long + `","targetRevision":"1.0.0"}}}`, chart.KindLimitExceeded},
+		{"a long name", `{"spec":{"source":{"repoURL":"ghcr.io/a","chart":"` + long + `","targetRevision":"1.0.0"}}}`, problem.KindLimitExceeded},
 		{"an empty list", `{"spec":{"sources":[ ]}}`, 0},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			_, err := source.NewExtractor(&cluster{}, source.Options{}).Changes(source.Write{Object: source.Object{ID: id, JSON: []byte(c.object)}})
-			var problem *chart.Problem
+			var perr *problem.Error
 			switch {
 			case c.want == 0 && err != nil:
 				t.Error(err)
-			case c.want != 0 && (!errors.As(err, &problem) || problem.Kind != c.want):
+			case c.want != 0 && (!errors.As(err, &perr) || perr.Kind != c.want):
 				t.Errorf("got %v", err)
 			}
 		})

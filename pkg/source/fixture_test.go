@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -213,8 +214,8 @@ func check(t *testing.T, rows []row) {
 func usesOf(ctx context.Context, e *source.Extractor, w source.Write) []string {
 	changes, err := e.Changes(w)
 	if err != nil {
-		var problem *chart.Problem
-		if !errors.As(err, &problem) {
+		var perr *problem.Error
+		if !errors.As(err, &perr) {
 			return []string{"error of another type: " + err.Error()}
 		}
 		return []string{"error: " + string(verdict.FromError(err).Reason)}

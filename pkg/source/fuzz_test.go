@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
 )
 
@@ -89,8 +90,8 @@ func checkRepetition(t *testing.T, e *source.Extractor, d door, body, old []byte
 
 func requireProblem(t *testing.T, err error) {
 	t.Helper()
-	var problem *chart.Problem
-	if !errors.As(err, &problem) || problem.Detail == "" {
+	var perr *problem.Error
+	if !errors.As(err, &perr) || perr.Detail == "" {
 		t.Fatalf("%T: %v", err, err)
 	}
 }

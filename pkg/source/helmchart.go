@@ -10,6 +10,8 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 type helmChart struct {
@@ -86,10 +88,10 @@ func (c chartClaim) use(ctx context.Context, e *Extractor) Use {
 	return e.deferrable(Use{Field: c.field, Reference: reference, Access: access, Problem: err})
 }
 
-func (c chartClaim) reference(ctx context.Context, e *Extractor) (chart.Reference, chart.Access, error) {
+func (c chartClaim) reference(ctx context.Context, e *Extractor) (chart.Reference, sourceauth.Auth, error) {
 	if c.repackaged {
-		return chart.Reference{}, chart.Access{}, &chart.Problem{
-			Kind: chart.KindUnsupported,
+		return chart.Reference{}, sourceauth.Auth{}, &problem.Error{
+			Kind: problem.KindUnsupported,
 			Detail: fmt.Sprintf("chart %s would be repackaged with valuesFiles, which the cluster's admin does not allow: the archive that "+
 				"source-controller makes cannot be compared with what was signed", chart.Quote(c.chart)),
 			Next: "remove valuesFiles, and put these values into spec.values or spec.valuesFrom of the HelmRelease",
@@ -98,25 +100,25 @@ func (c chartClaim) reference(ctx context.Context, e *Extractor) (chart.Referenc
 	switch c.sourceKind {
 	case sourcev1.HelmRepositoryKind:
 	case sourcev1.GitRepositoryKind, sourcev1.BucketKind:
-		return chart.Reference{}, chart.Access{}, &chart.Problem{
-			Kind:   chart.KindNotOCI,
+		return chart.Reference{}, sourceauth.Auth{}, &problem.Error{
+			Kind:   problem.KindNotOCI,
 			Detail: fmt.Sprintf("chart %s comes from %s %s/%s, where it cannot carry a signature", chart.Quote(c.chart), c.sourceKind, c.namespace, c.name),
 			Next:   "push the chart to an OCI registry, sign it there, and refer to it through a HelmRepository of type oci or an OCIRepository",
 		}
 	default:
-		return chart.Reference{}, chart.Access{}, &chart.Problem{
-			Kind:   chart.KindUnsupported,
+		return chart.Reference{}, sourceauth.Auth{}, &problem.Error{
+			Kind:   problem.KindUnsupported,
 			Detail: fmt.Sprintf("%s.sourceRef.kind %s is unknown", c.field, chart.Quote(c.sourceKind)),
 			Next:   "refer to a HelmRepository of type oci; a HelmRelease can take its chart from an OCIRepository by spec.chartRef",
 		}
 	}
 	object, err := e.one(ctx, fluxSource(c.sourceKind, c.namespace, c.name))
 	if err != nil {
-		return chart.Reference{}, chart.Access{}, err
+		return chart.Reference{}, sourceauth.Auth{}, err
 	}
 	repository, err := readHelmRepository(object)
 	if err != nil {
-		return chart.Reference{}, chart.Access{}, err
+		return chart.Reference{}, sourceauth.Auth{}, err
 	}
 	reference, err := c.in(repository, e)
 	return reference, stored(repository.access, reference.Location), err

@@ -9,6 +9,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // helmRelease holds the fields that decide which chart is installed. They have
@@ -137,14 +138,14 @@ func (c chartRefClaim) use(ctx context.Context, e *Extractor) Use {
 	case sourcev1.OCIRepositoryKind, sourcev1.HelmChartKind:
 		return c.follow(ctx, e, use)
 	case sourcev1.ExternalArtifactKind:
-		use.Problem = &chart.Problem{
-			Kind:   chart.KindUnsupported,
+		use.Problem = &problem.Error{
+			Kind:   problem.KindUnsupported,
 			Detail: fmt.Sprintf("ExternalArtifact %s/%s is made by a controller that chartgate does not know, so its chart cannot be verified", c.namespace, c.name),
 			Next:   "refer to an OCIRepository",
 		}
 	default:
-		use.Problem = &chart.Problem{
-			Kind:   chart.KindUnsupported,
+		use.Problem = &problem.Error{
+			Kind:   problem.KindUnsupported,
 			Detail: fmt.Sprintf("%s.kind %s is unknown", c.field, chart.Quote(c.kind)),
 			Next:   "refer to an OCIRepository or a HelmChart",
 		}
@@ -183,9 +184,9 @@ func (e *Extractor) releasesOf(ctx context.Context, id ID) ([]Object, error) {
 	found, err := e.reader.Releases(ctx, id)
 	switch {
 	case ctx.Err() != nil:
-		return nil, &chart.Problem{Kind: chart.KindTimeout, Detail: "finding the HelmReleases of " + id.String() + " took too long", Err: errors.Join(ctx.Err(), err)}
+		return nil, &problem.Error{Kind: problem.KindTimeout, Detail: "finding the HelmReleases of " + id.String() + " took too long", Err: errors.Join(ctx.Err(), err)}
 	case err != nil:
-		return nil, &chart.Problem{Kind: chart.KindInternal, Detail: "the HelmReleases of " + id.String() + " could not be found", Err: err}
+		return nil, &problem.Error{Kind: problem.KindInternal, Detail: "the HelmReleases of " + id.String() + " could not be found", Err: err}
 	default:
 		return found, nil
 	}

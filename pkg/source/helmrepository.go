@@ -8,6 +8,8 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // localReference names an object of the same namespace.
@@ -43,8 +45,8 @@ func readHelmRepository(o Object) (repositoryClaim, error) {
 	}
 	return repositoryClaim{
 		url: obj.Spec.URL, kind: obj.Spec.Type, insecure: obj.Spec.Insecure,
-		access: chart.Access{
-			Consumer: chart.Flux, Namespace: o.Namespace,
+		access: sourceauth.Auth{
+			Consumer: sourceauth.Flux, Namespace: o.Namespace,
 			Secret: obj.Spec.SecretRef.Name, Certificates: obj.Spec.CertSecretRef.Name, Provider: obj.Spec.Provider,
 		},
 	}, nil
@@ -54,13 +56,13 @@ func readHelmRepository(o Object) (repositoryClaim, error) {
 type repositoryClaim struct {
 	url, kind string
 	insecure  bool
-	access    chart.Access
+	access    sourceauth.Auth
 }
 
 // bare keeps the provider: the releases that use the repository are asked about again
 // where that changes.
 func (c repositoryClaim) bare() claim {
-	c.access = chart.Access{Provider: c.access.Provider}
+	c.access = sourceauth.Auth{Provider: c.access.Provider}
 	return c
 }
 
@@ -78,10 +80,10 @@ func (c repositoryClaim) location(e *Extractor) (chart.Location, error) {
 	}
 	switch {
 	case c.kind == sourcev1.HelmRepositoryTypeOCI && !location.IsOCI():
-		return chart.Location{}, chart.Invalid("spec.type is oci, but spec.url %s does not start with oci://", location).
+		return chart.Location{}, problem.Invalid("spec.type is oci, but spec.url %s does not start with oci://", location).
 			WithNext("write spec.url with oci://, or remove spec.type")
 	case c.kind != sourcev1.HelmRepositoryTypeOCI && location.IsOCI():
-		return chart.Location{}, chart.Invalid("spec.url %s is an OCI registry, but spec.type is not oci", location).WithNext("set spec.type to oci")
+		return chart.Location{}, problem.Invalid("spec.url %s is an OCI registry, but spec.type is not oci", location).WithNext("set spec.type to oci")
 	}
 	return location, e.checkTransport(location, c.insecure, "spec.insecure")
 }
@@ -93,6 +95,6 @@ func (e *Extractor) checkTransport(l chart.Location, insecure bool, field string
 	if !insecure || !l.IsOCI() || slices.Contains(e.options.PlainHTTP, l.Host()) {
 		return nil
 	}
-	return chart.Invalid("%s asks for plain HTTP to %s, which the cluster's admin has not allowed", field, l.Host()).
+	return problem.Invalid("%s asks for plain HTTP to %s, which the cluster's admin has not allowed", field, l.Host()).
 		WithNext("use HTTPS, or ask the admin to name the host with --plain-http")
 }

@@ -8,6 +8,8 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 type ociRepository struct {
@@ -45,8 +47,8 @@ func readOCIRepository(o Object) (ociRepository, error) {
 
 func (r ociRepository) claim(id ID) ociClaim {
 	c := ociClaim{field: "spec.ref", id: id, url: r.Spec.URL, insecure: r.Spec.Insecure, suspended: r.Spec.Suspend}
-	c.access = chart.Access{
-		Consumer: chart.Flux, Namespace: id.Namespace, Provider: r.Spec.Provider, ServiceAccount: r.Spec.Account,
+	c.access = sourceauth.Auth{
+		Consumer: sourceauth.Flux, Namespace: id.Namespace, Provider: r.Spec.Provider, ServiceAccount: r.Spec.Account,
 		Secret: r.Spec.SecretRef.Name, Certificates: r.Spec.CertSecretRef.Name, Proxy: r.Spec.ProxyRef.Name,
 	}
 	c.taking = chart.TakeLayer("")
@@ -74,7 +76,7 @@ type ociClaim struct {
 	ref                 chart.FluxRef
 	taking              chart.Taking
 	insecure, suspended bool
-	access              chart.Access
+	access              sourceauth.Auth
 }
 
 // ociSpecClaim is what is going to be pulled. Without a Secret that it names, nothing is.
@@ -101,7 +103,7 @@ func (r ociRepository) keepsOther(w Write) bool {
 }
 
 func (c ociSpecClaim) bare() claim {
-	c.access = chart.Access{}
+	c.access = sourceauth.Auth{}
 	return c
 }
 
@@ -109,8 +111,8 @@ func (c ociSpecClaim) use(ctx context.Context, e *Extractor) Use {
 	use := e.deferrable(c.ociClaim.use(ctx, e))
 	use.Unstored = true
 	if c.moved {
-		use.Refused = &chart.Problem{
-			Kind:   chart.KindDigestMismatch,
+		use.Refused = &problem.Error{
+			Kind:   problem.KindDigestMismatch,
 			Detail: fmt.Sprintf("OCIRepository %s/%s holds an archive that was made of what another URL served, and Flux may go on to use it", c.id.Namespace, c.id.Name),
 			Next:   "delete the OCIRepository and create it with the new URL, or set spec.layerSelector.operation to copy, so that the archive can be compared",
 		}
@@ -168,7 +170,7 @@ func (c ociClaim) location() (chart.Location, error) {
 		return chart.Location{}, err
 	}
 	if !location.IsOCI() {
-		return chart.Location{}, chart.Invalid("spec.url %s does not start with oci://", location).WithNext("write spec.url with oci://")
+		return chart.Location{}, problem.Invalid("spec.url %s does not start with oci://", location).WithNext("write spec.url with oci://")
 	}
 	return location, nil
 }
@@ -209,7 +211,7 @@ type ociArtifactClaim struct {
 }
 
 func (c ociArtifactClaim) bare() claim {
-	c.access = chart.Access{}
+	c.access = sourceauth.Auth{}
 	return c
 }
 
@@ -231,10 +233,10 @@ func (c ociArtifactClaim) refused(e *Extractor) error {
 	case !c.repackaged:
 		return nil
 	case e.options.DenyRepackaged:
-		return &chart.Problem{Kind: chart.KindUnsupported, Next: next,
+		return &problem.Error{Kind: problem.KindUnsupported, Next: next,
 			Detail: "source-controller extracts the chart and makes an archive of its own, which the cluster's admin does not allow: it cannot be compared with what was signed"}
 	case c.access.Proxy != "":
-		return &chart.Problem{Kind: chart.KindDigestMismatch, Next: next,
+		return &problem.Error{Kind: problem.KindDigestMismatch, Next: next,
 			Detail: "source-controller extracts the chart, and pulls it through a proxy that the OCIRepository names, so its archive cannot be compared with what was signed"}
 	default:
 		return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // argoOperation is an Application's operation: the sync that the controller starts
@@ -197,8 +198,8 @@ func (c stateClaim) bare() claim {
 }
 
 func (c stateClaim) use(context.Context, *Extractor) Use {
-	return Use{Field: "status.operationState", Problem: &chart.Problem{
-		Kind:   chart.KindUnsupported,
+	return Use{Field: "status.operationState", Problem: &problem.Error{
+		Kind:   problem.KindUnsupported,
 		Detail: fmt.Sprintf("an operation runs, and %s is not Argo CD's user, which records its state", chart.Quote(c.user)),
 		Next:   "wait until the operation ends, or stop it: argocd app terminate-op",
 	}}
@@ -261,8 +262,8 @@ type manifestsClaim struct{ field, manifests, when string }
 func (c manifestsClaim) bare() claim { return c }
 
 func (c manifestsClaim) use(context.Context, *Extractor) Use {
-	return Use{Field: c.field, Problem: &chart.Problem{
-		Kind:   chart.KindUnsupported,
+	return Use{Field: c.field, Problem: &problem.Error{
+		Kind:   problem.KindUnsupported,
 		Detail: "the sync brings its own manifests in place of the chart, and nobody has signed those",
 		Next:   "sync the chart itself, without --local",
 	}}

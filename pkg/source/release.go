@@ -21,7 +21,7 @@ type Release struct {
 }
 
 // ReadRelease reads a HelmRelease. An error means that it could not be read; it is a
-// *chart.Problem.
+// *problem.Error.
 func ReadRelease(o Object) (Release, error) {
 	var kept struct {
 		APIVersion string `json:"apiVersion"`

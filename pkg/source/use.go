@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // ID names an object in a cluster.
@@ -52,18 +54,18 @@ type Use struct {
 	Reference chart.Reference
 	// Repository is a repository of charts; no chart is named yet.
 	Repository chart.Location
-	// Problem is why the chart cannot be told. It is a *chart.Problem.
+	// Problem is why the chart cannot be told. It is a *problem.Error.
 	Problem error
-	// Deferrable is set where the absence of an object (chart.KindSourceNotFound) is no
+	// Deferrable is set where the absence of an object (problem.KindSourceNotFound) is no
 	// reason to deny: nothing can be pulled without it, and what will be pulled meets a
 	// gate of its own.
 	Deferrable bool
 	// Unstored is set where the write itself stores the object that names the registry and
-	// its logins. A login that may not be used before (chart.KindNotStored) is then no
+	// its logins. A login that may not be used before (problem.KindNotStored) is then no
 	// reason to deny: what is pulled with it meets a gate of its own.
 	Unstored bool
 	// Access is how the consumer reaches the registry.
-	Access chart.Access
+	Access sourceauth.Auth
 	// Pulled is what a source has already pulled, nil if nothing. The chart is then
 	// deployable at once, so this very content must be the verified one.
 	Pulled *Pulled
@@ -96,11 +98,11 @@ type Asker struct {
 // Defers reports whether err, which kept the use from being verified, is no reason to
 // deny it.
 func (u Use) Defers(err error) bool {
-	var problem *chart.Problem
-	if !errors.As(err, &problem) {
+	var perr *problem.Error
+	if !errors.As(err, &perr) {
 		return false
 	}
-	return u.Deferrable && problem.Kind == chart.KindSourceNotFound || u.Unstored && problem.Kind == chart.KindNotStored
+	return u.Deferrable && perr.Kind == problem.KindSourceNotFound || u.Unstored && perr.Kind == problem.KindNotStored
 }
 
 // Stored reports whether another object than the one that is written holds the artifact. It

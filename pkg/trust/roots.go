@@ -16,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -121,7 +122,7 @@ func (r *Roots) Root(ctx context.Context, name string) (signature.Root, error) {
 		return signature.Root{}, unavailable("the TrustRoots have not been loaded yet", nil)
 	}
 	found := (*known)[name]
-	if found == nil && name == verdict.DefaultTrustRoot {
+	if found == nil && name == evidence.DefaultTrustRoot {
 		found = r.builtin
 	}
 	switch {

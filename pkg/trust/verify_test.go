@@ -9,7 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/trust"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -34,21 +36,21 @@ func newSigner(t *testing.T) signer {
 }
 
 // signs is the material of a signature.
-func (s signer) signs(t *testing.T, by sigstore.Signer, options ...sigstore.Option) chart.Material {
+func (s signer) signs(t *testing.T, by sigstore.Signer, options ...sigstore.Option) attachment.Attachment {
 	t.Helper()
 	raw, err := s.sigstore.Bundle(by, signedDigest, sigstore.SignPredicateType, nil, options...)
 	must(t, err)
-	return chart.Material{Format: chart.Bundle, Content: raw}
+	return attachment.Attachment{Format: attachment.Bundle, Content: raw}
 }
 
 // verify returns the trust roots that prove the material, or why none does.
-func verify(ctx context.Context, t *testing.T, roots signature.Roots, m chart.Material, wanted verdict.Wanted) ([]string, string) {
+func verify(ctx context.Context, t *testing.T, roots signature.Roots, m attachment.Attachment, wanted evidence.Wanted) ([]string, string) {
 	t.Helper()
 	digest, err := chart.ParseDigest(signedDigest)
 	must(t, err)
-	evidence, err := signature.New(roots).Verify(ctx, digest, m, wanted)
+	found, err := signature.New(roots).Verify(ctx, digest, m, wanted)
 	var proven []string
-	for _, e := range evidence {
+	for _, e := range found {
 		proven = append(proven, e.TrustRoot)
 	}
 	rejection, _ := errors.AsType[*verdict.Rejection](err)
@@ -66,12 +68,12 @@ func TestOneFailingRoot(t *testing.T) {
 	w.show()
 	w.set(item("mine", v1alpha1.TrustRootSpec{TrustedRoot: string(mine.root)}))
 	w.roots.Await("corp")
-	both := verdict.Wanted{Keyless: []string{"corp", "mine"}}
+	both := evidence.Wanted{Keyless: []string{"corp", "mine"}}
 	somebody := sigstore.Identity{Issuer: "https://issuer.example", Subject: "https://subject.example"}
 	for _, c := range []struct {
 		sentence string
 		fail     bool
-		m        chart.Material
+		m        attachment.Attachment
 		proven   []string
 		why      string
 	}{
@@ -107,9 +109,9 @@ func TestKeysNeedNoTrustRoot(t *testing.T) {
 	must(t, err)
 	pem, err := key.PEM()
 	must(t, err)
-	parsed, err := verdict.ParsePublicKeys(string(pem))
+	parsed, err := evidence.ParsePublicKeys(string(pem))
 	must(t, err)
-	wanted := verdict.Wanted{Keys: []verdict.WantedKey{{PublicKey: parsed[0], AllowUnlogged: true}}}
+	wanted := evidence.Wanted{Keys: []evidence.WantedKey{{PublicKey: parsed[0], AllowUnlogged: true}}}
 	if state := signature.New(w.roots).State(t.Context(), wanted); state == "" {
 		t.Error("nothing can be remembered")
 	}
@@ -124,7 +126,7 @@ func TestKeysNeedNoTrustRoot(t *testing.T) {
 		t.Errorf("nobody needs a trust root, but chartgate asked for %v", asked)
 	}
 	// The same key with the log required does.
-	wanted.Keys[0].AllowUnlogged, wanted.Keys[0].TrustRoots = false, []string{verdict.DefaultTrustRoot}
+	wanted.Keys[0].AllowUnlogged, wanted.Keys[0].TrustRoots = false, []string{evidence.DefaultTrustRoot}
 	if _, why := verify(t.Context(), t, w.roots, s.signs(t, key), wanted); why == "" || len(w.mirror.Requests()) == 0 {
 		t.Errorf("%q after %v", why, w.mirror.Requests())
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // maxListed bounds how many identities, signers or bad neighbours a message
@@ -178,11 +179,11 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 		d.Reason = IdentityNotAllowed
 		d.Summary = fmt.Sprintf("%s is signed, but not at a time that counts: %s", subject.Chart(), List(f.Unmet[0].Near))
 		d.Next = cmp.Or(ask, "have the chart signed by an identity that is valid now: cosign sign "+image)
-	case f.Partly && len(f.signers(ChartSignature)) > 0:
+	case f.Partly && len(f.signers(evidence.ChartSignature)) > 0:
 		d.Reason = IdentityNotAllowed
 		d.Summary = fmt.Sprintf("%s has some of the signatures that the policy wants, but not all of them", subject.Chart())
 		d.Next = cmp.Or(ask, "have the chart signed by the others too: cosign sign "+image)
-	case len(f.signers(ChartSignature)) > 0:
+	case len(f.signers(evidence.ChartSignature)) > 0:
 		d.Reason = IdentityNotAllowed
 		d.Summary = fmt.Sprintf("%s is signed, but not by an identity that the policy allows", subject.Chart())
 		d.Next = cmp.Or(ask, nextFor(IdentityNotAllowed))
@@ -272,7 +273,7 @@ type Findings struct {
 	Bundles, Legacy int // pieces of material looked at
 	// Attested is set where legacy attestations exist that no policy asks for.
 	Attested   bool
-	Evidence   []Evidence
+	Evidence   []evidence.Evidence
 	Rejections []*Rejection
 	// Unmet are the requirements that are not satisfied.
 	Unmet []Unmet
@@ -285,10 +286,10 @@ type Findings struct {
 	Failure error
 }
 
-func (f Findings) signers(statement Statement) []string {
+func (f Findings) signers(statement evidence.Statement) []string {
 	var names []string
 	for _, e := range f.Evidence {
-		if name := e.Signer.describe(); e.Statement == statement && !slices.Contains(names, name) {
+		if name := e.Signer.Describe(); e.Statement == statement && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -308,10 +309,10 @@ func (f Findings) worst() Reason {
 
 func (f Findings) lines() []string {
 	lines := []string{fmt.Sprintf("%s, %s", plural(f.Bundles, "bundle"), plural(f.Legacy, "legacy signature"))}
-	if signers := f.signers(ChartSignature); len(signers) > 0 {
+	if signers := f.signers(evidence.ChartSignature); len(signers) > 0 {
 		lines = append(lines, "signed by "+List(signers))
 	}
-	if attested := f.signers(Attestation); len(attested) > 0 {
+	if attested := f.signers(evidence.Attestation); len(attested) > 0 {
 		lines = append(lines, f.attested(attested))
 	} else if f.Attested {
 		lines = append(lines, "attested, not signed: legacy attestations exist (cosign attest), and an attestation is not a signature")
@@ -335,7 +336,7 @@ func (f Findings) attested(signers []string) string {
 	}
 	var all []string
 	for _, e := range f.Evidence {
-		if one := e.Predicate + " by " + e.Signer.describe(); e.Statement == Attestation && !slices.Contains(all, one) {
+		if one := e.Predicate + " by " + e.Signer.Describe(); e.Statement == evidence.Attestation && !slices.Contains(all, one) {
 			all = append(all, one)
 		}
 	}

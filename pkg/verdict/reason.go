@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"errors"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // Reason is a stable code for why something was denied. Each has a page in
@@ -49,29 +49,29 @@ func Reasons() []Reason {
 
 // reasonOf maps the kinds of chart problems to reasons, one to one but for two: an object
 // that is not stored yet is a source that does not exist.
-func reasonOf(kind chart.Kind) Reason {
+func reasonOf(kind problem.Kind) Reason {
 	switch kind {
-	case chart.KindInvalid:
+	case problem.KindInvalid:
 		return ReferenceInvalid
-	case chart.KindNotOCI:
+	case problem.KindNotOCI:
 		return NotOCI
-	case chart.KindNotFound:
+	case problem.KindNotFound:
 		return ChartNotFound
-	case chart.KindNotAChart:
+	case problem.KindNotAChart:
 		return NotAChart
-	case chart.KindUnavailable:
+	case problem.KindUnavailable:
 		return RegistryUnavailable
-	case chart.KindUnauthorized:
+	case problem.KindUnauthorized:
 		return RegistryUnauthorized
-	case chart.KindDigestMismatch:
+	case problem.KindDigestMismatch:
 		return DigestMismatch
-	case chart.KindLimitExceeded:
+	case problem.KindLimitExceeded:
 		return LimitExceeded
-	case chart.KindTimeout:
+	case problem.KindTimeout:
 		return Timeout
-	case chart.KindSourceNotFound, chart.KindNotStored:
+	case problem.KindSourceNotFound, problem.KindNotStored:
 		return SourceNotFound
-	case chart.KindUnsupported:
+	case problem.KindUnsupported:
 		return Unsupported
 	default:
 		return InternalError
@@ -102,12 +102,12 @@ func (r *Rejection) Unwrap() error { return r.Err }
 // itself keep their reason and text; the text of every other error stays in the
 // log, because libraries put URLs, tokens and internals into theirs.
 func FromError(err error) Denial {
-	var problem *chart.Problem
+	var perr *problem.Error
 	var rejection *Rejection
 	switch {
-	case errors.As(err, &problem):
-		reason := reasonOf(problem.Kind)
-		return Denial{Reason: reason, Summary: problem.Detail, Next: cmp.Or(problem.Next, nextFor(reason)), Cause: err}
+	case errors.As(err, &perr):
+		reason := reasonOf(perr.Kind)
+		return Denial{Reason: reason, Summary: perr.Detail, Next: cmp.Or(perr.Next, nextFor(reason)), Cause: err}
 	case errors.As(err, &rejection) && rejection.Reason != "":
 		return Denial{Reason: rejection.Reason, Summary: rejection.Detail, Next: nextFor(rejection.Reason), Cause: err}
 	default:

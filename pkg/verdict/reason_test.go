@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -39,45 +39,45 @@ func TestReasonsListsEveryReason(t *testing.T) {
 
 func TestEachKindOfProblemHasItsReason(t *testing.T) {
 	t.Parallel()
-	want := map[chart.Kind]verdict.Reason{
-		chart.KindInternal:       verdict.InternalError,
-		chart.KindInvalid:        verdict.ReferenceInvalid,
-		chart.KindNotOCI:         verdict.NotOCI,
-		chart.KindNotFound:       verdict.ChartNotFound,
-		chart.KindNotAChart:      verdict.NotAChart,
-		chart.KindUnavailable:    verdict.RegistryUnavailable,
-		chart.KindUnauthorized:   verdict.RegistryUnauthorized,
-		chart.KindDigestMismatch: verdict.DigestMismatch,
-		chart.KindLimitExceeded:  verdict.LimitExceeded,
-		chart.KindTimeout:        verdict.Timeout,
-		chart.KindSourceNotFound: verdict.SourceNotFound,
-		chart.KindUnsupported:    verdict.Unsupported,
-		chart.KindNotStored:      verdict.SourceNotFound,
+	want := map[problem.Kind]verdict.Reason{
+		problem.KindInternal:       verdict.InternalError,
+		problem.KindInvalid:        verdict.ReferenceInvalid,
+		problem.KindNotOCI:         verdict.NotOCI,
+		problem.KindNotFound:       verdict.ChartNotFound,
+		problem.KindNotAChart:      verdict.NotAChart,
+		problem.KindUnavailable:    verdict.RegistryUnavailable,
+		problem.KindUnauthorized:   verdict.RegistryUnauthorized,
+		problem.KindDigestMismatch: verdict.DigestMismatch,
+		problem.KindLimitExceeded:  verdict.LimitExceeded,
+		problem.KindTimeout:        verdict.Timeout,
+		problem.KindSourceNotFound: verdict.SourceNotFound,
+		problem.KindUnsupported:    verdict.Unsupported,
+		problem.KindNotStored:      verdict.SourceNotFound,
 	}
-	kinds := constants(t, "../chart/problem.go")
+	kinds := constants(t, "../problem/problem.go")
 	if len(kinds) != len(want) {
 		t.Errorf("package chart declares %d kinds, this test knows %d", len(kinds), len(want))
 	}
-	got := map[chart.Kind]verdict.Reason{}
-	used := map[verdict.Reason]chart.Kind{}
+	got := map[problem.Kind]verdict.Reason{}
+	used := map[verdict.Reason]problem.Kind{}
 	for i := range len(kinds) {
-		kind := chart.Kind(i)
-		problem := &chart.Problem{Kind: kind, Detail: "the detail", Next: "the hint", Err: errors.New("canary")}
-		d := verdict.FromError(fmt.Errorf("decide: %w", problem))
+		kind := problem.Kind(i)
+		perr := &problem.Error{Kind: kind, Detail: "the detail", Next: "the hint", Err: errors.New("canary")}
+		d := verdict.FromError(fmt.Errorf("decide: %w", perr))
 		got[kind] = d.Reason
-		if other, twice := used[d.Reason]; twice && kind != chart.KindNotStored { // an object that is not there yet
+		if other, twice := used[d.Reason]; twice && kind != problem.KindNotStored { // an object that is not there yet
 			t.Errorf("the kinds %d and %d have the reason %s", other, kind, d.Reason)
 		}
 		used[d.Reason] = kind
-		if d.Summary != "the detail" || d.Next != "the hint" || !errors.Is(d.Cause, problem) {
+		if d.Summary != "the detail" || d.Next != "the hint" || !errors.Is(d.Cause, perr) {
 			t.Errorf("kind %d: %+v", kind, d)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("reasons of kinds (-want +got):\n%s", diff)
 	}
-	for _, kind := range []chart.Kind{-1, chart.Kind(len(kinds)), 1000} {
-		if d := verdict.FromError(&chart.Problem{Kind: kind}); d.Reason != verdict.InternalError {
+	for _, kind := range []problem.Kind{-1, problem.Kind(len(kinds)), 1000} {
+		if d := verdict.FromError(&problem.Error{Kind: kind}); d.Reason != verdict.InternalError {
 			t.Errorf("the unknown kind %d has the reason %s", kind, d.Reason)
 		}
 	}
@@ -115,9 +115,9 @@ func TestRawErrorsStayInTheLog(t *testing.T) {
 		{"an unknown error", leak, verdict.InternalError},
 		{"a wrapped unknown error", fmt.Errorf(canary+": %w", leak), verdict.InternalError},
 		{"joined unknown errors", errors.Join(leak, leak), verdict.InternalError},
-		{"the cause of a problem", &chart.Problem{Kind: chart.KindUnavailable, Detail: "the registry failed", Err: leak}, verdict.RegistryUnavailable},
-		{"the cause of an internal problem", &chart.Problem{Detail: "internal", Err: leak}, verdict.InternalError},
-		{"what wraps a problem", fmt.Errorf(canary+": %w", &chart.Problem{Kind: chart.KindTimeout, Detail: "no answer"}), verdict.Timeout},
+		{"the cause of a problem", &problem.Error{Kind: problem.KindUnavailable, Detail: "the registry failed", Err: leak}, verdict.RegistryUnavailable},
+		{"the cause of an internal problem", &problem.Error{Detail: "internal", Err: leak}, verdict.InternalError},
+		{"what wraps a problem", fmt.Errorf(canary+": %w", &problem.Error{Kind: problem.KindTimeout, Detail: "no answer"}), verdict.Timeout},
 		{"the cause of a rejection", &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: "bad", Err: leak}, verdict.SignatureInvalid},
 		{"the cause of the zero rejection", &verdict.Rejection{Err: leak}, verdict.InternalError},
 	} {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // Signatory is an identity whose signature or attestation a policy asks for, as far as the
@@ -54,7 +55,7 @@ func (s Signatory) flags() []string {
 	case s.Bare:
 		// cosign 3 refuses --tlog-upload=false beside a signing config, which it fetches by default.
 		flags = append(flags, "--use-signing-config=false", "--tlog-upload=false")
-	case s.TrustRoot != DefaultTrustRoot:
+	case s.TrustRoot != evidence.DefaultTrustRoot:
 		flags = append(flags, "--signing-config", "signing_config.json", "--trusted-root", "trusted_root.json")
 	}
 	return flags
@@ -79,7 +80,7 @@ func (u Unmet) ask(image string) string {
 		command = append(command, "--type", shellQuote(u.Predicate), "--predicate", "FILE")
 	}
 	with := ""
-	if by.TrustRoot != DefaultTrustRoot && !by.Bare {
+	if by.TrustRoot != evidence.DefaultTrustRoot && !by.Bare {
 		with = " with the Sigstore of TrustRoot " + by.TrustRoot
 	}
 	return fmt.Sprintf("%s must %s it%s: %s %s", by.who(), verb, with, strings.Join(command, " "), image)

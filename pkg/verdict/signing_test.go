@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -23,7 +24,7 @@ func TestWhoMustDoWhat(t *testing.T) {
 	}
 	is := func(s verdict.Signatory) []verdict.Signatory {
 		if s.TrustRoot == "" {
-			s.TrustRoot = verdict.DefaultTrustRoot
+			s.TrustRoot = evidence.DefaultTrustRoot
 		}
 		s.Name = "vendor"
 		return []verdict.Signatory{s}
@@ -48,7 +49,7 @@ func TestWhoMustDoWhat(t *testing.T) {
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
 			t.Parallel()
-			signed := verdict.NewEvidence(subject.Digest, verdict.ChartSignature, verdict.Signer{Key: "sha256:abc"})
+			signed := evidence.New(subject.Digest, evidence.ChartSignature, evidence.Signer{Key: "sha256:abc"})
 			near := tc.unmet
 			near.Near = []string{"vendor signed it at noon"}
 			late := near
@@ -56,12 +57,12 @@ func TestWhoMustDoWhat(t *testing.T) {
 			all := map[string]verdict.Findings{
 				"nothing is there":     {Unmet: []verdict.Unmet{tc.unmet}},
 				"nothing is usable":    {Unmet: []verdict.Unmet{tc.unmet}, Rejections: []*verdict.Rejection{{Reason: verdict.SignatureInvalid, Detail: "x"}}},
-				"signed by a stranger": {Unmet: []verdict.Unmet{tc.unmet}, Evidence: []verdict.Evidence{signed}},
-				"signed by some":       {Unmet: []verdict.Unmet{tc.unmet}, Evidence: []verdict.Evidence{signed}, Partly: true},
+				"signed by a stranger": {Unmet: []verdict.Unmet{tc.unmet}, Evidence: []evidence.Evidence{signed}},
+				"signed by some":       {Unmet: []verdict.Unmet{tc.unmet}, Evidence: []evidence.Evidence{signed}, Partly: true},
 			}
 			if tc.unmet.Predicate == "" {
-				all["signed at another time"] = verdict.Findings{Unmet: []verdict.Unmet{near}, Evidence: []verdict.Evidence{signed}}
-				all["signed without a log"] = verdict.Findings{Unmet: []verdict.Unmet{late}, Evidence: []verdict.Evidence{signed}}
+				all["signed at another time"] = verdict.Findings{Unmet: []verdict.Unmet{near}, Evidence: []evidence.Evidence{signed}}
+				all["signed without a log"] = verdict.Findings{Unmet: []verdict.Unmet{late}, Evidence: []evidence.Evidence{signed}}
 			}
 			for what, found := range all {
 				if diff := cmp.Diff(tc.want, verdict.Unsigned(subject, wants, found).Next); diff != "" {

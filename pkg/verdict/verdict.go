@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // Subject is what a verdict is about: one use of a chart at one place of an
@@ -32,7 +33,7 @@ type Acceptance struct {
 	// Predicate is the type of the attestation that was wanted, "" if it was a
 	// signature.
 	Predicate string
-	Evidence  Evidence
+	Evidence  evidence.Evidence
 	Waiver    string // reason of an allowUnverified policy that is in force
 }
 

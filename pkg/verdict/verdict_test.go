@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -27,12 +28,12 @@ func TestWithoutJustificationEveryConstructorDenies(t *testing.T) {
 		change(&bad)
 		return []verdict.Acceptance{bad}
 	}
-	evidence := func(digest chart.Digest, statement verdict.Statement) []verdict.Acceptance {
-		return without(func(a *verdict.Acceptance) { a.Evidence = verdict.NewEvidence(digest, statement, good.Evidence.Signer) })
+	proven := func(digest chart.Digest, statement evidence.Statement) []verdict.Acceptance {
+		return without(func(a *verdict.Acceptance) { a.Evidence = evidence.New(digest, statement, good.Evidence.Signer) })
 	}
 	warning := verdict.Denial{Reason: verdict.SignatureMissing, Summary: "unsigned", Policy: []string{"acme wants a signature"}}
 	anonymous := verdict.Denial{Reason: verdict.SignatureMissing, Summary: "unsigned"}
-	attested := verdict.NewEvidence(subject.Digest, verdict.Attestation, verdict.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
+	attested := evidence.New(subject.Digest, evidence.Attestation, evidence.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
 	attested.Predicate = "sbom"
 	elsewhere := subject
 	elsewhere.Digest = digestOf(t, "b")
@@ -47,19 +48,19 @@ func TestWithoutJustificationEveryConstructorDenies(t *testing.T) {
 		{"Admit with an acceptance without a policy", verdict.Admit(subject, without(func(a *verdict.Acceptance) { a.Policy = "" }))},
 		{"Admit with a waiver without a policy", verdict.Admit(subject, []verdict.Acceptance{{Waiver: "because"}})},
 		{"Admit with an acceptance without an identity", verdict.Admit(subject, without(func(a *verdict.Acceptance) { a.Identity = "" }))},
-		{"Admit with an acceptance without evidence", verdict.Admit(subject, without(func(a *verdict.Acceptance) { a.Evidence = verdict.Evidence{} }))},
-		{"Admit with evidence for another digest", verdict.Admit(subject, evidence(digestOf(t, "b"), verdict.ChartSignature))},
-		{"Admit with an attestation for a signature", verdict.Admit(subject, evidence(subject.Digest, verdict.Attestation))},
-		{"Admit with evidence of no known statement", verdict.Admit(subject, evidence(subject.Digest, 0))},
+		{"Admit with an acceptance without evidence", verdict.Admit(subject, without(func(a *verdict.Acceptance) { a.Evidence = evidence.Evidence{} }))},
+		{"Admit with evidence for another digest", verdict.Admit(subject, proven(digestOf(t, "b"), evidence.ChartSignature))},
+		{"Admit with an attestation for a signature", verdict.Admit(subject, proven(subject.Digest, evidence.Attestation))},
+		{"Admit with evidence of no known statement", verdict.Admit(subject, proven(subject.Digest, 0))},
 		{"Admit of an unresolved chart", verdict.Admit(unresolved, []verdict.Acceptance{good})},
-		{"Admit of an unresolved chart by evidence about no digest", verdict.Admit(unresolved, evidence(chart.Digest{}, verdict.ChartSignature))},
-		{"Admit with a bad acceptance behind a good one", verdict.Admit(subject, append([]verdict.Acceptance{good}, evidence(digestOf(t, "b"), verdict.ChartSignature)...))},
-		{"Admit with a bad acceptance before a good one", verdict.Admit(subject, append(evidence(digestOf(t, "b"), verdict.ChartSignature), good))},
+		{"Admit of an unresolved chart by evidence about no digest", verdict.Admit(unresolved, proven(chart.Digest{}, evidence.ChartSignature))},
+		{"Admit with a bad acceptance behind a good one", verdict.Admit(subject, append([]verdict.Acceptance{good}, proven(digestOf(t, "b"), evidence.ChartSignature)...))},
+		{"Admit with a bad acceptance before a good one", verdict.Admit(subject, append(proven(digestOf(t, "b"), evidence.ChartSignature), good))},
 		{"Admit with a bad acceptance behind a waiver", verdict.Admit(subject, []verdict.Acceptance{waiver, {Policy: "acme"}})},
 		{"Warn without denials and acceptances", verdict.Warn(subject, nil, nil)},
 		{"Warn without denials, with a bad acceptance", verdict.Warn(subject, nil, []verdict.Acceptance{{Policy: "acme"}})},
 		{"Warn although an enforcing policy's acceptance is bad", verdict.Warn(subject, []verdict.Denial{warning}, []verdict.Acceptance{{Policy: "acme"}})},
-		{"Warn although the evidence is for another digest", verdict.Warn(subject, []verdict.Denial{warning}, evidence(digestOf(t, "b"), verdict.ChartSignature))},
+		{"Warn although the evidence is for another digest", verdict.Warn(subject, []verdict.Denial{warning}, proven(digestOf(t, "b"), evidence.ChartSignature))},
 		{"Cover without a policy", verdict.Cover(subject, "")},
 		{"Admit with an attestation where a signature was wanted", verdict.Admit(subject, []verdict.Acceptance{{Policy: "acme", Identity: "release", Evidence: attested}})},
 		{"Admit with a signature where an attestation was wanted", verdict.Admit(subject, []verdict.Acceptance{{Policy: "acme", Identity: "release", Predicate: "sbom", Evidence: signedBy(t, "release@acme.example")}})},
@@ -100,7 +101,7 @@ func TestWithJustificationTheConstructorsAdmit(t *testing.T) {
 	waiver := verdict.Acceptance{Policy: "legacy", Waiver: "moving; until 2027-01-31"}
 	warning := verdict.Denial{Reason: verdict.SignatureMissing, Policy: []string{"acme wants a signature"}}
 	missing := verdict.Denial{Reason: verdict.SourceNotFound}
-	attested := verdict.NewEvidence(subject.Digest, verdict.Attestation, verdict.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
+	attested := evidence.New(subject.Digest, evidence.Attestation, evidence.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
 	attested.Predicate = "sbom"
 	type shown struct {
 		Text                     string
@@ -149,9 +150,9 @@ func TestNothingElseAdmits(t *testing.T) {
 		for _, identity := range []string{"", "release"} {
 			for _, waiver := range []string{"", "moving"} {
 				for _, digest := range []chart.Digest{{}, right, digestOf(t, "b")} {
-					for _, statement := range []verdict.Statement{0, verdict.ChartSignature, verdict.Attestation, 3} {
+					for _, statement := range []evidence.Statement{0, evidence.ChartSignature, evidence.Attestation, 3} {
 						acceptances = append(acceptances, verdict.Acceptance{
-							Policy: policy, Identity: identity, Waiver: waiver, Evidence: verdict.NewEvidence(digest, statement, verdict.Signer{}),
+							Policy: policy, Identity: identity, Waiver: waiver, Evidence: evidence.New(digest, statement, evidence.Signer{}),
 						})
 					}
 				}
@@ -174,7 +175,7 @@ func TestNothingElseAdmits(t *testing.T) {
 		for _, list := range lists {
 			justified := len(list) > 0
 			for _, a := range list {
-				signed := a.Identity != "" && !subject.Digest.IsZero() && a.Evidence.Digest() == subject.Digest && a.Evidence.Statement == verdict.ChartSignature
+				signed := a.Identity != "" && !subject.Digest.IsZero() && a.Evidence.Digest() == subject.Digest && a.Evidence.Statement == evidence.ChartSignature
 				justified = justified && a.Policy != "" && (a.Waiver != "" || signed)
 			}
 			if got := verdict.Admit(subject, list); got.Admits() != justified {
@@ -210,17 +211,17 @@ func TestEvidenceSignsItsOwnDigestOnly(t *testing.T) {
 	a, b := digestOf(t, "a"), digestOf(t, "b")
 	for _, tc := range []struct {
 		name     string
-		evidence verdict.Evidence
+		evidence evidence.Evidence
 		about    chart.Digest
 		want     bool
 	}{
-		{"its own", verdict.NewEvidence(a, verdict.ChartSignature, verdict.Signer{}), a, true},
-		{"another", verdict.NewEvidence(a, verdict.ChartSignature, verdict.Signer{}), b, false},
-		{"none", verdict.NewEvidence(chart.Digest{}, verdict.ChartSignature, verdict.Signer{}), chart.Digest{}, false},
-		{"an attestation about it", verdict.NewEvidence(a, verdict.Attestation, verdict.Signer{}), a, false},
-		{"an unknown statement about it", verdict.NewEvidence(a, 7, verdict.Signer{}), a, false},
-		{"the zero evidence", verdict.Evidence{}, a, false},
-		{"the zero evidence about none", verdict.Evidence{}, chart.Digest{}, false},
+		{"its own", evidence.New(a, evidence.ChartSignature, evidence.Signer{}), a, true},
+		{"another", evidence.New(a, evidence.ChartSignature, evidence.Signer{}), b, false},
+		{"none", evidence.New(chart.Digest{}, evidence.ChartSignature, evidence.Signer{}), chart.Digest{}, false},
+		{"an attestation about it", evidence.New(a, evidence.Attestation, evidence.Signer{}), a, false},
+		{"an unknown statement about it", evidence.New(a, 7, evidence.Signer{}), a, false},
+		{"the zero evidence", evidence.Evidence{}, a, false},
+		{"the zero evidence about none", evidence.Evidence{}, chart.Digest{}, false},
 	} {
 		if got := tc.evidence.Signs(tc.about); got != tc.want {
 			t.Errorf("%s: %v", tc.name, got)

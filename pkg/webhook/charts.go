@@ -18,6 +18,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fair"
 	"github.com/chartgate/chartgate/pkg/gate"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -140,8 +141,8 @@ func (c *Charts) decide(ctx context.Context, r *review) findings {
 	by := claimOf(req)
 	release, ok := c.pending.TryAcquire(1, by)
 	if !ok {
-		return findings{verdicts: denied(req, &chart.Problem{
-			Kind: chart.KindLimitExceeded, Detail: "too many writes, of this namespace or in all, wait for their charts to be verified already", Next: "try again",
+		return findings{verdicts: denied(req, &problem.Error{
+			Kind: problem.KindLimitExceeded, Detail: "too many writes, of this namespace or in all, wait for their charts to be verified already", Next: "try again",
 		})}
 	}
 	defer release()
@@ -169,8 +170,8 @@ func reading[T any](ctx context.Context, c *Charts, by fair.Claim, read func() (
 	release, err := c.reads.Acquire(ctx, 1, by)
 	if err != nil {
 		var none T
-		return none, &chart.Problem{
-			Kind: chart.KindTimeout, Detail: "too many writes are being examined at this moment", Next: "try again", Err: err,
+		return none, &problem.Error{
+			Kind: problem.KindTimeout, Detail: "too many writes are being examined at this moment", Next: "try again", Err: err,
 		}
 	}
 	defer release()
@@ -229,20 +230,20 @@ func writeOf(req admission.Request) (source.Write, error) {
 	}
 	if len(req.Options.Raw) > 0 {
 		if err := kjson.UnmarshalCaseSensitivePreserveInts(req.Options.Raw, &options); err != nil {
-			return w, &chart.Problem{Kind: chart.KindUnsupported, Detail: "the options of the request cannot be read", Err: err}
+			return w, &problem.Error{Kind: problem.KindUnsupported, Detail: "the options of the request cannot be read", Err: err}
 		}
 	}
 	w.FieldManager = options.FieldManager
 	switch {
 	case len(req.Object.Raw) == 0:
-		return w, &chart.Problem{Kind: chart.KindUnsupported, Detail: "the request holds no object"}
+		return w, &problem.Error{Kind: problem.KindUnsupported, Detail: "the request holds no object"}
 	case req.Operation == admissionv1.Create:
 		return w, nil
 	case req.Operation == admissionv1.Update && len(req.OldObject.Raw) > 0:
 		w.Old = req.OldObject.Raw
 		return w, nil
 	default:
-		return w, &chart.Problem{Kind: chart.KindUnsupported, Detail: "the operation " + chart.Quote(string(req.Operation)) + " is not supported"}
+		return w, &problem.Error{Kind: problem.KindUnsupported, Detail: "the operation " + chart.Quote(string(req.Operation)) + " is not supported"}
 	}
 }
 

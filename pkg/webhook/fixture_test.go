@@ -22,11 +22,13 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/source"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
@@ -125,7 +127,7 @@ func (w *world) find(id source.ID) []source.Object {
 }
 
 // Resolve implements gate.Registry: every chart has the digest aaa… and the archive bbb….
-func (w *world) Resolve(ctx context.Context, ref chart.Reference, _ chart.Access) (chart.Resolved, error) {
+func (w *world) Resolve(ctx context.Context, ref chart.Reference, _ sourceauth.Auth) (chart.Resolved, error) {
 	w.asked.Add(1)
 	if w.resolve != nil {
 		return w.resolve(ctx, ref)
@@ -134,7 +136,7 @@ func (w *world) Resolve(ctx context.Context, ref chart.Reference, _ chart.Access
 }
 
 // Artifact implements gate.Registry: what is no chart has Other set.
-func (w *world) Artifact(ctx context.Context, ref chart.Reference, access chart.Access, _ chart.Taking) (chart.Resolved, error) {
+func (w *world) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, _ chart.Taking) (chart.Resolved, error) {
 	return w.Resolve(ctx, ref, access)
 }
 
@@ -145,31 +147,31 @@ func resolved(ref chart.Reference) chart.Resolved {
 }
 
 // Signatures implements gate.Registry.
-func (w *world) Signatures(_ context.Context, r chart.Resolved, _ chart.Search) iter.Seq2[chart.Material, error] {
-	return func(yield func(chart.Material, error) bool) {
+func (w *world) Signatures(_ context.Context, r chart.Resolved, _ attachment.Search) iter.Seq2[attachment.Attachment, error] {
+	return func(yield func(attachment.Attachment, error) bool) {
 		if r.Location.Name() != "unsigned" {
-			yield(chart.Material{Format: chart.Bundle, Content: []byte(r.Location.Name())}, nil)
+			yield(attachment.Attachment{Format: attachment.Bundle, Content: []byte(r.Location.Name())}, nil)
 		}
 	}
 }
 
 // Archive implements gate.Registry.
-func (w *world) Archive(context.Context, chart.Resolved, chart.Access) ([]byte, error) {
+func (w *world) Archive(context.Context, chart.Resolved, sourceauth.Auth) ([]byte, error) {
 	return nil, errors.New("there are no archives")
 }
 
 // State implements gate.Verifier.
-func (w *world) State(context.Context, verdict.Wanted) string { return "root" }
+func (w *world) State(context.Context, evidence.Wanted) string { return "root" }
 
 // Verify implements gate.Verifier.
-func (w *world) Verify(_ context.Context, d chart.Digest, m chart.Material, _ verdict.Wanted) ([]verdict.Evidence, error) {
+func (w *world) Verify(_ context.Context, d chart.Digest, m attachment.Attachment, _ evidence.Wanted) ([]evidence.Evidence, error) {
 	who := "release@acme.example"
 	if string(m.Content) == "stranger" {
 		who = "mallory@evil.example"
 	}
-	e := verdict.NewEvidence(d, verdict.ChartSignature, verdict.Signer{Issuer: "https://issuer.example", Subject: who})
-	e.Logged, e.TrustRoot = true, verdict.DefaultTrustRoot
-	return []verdict.Evidence{e}, nil
+	e := evidence.New(d, evidence.ChartSignature, evidence.Signer{Issuer: "https://issuer.example", Subject: who})
+	e.Logged, e.TrustRoot = true, evidence.DefaultTrustRoot
+	return []evidence.Evidence{e}, nil
 }
 
 // event is what a test compares of an Event.

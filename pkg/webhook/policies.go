@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/json"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -37,7 +38,7 @@ func (p *Policies) Handle(_ context.Context, req admission.Request) admission.Re
 	case "TrustedIdentity":
 		err = check(req, func(obj v1alpha1.TrustedIdentity) error {
 			// "default" is built in.
-			if name := obj.Spec.TrustRoot; name != "" && name != verdict.DefaultTrustRoot && !slices.Contains(p.KnownTrustRoots(), name) {
+			if name := obj.Spec.TrustRoot; name != "" && name != evidence.DefaultTrustRoot && !slices.Contains(p.KnownTrustRoots(), name) {
 				warnings = append(warnings, fmt.Sprintf(
 					"until TrustRoot %s exists, signatures by the identity that need a trust root are denied", name))
 			}

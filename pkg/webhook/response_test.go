@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 func ok() *metav1.Status { return &metav1.Status{Status: "Success", Code: 200} }
@@ -117,7 +118,7 @@ func TestMessagesAreBounded(t *testing.T) {
 func TestAuditLine(t *testing.T) {
 	w := newWorld(t, repositories())
 	w.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
-		return chart.Resolved{}, &chart.Problem{Kind: chart.KindUnavailable, Detail: "the registry does not answer", Err: context.DeadlineExceeded}
+		return chart.Resolved{}, &problem.Error{Kind: problem.KindUnavailable, Detail: "the registry does not answer", Err: context.DeadlineExceeded}
 	}
 	var lines []string
 	log := funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{})

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/attachment"
 )
 
 // TestAttestations: the predicates that cosign knows, as cosign 2 and 3 write them. cosign reads some of them into types of
@@ -69,14 +69,14 @@ func TestAttestations(t *testing.T) {
 			podinfo := d.push(t, fmt.Sprintf("podinfo-%d", i))
 			d.attest(t, legacyWay(), key, podinfo, tc.kind, tc.predicate)
 			d.attest(t, bundleWay(), key, podinfo, tc.kind, tc.predicate)
-			found := map[chart.Format]any{}
+			found := map[attachment.Format]any{}
 			for _, e := range d.evidence(t, podinfo, key, tc.predicateType) {
 				if e.Signs(podinfo.Digest) || !e.Attests(podinfo.Digest, tc.predicateType) {
 					t.Errorf("%s %s, signs %v", e.Format, e.Predicate, e.Signs(podinfo.Digest))
 				}
 				found[e.Format] = dig(t, e.Content, tc.path...)
 			}
-			if diff := cmp.Diff(map[chart.Format]any{chart.Bundle: tc.want, chart.LegacyAttestation: tc.want}, found); diff != "" {
+			if diff := cmp.Diff(map[attachment.Format]any{attachment.Bundle: tc.want, attachment.LegacyAttestation: tc.want}, found); diff != "" {
 				t.Errorf("found (-want +got):\n%s", diff)
 			}
 		})
@@ -126,7 +126,7 @@ func TestLargeSBOM(t *testing.T) {
 	const kind = "https://cyclonedx.org/bom"
 	d.attest(t, legacyWay(), key, podinfo, "cyclonedx", sbom)
 	d.attest(t, bundleWay(), key, podinfo, "cyclonedx", sbom)
-	found := map[chart.Format]int{}
+	found := map[attachment.Format]int{}
 	for _, e := range d.evidence(t, podinfo, key, kind) {
 		var document struct{ Components []json.RawMessage }
 		if err := json.Unmarshal(e.Content, &document); err != nil {
@@ -134,7 +134,7 @@ func TestLargeSBOM(t *testing.T) {
 		}
 		found[e.Format] = len(document.Components)
 	}
-	if diff := cmp.Diff(map[chart.Format]int{chart.Bundle: components, chart.LegacyAttestation: components}, found); diff != "" {
+	if diff := cmp.Diff(map[attachment.Format]int{attachment.Bundle: components, attachment.LegacyAttestation: components}, found); diff != "" {
 		t.Errorf("components (-want +got):\n%s", diff)
 	}
 }

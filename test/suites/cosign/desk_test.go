@@ -11,10 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/signature"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
@@ -70,7 +72,7 @@ func (d *desk) file(t *testing.T, name, content string) string {
 // keyPair is a key as cosign keeps it, and its public half.
 type keyPair struct {
 	path   string
-	public verdict.PublicKey
+	public evidence.PublicKey
 }
 
 // take imports a private key, as somebody does who has one already.
@@ -86,7 +88,7 @@ func (d *desk) take(t *testing.T, name string, private crypto.Signer) keyPair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := verdict.ParsePublicKeys(string(text))
+	keys, err := evidence.ParsePublicKeys(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +109,7 @@ func (d *desk) push(t *testing.T, name string) chart.Resolved {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resolved, err := d.client().Resolve(t.Context(), reference, chart.Access{})
+	resolved, err := d.client().Resolve(t.Context(), reference, sourceauth.Auth{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,15 +158,15 @@ func (d *desk) cosign(t *testing.T, w way, key keyPair, what chart.Resolved, ver
 }
 
 // evidence is what chartgate finds beside the chart by the key, and of the attestations the content.
-func (d *desk) evidence(t *testing.T, what chart.Resolved, key keyPair, predicates ...string) []verdict.Evidence {
+func (d *desk) evidence(t *testing.T, what chart.Resolved, key keyPair, predicates ...string) []evidence.Evidence {
 	t.Helper()
 	roots, err := signature.Fixed(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wanted := verdict.Wanted{Predicates: predicates, Keys: []verdict.WantedKey{{PublicKey: key.public, AllowUnlogged: true}}}
-	var found []verdict.Evidence
-	for material, err := range d.client().Signatures(context.Background(), what, chart.Search{Predicates: predicates}) {
+	wanted := evidence.Wanted{Predicates: predicates, Keys: []evidence.WantedKey{{PublicKey: key.public, AllowUnlogged: true}}}
+	var found []evidence.Evidence
+	for material, err := range d.client().Signatures(context.Background(), what, attachment.Search{Predicates: predicates}) {
 		if err != nil {
 			t.Fatal(err)
 		}

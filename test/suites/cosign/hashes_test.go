@@ -10,9 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/signature"
-	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/env/cluster"
 )
 
@@ -95,11 +96,11 @@ func TestHashes(t *testing.T) {
 					t.Errorf("cosign %s: %v", verify[0], err)
 				}
 			}
-			found := map[chart.Format]bool{}
+			found := map[attachment.Format]bool{}
 			for _, e := range d.provenBy(t, what, string(d.read(t, public)), tc.gate) {
 				found[e.Format] = e.Signs(what.Digest) || e.Attests(what.Digest, reviewed)
 			}
-			if found[chart.Legacy] != tc.gate || found[chart.LegacyAttestation] != tc.gate {
+			if found[attachment.Legacy] != tc.gate || found[attachment.LegacyAttestation] != tc.gate {
 				t.Errorf("chartgate proves %v", found)
 			}
 		})
@@ -110,15 +111,15 @@ func TestHashes(t *testing.T) {
 const reviewed = "https://acme.example/review/v1"
 
 // provenBy is what chartgate finds beside the chart by the key; material that is not proven is an error where it should be.
-func (d *desk) provenBy(t *testing.T, what chart.Resolved, public string, all bool) (found []verdict.Evidence) {
+func (d *desk) provenBy(t *testing.T, what chart.Resolved, public string, all bool) (found []evidence.Evidence) {
 	t.Helper()
-	keys, err := verdict.ParsePublicKeys(public)
+	keys, err := evidence.ParsePublicKeys(public)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wanted := verdict.Wanted{Keys: []verdict.WantedKey{{PublicKey: keys[0], AllowUnlogged: true}}}
+	wanted := evidence.Wanted{Keys: []evidence.WantedKey{{PublicKey: keys[0], AllowUnlogged: true}}}
 	seen := 0
-	for material, err := range d.client().Signatures(context.Background(), what, chart.Search{Predicates: []string{reviewed}}) {
+	for material, err := range d.client().Signatures(context.Background(), what, attachment.Search{Predicates: []string{reviewed}}) {
 		if err != nil {
 			t.Fatal(err)
 		}

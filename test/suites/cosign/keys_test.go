@@ -9,8 +9,8 @@ import (
 	"crypto/rsa"
 	"testing"
 
-	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/attachment"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // TestKeys: whatever key cosign signs and attests with, chartgate verifies, and takes each for what it is.
@@ -41,13 +41,13 @@ func TestKeys(t *testing.T) {
 				d.sign(t, w, key, podinfo)
 				d.attest(t, w, key, podinfo, custom, `{"approved": true}`)
 			}
-			want := map[chart.Format]int{chart.Bundle: 2, chart.Legacy: 1, chart.LegacyAttestation: 1}
+			want := map[attachment.Format]int{attachment.Bundle: 2, attachment.Legacy: 1, attachment.LegacyAttestation: 1}
 			for _, e := range d.evidence(t, podinfo, key, custom) {
 				want[e.Format]--
 				if e.Signer.Key != key.public.Fingerprint() {
 					t.Errorf("%s by %s", e.Format, e.Signer)
 				}
-				isSignature := e.Statement == verdict.ChartSignature
+				isSignature := e.Statement == evidence.ChartSignature
 				if e.Signs(podinfo.Digest) != isSignature || e.Attests(podinfo.Digest, custom) == isSignature {
 					t.Errorf("%s counts as %+v", e.Format, e)
 				}

@@ -7,8 +7,9 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // TestReferrersMode: what cosign 2 signs into referrers instead of tags, and what its library attests into them (WriteAttestationsReferrer
@@ -30,14 +31,14 @@ func TestReferrersMode(t *testing.T) {
 			t.Errorf("cosign wrote the tag %q: %s", tag, raw)
 		}
 	}
-	found := map[chart.Format]verdict.Evidence{}
+	found := map[attachment.Format]evidence.Evidence{}
 	for _, e := range d.evidence(t, podinfo, key, custom) {
 		found[e.Format] = e
 	}
-	if e := found[chart.Legacy]; len(found) != 2 || !e.Signs(podinfo.Digest) {
+	if e := found[attachment.Legacy]; len(found) != 2 || !e.Signs(podinfo.Digest) {
 		t.Errorf("signed: %+v", found)
 	}
-	if e := found[chart.LegacyAttestation]; !e.Attests(podinfo.Digest, custom) || e.Signs(podinfo.Digest) {
+	if e := found[attachment.LegacyAttestation]; !e.Attests(podinfo.Digest, custom) || e.Signs(podinfo.Digest) {
 		t.Errorf("attested: %+v", found)
 	}
 	another := d.push(t, "another")

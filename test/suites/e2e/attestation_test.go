@@ -11,8 +11,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/test/env/cluster"
 )
 
@@ -226,11 +228,11 @@ func copied(version, predicateType string) signature {
 			return err
 		}
 		client := registry.New(registry.Options{PlainHTTP: []string{s.at(host).Host()}})
-		other, err := client.Resolve(ctx, reference, chart.Access{})
+		other, err := client.Resolve(ctx, reference, sourceauth.Auth{})
 		if err != nil {
 			return err
 		}
-		for material, err := range client.Signatures(ctx, other, chart.Search{Predicates: []string{predicateType}}) {
+		for material, err := range client.Signatures(ctx, other, attachment.Search{Predicates: []string{predicateType}}) {
 			if err != nil {
 				return err
 			}

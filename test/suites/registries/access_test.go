@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
@@ -75,7 +77,7 @@ func (w *site) examine(t *testing.T, c *registry.Client, digest chart.Digest, ar
 		t.Fatal(err)
 	}
 	equal(t, digest.String(), resolved.Digest.String())
-	found, contents := formats(t, c, resolved, chart.Search{})
+	found, contents := formats(t, c, resolved, attachment.Search{})
 	equal(t, []string{"bundle", "legacy signature"}, found)
 	if len(contents) != 2 || !strings.Contains(contents[0], "dsseEnvelope") || !strings.Contains(contents[1], digest.String()) {
 		t.Errorf("found %q", contents)
@@ -102,7 +104,7 @@ func TestNoAccess(t *testing.T) {
 	wrong := func(context.Context) (string, string, error) { return username, "hunter3", nil }
 	stranger := registrytest.NewAuthority()
 	type outcome struct {
-		kind         chart.Kind
+		kind         problem.Kind
 		detail, next string
 	}
 	for name, tc := range map[string]struct {
@@ -110,22 +112,22 @@ func TestNoAccess(t *testing.T) {
 		change func(*registry.Connection)
 		want   outcome
 	}{
-		"basic, wrong password": {setup{tls: true, basic: true}, func(c *registry.Connection) { c.Login = wrong }, outcome{chart.KindUnauthorized, does + " with the credentials of Secret apps/regcred: the registry answered 401 Unauthorized", credentials}},
-		"token, wrong password": {setup{tls: true, tokens: true}, func(c *registry.Connection) { c.Login = wrong }, outcome{chart.KindUnauthorized, does + " with the credentials of Secret apps/regcred: its token service answered 401 Unauthorized", credentials}},
-		"basic, nothing":        {setup{tls: true, basic: true}, func(c *registry.Connection) { c.Login = nil }, outcome{chart.KindUnauthorized, does + ": it wants credentials and chartgate has none for it", foreign}},
-		"token, nothing":        {setup{tls: true, tokens: true}, func(c *registry.Connection) { c.Login = nil }, outcome{chart.KindUnauthorized, does + ": its token service answered 401 Unauthorized", foreign}},
-		"another CA":            {setup{tls: true}, func(c *registry.Connection) { c.CAs = stranger.PEM() }, outcome{chart.KindUnavailable, untrusted, "put the CA's certificate (PEM) into Secret apps/regcred, or ask the cluster's admin to trust it (--registry-ca, chart value registry.caBundle)"}},
-		"no CA": {setup{tls: true}, func(c *registry.Connection) { c.CAs = nil }, outcome{chart.KindUnavailable, untrusted,
+		"basic, wrong password": {setup{tls: true, basic: true}, func(c *registry.Connection) { c.Login = wrong }, outcome{problem.KindUnauthorized, does + " with the credentials of Secret apps/regcred: the registry answered 401 Unauthorized", credentials}},
+		"token, wrong password": {setup{tls: true, tokens: true}, func(c *registry.Connection) { c.Login = wrong }, outcome{problem.KindUnauthorized, does + " with the credentials of Secret apps/regcred: its token service answered 401 Unauthorized", credentials}},
+		"basic, nothing":        {setup{tls: true, basic: true}, func(c *registry.Connection) { c.Login = nil }, outcome{problem.KindUnauthorized, does + ": it wants credentials and chartgate has none for it", foreign}},
+		"token, nothing":        {setup{tls: true, tokens: true}, func(c *registry.Connection) { c.Login = nil }, outcome{problem.KindUnauthorized, does + ": its token service answered 401 Unauthorized", foreign}},
+		"another CA":            {setup{tls: true}, func(c *registry.Connection) { c.CAs = stranger.PEM() }, outcome{problem.KindUnavailable, untrusted, "put the CA's certificate (PEM) into Secret apps/regcred, or ask the cluster's admin to trust it (--registry-ca, chart value registry.caBundle)"}},
+		"no CA": {setup{tls: true}, func(c *registry.Connection) { c.CAs = nil }, outcome{problem.KindUnavailable, untrusted,
 			"ask the cluster's admin to trust the CA of HOST: --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef)"}},
-		"no client certificate": {setup{tls: true, clients: true}, func(c *registry.Connection) { c.ClientCertificate, c.ClientKey = nil, nil }, outcome{chart.KindUnauthorized, does + ": it wants a client certificate and chartgate has none for it", certificate}},
+		"no client certificate": {setup{tls: true, clients: true}, func(c *registry.Connection) { c.ClientCertificate, c.ClientKey = nil, nil }, outcome{problem.KindUnauthorized, does + ": it wants a client certificate and chartgate has none for it", certificate}},
 		"another's client certificate": {setup{tls: true, clients: true}, func(c *registry.Connection) {
 			pair := stranger.Client()
 			c.ClientCertificate, c.ClientKey = pair.Certificate, pair.Key
-		}, outcome{chart.KindUnauthorized, does + ": it refuses the client certificate", certificate}},
+		}, outcome{problem.KindUnauthorized, does + ": it refuses the client certificate", certificate}},
 		"a Secret that is lacking": {setup{tls: true, basic: true}, func(c *registry.Connection) {
-			c.Login, c.Lacking = nil, &chart.Problem{Kind: chart.KindUnauthorized, Detail: "Secret apps/regcred could not be read: chartgate may not read Secrets in apps", Next: "grant it"}
-		}, outcome{chart.KindUnauthorized, does + " (it wants credentials and chartgate has none for it), and Secret apps/regcred could not be read: chartgate may not read Secrets in apps", "grant it"}},
-		"plain HTTP where HTTPS is spoken": {setup{}, func(*registry.Connection) {}, outcome{chart.KindUnavailable, "oci://HOST/acme/charts/podinfo:1.0.0 could not be read: the port does not speak HTTPS",
+			c.Login, c.Lacking = nil, &problem.Error{Kind: problem.KindUnauthorized, Detail: "Secret apps/regcred could not be read: chartgate may not read Secrets in apps", Next: "grant it"}
+		}, outcome{problem.KindUnauthorized, does + " (it wants credentials and chartgate has none for it), and Secret apps/regcred could not be read: chartgate may not read Secrets in apps", "grant it"}},
+		"plain HTTP where HTTPS is spoken": {setup{}, func(*registry.Connection) {}, outcome{problem.KindUnavailable, "oci://HOST/acme/charts/podinfo:1.0.0 could not be read: the port does not speak HTTPS",
 			"correct the port; if HOST has no TLS on purpose, ask the cluster's admin to allow that: --plain-http HOST, or plainHTTP among the values of chartgate's chart"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +137,7 @@ func TestNoAccess(t *testing.T) {
 			connection := w.connection(tc.how)
 			tc.change(&connection)
 			_, err := w.client(connection).Resolve(t.Context(), w.reference(t), someone)
-			var p *chart.Problem
+			var p *problem.Error
 			if !errors.As(err, &p) {
 				t.Fatalf("no problem: %v", err)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
@@ -93,7 +94,7 @@ func TestCharts(t *testing.T) {
 			if reference.Selector, err = chart.ParseFluxVersion(tag); err != nil {
 				t.Fatal(err)
 			}
-			resolved, err := w.client(registry.Connection{}).Resolve(t.Context(), reference, chart.Access{})
+			resolved, err := w.client(registry.Connection{}).Resolve(t.Context(), reference, sourceauth.Auth{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,8 +4,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
@@ -41,13 +43,13 @@ func TestPlaces(t *testing.T) {
 			} {
 				w.cosign(t, []string{"COSIGN_REPOSITORY=" + w.host + "/signatures/" + tc.place}, tc.version, tc.act, digest, tc.args...)
 				c := w.client(registry.Connection{})
-				resolved, err := c.Resolve(t.Context(), w.reference(t), chart.Access{})
+				resolved, err := c.Resolve(t.Context(), w.reference(t), sourceauth.Auth{})
 				if err != nil {
 					t.Fatal(err)
 				}
-				search := chart.Search{Places: []chart.Location{w.place(t, "signatures/"+tc.place)}, Predicates: []string{predicate}}
+				search := attachment.Search{Repositories: []chart.Location{w.place(t, "signatures/"+tc.place)}, Predicates: []string{predicate}}
 				there, _ := formats(t, c, resolved, search)
-				search.Places = nil
+				search.Repositories = nil
 				here, _ := formats(t, c, resolved, search)
 				if tc.own {
 					there, here = here, there
@@ -68,8 +70,8 @@ func TestSharedPlace(t *testing.T) {
 	w.cosign(t, environment, "cosign3", "sign", digest)
 	w.cosign(t, environment, "cosign2", "sign", digest)
 	c := w.client(registry.Connection{})
-	search := chart.Search{Places: []chart.Location{w.place(t, "signatures")}}
-	mine, err := c.Resolve(t.Context(), w.reference(t), chart.Access{})
+	search := attachment.Search{Repositories: []chart.Location{w.place(t, "signatures")}}
+	mine, err := c.Resolve(t.Context(), w.reference(t), sourceauth.Auth{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,24 +96,24 @@ func TestLegacyAttestation(t *testing.T) {
 	w.cosign(t, nil, "cosign2", "attest", digest, "--predicate=predicate.json", "--type=https://acme.example/other")
 	w.cosign(t, nil, "cosign2", "sign", digest)
 	c := w.client(registry.Connection{})
-	resolved, err := c.Resolve(t.Context(), w.reference(t), chart.Access{})
+	resolved, err := c.Resolve(t.Context(), w.reference(t), sourceauth.Auth{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var types []string
-	for material, err := range c.Signatures(t.Context(), resolved, chart.Search{Predicates: []string{predicate}}) {
+	for material, err := range c.Signatures(t.Context(), resolved, attachment.Search{Predicates: []string{predicate}}) {
 		if err != nil {
 			t.Error(err)
 			continue
 		}
 		types = append(types, material.Format.String()+" "+material.Annotations["predicateType"])
-		if material.Format == chart.LegacyAttestation && !strings.Contains(string(material.Content), `"payloadType":"application/vnd.in-toto+json"`) {
+		if material.Format == attachment.LegacyAttestation && !strings.Contains(string(material.Content), `"payloadType":"application/vnd.in-toto+json"`) {
 			t.Errorf("%s is no envelope", material.Content)
 		}
 	}
 	equal(t, []string{"legacy signature ", "legacy attestation " + predicate, "legacy attestation https://acme.example/other"}, types)
 	before := strings.Count(w.server.Log(), ".att")
-	found, _ := formats(t, c, resolved, chart.Search{})
+	found, _ := formats(t, c, resolved, attachment.Search{})
 	equal(t, []string{"legacy signature"}, found)
 	equal(t, before, strings.Count(w.server.Log(), ".att"))
 }

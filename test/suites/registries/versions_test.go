@@ -8,6 +8,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
@@ -48,7 +49,7 @@ func TestVersions(t *testing.T) {
 				if reference.Selector.Pinning() != chart.Version {
 					t.Errorf("%s: %s is pinned by %s", name, reference, reference.Selector.Pinning())
 				}
-				resolved, err := client.Resolve(t.Context(), reference, chart.Access{})
+				resolved, err := client.Resolve(t.Context(), reference, sourceauth.Auth{})
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}

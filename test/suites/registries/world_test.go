@@ -14,8 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/test/env/cluster"
 	registryserver "github.com/chartgate/chartgate/test/env/registry"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
@@ -194,7 +196,7 @@ var keyPair = func() func(*testing.T) (private, public []byte) {
 
 // client reaches the registry with a connection; without one, its own way knows nothing.
 func (w *site) client(connection registry.Connection) *registry.Client {
-	options := registry.Options{Connect: func(context.Context, chart.Access, chart.Location) (registry.Connection, error) {
+	options := registry.Options{Connect: func(context.Context, sourceauth.Auth, chart.Location) (registry.Connection, error) {
 		return connection, nil
 	}}
 	if w.plain {
@@ -222,10 +224,10 @@ func (w *site) place(t *testing.T, path string) chart.Location {
 }
 
 // someone is a consumer that has a connection.
-var someone = chart.Access{Consumer: chart.Flux, Namespace: "apps", Secret: "regcred"}
+var someone = sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "regcred"}
 
 // formats are those of all material that a search finds, in order.
-func formats(t *testing.T, c *registry.Client, resolved chart.Resolved, where chart.Search) (found []string, contents []string) {
+func formats(t *testing.T, c *registry.Client, resolved chart.Resolved, where attachment.Search) (found []string, contents []string) {
 	t.Helper()
 	where.Access = someone
 	for material, err := range c.Signatures(t.Context(), resolved, where) {

@@ -1,4 +1,11 @@
-package chart
+// Package attachment is what a registry keeps beside a chart: signatures and attestations as bytes
+// that anyone who can push may have written.
+package attachment
+
+import (
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
+)
 
 // Format is how signature material is stored beside a chart.
 type Format int
@@ -26,14 +33,14 @@ func (f Format) String() string {
 	}
 }
 
-// Material is one piece of signature material as a registry served it: bytes
+// Attachment is one signature or attestation as a registry served it: bytes
 // that anybody may have written. Nothing in it is to be believed before package
 // signature has verified it.
-type Material struct {
+type Attachment struct {
 	Format Format
 	// Source is the digest of the manifest that holds the material, or, for
 	// the legacy formats, of the payload.
-	Source Digest
+	Source chart.Digest
 	// Content is the bundle's JSON, the legacy simple-signing payload or the legacy
 	// attestation's DSSE envelope.
 	Content []byte
@@ -42,4 +49,14 @@ type Material struct {
 	Unread bool
 	// Annotations of the legacy layers: signature, certificate, chain, log entry.
 	Annotations map[string]string
+}
+
+// Search says where the attachments of a chart are, and which of them count.
+type Search struct {
+	Access sourceauth.Auth
+	// Repositories are where to look; the zero Location is the chart's own. An empty list means the
+	// chart's own too.
+	Repositories []chart.Location
+	// Predicates are the types of the attestations that are wanted beside signatures.
+	Predicates []string
 }

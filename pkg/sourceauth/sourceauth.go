@@ -1,4 +1,6 @@
-package chart
+// Package sourceauth says how the consumer of a chart, Flux or Argo CD, authenticates to a registry:
+// by the names in its objects, never by a secret.
+package sourceauth
 
 // Consumer is what pulls a chart in a cluster. The zero value pulls nothing: somebody
 // asks on a command line.
@@ -11,9 +13,9 @@ const (
 	ArgoCD
 )
 
-// Access is how a consumer reaches the registry of a chart, by the names in its
+// Auth is how a consumer reaches the registry of a chart, by the names in its
 // objects. It holds no secret. The zero value is chartgate's own way.
-type Access struct {
+type Auth struct {
 	Consumer Consumer
 	// Namespace is that of Flux's source object. Only Secrets in it count.
 	Namespace string
@@ -54,14 +56,4 @@ type Askers interface {
 	// Changed returns a channel that is closed when Keys returns something else than
 	// now; nil if that never happens.
 	Changed() <-chan struct{}
-}
-
-// Search says where the signature material of a chart is, and which of it counts.
-type Search struct {
-	Access Access
-	// Places are the repositories to look in; the zero Location is the chart's own. No
-	// places at all are the chart's own too.
-	Places []Location
-	// Predicates are the types of the attestations that are wanted beside signatures.
-	Predicates []string
 }

@@ -1,4 +1,4 @@
-package verdict_test
+package evidence_test
 
 import (
 	"crypto"
@@ -16,7 +16,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 func TestParsePublicKeys(t *testing.T) {
@@ -72,7 +72,7 @@ func TestParsePublicKeys(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			all, err := verdict.ParsePublicKeys(tc.in)
+			all, err := evidence.ParsePublicKeys(tc.in)
 			if tc.because != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.because) {
 					t.Errorf("got %v, want it to say %q", err, tc.because)
@@ -96,11 +96,11 @@ func TestParsePublicKeys(t *testing.T) {
 			}
 		})
 	}
-	rotation, err := verdict.ParsePublicKeys("# new\n" + good + "# old\n" + others[0])
+	rotation, err := evidence.ParsePublicKeys("# new\n" + good + "# old\n" + others[0])
 	if err != nil || len(rotation) != 2 || rotation[0].Fingerprint() == rotation[1].Fingerprint() {
 		t.Errorf("two keys of a rotation: %v, %v", rotation, err)
 	}
-	var zero verdict.PublicKey
+	var zero evidence.PublicKey
 	if zero.Fingerprint() != "" || zero.Key() != nil {
 		t.Errorf("the zero key is %v", zero)
 	}
@@ -109,12 +109,12 @@ func TestParsePublicKeys(t *testing.T) {
 func TestASignerIsNamedByKeyOrByCertificate(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		signer verdict.Signer
+		signer evidence.Signer
 		want   string
 	}{
-		{verdict.Signer{Key: "sha256:abc"}, "key sha256:abc"},
-		{verdict.Signer{Subject: "a@acme.example", Issuer: "https://issuer.example"}, "subject a@acme.example, issuer https://issuer.example"},
-		{verdict.Signer{Key: "sha256:abc", Subject: "a@acme.example"}, "key sha256:abc"},
+		{evidence.Signer{Key: "sha256:abc"}, "key sha256:abc"},
+		{evidence.Signer{Subject: "a@acme.example", Issuer: "https://issuer.example"}, "subject a@acme.example, issuer https://issuer.example"},
+		{evidence.Signer{Key: "sha256:abc", Subject: "a@acme.example"}, "key sha256:abc"},
 	} {
 		if got := tc.signer.String(); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)

@@ -14,33 +14,33 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // errNoKey says that the service answered, and has no such key.
 var errNoKey = errors.New("no such key")
 
 // problem sorts a client's error. What the service wrote stays in Err, for the log.
-func problem(err error, timeout time.Duration) *chart.Problem {
-	if known, ok := errors.AsType[*chart.Problem](err); ok {
+func failure(err error, timeout time.Duration) *problem.Error {
+	if known, ok := errors.AsType[*problem.Error](err); ok {
 		return known
 	}
 	switch kind := kindOf(err); kind {
-	case chart.KindNotFound:
-		return &chart.Problem{Kind: kind, Detail: "the KMS has no such key, or the key is disabled", Err: err}
-	case chart.KindUnauthorized:
-		return &chart.Problem{Kind: kind, Detail: "the KMS does not let chartgate read the key", Err: err}
-	case chart.KindTimeout:
-		return &chart.Problem{Kind: kind, Detail: fmt.Sprintf("the KMS did not answer within %s", timeout), Err: err}
+	case problem.KindNotFound:
+		return &problem.Error{Kind: kind, Detail: "the KMS has no such key, or the key is disabled", Err: err}
+	case problem.KindUnauthorized:
+		return &problem.Error{Kind: kind, Detail: "the KMS does not let chartgate read the key", Err: err}
+	case problem.KindTimeout:
+		return &problem.Error{Kind: kind, Detail: fmt.Sprintf("the KMS did not answer within %s", timeout), Err: err}
 	default:
-		return &chart.Problem{Kind: kind, Detail: "the KMS gave no usable answer", Err: err}
+		return &problem.Error{Kind: kind, Detail: "the KMS gave no usable answer", Err: err}
 	}
 }
 
 // kindOf returns KindUnavailable for whatever is no answer about the key.
-func kindOf(err error) chart.Kind {
+func kindOf(err error) problem.Kind {
 	if errors.Is(err, errNoKey) || errors.Is(err, iterator.Done) {
-		return chart.KindNotFound
+		return problem.KindNotFound
 	}
 	if answer, ok := errors.AsType[smithy.APIError](err); ok {
 		return kindOfAWS(answer.ErrorCode())
@@ -52,39 +52,39 @@ func kindOf(err error) chart.Kind {
 		return kindOfHTTP(answer.StatusCode)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return chart.KindTimeout
+		return problem.KindTimeout
 	}
 	switch status.Code(err) {
 	case codes.NotFound, codes.FailedPrecondition: // the latter for a version that is not enabled
-		return chart.KindNotFound
+		return problem.KindNotFound
 	case codes.PermissionDenied, codes.Unauthenticated:
-		return chart.KindUnauthorized
+		return problem.KindUnauthorized
 	case codes.DeadlineExceeded, codes.Canceled:
-		return chart.KindTimeout
+		return problem.KindTimeout
 	default:
-		return chart.KindUnavailable
+		return problem.KindUnavailable
 	}
 }
 
 // kindOfAWS knows the errors of GetPublicKey (AWS KMS API Reference, Common Errors).
-func kindOfAWS(code string) chart.Kind {
+func kindOfAWS(code string) problem.Kind {
 	switch code {
 	case "NotFoundException", "DisabledException", "KMSInvalidStateException":
-		return chart.KindNotFound
+		return problem.KindNotFound
 	case "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException", "MissingAuthenticationToken":
-		return chart.KindUnauthorized
+		return problem.KindUnauthorized
 	default:
-		return chart.KindUnavailable
+		return problem.KindUnavailable
 	}
 }
 
-func kindOfHTTP(code int) chart.Kind {
+func kindOfHTTP(code int) problem.Kind {
 	switch code {
 	case http.StatusNotFound:
-		return chart.KindNotFound
+		return problem.KindNotFound
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return chart.KindUnauthorized
+		return problem.KindUnauthorized
 	default:
-		return chart.KindUnavailable
+		return problem.KindUnavailable
 	}
 }

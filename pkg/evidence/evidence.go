@@ -1,9 +1,11 @@
-package verdict
+// Package evidence is what a verifier is asked about a chart (Wanted) and what it proves (Evidence).
+package evidence
 
 import (
 	"fmt"
 	"time"
 
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
@@ -24,9 +26,9 @@ func (s Signer) String() string {
 	return fmt.Sprintf("subject %s, issuer %s", s.Subject, s.Issuer)
 }
 
-// describe names the signer with the repository that the certificate was issued to,
+// Describe names the signer with the repository that the certificate was issued to,
 // by which two signers of one workflow differ.
-func (s Signer) describe() string {
+func (s Signer) Describe() string {
 	if repository := s.Claims["sourceRepositoryURI"]; repository != "" && s.Key == "" {
 		return s.String() + ", sourceRepositoryURI " + repository
 	}
@@ -49,7 +51,7 @@ const (
 const SignaturePredicate = "https://sigstore.dev/cosign/sign/v1"
 
 // Evidence is one verified statement of a known signer about a digest. Only
-// package signature makes it, with NewEvidence; the zero value proves nothing.
+// package signature makes it, with New; the zero value proves nothing.
 type Evidence struct {
 	digest    chart.Digest
 	Statement Statement
@@ -58,7 +60,7 @@ type Evidence struct {
 	// for attestations of the type.
 	Content []byte
 	Signer  Signer
-	Format  chart.Format
+	Format  attachment.Format
 	// TrustRoot is the name of the trust root that proves the certificate, the log entry
 	// and the time; "" if none was needed.
 	TrustRoot string
@@ -69,8 +71,8 @@ type Evidence struct {
 	SignedAt time.Time
 }
 
-// NewEvidence starts evidence about a digest. Call it after verification only.
-func NewEvidence(digest chart.Digest, statement Statement, signer Signer) Evidence {
+// New starts evidence about a digest. Call it after verification only.
+func New(digest chart.Digest, statement Statement, signer Signer) Evidence {
 	return Evidence{digest: digest, Statement: statement, Signer: signer}
 }
 

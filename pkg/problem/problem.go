@@ -1,4 +1,6 @@
-package chart
+// Package problem is the error that chartgate shows to people: why a reference did not lead to a
+// verified chart, of which kind that is, and what the reader can do.
+package problem
 
 import "fmt"
 
@@ -23,11 +25,10 @@ const (
 	KindNotStored           // the login may not be used before the object that names it is stored
 )
 
-// Problem is the only error that leaves the packages chart, source and
-// registry. Detail is written for the person who is denied: it names what was
+// Error is the only error type of the packages that read references, objects, Secrets and registries. Detail is written for the person who is denied: it names what was
 // looked at and never holds secrets or raw errors of libraries. Next, if set, is
 // what that person can do. Err is the cause, for the log alone.
-type Problem struct {
+type Error struct {
 	Kind   Kind
 	Detail string
 	Next   string
@@ -35,7 +36,7 @@ type Problem struct {
 }
 
 // Error renders the problem for the log.
-func (p *Problem) Error() string {
+func (p *Error) Error() string {
 	if p.Err != nil {
 		return fmt.Sprintf("%s: %v", p.Detail, p.Err)
 	}
@@ -43,15 +44,15 @@ func (p *Problem) Error() string {
 }
 
 // Unwrap returns the cause.
-func (p *Problem) Unwrap() error { return p.Err }
+func (p *Error) Unwrap() error { return p.Err }
 
 // Invalid returns a KindInvalid problem with the given detail.
-func Invalid(format string, args ...any) *Problem {
-	return &Problem{Kind: KindInvalid, Detail: fmt.Sprintf(format, args...)}
+func Invalid(format string, args ...any) *Error {
+	return &Error{Kind: KindInvalid, Detail: fmt.Sprintf(format, args...)}
 }
 
 // WithNext returns a copy of p that tells the reader what to do.
-func (p *Problem) WithNext(format string, args ...any) *Problem {
+func (p *Error) WithNext(format string, args ...any) *Error {
 	c := *p
 	c.Next = fmt.Sprintf(format, args...)
 	return &c

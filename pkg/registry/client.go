@@ -10,7 +10,13 @@ package registry
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
+
+	orasregistry "oras.land/oras-go/v2/registry"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fair"
@@ -133,3 +139,98 @@ func (c *Client) repository(ctx context.Context, l chart.Location, access source
 	}
 	return &repository{client: c, location: l, at: l, connection: connection, link: link, askers: askers}, nil
 }
+
+// Mirrors are the admin's rules about which repositories are asked for somewhere else.
+// The zero value has none.
+type Mirrors struct {
+	rules map[chart.Location]chart.Location
+}
+
+// ParseMirrors reads rules "FROM=TO", each a host or a host and a path: what is below
+// FROM is asked for below TO.
+func ParseMirrors(rules []string) (Mirrors, error) {
+	m := Mirrors{rules: make(map[chart.Location]chart.Location, len(rules))}
+	for _, rule := range rules {
+		left, right, found := strings.Cut(rule, "=")
+		if !found {
+			return Mirrors{}, fmt.Errorf("%q is not of the form FROM=TO", rule)
+		}
+		from, err := parseMirror(left)
+		if err != nil {
+			return Mirrors{}, fmt.Errorf("%q: %w", rule, err)
+		}
+		to, err := parseMirror(right)
+		if err != nil {
+			return Mirrors{}, fmt.Errorf("%q: %w", rule, err)
+		}
+		_, again := m.rules[from]
+		switch {
+		case from == to:
+			return Mirrors{}, fmt.Errorf("%q mirrors a place to itself", rule)
+		case again:
+			return Mirrors{}, fmt.Errorf("%q: there are two rules for %s", rule, unschemed(from))
+		}
+		m.rules[from] = to
+	}
+	return m, nil
+}
+
+func parseMirror(place string) (chart.Location, error) {
+	if strings.Contains(place, "://") {
+		return chart.Location{}, fmt.Errorf("%q must be written without a scheme", place)
+	}
+	return chart.ParseLocation(chart.SchemeOCI + "://" + place)
+}
+
+// of returns where l is asked for, by the rule that names most of it, and whether that
+// is a mirror. No rule applies to what a rule leads to.
+func (m Mirrors) of(l chart.Location) (chart.Location, bool, error) {
+	longestFirst := func(a, b chart.Location) int { return len(b.String()) - len(a.String()) }
+	for _, from := range slices.SortedFunc(maps.Keys(m.rules), longestFirst) {
+		below, found := strings.CutPrefix(l.String()+"/", from.String()+"/")
+		if !found {
+			continue
+		}
+		at, err := chart.ParseChart(strings.TrimSuffix(m.rules[from].String()+"/"+below, "/"))
+		return at, true, err
+	}
+	return l, false, nil
+}
+
+// Hosts returns the hosts of the mirrors, sorted.
+func (m Mirrors) Hosts() []string {
+	var hosts []string
+	for _, to := range m.rules {
+		hosts = append(hosts, to.Host())
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
+// unschemed returns a location as registries' own tools spell it.
+func unschemed(l chart.Location) string {
+	return strings.TrimPrefix(l.String(), chart.SchemeOCI+"://")
+}
+
+// repository is one repository of one registry.
+type repository struct {
+	client     *Client
+	location   chart.Location
+	at         chart.Location // where it is asked for: location, or its mirror
+	connection Connection
+	link       *link
+	askers     sourceauth.Askers // those who wait for what is read
+}
+
+func (r *repository) reference() orasregistry.Reference {
+	return orasregistry.Reference{Registry: r.at.Host(), Repository: r.at.Path()}
+}
+
+func (r *repository) scheme() string {
+	if r.client.plainHTTP[r.at.Host()] {
+		return "http"
+	}
+	return "https"
+}
+
+func (r *repository) path(below string) string { return "/v2/" + r.at.Path() + "/" + below }

@@ -1,17 +1,189 @@
 package registry
 
 import (
+	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"slices"
+	"strings"
 
 	docker "oras.land/oras-go/v2/registry/remote/credentials"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 )
+
+// DockerAuth is a login in a Docker configuration ("auths").
+type DockerAuth struct {
+	Username      string `json:"username"`
+	Password      string `json:"password"`
+	Auth          string `json:"auth"`
+	IdentityToken string `json:"identitytoken"`
+	RegistryToken string `json:"registrytoken"`
+}
+
+// ErrRegistryToken is that of a login which is a token for one repository, for minutes.
+var ErrRegistryToken = errors.New("a registry token serves one repository for some minutes")
+
+// errNotAnAuth holds nothing of what it is about.
+var errNotAnAuth = errors.New("its auth is not base64 of user:password")
+
+// Login returns the user name and password; both empty is none. As in Docker, "auth" beats
+// the two by themselves. The error holds nothing of the login.
+func (a DockerAuth) Login() (username, password string, err error) {
+	username, password = a.Username, a.Password
+	if a.Auth != "" {
+		if username, password, err = decodeAuth(a.Auth); err != nil {
+			return "", "", err
+		}
+	}
+	switch {
+	case a.IdentityToken != "" && password == "":
+		return identityToken, a.IdentityToken, nil // beside a user name without meaning, as for Azure
+	case username != "" || password != "":
+		return username, password, nil
+	case a.RegistryToken != "":
+		return "", "", ErrRegistryToken
+	default:
+		return "", "", nil
+	}
+}
+
+func decodeAuth(auth string) (username, password string, err error) {
+	decoded, err := base64.StdEncoding.DecodeString(auth)
+	if err != nil {
+		// Without padding it is as good for go-containerregistry.
+		if decoded, err = base64.RawStdEncoding.DecodeString(auth); err != nil {
+			return "", "", errNotAnAuth
+		}
+	}
+	username, password, found := strings.Cut(string(decoded), ":")
+	if !found {
+		return "", "", errNotAnAuth
+	}
+	return username, strings.TrimRight(password, "\x00"), nil
+}
+
+// DockerFit says how well the key of a Docker login fits a repository. The zero value is
+// not at all.
+type DockerFit struct {
+	class  fitClass
+	length int // of the path
+	exact  bool
+}
+
+type fitClass int
+
+const (
+	fitsNot      fitClass = iota
+	fitsHostOnly          // the login is for another path of the same host
+	fitsText              // "team1" is how "team10" begins, but no part of its path
+	fitsWildcard          // the host matches by wildcards, and the path
+	fitsPath              // the host, or a path that the repository is at or below
+)
+
+// None reports whether the login is for something else.
+func (f DockerFit) None() bool { return f.class == fitsNot }
+
+// Certain reports whether the login names the repository's host, and a path at or above
+// the repository: what containers/image takes.
+func (f DockerFit) Certain() bool { return f.class == fitsPath }
+
+// AnyPath reports whether the login is for another path of the same host.
+func (f DockerFit) AnyPath() bool { return f.class == fitsHostOnly }
+
+// Compare returns which login fits better: positive if f does.
+func (f DockerFit) Compare(other DockerFit) int {
+	spelled := func(f DockerFit) int {
+		if f.exact {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(f.class, other.class), cmp.Compare(f.length, other.length), cmp.Compare(spelled(f), spelled(other)))
+}
+
+// FitDocker compares the key of a login with a repository. Keys are hosts, or hosts with a
+// path; the scheme, a slash at the end and the API's version do not matter
+// ("https://index.docker.io/v1/").
+func FitDocker(key string, at chart.Location) DockerFit {
+	name, below := splitKey(key)
+	fit := DockerFit{length: len(below), exact: key == dockerKey(at.Host(), below)}
+	inPath := below == "" || at.Path() == below || strings.HasPrefix(at.Path(), below+"/")
+	sameHost := hostOf(name) == at.Host() && at.Host() != ""
+	switch {
+	case sameHost && inPath:
+		fit.class = fitsPath
+	case inPath && matchesHost(name, at.Host()):
+		fit.class = fitsWildcard
+	case strings.HasPrefix(at.Path(), below) && (sameHost || matchesHost(name, at.Host())):
+		fit.class = fitsText
+	case sameHost || matchesHost(name, at.Host()):
+		fit.class, fit.length, fit.exact = fitsHostOnly, 0, false
+	default:
+		return DockerFit{}
+	}
+	return fit
+}
+
+// dockerKey is how docker login spells a place.
+func dockerKey(host, below string) string {
+	switch {
+	case below != "":
+		return host + "/" + below
+	case host == dockerHub:
+		return "https://index.docker.io/v1/"
+	default:
+		return host
+	}
+}
+
+// splitKey takes a key apart.
+func splitKey(key string) (name, below string) {
+	rest, hasScheme := strings.CutPrefix(key, "https://")
+	if !hasScheme {
+		rest, hasScheme = strings.CutPrefix(key, "http://")
+	}
+	name, below, _ = strings.Cut(rest, "/")
+	below = strings.Trim(below, "/")
+	for _, version := range []string{"v1", "v2"} {
+		if below == version {
+			return name, ""
+		}
+		if under, found := strings.CutPrefix(below, version+"/"); found && hasScheme {
+			return name, under
+		}
+	}
+	return name, below
+}
+
+// hostOf returns a host as chart.Location names it, "" if it is none.
+func hostOf(name string) string {
+	location, err := chart.ParseLocation(chart.SchemeOCI + "://" + strings.ToLower(name))
+	if err != nil || location.Path() != "" {
+		return ""
+	}
+	return location.Host()
+}
+
+// matchesHost matches label by label, so that a wildcard never crosses a dot.
+func matchesHost(pattern, host string) bool {
+	if !strings.Contains(pattern, "*") {
+		return false
+	}
+	patternName, patternPort, _ := strings.Cut(pattern, ":")
+	hostName, hostPort, _ := strings.Cut(host, ":")
+	patterns, labels := strings.Split(patternName, "."), strings.Split(hostName, ".")
+	return patternPort == hostPort && slices.EqualFunc(patterns, labels, func(pattern, label string) bool {
+		matched, err := path.Match(pattern, label)
+		return matched && err == nil
+	})
+}
 
 // dockerFile is what matters of a Docker configuration file.
 type dockerFile struct {

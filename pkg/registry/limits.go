@@ -1,6 +1,8 @@
 package registry
 
-import "time"
+import (
+	"time"
+)
 
 // What a registry may cost one decision. Whoever may push to a repository may
 // put anything beside a chart, so every size and count has an end.

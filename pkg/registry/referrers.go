@@ -2,17 +2,121 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
+
+// referrers lists what refers to a manifest, through the referrers API or the
+// fallback tag. With an error, the list holds what was found before it;
+// errdef.ErrUnsupported means that the registry lacks the API.
+func (r *repository) referrers(ctx context.Context, of chart.Digest, api bool) ([]ocispec.Descriptor, error) {
+	lists := r.lists()
+	if err := lists.SetReferrersCapability(api); err != nil {
+		return nil, err
+	}
+	allowed := allowance{bytes: maxPage, list: true, by: r.claim()}
+	if api {
+		allowed.mediaType = ocispec.MediaTypeImageIndex
+	}
+	var all []ocispec.Descriptor
+	subject := ocispec.Descriptor{MediaType: mediaTypeManifest, Digest: digest.Digest(of.String())}
+	err := lists.Referrers(allow(r.asking(ctx), allowed), subject, "", func(page []ocispec.Descriptor) error {
+		if all = append(all, page...); len(all) > maxReferrers {
+			all = all[:maxReferrers]
+			return fault{problem.KindLimitExceeded, fmt.Sprintf("there are more than %d", maxReferrers)}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// lists returns oras's view of the repository, for what has pages.
+func (r *repository) lists() *remote.Repository {
+	return &remote.Repository{
+		Client:               r.link.web,
+		Reference:            r.reference(),
+		PlainHTTP:            r.scheme() == "http",
+		TagListPageSize:      tagPageSize,
+		TagListMaxPages:      maxTagPages,
+		ReferrerListMaxPages: maxReferrerPages,
+		MaxMetadataBytes:     maxPage,
+	}
+}
+
+// referrersAPI yields what the API lists or, where there is no API, otherwise.
+func (s search) referrersAPI(ctx context.Context, otherwise items) items {
+	return func(yield func(item) bool) {
+		list, err := s.referrers(ctx, s.chart, true)
+		switch {
+		case err == nil:
+			s.link.lacking.forget(s.at.Host())
+			s.referred(ctx, list, nil)(yield)
+		case !lacksAPI(err):
+			s.referred(ctx, list, err)(yield)
+		case len(list) > 0: // the API is there, the list's next page is not
+			s.referred(ctx, list, fault{problem.KindUnavailable, "a page of the list is missing"})(yield)
+		case otherwise != nil:
+			s.link.lacking.remember(s.at.Host())
+			otherwise(yield)
+		}
+	}
+}
+
+// fallback yields what is listed under the tag sha256-<hex>.
+func (s search) fallback(ctx context.Context) items {
+	return func(yield func(item) bool) {
+		list, err := s.referrers(ctx, s.chart, false)
+		if s.absent(err) {
+			err = nil
+		}
+		s.referred(ctx, list, err)(yield)
+	}
+}
+
+// absent reports whether err means that there is no such tag. Some registries (Artifactory, GHCR)
+// refuse what is not there instead of saying so; where the chart's own manifest has been read
+// in the same way, that is no matter of credentials.
+func (s search) absent(err error) bool {
+	if errors.Is(err, errdef.ErrNotFound) {
+		return true
+	}
+	if err == nil || !s.own || s.connection.Lacking != nil {
+		return false
+	}
+	status, ok := errors.AsType[*errcode.ErrorResponse](err)
+	refused := ok && (status.StatusCode == http.StatusUnauthorized || status.StatusCode == http.StatusForbidden)
+	return refused || errors.Is(err, auth.ErrBasicCredentialNotFound)
+}
+
+// lacksAPI reads the ways in which registries say that they lack the referrers
+// API. The specification says 404; go-containerregistry knows of 400 and 406.
+func lacksAPI(err error) bool {
+	status, _ := errors.AsType[*errcode.ErrorResponse](err)
+	if status == nil {
+		return errors.Is(err, errdef.ErrUnsupported)
+	}
+	switch status.StatusCode {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
+		return true
+	default:
+		return false
+	}
+}
 
 const (
 	// mediaTypeBundle starts the media types of sigstore bundles: ".v0.3+json"

@@ -11,6 +11,18 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
+// tags lists all tags.
+func (r *repository) tags(ctx context.Context) ([]string, error) {
+	var all []string
+	err := r.lists().Tags(allow(r.asking(ctx), allowance{bytes: maxPage, list: true, by: r.claim()}), "", func(page []string) error {
+		if all = append(all, page...); len(all) > maxTags {
+			return fault{problem.KindLimitExceeded, fmt.Sprintf("there are more than %d tags", maxTags)}
+		}
+		return nil
+	})
+	return all, err
+}
+
 // Resolve finds the digest of ref and reads the chart's manifest: one request for
 // a tag or a digest, and the tag list before it for a range. A chart behind an image index, or
 // one that refers to further manifests, costs a request for each of them. After it nothing is

@@ -3,12 +3,12 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
-	"net/http"
+	"sync"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/errdef"
-	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -184,66 +184,6 @@ func alternate(parts ...items) items {
 	}
 }
 
-// referrersAPI yields what the API lists or, where there is no API, otherwise.
-func (s search) referrersAPI(ctx context.Context, otherwise items) items {
-	return func(yield func(item) bool) {
-		list, err := s.referrers(ctx, s.chart, true)
-		switch {
-		case err == nil:
-			s.link.lacking.forget(s.at.Host())
-			s.referred(ctx, list, nil)(yield)
-		case !lacksAPI(err):
-			s.referred(ctx, list, err)(yield)
-		case len(list) > 0: // the API is there, the list's next page is not
-			s.referred(ctx, list, fault{problem.KindUnavailable, "a page of the list is missing"})(yield)
-		case otherwise != nil:
-			s.link.lacking.remember(s.at.Host())
-			otherwise(yield)
-		}
-	}
-}
-
-// fallback yields what is listed under the tag sha256-<hex>.
-func (s search) fallback(ctx context.Context) items {
-	return func(yield func(item) bool) {
-		list, err := s.referrers(ctx, s.chart, false)
-		if s.absent(err) {
-			err = nil
-		}
-		s.referred(ctx, list, err)(yield)
-	}
-}
-
-// absent reports whether err means that there is no such tag. Some registries (Artifactory, GHCR)
-// refuse what is not there instead of saying so; where the chart's own manifest has been read
-// in the same way, that is no matter of credentials.
-func (s search) absent(err error) bool {
-	if errors.Is(err, errdef.ErrNotFound) {
-		return true
-	}
-	if err == nil || !s.own || s.connection.Lacking != nil {
-		return false
-	}
-	status, ok := errors.AsType[*errcode.ErrorResponse](err)
-	refused := ok && (status.StatusCode == http.StatusUnauthorized || status.StatusCode == http.StatusForbidden)
-	return refused || errors.Is(err, auth.ErrBasicCredentialNotFound)
-}
-
-// lacksAPI reads the ways in which registries say that they lack the referrers
-// API. The specification says 404; go-containerregistry knows of 400 and 406.
-func lacksAPI(err error) bool {
-	status, _ := errors.AsType[*errcode.ErrorResponse](err)
-	if status == nil {
-		return errors.Is(err, errdef.ErrUnsupported)
-	}
-	switch status.StatusCode {
-	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
-		return true
-	default:
-		return false
-	}
-}
-
 // unusable is the problem with material that is listed but cannot be used. It says
 // nothing about the chart itself, so it is never KindNotFound or KindNotAChart.
 func (s search) unusable(ctx context.Context, what, role string, err error) error {
@@ -256,4 +196,77 @@ func (s search) unusable(ctx context.Context, what, role string, err error) erro
 	default:
 		return s.problem(ctx, what, err)
 	}
+}
+
+// fetched is what became of one piece of material.
+type fetched struct {
+	item
+	// late reads it when it is its turn: what is large is not read ahead, since it would hold its
+	// place in memory while it waits.
+	late  func() item
+	bytes int // that were read for it
+}
+
+// ahead yields what is fetched for each of the list, in order. The first ones are fetched one by
+// one: most searches end with them. Then more and more are fetched at the same time, since whoever
+// has to go through hundreds has seconds for it.
+func ahead[T any](s search, list []T, fetch func(T) []fetched) items {
+	return func(yield func(item) bool) {
+		spent := int64(0)
+		for size, first := 1, true; len(list) > 0; first = false {
+			batch := list[:min(size, len(list))]
+			list = list[len(batch):]
+			results := make([][]fetched, len(batch))
+			var group sync.WaitGroup
+			for i, one := range batch {
+				group.Go(func() { results[i] = fetch(one) })
+			}
+			group.Wait()
+			for _, result := range results {
+				for _, f := range result {
+					if spent > maxMaterial {
+						yield(item{err: s.tooLarge()})
+						return
+					}
+					i := f.item
+					if f.late != nil {
+						i = f.late()
+						spent += int64(len(i.material.Content))
+					}
+					spent += int64(f.bytes)
+					if (i.material.Format != 0 || i.err != nil) && !yield(i) {
+						return
+					}
+				}
+			}
+			if !first {
+				size = min(2*size, maxAhead)
+			}
+		}
+	}
+}
+
+// tooLarge is the problem that a list was not looked at to its end.
+func (s search) tooLarge() error {
+	return &problem.Error{
+		Kind:   problem.KindLimitExceeded,
+		Detail: fmt.Sprintf("the signature material of %s has more than the %d MiB that chartgate reads", s.name, maxMaterial>>20),
+		Next:   "remove old attestations from the registry, or sign again under a new version",
+	}
+}
+
+// fetch reads the content of a layer, at once if it is small and when it is its turn otherwise. made
+// turns it into an item.
+func (s search) fetch(ctx context.Context, layer ocispec.Descriptor, limit int64, made func(answer, error) item) fetched {
+	read := func() item {
+		content, done, err := s.bulk(ctx, layer, limit)
+		i := made(content, err)
+		i.done = done
+		return i
+	}
+	if layer.Size > maxBundle || layer.Size <= 0 && limit > maxBundle {
+		return fetched{late: read}
+	}
+	i := read()
+	return fetched{item: i, bytes: len(i.material.Content)}
 }

@@ -17,6 +17,218 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
+const sigArtifact = "application/vnd.dev.cosign.artifact.sig.v1+json"
+
+// made marks a bundle as cosign 3 does.
+func made(predicate string, at time.Time) map[string]string {
+	m := marked(predicate)
+	m["org.opencontainers.image.created"] = at.Format(time.RFC3339)
+	return m
+}
+
+// TestCrowds: a stranger's hundreds of one kind do not keep chartgate from looking at what is of another kind or elsewhere, and
+// the first ones cost no more than one after the other.
+func TestCrowds(t *testing.T) {
+	t.Parallel()
+	const slsa, other = "https://slsa.dev/provenance/v1", "https://evil.example/x"
+	future := time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, crowd := range []struct {
+		name  string
+		marks map[string]string
+	}{
+		{"marked as signatures of the future", made("https://sigstore.dev/cosign/sign/v1", future)},
+		{"marked as the wanted attestation", made(slsa, future)},
+		{"marked as something else", made(other, future)},
+		{"without marks", map[string]string{}},
+	} {
+		for _, good := range []struct {
+			name   string
+			attach func(*testing.T, shelf)
+		}{
+			{"a signature with its mark", func(t *testing.T, s shelf) { s.bundle(t, "good", marked("https://sigstore.dev/cosign/sign/v1")) }},
+			{"the wanted attestation", func(t *testing.T, s shelf) { s.bundle(t, "good", marked(slsa)) }},
+			{"a bundle without a mark", func(t *testing.T, s shelf) { s.bundle(t, "good", map[string]string{}) }},
+			{"a legacy signature", func(t *testing.T, s shelf) { s.legacySignature(t, "good", nil) }},
+			{"a legacy attestation", func(t *testing.T, s shelf) {
+				if err := s.AttachLegacyAttestation(repo, s.digest, []byte("good"), nil); err != nil {
+					t.Fatal(err)
+				}
+			}},
+		} {
+			t.Run(good.name+" in a crowd "+crowd.name, func(t *testing.T) {
+				t.Parallel()
+				s := newShelf(t, registrytest.Options{})
+				good.attach(t, s) // the oldest of all
+				for i := range 490 {
+					s.bundle(t, fmt.Sprintf("stranger %d", i), crowd.marks)
+				}
+				looked := 0
+				for m, err := range s.client().Signatures(t.Context(), s.resolved(t), attachment.Search{Predicates: []string{slsa}}) {
+					if err != nil {
+						t.Fatal(outcomeOf(t, err))
+					}
+					if looked++; string(m.Content) == "good" {
+						break
+					}
+				}
+				sameKind := strings.HasPrefix(good.name, "a signature") && strings.Contains(crowd.name, "signatures") ||
+					strings.HasPrefix(good.name, "the wanted") && strings.Contains(crowd.name, "wanted") ||
+					strings.HasPrefix(good.name, "a bundle") && strings.Contains(crowd.name, "without")
+				if !sameKind && looked > 30 {
+					t.Errorf("it came after %d others", looked)
+				}
+			})
+		}
+	}
+}
+
+// TestCrowdOfOneKind: up to 500 of one kind are looked at, the oldest too, in requests that do not wait for each other.
+func TestCrowdOfOneKind(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, registrytest.Options{})
+	s.bundle(t, "good", nil)
+	for i := range 499 {
+		s.bundle(t, fmt.Sprintf("stranger %d", i), nil)
+	}
+	s.Fail("/manifests/sha256:|/blobs/", registrytest.Slow(20*time.Millisecond))
+	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
+	equal(t, []outcome(nil), problems)
+	equal(t, 500, len(found))
+	equal(t, "good", string(found[499].Content))
+	equal(t, 1+2*500+2, len(s.Requests()))
+}
+
+// TestNothingIsFetchedInVain: who is content with the first or second piece has not made the registry serve more.
+func TestNothingIsFetchedInVain(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, registrytest.Options{})
+	for i := range 20 {
+		s.bundle(t, fmt.Sprint(i), nil)
+		s.legacySignature(t, fmt.Sprint("legacy ", i), nil)
+	}
+	for take, want := range map[int]int{1: 1 + 2, 2: 1 + 4, 3: 1 + 8, 4: 1 + 8} {
+		s.Reset()
+		taken := 0
+		for range s.client().Signatures(t.Context(), s.resolved(t), attachment.Search{}) {
+			if taken++; taken == take {
+				break
+			}
+		}
+		equal(t, want, len(s.Requests()))
+	}
+}
+
+// TestTooManyBytes: hundreds of large attestations end in a limit, and what is elsewhere is still found.
+func TestTooManyBytes(t *testing.T) {
+	t.Parallel()
+	const slsa = "https://slsa.dev/provenance/v1"
+	s := newShelf(t, registrytest.Options{})
+	for i := range 12 {
+		s.bundle(t, fmt.Sprint(i)+strings.Repeat(" ", 7<<20), marked(slsa))
+	}
+	s.legacySignature(t, "good", nil)
+	found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Predicates: []string{slsa}})
+	equal(t, []outcome{{problem.KindLimitExceeded, s.text("the signature material of CHART@DIGEST has more than the 64 MiB that chartgate reads"),
+		"remove old attestations from the registry, or sign again under a new version"}}, problems)
+	equal(t, 10+1, len(found))
+	equal(t, "good", string(found[8].Content))
+}
+
+// TestPlaces: each place is searched in turn, the chart's own repository only where it is
+// one of them.
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	const slsa = "https://slsa.dev/provenance/v1"
+	for _, noReferrers := range []bool{false, true} {
+		s := newShelf(t, registrytest.Options{NoReferrers: noReferrers})
+		s.legacySignature(t, "own", nil)
+		for _, place := range []string{"first", "second"} {
+			if _, err := s.AttachBundleIn("signatures/"+place, repo, s.digest, []byte(place), marked("https://sigstore.dev/cosign/sign/v1")); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.AttachLegacy("signatures/"+place, s.digest, []byte(place), nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.AttachLegacyAttestation("signatures/"+place, s.digest, []byte(place), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		place := func(name string) chart.Location { return parseLocation(t, "oci://"+s.Host()+"/signatures/"+name) }
+		first, second := []string{"bundle: first", "legacy signature: first"}, []string{"bundle: second", "legacy signature: second"}
+		for _, c := range []struct {
+			sentence   string
+			places     []chart.Location
+			predicates []string
+			want       []string
+		}{
+			{"none is its own", nil, nil, []string{"legacy signature: own"}},
+			{"its own, by the zero value", []chart.Location{{}}, nil, []string{"legacy signature: own"}},
+			{"its own, by name", []chart.Location{s.location(t)}, nil, []string{"legacy signature: own"}},
+			{"another", []chart.Location{place("first")}, nil, first},
+			{"two others", []chart.Location{place("first"), place("second")}, nil, append(first[:2:2], second...)},
+			{"another and its own", []chart.Location{place("second"), {}}, nil, append(second[:2:2], "legacy signature: own")},
+			{"with attestations", []chart.Location{place("first")}, []string{slsa}, append(first[:2:2], "legacy attestation: first")},
+			{"one with nothing in it", []chart.Location{place("nowhere")}, nil, nil},
+		} {
+			t.Run(fmt.Sprint(c.sentence, noReferrers), func(t *testing.T) {
+				found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Repositories: c.places, Predicates: c.predicates})
+				equal(t, []outcome(nil), problems)
+				equal(t, c.want, contents(found))
+			})
+		}
+	}
+}
+
+// TestPlacesFail: one that fails is named, and the others are searched.
+func TestPlacesFail(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, registrytest.Options{})
+	s.legacySignature(t, "own", nil)
+	s.Fail("/v2/signatures/", registrytest.Status(500))
+	bad := parseLocation(t, "oci://"+s.Host()+"/signatures")
+	host, classic := parseLocation(t, "oci://"+s.Host()), parseLocation(t, "https://charts.example/x")
+	found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Repositories: []chart.Location{bad, host, classic, {}}})
+	unavailable := func(what string) outcome {
+		return outcome{Kind: problem.KindUnavailable, Detail: s.text("the " + what + " of CHART@DIGEST in oci://HOST/signatures could not be read: unexpected answer (the registry answered 500 Internal Server Error)")}
+	}
+	equal(t, []outcome{
+		unavailable("list of referrers"), unavailable("legacy signatures"), unavailable("list of referrers"),
+		{Kind: problem.KindInvalid, Detail: s.text("oci://HOST names a registry but no chart in it")},
+		{Kind: problem.KindNotOCI, Detail: "https://charts.example/x is not in an OCI registry, so it cannot carry signatures"},
+	}, problems)
+	equal(t, []string{"legacy signature: own"}, contents(found))
+}
+
+// TestPlaceOfOthers is the attack in which the signature of another chart lies in a
+// shared place: a bundle must refer to the chart.
+func TestPlaceOfOthers(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, registrytest.Options{})
+	other, _ := s.push(t, "2.0.0")
+	digest, err := s.AttachBundleIn("signatures", repo, other, []byte("of another"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Fail("/v2/signatures/referrers/", serveIndex(listed(digest, bundleType)))
+	found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Repositories: []chart.Location{parseLocation(t, "oci://"+s.Host()+"/signatures")}})
+	equal(t, 0, len(found))
+	equal(t, []outcome{{Kind: problem.KindInvalid, Detail: s.text("the referrer " + digest + " of CHART@DIGEST in oci://HOST/signatures is not a readable bundle: it refers to something else")}}, problems)
+}
+
+// TestUnusedPlacesCostNothing: who has enough goes no further.
+func TestUnusedPlacesCostNothing(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, registrytest.Options{})
+	s.bundle(t, "signature", nil)
+	place := parseLocation(t, "oci://unreachable.example/signatures")
+	options := s.options(t, "", "")
+	options.Connect = always(registry.Connection{})
+	for range registry.New(options).Signatures(t.Context(), s.resolved(t), attachment.Search{Access: someone, Repositories: []chart.Location{{}, place}, Predicates: []string{"x"}}) {
+		break
+	}
+	equal(t, 3, len(s.Requests()))
+}
+
 const (
 	bundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 	legacyType = "application/vnd.dev.cosign.simplesigning.v1+json"
@@ -62,34 +274,6 @@ func TestSignaturesInOrder(t *testing.T) {
 	equal(t, "3", found[3].Annotations["dev.cosignproject.cosign/signature"])
 	equal(t, "sha256:"+sha256Hex("new"), found[4].Source.String())
 	equal(t, 1, count(s.Requests(), "/blobs/sha256:"+sha256Hex("old")))
-}
-
-// TestUnknownReferrersLast: what is listed without an artifact type may be
-// anything.
-func TestUnknownReferrersLast(t *testing.T) {
-	t.Parallel()
-	s := newShelf(t, registrytest.Options{})
-	unknown := listed(s.bundle(t, "unknown", nil), "-")
-	empty := listed(s.bundle(t, "empty", nil), "application/vnd.oci.empty.v1+json")
-	provenance := listed(s.bundle(t, "provenance", nil), bundleType)
-	provenance["annotations"] = marked("https://slsa.dev/provenance/v1")
-	s.Fail("/referrers/", serveIndex(unknown, empty, provenance))
-	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
-	equal(t, []outcome(nil), problems)
-	equal(t, []string{"bundle: provenance", "bundle: empty", "bundle: unknown"}, contents(found))
-}
-
-// TestBundleSource: the source of a bundle is its manifest.
-func TestBundleSource(t *testing.T) {
-	t.Parallel()
-	for _, options := range []registrytest.Options{{}, {NoReferrers: true}} {
-		s := newShelf(t, options)
-		digest := s.bundle(t, "signature", nil)
-		found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
-		equal(t, []outcome(nil), problems)
-		want := []attachment.Attachment{{Format: attachment.Bundle, Source: parseDigest(t, digest), Content: []byte("signature")}}
-		equal(t, fmt.Sprint(want), fmt.Sprint(found))
-	}
 }
 
 // TestRequestBudget: what one admission costs a registry.
@@ -148,51 +332,6 @@ func admit(t *testing.T, c *registry.Client, s shelf) {
 	t.Fatal("no signature")
 }
 
-// TestReferrersAPIAppears: a host that gets the referrers API is noticed at once,
-// since a search that finds nothing good asks for it after all. From then on the fallback tag is
-// only asked last.
-func TestReferrersAPIAppears(t *testing.T) {
-	t.Parallel()
-	s := newShelf(t, registrytest.Options{})
-	s.bundle(t, "signature", nil)
-	s.Fail("/referrers/", registrytest.Times(1, registrytest.Status(404)))
-	c := s.client()
-	for _, want := range [][]string{nil, {"bundle: signature"}, {"bundle: signature"}} {
-		s.Reset()
-		found, problems := collect(t.Context(), t, c, s.resolved(t))
-		equal(t, []outcome(nil), problems)
-		equal(t, want, contents(found))
-	}
-	requests := s.Requests()
-	equal(t, "GET /v2/"+repo+"/referrers/"+s.digest, requests[0])
-	equal(t, "GET /v2/"+repo+"/manifests/sha256-"+strings.TrimPrefix(s.digest, "sha256:"), requests[len(requests)-1])
-}
-
-// TestLacksReferrersAPI: the ways of registries to say so lead to the fallback
-// tag.
-func TestLacksReferrersAPI(t *testing.T) {
-	t.Parallel()
-	for name, fault := range map[string]registrytest.Fault{
-		"404":                            answer(404),
-		"404, with an error code":        serve404("NAME_UNKNOWN"),
-		"400":                            registrytest.Status(400),
-		"405":                            registrytest.Status(405),
-		"406":                            registrytest.Status(406),
-		"501":                            registrytest.Status(501),
-		"200, with a page for a browser": serve("text/html", "<html>"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newShelf(t, registrytest.Options{NoReferrers: true})
-			s.bundle(t, "signature", nil)
-			s.Fail("/referrers/", fault)
-			found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
-			equal(t, []outcome(nil), problems)
-			equal(t, []string{"bundle: signature"}, contents(found))
-		})
-	}
-}
-
 func serve404(code string) registrytest.Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.WriteHeader(404)
@@ -249,66 +388,6 @@ func TestSignaturesDespiteFaults(t *testing.T) {
 			found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 			equal(t, []outcome{{tc.want.Kind, fill(tc.want.Detail), s.text(tc.want.Next)}}, problems)
 			equal(t, tc.found, contents(found))
-		})
-	}
-}
-
-// TestFallbackLies: the index under the fallback tag must have the digest that the
-// registry shows.
-func TestFallbackLies(t *testing.T) {
-	t.Parallel()
-	s := newShelf(t, registrytest.Options{NoReferrers: true})
-	s.bundle(t, "bundle", nil)
-	s.Fail("/manifests/sha256-[0-9a-f]*$", with("Docker-Content-Digest: "+layerDigest))
-	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
-	equal(t, []string(nil), contents(found))
-	equal(t, []outcome{{Kind: problem.KindDigestMismatch, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: the content is not what its digest promises")}}, problems)
-}
-
-// TestJunkReferrers: what is no bundle is passed over; what says that it is one
-// and is not is a problem; neither keeps the signature out.
-func TestJunkReferrers(t *testing.T) {
-	t.Parallel()
-	layer := func(mediaType string) string {
-		return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":1}`, mediaType, layerDigest)
-	}
-	unreadable := func(why string) *outcome {
-		return &outcome{Kind: problem.KindInvalid, Detail: "the referrer JUNK of CHART@DIGEST is not a readable bundle: " + why}
-	}
-	const subject = `"subject":{"digest":"DIGEST"}`
-	for name, tc := range map[string]struct {
-		artifactType string // as listed; "-" for none
-		manifest     string // without schemaVersion
-		want         *outcome
-	}{
-		"an SBOM":                        {"application/spdx+json", `"layers":[` + layer("application/spdx+json") + `],` + subject, nil},
-		"an SBOM, listed without type":   {"-", `"layers":[` + layer("application/spdx+json") + `],` + subject, nil},
-		"an SBOM, listed as a bundle":    {bundleType, `"layers":[` + layer("application/spdx+json") + `],` + subject, unreadable("it has 0 layers with a bundle, not one")},
-		"a bundle of another chart":      {bundleType, `"layers":[` + layer(bundleType) + `],"subject":{"digest":"` + layerDigest + `"}`, unreadable("it refers to something else")},
-		"a bundle of nothing":            {bundleType, `"layers":[` + layer(bundleType) + `]`, unreadable("it refers to something else")},
-		"two bundles":                    {bundleType, `"layers":[` + layer(bundleType) + `,` + layer(bundleType) + `],` + subject, unreadable("it has 2 layers with a bundle, not one")},
-		"a bundle with a sha512 digest":  {bundleType, strings.ReplaceAll(`"layers":[`+layer(bundleType)+`],`+subject, layerDigest, "sha512:x"), unreadable("its digest is not a sha256 digest")},
-		"a bundle that is not there":     {bundleType, `"layers":[` + layer(bundleType) + `],` + subject, &outcome{Kind: problem.KindInvalid, Detail: "the referrer JUNK of CHART@DIGEST is listed but not there"}},
-		"a bundle too large to ask for":  {bundleType, strings.ReplaceAll(`"layers":[`+layer(bundleType)+`],`+subject, `"size":1`, `"size":1048577`), &outcome{Kind: problem.KindLimitExceeded, Detail: "the referrer JUNK of CHART@DIGEST could not be read: it has more than the 1024 KiB that chartgate reads"}},
-		"a manifest with layers twice":   {bundleType, `"layers":[],"layers":[]`, unreadable("its JSON is ambiguous: it has one name twice in one object")},
-		"a similar media type":           {"application/vnd.dev.sigstore.bundles", `"layers":[]`, nil},
-		"an older kind of bundle, empty": {"application/vnd.dev.sigstore.bundle+json;version=0.2", `"layers":[]`, unreadable("it refers to something else")},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newShelf(t, registrytest.Options{NoReferrers: true})
-			good := s.bundle(t, "signature", nil)
-			body := s.text(`{"schemaVersion":2,` + tc.manifest + `}`)
-			junk := "sha256:" + sha256Hex(body)
-			s.Fail("/manifests/"+junk, serve(manifestType, body))
-			s.Fail("/referrers/", serveIndex(listed(junk, tc.artifactType), listed(junk, tc.artifactType), listed("sha512:x", bundleType), listed(good, "-")))
-			found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
-			var want []outcome
-			if tc.want != nil {
-				want = []outcome{{tc.want.Kind, s.text(strings.ReplaceAll(tc.want.Detail, "JUNK", junk)), ""}}
-			}
-			equal(t, want, problems)
-			equal(t, []string{"bundle: signature"}, contents(found))
 		})
 	}
 }
@@ -382,32 +461,6 @@ func TestTooMany(t *testing.T) {
 		equal(t, []outcome{{Kind: problem.KindLimitExceeded, Detail: s.text(`the referrer ` + layerDigest + ` of CHART@DIGEST could not be read: its manifest has more than the 1024 KiB that chartgate reads`)}}, problems)
 		equal(t, 0, count(s.Requests(), layerDigest))
 	})
-}
-
-// TestLegacyDocker: cosign can be told to write docker's media type.
-func TestLegacyDocker(t *testing.T) {
-	t.Parallel()
-	s := newShelf(t, registrytest.Options{})
-	s.legacySignature(t, "legacy", nil)
-	raw, err := s.Manifest(repo, "sha256-"+strings.TrimPrefix(s.digest, "sha256:")+".sig")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const docker = "application/vnd.docker.distribution.manifest.v2+json"
-	s.Fail(".sig$", serve(docker, strings.Replace(string(raw), manifestType, docker, 1)))
-	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
-	equal(t, []outcome(nil), problems)
-	equal(t, []string{"legacy signature: legacy"}, contents(found))
-}
-
-// TestLegacyStrangers: other layers of the .sig manifest are no signatures.
-func TestLegacyStrangers(t *testing.T) {
-	t.Parallel()
-	s := newShelf(t, registrytest.Options{})
-	s.Fail(".sig$", serve(manifestType, `{"schemaVersion":2,"layers":[{"mediaType":"text/plain","digest":"`+layerDigest+`"}]}`))
-	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
-	equal(t, []outcome(nil), problems)
-	equal(t, []string(nil), contents(found))
 }
 
 // TestSignaturesLazy: a consumer that has enough costs no more requests.

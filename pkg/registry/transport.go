@@ -5,15 +5,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-	"syscall"
+	"sync"
 	"time"
 
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -108,56 +106,6 @@ func (t *httpsOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 // httpHost gives the two spellings of a host on HTTP's default port one form.
 func httpHost(host string) string { return strings.TrimSuffix(strings.ToLower(host), ":80") }
 
-// retryOnce repeats a request that may well succeed the second time, if there is
-// time for that. More would use up the deadline that other charts need.
-type retryOnce struct{ next http.RoundTripper }
-
-func (t *retryOnce) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.next.RoundTrip(req)
-	wait, worthwhile := retryAfter(resp, err)
-	hasBody := req.Body != nil && req.Body != http.NoBody
-	if !worthwhile || hasBody || !fits(req.Context(), wait) {
-		return resp, err
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-req.Context().Done():
-		return nil, req.Context().Err()
-	case <-timer.C:
-		return t.next.RoundTrip(req)
-	}
-}
-
-// retryAfter returns whether a retry is worthwhile, and when.
-func retryAfter(resp *http.Response, err error) (time.Duration, bool) {
-	if err != nil {
-		broken := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-			errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		return retryWait, broken
-	}
-	switch resp.StatusCode {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-	default:
-		return 0, false
-	}
-	header := resp.Header.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(header, 10, 16); err == nil {
-		return max(time.Duration(seconds)*time.Second, retryWait), true
-	}
-	if at, err := http.ParseTime(header); err == nil {
-		return max(time.Until(at), retryWait), true
-	}
-	return retryWait, true
-}
-
-// fits reports whether ctx leaves time for a wait and at least as much for an
-// answer as the shortest wait.
-func fits(ctx context.Context, wait time.Duration) bool {
-	deadline, ok := ctx.Deadline()
-	return wait <= maxRetryWait && (!ok || time.Until(deadline) > wait+retryWait)
-}
-
 // allowance says what the answers to a request may be.
 type allowance struct {
 	bytes int64
@@ -245,4 +193,51 @@ func readWhole(resp *http.Response, a allowance) error {
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	resp.ContentLength = int64(len(body))
 	return nil
+}
+
+// slots are the places of each host, which namespaces and repositories share fairly. A
+// host is kept only while it is used: registries may redirect to any number of hosts.
+type slots struct {
+	size int64
+
+	mu    sync.Mutex
+	hosts map[string]*hostSlots
+}
+
+type hostSlots struct {
+	places *fair.Semaphore
+	users  int // holders and waiters
+}
+
+func newSlots(size int64) *slots { return &slots{size: size, hosts: map[string]*hostSlots{}} }
+
+// acquire waits for a slot until ctx ends. The slot must be released.
+func (s *slots) acquire(ctx context.Context, host string, by fair.Claim) (release func(), err error) {
+	h := s.enter(host)
+	free, err := h.places.Acquire(ctx, 1, by)
+	if err != nil {
+		s.leave(host, h)
+		return nil, err
+	}
+	return func() { free(); s.leave(host, h) }, nil
+}
+
+func (s *slots) enter(host string) *hostSlots {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.hosts[host]
+	if h == nil {
+		h = &hostSlots{places: fair.NewSemaphore(s.size)}
+		s.hosts[host] = h
+	}
+	h.users++
+	return h
+}
+
+func (s *slots) leave(host string, h *hostSlots) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.users--; h.users == 0 {
+		delete(s.hosts, host)
+	}
 }

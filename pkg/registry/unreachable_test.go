@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"net"
 	"net/http"
@@ -21,6 +22,40 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
+
+// TestUnreachable: what keeps chartgate from a registry is named.
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	gone := newShelf(t, registrytest.Options{})
+	gone.Close()
+	secure := newShelf(t, registrytest.Options{TLS: true})
+	plain := newShelf(t, registrytest.Options{})
+	for name, tc := range map[string]struct {
+		shelf  shelf
+		client *registry.Client
+		want   string
+	}{
+		"nobody listens":                       {gone, gone.client(), "connection refused"},
+		"an unknown CA":                        {secure, registry.New(registry.Options{}), "the TLS certificate is signed by a CA that chartgate does not trust"},
+		"plain HTTP that the admin named not":  {plain, registry.New(registry.Options{}), "the port does not speak HTTPS"},
+		"plain HTTP where HTTPS is spoken":     {secure, secure.client(), "the port speaks HTTPS, and chartgate is told to use plain HTTP"},
+		"plain HTTP named for another port":    {plain, registry.New(registry.Options{PlainHTTP: []string{"127.0.0.1"}}), "the port does not speak HTTPS"},
+		"plain HTTP named for a similar name":  {plain, registry.New(registry.Options{PlainHTTP: []string{plain.Host() + "0"}}), "the port does not speak HTTPS"},
+		"a transport that nobody has heard of": {plain, registry.New(registry.Options{Transport: broken{}}), "the request failed; chartgate's log has the cause"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := tc.client.Resolve(t.Context(), reference(t, tc.shelf, "CHART:1.0.0"), sourceauth.Auth{})
+			equal(t, outcome{Kind: problem.KindUnavailable, Detail: tc.shelf.text("CHART:1.0.0 could not be read: " + tc.want)}, outcomeOf(t, err))
+		})
+	}
+	equal(t, 0, len(plain.Requests()))
+}
+
+type broken struct{}
+
+func (broken) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("token=secret")
+}
 
 // served is a TLS server on 127.0.0.1 with a certificate of its own, and a pool that trusts it.
 func served(t *testing.T, change func(*x509.Certificate)) (host string, trusted *x509.CertPool) {
@@ -204,47 +239,5 @@ func page(status int, body string) registrytest.Fault {
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body))
-	}
-}
-
-// TestRepeatedName: registries answer for what is not there as they like; the usual mistake is told in each case.
-func TestRepeatedName(t *testing.T) {
-	t.Parallel()
-	const hint = "the chart's name is repeated: take /podinfo off the end of the repository URL, to which the name is appended"
-	for name, tc := range map[string]struct {
-		options registrytest.Options
-		fail    string
-		fault   registrytest.Fault
-	}{
-		"404":                         {},
-		"403 by the registry":         {fail: "/manifests/", fault: answer(403)},
-		"401 by the registry":         {fail: "/manifests/", fault: answer(401)},
-		"403 by the token service":    {options: registrytest.Options{Auth: registrytest.Bearer}, fail: "/token", fault: answer(403)},
-		"wants a password":            {options: registrytest.Options{Auth: registrytest.Basic, Username: "u", Password: "p"}},
-		"403 for the tags of a range": {fail: "/tags/", fault: answer(403)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newShelf(t, tc.options)
-			if tc.fail != "" {
-				s.Fail(tc.fail, tc.fault)
-			}
-			for _, chartName := range []string{"podinfo/podinfo", "podinfo"} {
-				ref, err := chart.ParseReference("oci://" + s.Host() + "/acme/" + chartName + ":1.0.0")
-				if err != nil {
-					t.Fatal(err)
-				}
-				if strings.Contains(name, "range") {
-					if ref.Selector, err = chart.ParseFluxVersion("1.x"); err != nil {
-						t.Fatal(err)
-					}
-				}
-				_, err = s.client().Resolve(t.Context(), ref, sourceauth.Auth{})
-				got := wholeOutcomeOf(t, err)
-				if strings.HasPrefix(got.Next, hint) != (chartName != "podinfo") || got.Next == "" {
-					t.Errorf("%s: %+v", chartName, got)
-				}
-			}
-		})
 	}
 }

@@ -13,8 +13,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/errdef"
-	orasregistry "oras.land/oras-go/v2/registry"
-	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
@@ -35,16 +33,6 @@ const (
 		mediaTypeManifest + ", " + mediaTypeIndex +
 		", " + mediaTypeOrasManifest
 )
-
-// repository is one repository of one registry.
-type repository struct {
-	client     *Client
-	location   chart.Location
-	at         chart.Location // where it is asked for: location, or its mirror
-	connection Connection
-	link       *link
-	askers     sourceauth.Askers // those who wait for what is read
-}
 
 // answer is content as a registry served it, under the digest that it has.
 type answer struct {
@@ -161,64 +149,21 @@ func newAnswer(header http.Header, body []byte, reference string) (answer, error
 	return answer{mediaType: mediaType, digest: computed, body: body}, nil
 }
 
-// tags lists all tags.
-func (r *repository) tags(ctx context.Context) ([]string, error) {
-	var all []string
-	err := r.lists().Tags(allow(r.asking(ctx), allowance{bytes: maxPage, list: true, by: r.claim()}), "", func(page []string) error {
-		if all = append(all, page...); len(all) > maxTags {
-			return fault{problem.KindLimitExceeded, fmt.Sprintf("there are more than %d tags", maxTags)}
-		}
-		return nil
-	})
-	return all, err
-}
-
-// referrers lists what refers to a manifest, through the referrers API or the
-// fallback tag. With an error, the list holds what was found before it;
-// errdef.ErrUnsupported means that the registry lacks the API.
-func (r *repository) referrers(ctx context.Context, of chart.Digest, api bool) ([]ocispec.Descriptor, error) {
-	lists := r.lists()
-	if err := lists.SetReferrersCapability(api); err != nil {
+// Archive returns the archive of a resolved chart, which has the digest of its layer.
+func (c *Client) Archive(ctx context.Context, resolved chart.Resolved, access sourceauth.Auth) ([]byte, error) {
+	r, err := c.repository(ctx, resolved.Location, access)
+	if err != nil {
 		return nil, err
 	}
-	allowed := allowance{bytes: maxPage, list: true, by: r.claim()}
-	if api {
-		allowed.mediaType = ocispec.MediaTypeImageIndex
+	leave, err := r.enter(ctx)
+	if err != nil {
+		return nil, err
 	}
-	var all []ocispec.Descriptor
-	subject := ocispec.Descriptor{MediaType: mediaTypeManifest, Digest: digest.Digest(of.String())}
-	err := lists.Referrers(allow(r.asking(ctx), allowed), subject, "", func(page []ocispec.Descriptor) error {
-		if all = append(all, page...); len(all) > maxReferrers {
-			all = all[:maxReferrers]
-			return fault{problem.KindLimitExceeded, fmt.Sprintf("there are more than %d", maxReferrers)}
-		}
-		return nil
-	})
-	return all, err
-}
-
-// lists returns oras's view of the repository, for what has pages.
-func (r *repository) lists() *remote.Repository {
-	return &remote.Repository{
-		Client:               r.link.web,
-		Reference:            r.reference(),
-		PlainHTTP:            r.scheme() == "http",
-		TagListPageSize:      tagPageSize,
-		TagListMaxPages:      maxTagPages,
-		ReferrerListMaxPages: maxReferrerPages,
-		MaxMetadataBytes:     maxPage,
+	defer leave()
+	found, done, err := r.bulk(ctx, ocispec.Descriptor{Digest: digest.Digest(resolved.Layer.String())}, maxArchive)
+	defer done()
+	if err != nil {
+		return nil, r.problem(ctx, "the archive of "+resolved.Location.String()+"@"+resolved.Digest.String(), err)
 	}
+	return found.body, nil
 }
-
-func (r *repository) reference() orasregistry.Reference {
-	return orasregistry.Reference{Registry: r.at.Host(), Repository: r.at.Path()}
-}
-
-func (r *repository) scheme() string {
-	if r.client.plainHTTP[r.at.Host()] {
-		return "http"
-	}
-	return "https"
-}
-
-func (r *repository) path(below string) string { return "/v2/" + r.at.Path() + "/" + below }

@@ -1,0 +1,124 @@
+package registry
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chartgate/chartgate/pkg/fair"
+)
+
+// TestSlots: no more than size requests at once, waiting ends with the context,
+// and idle hosts are forgotten.
+func TestSlots(t *testing.T) {
+	t.Parallel()
+	var now, most atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		most.Store(max(most.Load(), now.Add(1)))
+		time.Sleep(20 * time.Millisecond)
+		now.Add(-1)
+	}))
+	defer server.Close()
+	whole := &wholeAnswers{next: http.DefaultTransport, slots: newSlots(3), timeout: time.Minute}
+	done := make(chan error)
+	for i := range 20 {
+		go func() {
+			ctx := allow(t.Context(), allowance{bytes: maxAnswer, by: fair.Claim{By: fair.Payer(fmt.Sprint("team-", i))}})
+			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
+			_, err := whole.RoundTrip(req)
+			done <- err
+		}()
+	}
+	for range 20 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if most.Load() != 3 {
+		t.Errorf("%d requests at once", most.Load())
+	}
+	if n := len(whole.slots.hosts); n != 0 {
+		t.Errorf("%d hosts are remembered", n)
+	}
+}
+
+func TestSlotsWaitForOneHostOnly(t *testing.T) {
+	t.Parallel()
+	s := newSlots(1)
+	release, err := s.acquire(t.Context(), "slow", fair.Claim{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := s.acquire(ctx, "slow", fair.Claim{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got a second slot: %v", err)
+	}
+	if _, err := s.acquire(t.Context(), "fast", fair.Claim{}); err != nil {
+		t.Error(err)
+	}
+	release()
+	if _, err := s.acquire(t.Context(), "slow", fair.Claim{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWholeAnswersTimeout: also callers without a deadline get an answer.
+func TestWholeAnswersTimeout(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-release
+	}))
+	defer server.Close()
+	defer close(release)
+	whole := &wholeAnswers{next: http.DefaultTransport, slots: newSlots(1), timeout: 50 * time.Millisecond}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = whole.RoundTrip(req)
+	if own, _ := errors.AsType[fault](err); own.text != "the answer was not complete after 50ms" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestErrorPagesAreCut: an endless error page is an error page.
+func TestErrorPagesAreCut(t *testing.T) {
+	t.Parallel()
+	resp := &http.Response{StatusCode: 500, Body: io.NopCloser(endless{})}
+	if err := readWhole(resp, allowed(t.Context(), resp)); err != nil {
+		t.Fatal(err)
+	}
+	if resp.ContentLength != maxAnswer {
+		t.Errorf("%d bytes", resp.ContentLength)
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestDefaultTransport: no proxy, timeout or check of certificates is lost.
+func TestDefaultTransport(t *testing.T) {
+	t.Parallel()
+	pool := x509.NewCertPool()
+	transport := newTransport(pool, nil, nil)
+	switch {
+	case transport.TLSClientConfig.InsecureSkipVerify || transport.TLSClientConfig.RootCAs != pool:
+		t.Error("certificates are not checked against the pool")
+	case !transport.DisableCompression:
+		t.Error("it decompresses")
+	case transport.Proxy == nil || transport.TLSHandshakeTimeout == 0 || transport.ResponseHeaderTimeout == 0:
+		t.Error("it lacks the proxy or a timeout")
+	}
+}

@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestArgo: every form of a source in an Application.
@@ -30,7 +32,7 @@ func TestArgo(t *testing.T) {
 		{
 			sentence: "a native source by tag and digest, of which the digest decides",
 			object:   applicationOf("oci://ghcr.io/acme/charts/podinfo", "", "6.7.1@"+w.digest("ghcr.io/acme/charts/podinfo:6.8.0")),
-			want: denied("SignatureMissing spec.source", `
+			want: harness.Denied("SignatureMissing spec.source", `
 Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:<podinfo:6.8.0> has no signature
   where:    spec.source
   policy:   `+acmeWants+`
@@ -44,7 +46,7 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/podinf
 		{
 			sentence: "a Helm-OCI source without a signature",
 			object:   applicationOf("ghcr.io/acme/charts", "unsigned", "1.0.0"),
-			want: denied("SignatureMissing spec.source", `
+			want: harness.Denied("SignatureMissing spec.source", `
 Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
   where:    spec.source
   policy:   `+acmeWants+`
@@ -54,7 +56,7 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsign
 		{
 			sentence: "a native source without a signature",
 			object:   applicationOf("oci://ghcr.io/acme/charts/unsigned", "", unsigned),
-			want: denied("SignatureMissing spec.source", `
+			want: harness.Denied("SignatureMissing spec.source", `
 Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0> has no signature
   where:    spec.source
   policy:   `+acmeWants+`
@@ -66,7 +68,7 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsign
 			object: application("sources: [{repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1}, " +
 				"{repoURL: ghcr.io/acme/charts, chart: unsigned, targetRevision: 1.0.0}, " +
 				"{repoURL: 'oci://ghcr.io/acme/charts/podinfo', targetRevision: latest}]"),
-			want: answer{
+			want: harness.Answer{
 				Causes: []string{"SignatureMissing spec.sources[1]", "NotPinned spec.sources[2]"},
 				Message: strings.TrimSpace(`
 Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
@@ -83,14 +85,14 @@ Application apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:lates
 		{
 			sentence: "more sources than chartgate verifies at once",
 			object:   application("sources: [" + strings.Repeat("{repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1}, ", 65) + "]"),
-			want: denied("LimitExceeded", `
+			want: harness.Denied("LimitExceeded", `
 Application apps/app denied (LimitExceeded): it names 65 charts; at most 64 are verified at once
   next:     docs/architecture.md lists the limits; remove what is too much or too large`),
 		},
 		{
 			sentence: "the sample with oci:// and chart together",
 			object:   w.sample("denied/ambiguous.yaml"),
-			want: denied("ReferenceInvalid spec.source", `
+			want: harness.Denied("ReferenceInvalid spec.source", `
 Application argocd/ambiguous denied (ReferenceInvalid): repoURL "oci://ghcr.io/acme/charts/podinfo" starts with oci:// and chart is set too: Argo CD versions disagree on what that means
   where:    spec.source
   next:     either remove oci:// from repoURL, or put the whole reference into repoURL and remove chart`),
@@ -98,7 +100,7 @@ Application argocd/ambiguous denied (ReferenceInvalid): repoURL "oci://ghcr.io/a
 		{
 			sentence: "a classic Helm repository",
 			object:   applicationOf("https://charts.example.com/stable", "podinfo", "6.7.1"),
-			want: denied("NotOCI spec.source", `
+			want: harness.Denied("NotOCI spec.source", `
 Application apps/app denied (NotOCI): https://charts.example.com/stable/podinfo:6.7.1 does not come from an OCI registry, so it cannot carry a signature
   where:    spec.source
   next:     use the chart from an OCI registry (oci://), or ask the platform team for a ChartPolicy with allowUnverified`),
@@ -106,12 +108,12 @@ Application apps/app denied (NotOCI): https://charts.example.com/stable/podinfo:
 		{
 			sentence: "a classic Helm repository that may be unverified for a while",
 			object:   applicationOf("https://charts.legacy.example/stable", "podinfo", "6.7.1"),
-			want:     admitted("chartgate admitted this unverified: policy legacy-charts allows https://charts.legacy.example/stable/podinfo:6.7.1 (moving to ghcr.io/acme/charts, ticket PLAT-42; until 2099-12-31)"),
+			want:     harness.Admitted("chartgate admitted this unverified: policy legacy-charts allows https://charts.legacy.example/stable/podinfo:6.7.1 (moving to ghcr.io/acme/charts, ticket PLAT-42; until 2099-12-31)"),
 		},
 		{
 			sentence: "a scheme in upper case, which Argo CD takes for Git",
 			object:   applicationOf("OCI://ghcr.io/acme/charts/podinfo", "", "6.7.1"),
-			want: denied("ReferenceInvalid spec.source", `
+			want: harness.Denied("ReferenceInvalid spec.source", `
 Application apps/app denied (ReferenceInvalid): repoURL "OCI://ghcr.io/acme/charts/podinfo": the scheme is spelled oci://, in lower case
   where:    spec.source
   next:     `+nameApplication),
@@ -119,7 +121,7 @@ Application apps/app denied (ReferenceInvalid): repoURL "OCI://ghcr.io/acme/char
 		{
 			sentence: "no revision",
 			object:   applicationOf("ghcr.io/acme/charts", "podinfo", ""),
-			want: denied("ReferenceInvalid spec.source", `
+			want: harness.Denied("ReferenceInvalid spec.source", `
 Application apps/app denied (ReferenceInvalid): targetRevision is empty
   where:    spec.source
   next:     set targetRevision to the chart's version`),
@@ -127,7 +129,7 @@ Application apps/app denied (ReferenceInvalid): targetRevision is empty
 		{
 			sentence: "a range",
 			object:   applicationOf("ghcr.io/acme/charts", "podinfo", "6.*"),
-			want: denied("NotPinned spec.source", `
+			want: harness.Denied("NotPinned spec.source", `
 Application apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.* is not pinned: "6.*" is a range of versions, and names other content tomorrow
   where:    spec.source
   policy:   acme-charts wants pinning Version
@@ -136,7 +138,7 @@ Application apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.* i
 		{
 			sentence: "a digest where Argo CD takes none",
 			object:   applicationOf("ghcr.io/acme/charts", "podinfo", podinfo),
-			want: denied("ReferenceInvalid spec.source", `
+			want: harness.Denied("ReferenceInvalid spec.source", `
 Application apps/app denied (ReferenceInvalid): targetRevision "sha256:<podinfo:6.7.1>" is a digest, which Argo CD's Helm sources refuse
   where:    spec.source
   next:     use a native source to pin a digest: repoURL: oci://…, without chart`),

@@ -16,6 +16,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // What the workflow of acme writes about its charts.
@@ -122,8 +123,8 @@ const (
 )
 
 // seedDenied is the answer to podinfo of that version.
-func seedDenied(reason, version, summary, next string, found ...string) answer {
-	return denied(reason+" spec.chart.spec", fmt.Sprintf(`
+func seedDenied(reason, version, summary, next string, found ...string) harness.Answer {
+	return harness.Denied(reason+" spec.chart.spec", fmt.Sprintf(`
 HelmRelease apps/app denied (%s): oci://ghcr.io/acme/seed/podinfo:%s@sha256:<podinfo:%[2]s> %s
   where:    spec.chart.spec
   policy:   %s
@@ -132,7 +133,7 @@ HelmRelease apps/app denied (%s): oci://ghcr.io/acme/seed/podinfo:%s@sha256:<pod
 }
 
 // rejected is the answer where all is there and signed, and one condition does not hold.
-func rejected(version, predicateType, why string) answer {
+func rejected(version, predicateType, why string) harness.Answer {
 	return seedDenied("AttestationRejected", version,
 		"has no attestation "+predicateType+" that satisfies the policy: "+why+" (in the predicate by "+byAcme+")",
 		"fix what the condition names, attest again and apply again, or ask the platform team to change the condition",
@@ -140,7 +141,7 @@ func rejected(version, predicateType, why string) answer {
 }
 
 // missing is the answer where one attestation is not there, or not by the right signer.
-func missing(version, predicateType string, found ...string) answer {
+func missing(version, predicateType string, found ...string) harness.Answer {
 	return seedDenied("AttestationMissing", version, "has no attestation "+predicateType+" by an identity that the policy allows",
 		fmt.Sprintf("the holder of acme-breakglass must attest it: cosign attest --yes --key cosign.key --use-signing-config=false --tlog-upload=false --type %s --predicate FILE ghcr.io/acme/seed/podinfo@sha256:<podinfo:%s>", predicateType, version), found...)
 }
@@ -162,18 +163,18 @@ func TestTheSeedWorkflow(t *testing.T) {
 	type seed struct {
 		sentence, version string
 		signed            []signature
-		want              answer
+		want              harness.Answer
 	}
 	seeds := []seed{
-		{"everything is there", "1.0.0", released(), admitted()},
+		{"everything is there", "1.0.0", released(), harness.Admitted()},
 		{"attested with cosign 2", "1.0.1", released(
 			"provenance", attest("cosign2", "acme", "slsaprovenance1", provenance),
 			"SBOM", attest("cosign2", "acme", "cyclonedx", billOfMaterials),
-			"scan", attest("cosign2", "acme", "vuln", scanned(time.Hour, "[]"))), admitted()},
+			"scan", attest("cosign2", "acme", "vuln", scanned(time.Hour, "[]"))), harness.Admitted()},
 		{"a good provenance beside a bad one", "1.0.2", released("provenance", both(
-			provenanceOf("actions/runner", "evil/runner"), attest("cosign3", "acme", "slsaprovenance1", provenance))), admitted()},
+			provenanceOf("actions/runner", "evil/runner"), attest("cosign3", "acme", "slsaprovenance1", provenance))), harness.Admitted()},
 		{"attestations by somebody else beside the good ones", "1.0.3", released("SBOM", both(
-			attest("cosign3", "mallory", "cyclonedx", "{}"), attest("cosign3", "acme", "cyclonedx", billOfMaterials))), admitted()},
+			attest("cosign3", "mallory", "cyclonedx", "{}"), attest("cosign3", "acme", "cyclonedx", billOfMaterials))), harness.Admitted()},
 
 		{"no provenance", "1.1.0", released("provenance", nil), missing("1.1.0", slsaType,
 			"3 bundles, 0 legacy signatures", "signed by "+byAcme, attestedBy(bomType, vulnType))},
@@ -209,13 +210,13 @@ func TestTheSeedWorkflow(t *testing.T) {
 	}
 	publishSeed(t, w.shop, items[:1]...) // of which something is copied
 	publishSeed(t, w.shop, items[1:]...)
-	rule := w.object(t, policy("seed", fmt.Sprintf(demanding, "seed", "Enforce")))
+	rule := w.Object(t, harness.Policy("seed", fmt.Sprintf(demanding, "seed", "Enforce")))
 	w.create(t, rule)
-	w.becomes(t, w.object(t, rows[0].object), admitted())
+	w.becomes(t, w.Object(t, rows[0].object), harness.Admitted())
 	w.check(t, rows)
 
 	w.mustPatch(t, rule, "{spec: {mode: Warn}}")
-	w.becomes(t, w.object(t, releaseFrom("team", "seed/podinfo", "1.2.4")), admitted("chartgate would deny this (AttestationRejected): "+
+	w.becomes(t, w.Object(t, releaseFrom("team", "seed/podinfo", "1.2.4")), harness.Admitted("chartgate would deny this (AttestationRejected): "+
 		"oci://ghcr.io/acme/seed/podinfo:1.2.4@sha256:<podinfo:1.2.4> has no attestation "+vulnType+" that satisfies the policy: the scan is older than a week "+
 		"(in the predicate by "+byAcme+"); policy: "+seedWants+"; next: fix what the condition names, attest again and apply again, or ask the platform team to change the condition"))
 }
@@ -259,21 +260,21 @@ func statementIn(bundle []byte) string {
 func TestBrokenConditionsAreRefused(t *testing.T) {
 	w := theSite(t)
 	asking := func(cel string) string {
-		return policy("broken", fmt.Sprintf(`{match: {charts: ["oci://ghcr.io/acme/seed/*"]}, require: [
+		return harness.Policy("broken", fmt.Sprintf(`{match: {charts: ["oci://ghcr.io/acme/seed/*"]}, require: [
   {anyOf: [acme-breakglass], attestation: {predicateType: %q, conditions: [{cel: %q}]}}]}`, slsaType, cel))
 	}
 	const prefix = "ChartPolicy broken denied (PolicyInvalid): require[0]: attestation.conditions[0]: "
 	w.check(t, []row{
 		{
 			sentence: "not CEL", object: asking("predicate.builder.id =="),
-			want: denied("PolicyInvalid spec", prefix+"cel: column 24: Syntax error: mismatched input '<EOF>' expecting "+
+			want: harness.Denied("PolicyInvalid spec", prefix+"cel: column 24: Syntax error: mismatched input '<EOF>' expecting "+
 				"{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"+correct("spec")),
 		}, {
 			sentence: "a variable that does not exist", object: asking("provenance.builder.id == 'x'"),
-			want: denied("PolicyInvalid spec", prefix+"cel: column 1: undeclared reference to 'provenance' (in container '')"+correct("spec")),
+			want: harness.Denied("PolicyInvalid spec", prefix+"cel: column 1: undeclared reference to 'provenance' (in container '')"+correct("spec")),
 		}, {
 			sentence: "a question whose answer is neither yes nor no", object: asking("size(predicateType)"),
-			want: denied("PolicyInvalid spec", prefix+"cel yields int, not bool"+correct("spec")),
+			want: harness.Denied("PolicyInvalid spec", prefix+"cel yields int, not bool"+correct("spec")),
 		},
 	})
 }

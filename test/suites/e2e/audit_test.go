@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestAuditLog: who deployed which digest, signed by whom, under which policy, is in the cluster's own audit log.
@@ -47,9 +49,9 @@ func TestAuditLog(t *testing.T) {
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
 			chart, version, _ := strings.Cut(tc.chart, ":")
-			object := w.object(t, helmRelease(tc.name, "{interval: 10m, "+chartSpec("acme", chart, version)+"}"))
+			object := w.Object(t, helmRelease(tc.name, "{interval: 10m, "+harness.FromRepository("acme", chart, version)+"}"))
 			w.try(t, object, false)
-			eventually(t, func() string { return cmp.Diff(tc.want, w.audited(t, tc.name)) })
+			harness.Eventually(t, func() string { return cmp.Diff(tc.want, w.audited(t, tc.name)) })
 		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // canary is in every secret of these tests that somebody could choose.
@@ -149,8 +150,8 @@ func TestCanary(t *testing.T) {
 	for _, m := range v.misfortunes() {
 		t.Run(m.sentence, func(t *testing.T) {
 			v.given(t, v.hosts(m.given))
-			object := v.object(t, v.hosts(m.object))
-			var got answer
+			object := v.Object(t, v.hosts(m.object))
+			var got harness.Answer
 			v.proxy.during(func() { got = v.try(t, object, false) })
 			if len(got.Causes) == 0 && len(got.Warnings) == 0 {
 				t.Errorf("nothing went wrong: %+v", got)
@@ -167,7 +168,7 @@ func TestCanary(t *testing.T) {
 			out = append(out, m.sentence+", the audit log:\n"+string(text))
 		})
 	}
-	metrics, err := v.gate.Metrics(t.Context())
+	metrics, err := v.Gate.Metrics(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,10 +177,10 @@ func TestCanary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(v.gate.Log(), "denied") {
+	if !strings.Contains(v.Gate.Log(), "denied") {
 		t.Fatal("the log is not what it should be")
 	}
-	out = append(out, "the metrics:\n"+metrics, "the cluster's objects:\n"+objects.Stdout, "the log:\n"+v.gate.Log())
+	out = append(out, "the metrics:\n"+metrics, "the cluster's objects:\n"+objects.Stdout, "the log:\n"+v.Gate.Log())
 	for _, text := range out {
 		for form, needle := range forms(v.client.Key, v.stranger.Key) {
 			if at := strings.Index(text, needle); at >= 0 {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestManagedCertificate: chartgate fills the chart's empty Secret, and tells every webhook of its configuration the CA,
@@ -38,7 +39,7 @@ func TestManagedCertificate(t *testing.T) {
 		}
 	}
 	// And the one with failurePolicy Ignore is called too.
-	got := w.try(t, w.object(t, policy("broken", `{match: {charts: ["ghcr.io/acme/**"]}, require: [{anyOf: [acme-release]}]}`)), true)
+	got := w.try(t, w.Object(t, harness.Policy("broken", `{match: {charts: ["ghcr.io/acme/**"]}, require: [{anyOf: [acme-release]}]}`)), true)
 	if len(got.Causes) != 1 || got.Causes[0] != "PolicyInvalid spec" {
 		t.Errorf("a broken policy: %+v", got)
 	}

@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // The chart that the policies of this file are about.
@@ -22,8 +24,8 @@ const (
 	byChangeTeam = "subject https://github.com/acme/change/.github/workflows/release.yaml@refs/heads/main, issuer https://token.actions.githubusercontent.com"
 )
 
-func noPolicyYet() answer {
-	return denied("NoPolicy spec.chart.spec", `
+func noPolicyYet() harness.Answer {
+	return harness.Denied("NoPolicy spec.chart.spec", `
 HelmRelease apps/app denied (NoPolicy): no policy matches oci://ghcr.io/acme/change/app:1.0.0
   where:    spec.chart.spec
   next:     ask the platform team for a ChartPolicy that matches this chart, or use a chart that one matches`)
@@ -33,8 +35,8 @@ HelmRelease apps/app denied (NoPolicy): no policy matches oci://ghcr.io/acme/cha
 const releaseWorkflow = "https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main"
 
 // notBy is the answer to the chart, signed by the change team, where a policy wants that workflow.
-func notBy(workflow, wants string) answer {
-	return denied("IdentityNotAllowed spec.chart.spec", `
+func notBy(workflow, wants string) harness.Answer {
+	return harness.Denied("IdentityNotAllowed spec.chart.spec", `
 HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   `+wants+`
@@ -47,35 +49,35 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/change/app:
 func TestPolicyChangesTakeEffect(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
-	chart := w.object(t, changing())
+	chart := w.Object(t, changing())
 	w.becomes(t, chart, noPolicyYet())
 
 	// A policy before its identity: it may be written, with a warning, and denies until the identity is there.
-	rule := w.object(t, policy("change", changePolicy))
+	rule := w.Object(t, harness.Policy("change", changePolicy))
 	got := w.try(t, rule, false)
-	want := admitted("until TrustedIdentity change-team exists, the policy denies every chart that it matches")
+	want := harness.Admitted("until TrustedIdentity change-team exists, the policy denies every chart that it matches")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the policy without its identity (-want +got):\n%s", diff)
 	}
-	w.becomes(t, chart, denied("PolicyInvalid spec.chart.spec", `
+	w.becomes(t, chart, harness.Denied("PolicyInvalid spec.chart.spec", `
 HelmRelease apps/app denied (PolicyInvalid): policy change, which matches oci://ghcr.io/acme/change/app:1.0.0, is invalid: require[0]: TrustedIdentity "change-team" does not exist
   where:    spec.chart.spec
   policy:   change cannot be evaluated
   next:     ask the platform team to fix the policy; its Ready condition says the same`))
 	w.condition(t, rule, `False Invalid: require[0]: TrustedIdentity "change-team" does not exist`)
 
-	who := w.object(t, identity("change-team", changeTeam))
+	who := w.Object(t, harness.Identity("change-team", changeTeam))
 	w.create(t, who)
-	w.becomes(t, chart, admitted())
+	w.becomes(t, chart, harness.Admitted())
 	w.condition(t, rule, "True Compiled: the policy is in force")
 	w.condition(t, who, "True Compiled: the identity can be used")
 
 	w.mustPatch(t, rule, "{spec: {require: [{anyOf: [acme-release]}]}}")
 	w.becomes(t, chart, notBy(releaseWorkflow, "change wants "+wantsRelease))
 	w.mustPatch(t, rule, "{spec: {mode: Warn}}")
-	w.becomes(t, chart, admitted("chartgate would deny this (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows; policy: change wants "+wantsRelease+"; next: the workflow "+releaseWorkflow+" must sign it: cosign sign --yes ghcr.io/acme/change/app@sha256:<app:1.0.0>"))
+	w.becomes(t, chart, harness.Admitted("chartgate would deny this (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows; policy: change wants "+wantsRelease+"; next: the workflow "+releaseWorkflow+" must sign it: cosign sign --yes ghcr.io/acme/change/app@sha256:<app:1.0.0>"))
 	w.mustPatch(t, rule, "{spec: {mode: Enforce, require: [{anyOf: [change-team]}]}}")
-	w.becomes(t, chart, admitted())
+	w.becomes(t, chart, harness.Admitted())
 	w.mustPatch(t, who, "{spec: {keyless: {subject: 'https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main'}}}")
 	w.becomes(t, chart, notBy("https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main", "change wants a signature by change-team ("+strings.Replace(byChangeTeam, "release.yaml", "other.yaml", 1)+")"))
 
@@ -87,7 +89,7 @@ HelmRelease apps/app denied (PolicyInvalid): policy change, which matches oci://
 func TestTheIdentitiesConfigMapTakesEffect(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
-	chart, list := w.object(t, changing()), w.object(t, identitiesConfigMap)
+	chart, list := w.Object(t, changing()), w.Object(t, identitiesConfigMap)
 	w.becomes(t, chart, noPolicyYet())
 	defer w.mustPatch(t, list, "{data: {identities.yaml: '[]'}}") // not Cleanup: the context is over by then
 
@@ -95,7 +97,7 @@ func TestTheIdentitiesConfigMapTakesEffect(t *testing.T) {
 	w.mustPatch(t, list, sample)
 	w.becomes(t, chart, notBy(releaseWorkflow, "the identities ConfigMap wants a signature by acme-release ("+byRelease+")"))
 	w.mustPatch(t, list, strings.ReplaceAll(sample, "github.com/acme/charts", "github.com/acme/change"))
-	w.becomes(t, chart, admitted())
+	w.becomes(t, chart, harness.Admitted())
 	w.mustPatch(t, list, "{data: {identities.yaml: '[]'}}")
 	w.becomes(t, chart, noPolicyYet())
 }
@@ -105,11 +107,11 @@ func TestTheIdentitiesConfigMapTakesEffect(t *testing.T) {
 func TestNobodySeesHalfAChange(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
-	rule := w.object(t, policy("change", strings.Replace(changePolicy, "change-team", "change-team, acme-release", 1)))
-	w.create(t, w.object(t, identity("change-team", changeTeam)))
+	rule := w.Object(t, harness.Policy("change", strings.Replace(changePolicy, "change-team", "change-team, acme-release", 1)))
+	w.create(t, w.Object(t, harness.Identity("change-team", changeTeam)))
 	w.create(t, rule)
-	chart := w.object(t, changing())
-	w.becomes(t, chart, admitted())
+	chart := w.Object(t, changing())
+	w.becomes(t, chart, harness.Admitted())
 
 	done := make(chan error, 1)
 	go func() { done <- w.goBackAndForth(t.Context(), rule) }()
@@ -136,48 +138,9 @@ func (w *site) goBackAndForth(ctx context.Context, rule *unstructured.Unstructur
 	for n := range 40 {
 		names := []string{`["change-team"]`, `["acme-release", "change-team"]`}[n%2]
 		patch := []byte(`{"spec": {"require": [{"anyOf": ` + names + `}]}}`)
-		if _, err := resource(client, rule).Patch(ctx, rule.GetName(), types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		if _, err := harness.ResourceOf(client, rule).Patch(ctx, rule.GetName(), types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// condition waits for the condition Ready: status, reason, message.
-func (w *site) condition(t *testing.T, object *unstructured.Unstructured, want string) {
-	t.Helper()
-	eventually(t, func() string { return cmp.Diff(want, w.ready(t, object)) })
-}
-
-func (w *site) ready(t *testing.T, object *unstructured.Unstructured) string {
-	t.Helper()
-	found, err := w.resource(t, object).Get(t.Context(), object.GetName(), metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	conditions, _, err := unstructured.NestedSlice(found.Object, "status", "conditions")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range conditions {
-		if condition, _ := c.(map[string]any); condition["type"] == "Ready" {
-			return condition["status"].(string) + " " + condition["reason"].(string) + ": " + condition["message"].(string)
-		}
-	}
-	return "no condition"
-}
-
-// mustPatch changes an object for good; it is no answer that is looked at.
-func (w *site) mustPatch(t *testing.T, object *unstructured.Unstructured, patch string) {
-	t.Helper()
-	if got := w.patch(t, object, patch, false); len(got.Causes) > 0 {
-		t.Errorf("change %s %s: %s", object.GetKind(), object.GetName(), got.Message)
-	}
-}
-
-func (w *site) remove(t *testing.T, object *unstructured.Unstructured) {
-	t.Helper()
-	if err := w.resource(t, object).Delete(context.Background(), object.GetName(), metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
 }

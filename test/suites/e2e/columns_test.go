@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 var (
@@ -49,7 +51,7 @@ ended  https://charts.ended.example/**  Enforce  2020-12-31  True  the policy is
 		},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
-			eventually(t, func() string {
+			harness.Eventually(t, func() string {
 				out, err := w.Kubectl(t.Context(), "", tc.args...)
 				if err != nil {
 					t.Fatal(err)

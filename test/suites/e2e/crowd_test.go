@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestConcurrentEqualRequestsShareTheWork: twenty releases of one cold chart cost hardly more than one.
@@ -29,9 +31,9 @@ func TestConcurrentEqualRequestsShareTheWork(t *testing.T) {
 	})
 	var group errgroup.Group
 	for n := range crowd {
-		object := w.object(t, helmRelease(fmt.Sprintf("crowd-%d", n), "{interval: 10m, "+chartSpec("acme", "crowd", "1.0.0")+"}"))
+		object := w.Object(t, helmRelease(fmt.Sprintf("crowd-%d", n), "{interval: 10m, "+harness.FromRepository("acme", "crowd", "1.0.0")+"}"))
 		group.Go(func() error {
-			_, err := w.resource(t, object).Create(t.Context(), object, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			_, err := w.Resource(t, harness.Admin, object).Create(t.Context(), object, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 			return err
 		})
 	}
@@ -46,7 +48,7 @@ func TestConcurrentEqualRequestsShareTheWork(t *testing.T) {
 
 // inFlight is how many writes chartgate is working on, by its metrics.
 func (w *site) inFlight(t *testing.T) int {
-	text, err := w.gate.Metrics(t.Context())
+	text, err := w.Gate.Metrics(t.Context())
 	if err != nil {
 		t.Error(err)
 		return 0

@@ -8,13 +8,14 @@ import (
 
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestDependencies: a policy may want every sub-chart in the chart that is signed.
 func TestDependencies(t *testing.T) {
 	w := theSite(t)
-	w.given(t, policy("vendored", `{match: {charts: ["oci://ghcr.io/acme/vendored/*"]}, require: [{anyOf: [acme-release]}], dependencies: Vendored}`)+"\n---\n"+
-		policy("unvendored", `{match: {charts: ["oci://ghcr.io/acme/unvendored/*"]}, require: [{anyOf: [acme-release]}]}`))
+	w.given(t, harness.Policy("vendored", `{match: {charts: ["oci://ghcr.io/acme/vendored/*"]}, require: [{anyOf: [acme-release]}], dependencies: Vendored}`)+
+		harness.Policy("unvendored", `{match: {charts: ["oci://ghcr.io/acme/unvendored/*"]}, require: [{anyOf: [acme-release]}]}`))
 	declares := func(name string) charts.File {
 		return charts.File{Name: "Chart.yaml", Body: "apiVersion: v2\nname: " + name + "\nversion: 1.0.0\ndependencies:\n- {name: redis, version: 1.x, repository: 'oci://ghcr.io/evil'}\n"}
 	}
@@ -44,11 +45,11 @@ Application argocd/` + chart + ` denied (DependencyMissing): oci://ghcr.io/acme/
   next:     vendor them before the chart is packaged (helm dependency update), then push and sign it again: what is fetched later is not verified`
 	}
 	w.check(t, []row{
-		{sentence: "a chart without dependencies", object: application("vendored", "plain"), want: admitted()},
-		{sentence: "a chart with its dependency", object: application("vendored", "complete"), want: admitted()},
-		{sentence: "a chart without it, which Argo CD would fetch", object: application("vendored", "lacking"), want: denied("DependencyMissing spec.source", lacks("lacking"))},
-		{sentence: "a chart that hides it from helm", object: application("vendored", "hiding"), want: denied("DependencyMissing spec.source", lacks("hiding"))},
-		{sentence: "the same chart under a policy that does not ask", object: application("unvendored", "lacking"), want: admitted()},
+		{sentence: "a chart without dependencies", object: application("vendored", "plain"), want: harness.Admitted()},
+		{sentence: "a chart with its dependency", object: application("vendored", "complete"), want: harness.Admitted()},
+		{sentence: "a chart without it, which Argo CD would fetch", object: application("vendored", "lacking"), want: harness.Denied("DependencyMissing spec.source", lacks("lacking"))},
+		{sentence: "a chart that hides it from helm", object: application("vendored", "hiding"), want: harness.Denied("DependencyMissing spec.source", lacks("hiding"))},
+		{sentence: "the same chart under a policy that does not ask", object: application("unvendored", "lacking"), want: harness.Admitted()},
 	})
 }
 

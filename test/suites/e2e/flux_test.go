@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestFlux: every kind of Flux's by which a chart gets into a cluster.
@@ -44,7 +46,7 @@ func TestFlux(t *testing.T) {
 			given:    w.sample("flux/helmrepository.yaml"),
 			object: inTeamB(helmRelease("app", "{interval: 10m, chart: {spec: {chart: unsigned, version: 1.0.0, "+
 				"sourceRef: {kind: HelmRepository, name: acme, namespace: apps}}}}")),
-			want: denied("SignatureMissing spec.chart.spec", `
+			want: harness.Denied("SignatureMissing spec.chart.spec", `
 HelmRelease team-b/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -60,7 +62,7 @@ HelmRelease team-b/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsi
 			sentence: "a HelmRelease of a suspended OCIRepository with an unsigned chart",
 			given:    ociRepository("unsigned", "{interval: 10m, suspend: true, url: 'oci://ghcr.io/acme/charts/unsigned', ref: {tag: 1.0.0}}"),
 			object:   helmRelease("app", "{interval: 10m, chartRef: {kind: OCIRepository, name: unsigned}}"),
-			want: denied("SignatureMissing spec.chartRef", `
+			want: harness.Denied("SignatureMissing spec.chartRef", `
 HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
   where:    spec.chartRef
   policy:   `+acmeWants+`
@@ -71,7 +73,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsign
 			sentence: "a HelmRelease of an OCIRepository that holds no chart",
 			given:    ociRepository("manifests", "{interval: 10m, url: 'oci://ghcr.io/acme/charts/manifests', ref: {tag: 1.0.0}}"),
 			object:   helmRelease("app", "{interval: 10m, chartRef: {kind: OCIRepository, name: manifests}}"),
-			want: denied("NotAChart spec.chartRef", `
+			want: harness.Denied("NotAChart spec.chartRef", `
 HelmRelease apps/app denied (NotAChart): oci://ghcr.io/acme/charts/manifests:1.0.0 is not a Helm chart: its config has the media type "application/vnd.cncf.flux.config.v1+json"
   where:    spec.chartRef
   policy:   `+acmeWants+`
@@ -80,7 +82,7 @@ HelmRelease apps/app denied (NotAChart): oci://ghcr.io/acme/charts/manifests:1.0
 		{
 			sentence: "a HelmRelease of a chart in a Git repository",
 			object:   helmRelease("app", "{interval: 10m, chart: {spec: {chart: ./podinfo, sourceRef: {kind: GitRepository, name: acme}}}}"),
-			want: denied("NotOCI spec.chart.spec", `
+			want: harness.Denied("NotOCI spec.chart.spec", `
 HelmRelease apps/app denied (NotOCI): chart "./podinfo" comes from GitRepository apps/acme, where it cannot carry a signature
   where:    spec.chart.spec
   next:     push the chart to an OCI registry, sign it there, and refer to it through a HelmRepository of type oci or an OCIRepository`),
@@ -88,7 +90,7 @@ HelmRelease apps/app denied (NotOCI): chart "./podinfo" comes from GitRepository
 		{
 			sentence: "a HelmRelease of an artifact of an unknown controller",
 			object:   helmRelease("app", "{interval: 10m, chartRef: {kind: ExternalArtifact, name: acme}}"),
-			want: denied("Unsupported spec.chartRef", `
+			want: harness.Denied("Unsupported spec.chartRef", `
 HelmRelease apps/app denied (Unsupported): ExternalArtifact apps/acme is made by a controller that chartgate does not know, so its chart cannot be verified
   where:    spec.chartRef
   next:     refer to an OCIRepository`),
@@ -96,13 +98,13 @@ HelmRelease apps/app denied (Unsupported): ExternalArtifact apps/acme is made by
 		{
 			sentence: "a suspended HelmRelease, which installs nothing",
 			given:    w.sample("flux/helmrepository.yaml"),
-			object:   helmRelease("app", "{suspend: true, interval: 10m, "+chartSpec("acme", "unsigned", "1.0.0")+"}"),
+			object:   helmRelease("app", "{suspend: true, interval: 10m, "+harness.FromRepository("acme", "unsigned", "1.0.0")+"}"),
 		},
 		{
 			sentence: "a HelmChart without a signature",
 			given:    w.sample("flux/helmrepository.yaml"),
 			object:   helmChart("{interval: 10m, chart: unsigned, version: 1.0.0, sourceRef: {kind: HelmRepository, name: acme}}"),
-			want: denied("SignatureMissing spec", `
+			want: harness.Denied("SignatureMissing spec", `
 HelmChart apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
   where:    spec
   policy:   `+acmeWants+`
@@ -112,7 +114,7 @@ HelmChart apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned
 		{
 			sentence: "a HelmRepository that no policy is about",
 			object:   w.sample("denied/other.yaml"),
-			want: denied("NoPolicy spec.url", `
+			want: harness.Denied("NoPolicy spec.url", `
 HelmRepository apps/other denied (NoPolicy): no policy matches oci://registry.example.com/charts
   where:    spec.url
   next:     ask the platform team for a ChartPolicy that matches this chart, or use a chart that one matches`),
@@ -120,7 +122,7 @@ HelmRepository apps/other denied (NoPolicy): no policy matches oci://registry.ex
 		{
 			sentence: "a classic HelmRepository",
 			object:   w.sample("denied/classic.yaml"),
-			want: denied("NotOCI spec.url", `
+			want: harness.Denied("NotOCI spec.url", `
 HelmRepository apps/classic denied (NotOCI): https://charts.example.com/stable does not come from an OCI registry, so it cannot carry a signature
   where:    spec.url
   next:     use the chart from an OCI registry (oci://), or ask the platform team for a ChartPolicy with allowUnverified`),
@@ -132,7 +134,7 @@ HelmRepository apps/classic denied (NotOCI): https://charts.example.com/stable d
 		{
 			sentence: "an OCIRepository without a signature",
 			object:   ociAt("oci://ghcr.io/acme/charts/unsigned", "{tag: 1.0.0}"),
-			want: denied("SignatureMissing spec.ref", `
+			want: harness.Denied("SignatureMissing spec.ref", `
 OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
   where:    spec.ref
   policy:   `+acmeWants+`
@@ -142,7 +144,7 @@ OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsi
 		{
 			sentence: "an OCIRepository that does not ask for Helm's layer and holds an unsigned chart",
 			object:   ociRepository("app", "{interval: 10m, url: 'oci://ghcr.io/acme/charts/unsigned', ref: {tag: 1.0.0}}"),
-			want: denied("SignatureMissing spec.ref", `
+			want: harness.Denied("SignatureMissing spec.ref", `
 OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
   where:    spec.ref
   policy:   `+acmeWants+`
@@ -160,7 +162,7 @@ OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsi
 		{
 			sentence: "an OCIRepository that no policy is about and that asks for Helm's layer",
 			object:   ociAt("oci://registry.example.com/charts/app", "{tag: 1.0.0}"),
-			want: denied("NoPolicy spec.ref", `
+			want: harness.Denied("NoPolicy spec.ref", `
 OCIRepository apps/app denied (NoPolicy): no policy matches oci://registry.example.com/charts/app:1.0.0
   where:    spec.ref
   next:     ask the platform team for a ChartPolicy that matches this chart, or use a chart that one matches`),
@@ -176,7 +178,7 @@ OCIRepository apps/app denied (NoPolicy): no policy matches oci://registry.examp
 		{
 			sentence: "semver takes the newest",
 			object:   ociAt("oci://ghcr.io/acme/floating/app", "{semver: '>=1.0.0', tag: 1.0.0}"),
-			want: denied("SignatureMissing spec.ref", `
+			want: harness.Denied("SignatureMissing spec.ref", `
 OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/app:2.0.0@sha256:<app:2.0.0> (the newest of ">=1.0.0") has no signature
   where:    spec.ref
   policy:   floating wants `+wantsRelease+`
@@ -190,7 +192,7 @@ OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/ap
 		{
 			sentence: "a tag by itself",
 			object:   ociAt("oci://ghcr.io/acme/floating/app", "{tag: 2.0.0}"),
-			want: denied("SignatureMissing spec.ref", `
+			want: harness.Denied("SignatureMissing spec.ref", `
 OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/app:2.0.0@sha256:<app:2.0.0> has no signature
   where:    spec.ref
   policy:   floating wants `+wantsRelease+`

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // vaultToken must never be seen in a message or in the log.
@@ -73,7 +74,7 @@ func (w *site) putSecret(t *testing.T, secret *corev1.Secret) {
 // isReady waits until the Ready condition of an identity says something.
 func (w *site) isReady(t *testing.T, name string, status metav1.ConditionStatus, message string) {
 	t.Helper()
-	eventually(t, func() string { return cmp.Diff(string(status)+" "+message, w.readiness(t, name)) })
+	harness.Eventually(t, func() string { return cmp.Diff(string(status)+" "+message, w.readiness(t, name)) })
 }
 
 // readiness is what the Ready condition of an identity says.
@@ -87,9 +88,9 @@ func (w *site) readiness(t *testing.T, name string) string {
 }
 
 // keysSay is what a release of the chart keys/NAME is told while its policy is invalid.
-func keysSay(name, policy, why string) answer {
+func keysSay(name, policy, why string) harness.Answer {
 	place := "oci://ghcr.io/acme/" + name + ":1.0.0"
-	return denied("PolicyInvalid spec.chart.spec", `
+	return harness.Denied("PolicyInvalid spec.chart.spec", `
 HelmRelease apps/app denied (PolicyInvalid): policy `+policy+`, which matches `+place+`, is invalid: require[0]: TrustedIdentity "`+policy+`" is invalid: `+why+`
   where:    spec.chart.spec
   policy:   `+policy+` cannot be evaluated
@@ -98,19 +99,19 @@ HelmRelease apps/app denied (PolicyInvalid): policy `+policy+`, which matches `+
 
 func (w *site) release(t *testing.T, name string) *unstructured.Unstructured {
 	t.Helper()
-	return w.object(t, releaseFrom("team", name, "1.0.0"))
+	return w.Object(t, releaseFrom("team", name, "1.0.0"))
 }
 
 // admits waits until a release of a chart is admitted, refuses until it is denied for a reason.
 func (w *site) admits(t *testing.T, name string) {
 	t.Helper()
-	w.becomes(t, w.release(t, name), answer{})
+	w.becomes(t, w.release(t, name), harness.Answer{})
 }
 
 func (w *site) refuses(t *testing.T, name, reason string) string {
 	t.Helper()
-	var got answer
-	eventually(t, func() string {
+	var got harness.Answer
+	harness.Eventually(t, func() string {
 		got = w.try(t, w.release(t, name), true)
 		return cmp.Diff([]string{reason + " spec.chart.spec"}, got.Causes)
 	})
@@ -119,8 +120,8 @@ func (w *site) refuses(t *testing.T, name, reason string) string {
 
 // keyPolicy is an identity and a policy of the same name for the charts below ghcr.io/acme/NAME.
 func keyPolicy(name, key string) string {
-	return "---\n" + identity(name, "{key: "+key+"}") +
-		"\n---\n" + policy(name, `{match: {charts: ["oci://ghcr.io/acme/`+name+`/*"]}, require: [{anyOf: [`+name+`]}]}`)
+	return harness.Identity(name, "{key: "+key+"}") +
+		harness.Policy(name, `{match: {charts: ["oci://ghcr.io/acme/`+name+`/*"]}, require: [{anyOf: [`+name+`]}]}`)
 }
 
 // TestKeyInASecret follows a key through its life, without anybody touching the policy.
@@ -187,7 +188,7 @@ func TestKeyInAVault(t *testing.T) {
 	// Down at the start: it alone is invalid, and comes into force by itself.
 	w.isReady(t, "in-vault", metav1.ConditionFalse, down)
 	w.becomes(t, w.release(t, first), keysSay(first, "in-vault", down))
-	if got := w.try(t, w.object(t, releaseOf("podinfo", "6.7.1")), true); len(got.Causes) > 0 {
+	if got := w.try(t, w.Object(t, releaseOf("podinfo", "6.7.1")), true); len(got.Causes) > 0 {
 		t.Errorf("a chart that needs no KMS: %s", got.Message)
 	}
 	w.vault.Down(false)
@@ -206,7 +207,7 @@ func TestKeyInAVault(t *testing.T) {
 
 	// Down later: the keys are used on, and status says so.
 	w.vault.Down(true)
-	eventually(t, func() string {
+	harness.Eventually(t, func() string {
 		if got := w.readiness(t, "in-vault"); !strings.HasPrefix(got, "True the identity can be used; "+down+"; the keys that were read at ") {
 			return got
 		}
@@ -262,7 +263,7 @@ func byVault(tool, key string, flags ...string) signature {
 // says waits until a release of a chart is denied because its signer is not allowed, and says why.
 func (w *site) says(t *testing.T, name, why string) {
 	t.Helper()
-	eventually(t, func() string {
+	harness.Eventually(t, func() string {
 		got := w.try(t, w.release(t, name), true)
 		if len(got.Causes) != 1 || got.Causes[0] != "IdentityNotAllowed spec.chart.spec" || !strings.Contains(got.Message, why) {
 			return fmt.Sprintf("%+v\nwants %q", got, why)

@@ -1,30 +1,24 @@
 package e2e_test
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/chartgate/chartgate/test/harness"
+)
 
 // The objects of rows, in namespace apps, in a form that shows what differs.
 
-func object(apiVersion, kind, name, spec string) string {
-	return fmt.Sprintf("{apiVersion: %s, kind: %s, metadata: {name: %s, namespace: apps}, spec: %s}\n", apiVersion, kind, name, spec)
-}
-
-func helmRelease(name, spec string) string {
-	return object("helm.toolkit.fluxcd.io/v2", "HelmRelease", name, spec)
-}
+func helmRelease(name, spec string) string { return harness.HelmRelease(name, "spec: "+spec) }
 
 // releaseOf is a HelmRelease that takes a chart from the HelmRepository acme.
 func releaseOf(chart, version string) string { return releaseFrom("acme", chart, version) }
 
 func releaseFrom(repository, chart, version string) string {
-	return helmRelease("app", "{interval: 10m, "+chartSpec(repository, chart, version)+"}")
-}
-
-func chartSpec(repository, chart, version string) string {
-	return fmt.Sprintf("chart: {spec: {chart: %q, version: %q, sourceRef: {kind: HelmRepository, name: %s}}}", chart, version, repository)
+	return helmRelease("app", "{interval: 10m, "+harness.FromRepository(repository, chart, version)+"}")
 }
 
 func helmRepository(name, spec string) string {
-	return object("source.toolkit.fluxcd.io/v1", "HelmRepository", name, spec)
+	return harness.Source("HelmRepository", name, "spec: "+spec)
 }
 
 // repositoryAt is a HelmRepository of type oci.
@@ -33,22 +27,21 @@ func repositoryAt(name, url string) string {
 }
 
 func helmChart(spec string) string {
-	return object("source.toolkit.fluxcd.io/v1", "HelmChart", "app", spec)
+	return harness.Source("HelmChart", "app", "spec: "+spec)
 }
 
 func ociRepository(name, spec string) string {
-	return object("source.toolkit.fluxcd.io/v1", "OCIRepository", name, spec)
+	return harness.Source("OCIRepository", name, "spec: "+spec)
 }
 
 // ociAt is an OCIRepository that asks for Helm's layer.
 func ociAt(url, ref string) string {
-	return ociRepository("app", fmt.Sprintf("{interval: 10m, url: %q, ref: %s, "+
-		"layerSelector: {mediaType: application/vnd.cncf.helm.chart.content.v1.tar+gzip, operation: copy}}", url, ref))
+	return ociRepository("app", fmt.Sprintf("{interval: 10m, url: %q, ref: %s, %s}", url, ref, harness.HelmLayer))
 }
 
-func application(spec string) string {
-	return object("argoproj.io/v1alpha1", "Application", "app",
-		"{project: default, destination: {server: https://kubernetes.default.svc, namespace: apps}, "+spec+"}")
+// application is an Application with a source or sources.
+func application(sources string) string {
+	return harness.Application("app", harness.ApplicationSpec(sources))
 }
 
 // applicationOf is an Application with one source.
@@ -58,8 +51,8 @@ func applicationOf(repoURL, chart, revision string) string {
 
 // repositories are the HelmRepositories that rows take charts from.
 func repositories() string {
-	return "---\n" + repositoryAt("acme", "oci://ghcr.io/acme/charts") +
-		"---\n" + repositoryAt("quay", "oci://quay.io/acme/charts") +
-		"---\n" + repositoryAt("down", "oci://down.example/acme/charts") +
-		"---\n" + repositoryAt("team", "oci://ghcr.io/acme") // for policies of other teams
+	return repositoryAt("acme", "oci://ghcr.io/acme/charts") +
+		repositoryAt("quay", "oci://quay.io/acme/charts") +
+		repositoryAt("down", "oci://down.example/acme/charts") +
+		repositoryAt("team", "oci://ghcr.io/acme") // for policies of other teams
 }

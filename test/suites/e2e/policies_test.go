@@ -1,8 +1,9 @@
 package e2e_test
 
 import (
-	"fmt"
 	"strings"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // policies are those of the samples, for both registries, and more for the rows of the tables.
@@ -12,31 +13,23 @@ func (s *shop) policies() string {
 		s.sample("policies/acme-breakglass.yaml"),
 		s.sample("policies/acme-charts.yaml"),
 		s.sample("policies/legacy-charts.yaml"),
-		policy("quay-charts", `{match: {charts: ["oci://quay.io/acme/charts/**"]}, require: [{anyOf: [acme-release, acme-breakglass]}]}`),
-		policy("down-charts", `{match: {charts: ["oci://down.example/**"]}, require: [{anyOf: [acme-release]}]}`),
+		harness.Policy("quay-charts", `{match: {charts: ["oci://quay.io/acme/charts/**"]}, require: [{anyOf: [acme-release, acme-breakglass]}]}`),
+		harness.Policy("down-charts", `{match: {charts: ["oci://down.example/**"]}, require: [{anyOf: [acme-release]}]}`),
 		// Another team's charts in the same registry.
-		identity("billing-release", `{keyless: {issuer: https://token.actions.githubusercontent.com,
+		harness.Identity("billing-release", `{keyless: {issuer: https://token.actions.githubusercontent.com,
   subject: https://github.com/acme/billing/.github/workflows/release.yaml@refs/heads/main}}`),
-		policy("acme-billing", `{match: {charts: ["oci://ghcr.io/acme/billing/**"]}, require: [{anyOf: [billing-release]}]}`),
-		identity("any-workflow", `{keyless: {issuerRegExp: "https://token[.]actions[.]githubusercontent[.]com",
+		harness.Policy("acme-billing", `{match: {charts: ["oci://ghcr.io/acme/billing/**"]}, require: [{anyOf: [billing-release]}]}`),
+		harness.Identity("any-workflow", `{keyless: {issuerRegExp: "https://token[.]actions[.]githubusercontent[.]com",
   subjectRegExp: "https://github[.]com/acme/charts/[.]github/workflows/[^/]+@refs/heads/main"}}`),
-		policy("regexp", `{match: {charts: ["oci://ghcr.io/acme/regexp/*"]}, require: [{anyOf: [any-workflow]}]}`),
-		policy("both", `{match: {charts: ["oci://ghcr.io/acme/both/*"]}, require: [{anyOf: [acme-release]}, {anyOf: [acme-breakglass]}]}`),
-		policy("floating", `{match: {charts: ["oci://ghcr.io/acme/floating/*"]}, require: [{anyOf: [acme-release]}], pinning: Floating}`),
-		policy("pinned", `{match: {charts: ["oci://ghcr.io/acme/pinned/*"]}, require: [{anyOf: [acme-release]}], pinning: Digest}`),
-		policy("warning", `{match: {charts: ["oci://ghcr.io/acme/warn/*"]}, require: [{anyOf: [acme-release]}], mode: Warn}`),
-		policy("ended", `{match: {charts: ["https://charts.ended.example/**"]}, allowUnverified: {reason: moving, until: "2020-12-31"}}`),
+		harness.Policy("regexp", `{match: {charts: ["oci://ghcr.io/acme/regexp/*"]}, require: [{anyOf: [any-workflow]}]}`),
+		harness.Policy("both", `{match: {charts: ["oci://ghcr.io/acme/both/*"]}, require: [{anyOf: [acme-release]}, {anyOf: [acme-breakglass]}]}`),
+		harness.Policy("floating", `{match: {charts: ["oci://ghcr.io/acme/floating/*"]}, require: [{anyOf: [acme-release]}], pinning: Floating}`),
+		harness.Policy("pinned", `{match: {charts: ["oci://ghcr.io/acme/pinned/*"]}, require: [{anyOf: [acme-release]}], pinning: Digest}`),
+		harness.Policy("warning", `{match: {charts: ["oci://ghcr.io/acme/warn/*"]}, require: [{anyOf: [acme-release]}], mode: Warn}`),
+		harness.Policy("ended", `{match: {charts: ["https://charts.ended.example/**"]}, allowUnverified: {reason: moving, until: "2020-12-31"}}`),
 		// Two policies on one chart.
-		policy("billing-too", `{match: {charts: ["oci://ghcr.io/acme/billing/**"], exclude: ["oci://ghcr.io/acme/billing/invoice"]}, require: [{anyOf: [acme-release]}]}`),
+		harness.Policy("billing-too", `{match: {charts: ["oci://ghcr.io/acme/billing/**"], exclude: ["oci://ghcr.io/acme/billing/invoice"]}, require: [{anyOf: [acme-release]}]}`),
 	}, "\n---\n")
-}
-
-func policy(name, spec string) string {
-	return fmt.Sprintf("{apiVersion: chartgate.dev/v1alpha1, kind: ChartPolicy, metadata: {name: %s}, spec: %s}", name, spec)
-}
-
-func identity(name, spec string) string {
-	return fmt.Sprintf("{apiVersion: chartgate.dev/v1alpha1, kind: TrustedIdentity, metadata: {name: %s}, spec: %s}", name, spec)
 }
 
 // What the policies want, as messages say it.

@@ -1,17 +1,21 @@
 package e2e_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/chartgate/chartgate/test/harness"
+)
 
 // TestPoliciesDecide what may be deployed before any signature is looked at.
 func TestPoliciesDecide(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories()+
-		"---\n"+helmRepository("legacy", "{url: https://charts.legacy.example/stable}"))
+		helmRepository("legacy", "{url: https://charts.legacy.example/stable}"))
 	w.check(t, []row{
 		{
 			sentence: "a chart that no policy matches",
 			object:   releaseFrom("team", "unknown/app", "1.0.0"),
-			want: denied("NoPolicy spec.chart.spec", `
+			want: harness.Denied("NoPolicy spec.chart.spec", `
 HelmRelease apps/app denied (NoPolicy): no policy matches oci://ghcr.io/acme/unknown/app:1.0.0
   where:    spec.chart.spec
   next:     ask the platform team for a ChartPolicy that matches this chart, or use a chart that one matches`),
@@ -19,7 +23,7 @@ HelmRelease apps/app denied (NoPolicy): no policy matches oci://ghcr.io/acme/unk
 		{
 			sentence: "a range of versions",
 			object:   w.sample("denied/floating.yaml"),
-			want: denied("NotPinned spec.chart.spec", `
+			want: harness.Denied("NotPinned spec.chart.spec", `
 HelmRelease apps/floating denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:>=6.0.0 is not pinned: ">=6.0.0" is a range of versions, and names other content tomorrow
   where:    spec.chart.spec
   policy:   acme-charts wants pinning Version
@@ -28,7 +32,7 @@ HelmRelease apps/floating denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:
 		{
 			sentence: "no version, which Flux takes for the newest",
 			object:   helmRelease("app", "{interval: 10m, chart: {spec: {chart: podinfo, sourceRef: {kind: HelmRepository, name: acme}}}}"),
-			want: denied("NotPinned spec.chart.spec", `
+			want: harness.Denied("NotPinned spec.chart.spec", `
 HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:* is not pinned: no version, or "*", names the newest one
   where:    spec.chart.spec
   policy:   acme-charts wants pinning Version
@@ -37,7 +41,7 @@ HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:* is 
 		{
 			sentence: "the tag latest",
 			object:   ociAt("oci://ghcr.io/acme/charts/podinfo", "{tag: latest}"),
-			want: denied("NotPinned spec.ref", `
+			want: harness.Denied("NotPinned spec.ref", `
 OCIRepository apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:latest is not pinned: the tag "latest" names other content tomorrow
   where:    spec.ref
   policy:   acme-charts wants pinning Version
@@ -46,7 +50,7 @@ OCIRepository apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:lat
 		{
 			sentence: "no tag, which Flux takes for latest",
 			object:   ociAt("oci://ghcr.io/acme/charts/podinfo", "{}"),
-			want: denied("NotPinned spec.ref", `
+			want: harness.Denied("NotPinned spec.ref", `
 OCIRepository apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:latest is not pinned: the tag "latest" names other content tomorrow
   where:    spec.ref
   policy:   acme-charts wants pinning Version
@@ -55,7 +59,7 @@ OCIRepository apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:lat
 		{
 			sentence: "an incomplete version",
 			object:   releaseOf("podinfo", "6.7"),
-			want: denied("NotPinned spec.chart.spec", `
+			want: harness.Denied("NotPinned spec.chart.spec", `
 HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7 is not pinned: "6.7" is an incomplete version, which is read as a range, and names other content tomorrow
   where:    spec.chart.spec
   policy:   acme-charts wants pinning Version
@@ -64,7 +68,7 @@ HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7 i
 		{
 			sentence: "a version where a digest is required",
 			object:   releaseFrom("team", "pinned/app", "1.0.0"),
-			want: denied("NotPinned spec.chart.spec", `
+			want: harness.Denied("NotPinned spec.chart.spec", `
 HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/pinned/app:1.0.0 is not pinned: a tag can be moved to other content
   where:    spec.chart.spec
   policy:   pinned wants pinning Digest
@@ -81,7 +85,7 @@ HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/pinned/app:1.0.0 is 
 		{
 			sentence: "a range where a policy lets versions float, and the newest is not signed",
 			object:   releaseFrom("team", "floating/app", ">=1.0.0"),
-			want: denied("SignatureMissing spec.chart.spec", `
+			want: harness.Denied("SignatureMissing spec.chart.spec", `
 HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/app:2.0.0@sha256:<app:2.0.0> (the newest of ">=1.0.0") has no signature
   where:    spec.chart.spec
   policy:   floating wants `+wantsRelease+`
@@ -91,17 +95,17 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/app:
 		{
 			sentence: "a policy in Warn mode",
 			object:   releaseFrom("team", "warn/app", "1.0.0"),
-			want:     admitted("chartgate would deny this (SignatureMissing): oci://ghcr.io/acme/warn/app:1.0.0@sha256:<app:1.0.0> has no signature; policy: warning wants " + wantsRelease + "; next: the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/warn/app@sha256:<app:1.0.0>"),
+			want:     harness.Admitted("chartgate would deny this (SignatureMissing): oci://ghcr.io/acme/warn/app:1.0.0@sha256:<app:1.0.0> has no signature; policy: warning wants " + wantsRelease + "; next: the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/warn/app@sha256:<app:1.0.0>"),
 		},
 		{
 			sentence: "a chart that may be unverified for a while",
 			object:   releaseFrom("legacy", "app", "1.0.0"),
-			want:     admitted("chartgate admitted this unverified: policy legacy-charts allows https://charts.legacy.example/stable/app:1.0.0 (moving to ghcr.io/acme/charts, ticket PLAT-42; until 2099-12-31)"),
+			want:     harness.Admitted("chartgate admitted this unverified: policy legacy-charts allows https://charts.legacy.example/stable/app:1.0.0 (moving to ghcr.io/acme/charts, ticket PLAT-42; until 2099-12-31)"),
 		},
 		{
 			sentence: "a chart that might be unverified for a while, which is over",
 			object:   applicationOf("https://charts.ended.example", "app", "1.0.0"),
-			want: denied("NoPolicy spec.source", `
+			want: harness.Denied("NoPolicy spec.source", `
 Application apps/app denied (NoPolicy): policy ended allowed https://charts.ended.example/app:1.0.0 unverified until 2020-12-31, which is over
   where:    spec.source
   policy:   ended allows unverified charts until 2020-12-31

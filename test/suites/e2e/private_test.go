@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 func opaque(name string, pairs ...string) string { return typed("apps", name, "Opaque", pairs...) }
@@ -33,7 +35,7 @@ func argoSecret(kind, name, url string, pairs ...string) string {
 
 // privately is a HelmRepository at a host, with more in its spec.
 func privately(host, more string) string {
-	return "---\n" + helmRepository("private", fmt.Sprintf("{type: oci, url: 'oci://%s/acme/charts', %s}", host, more))
+	return helmRepository("private", fmt.Sprintf("{type: oci, url: 'oci://%s/acme/charts', %s}", host, more))
 }
 
 // privateOCI is an OCIRepository of the chart at a host, with more in its spec.
@@ -54,14 +56,14 @@ const privateWants = "private wants a signature by release (subject https://gith
 	"issuer https://token.actions.githubusercontent.com)"
 
 // unauthorized is the denial of something by a registry.
-func unauthorized(object, field, summary, next string) answer {
-	return denied("RegistryUnauthorized "+field, object+" denied (RegistryUnauthorized): "+summary+
+func unauthorized(object, field, summary, next string) harness.Answer {
+	return harness.Denied("RegistryUnauthorized "+field, object+" denied (RegistryUnauthorized): "+summary+
 		"\n  where:    "+field+"\n  policy:   "+privateWants+"\n  next:     "+next)
 }
 
 // later is the answer to what may go on because nothing is pulled yet.
-func later(why string) answer {
-	return admitted("not verified yet: " + why + "; the chart will be verified when it is pulled")
+func later(why string) harness.Answer {
+	return harness.Admitted("not verified yet: " + why + "; the chart will be verified when it is pulled")
 }
 
 func pullerLogin(name string) string {
@@ -149,10 +151,10 @@ func TestPrivateCharts(t *testing.T) {
 func TestPrivateChartsDenied(t *testing.T) {
 	forgetDryRuns(t)
 	v := theVIPs(t)
-	release := func(summary, next string) answer {
+	release := func(summary, next string) harness.Answer {
 		return unauthorized("HelmRelease apps/app", "spec.chart.spec", summary, next)
 	}
-	application := func(summary, next string) answer {
+	application := func(summary, next string) harness.Answer {
 		return unauthorized("Application apps/app", "spec.source", summary, next)
 	}
 	const closed = "ghcr.io does not let chartgate read acme/charts/podinfo"
@@ -162,7 +164,7 @@ func TestPrivateChartsDenied(t *testing.T) {
 			given:    opaque("login", "username", "puller", "password", "wrong-canary") + privately("ghcr.io", "secretRef: {name: login}"),
 			object:   privateRelease(),
 			want: release(closed+" with the credentials of Secret apps/login: its token service answered 401 Unauthorized",
-				"let Secret apps/login hold credentials that may pull acme/charts/podinfo from ghcr.io; if it should be public, check the name: registries also answer so where nothing exists"),
+				"let Secret apps/login hold credentials that may pull acme/charts/podinfo from ghcr.io; if it should be public, check the name: registries also harness.Answer so where nothing exists"),
 		},
 		{
 			sentence: "half a login",
@@ -193,7 +195,7 @@ func TestPrivateChartsDenied(t *testing.T) {
 			sentence: "a private CA that nobody names",
 			given:    pullerLogin("login") + privately("quay.io", "secretRef: {name: login}"),
 			object:   privateRelease(),
-			want: denied("RegistryUnavailable spec.chart.spec", `
+			want: harness.Denied("RegistryUnavailable spec.chart.spec", `
 HelmRelease apps/app denied (RegistryUnavailable): oci://quay.io/acme/charts/podinfo:6.7.1 could not be read: the TLS certificate is signed by a CA that chartgate does not trust
   where:    spec.chart.spec
   policy:   `+privateWants+`
@@ -223,7 +225,7 @@ HelmRelease apps/app denied (RegistryUnavailable): oci://quay.io/acme/charts/pod
 			sentence: "attack: a repository Secret of the project that leads Argo CD to another repository",
 			given:    argoSecret("repository", "repo", "oci://ghcr.io/acme/charts/podinfo.git", "project", "default", "username", "puller", "password", pullerPassword),
 			object:   applicationOf("oci://ghcr.io/acme/charts/podinfo", "", "6.7.1"),
-			want: denied("ReferenceInvalid spec.source", `
+			want: harness.Denied("ReferenceInvalid spec.source", `
 Application apps/app denied (ReferenceInvalid): the url in Secret argocd/repo is not written like the Application's repoURL; Argo CD takes the two for the same and pulls from the Secret's
   where:    spec.source
   policy:   `+privateWants+`
@@ -233,7 +235,7 @@ Application apps/app denied (ReferenceInvalid): the url in Secret argocd/repo is
 			sentence: "attack: a proxy of the project's members in front of a Helm source",
 			given:    argoSecret("repository", "repo", "quay.io/acme/charts", "project", "default", "proxy", "http://proxy:"+proxyPassword+"@proxy.example"),
 			object:   applicationOf("quay.io/acme/charts", "podinfo", "6.7.1"),
-			want: denied("ReferenceInvalid spec.source", `
+			want: harness.Denied("ReferenceInvalid spec.source", `
 Application apps/app denied (ReferenceInvalid): Secret argocd/repo of project "default" sends Argo CD through a proxy, and a Helm source is pulled by version, so the project's members decide what it gets
   where:    spec.source
   policy:   `+privateWants+`
@@ -248,8 +250,8 @@ func TestPulledWithoutItsSecret(t *testing.T) {
 	v.given(t, strings.Replace(privateOCI("ghcr.io", "secretRef: {name: regcred}"), "6.7.1", "6.8.0", 1))
 	digest := v.digest("ghcr.io/acme/charts/podinfo:6.8.0")
 	patch := fmt.Sprintf(`{"status": {"artifact": {"revision": "6.8.0@%s", "digest": "sha256:%064d", "path": "p", "url": "http://x/p", "lastUpdateTime": "2026-01-01T00:00:00Z"}}}`, digest, 0)
-	got := v.patchStatus(t, v.object(t, privateOCI("ghcr.io", "")), patch)
-	want := denied("SourceNotFound status.artifact", `
+	got := v.patchStatus(t, v.Object(t, privateOCI("ghcr.io", "")), patch)
+	want := harness.Denied("SourceNotFound status.artifact", `
 OCIRepository apps/app denied (SourceNotFound): ghcr.io does not let chartgate read acme/charts/podinfo (its token service answered 401 Unauthorized), and Secret apps/regcred does not exist
   where:    status.artifact
   policy:   `+privateWants+`
@@ -265,7 +267,7 @@ func TestRightsToReadSecrets(t *testing.T) {
 	v.given(t, pullerLogin("login")+privately("ghcr.io", "secretRef: {name: login}"))
 	argo := argoSecret("repository", "repo", "ghcr.io/acme/charts", "username", "puller", "password", pullerPassword)
 	v.given(t, argo)
-	release, application := v.object(t, privateRelease()), v.object(t, applicationOf("ghcr.io/acme/charts", "podinfo", "6.7.1"))
+	release, application := v.Object(t, privateRelease()), v.Object(t, applicationOf("ghcr.io/acme/charts", "podinfo", "6.7.1"))
 
 	const refused = "ghcr.io does not let chartgate read acme/charts/podinfo (its token service answered 401 Unauthorized), and chartgate may not read "
 	noSecret := unauthorized("HelmRelease apps/app", "spec.chart.spec", refused+"Secret apps/login",
@@ -274,13 +276,13 @@ func TestRightsToReadSecrets(t *testing.T) {
 		"let chartgate read Argo CD's repository Secrets (chart values argoNamespace and secrets.access), or give chartgate credentials of its own (registryConfig.existingSecrets)")
 	for _, mode := range []struct {
 		sentence, values string
-		flux, argo       answer
+		flux, argo       harness.Answer
 	}{
-		{"the namespace of the source", "{secrets: {access: Namespaces, namespaces: [team-b, apps]}, argoNamespace: argocd}", answer{}, answer{}},
-		{"other namespaces", "{secrets: {access: Namespaces, namespaces: [team-b]}, argoNamespace: argocd}", noSecret, answer{}},
-		{"no namespace of Argo CD's", "{secrets: {access: Namespaces, namespaces: [apps]}}", answer{}, noArgo},
+		{"the namespace of the source", "{secrets: {access: Namespaces, namespaces: [team-b, apps]}, argoNamespace: argocd}", harness.Answer{}, harness.Answer{}},
+		{"other namespaces", "{secrets: {access: Namespaces, namespaces: [team-b]}, argoNamespace: argocd}", noSecret, harness.Answer{}},
+		{"no namespace of Argo CD's", "{secrets: {access: Namespaces, namespaces: [apps]}}", harness.Answer{}, noArgo},
 		{"none", "{secrets: {access: None}, argoNamespace: argocd}", noSecret, noArgo},
-		{"the whole cluster", "{secrets: {access: Cluster}, argoNamespace: argocd}", answer{}, answer{}},
+		{"the whole cluster", "{secrets: {access: Cluster}, argoNamespace: argocd}", harness.Answer{}, harness.Answer{}},
 	} {
 		t.Run(mode.sentence, func(t *testing.T) {
 			v.grant(t, mode.values)
@@ -310,8 +312,8 @@ func TestLoginsStayWithTheirHost(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			v.given(t, v.hosts(attack.given))
-			object := v.object(t, v.hosts(attack.object))
-			var got answer
+			object := v.Object(t, v.hosts(attack.object))
+			var got harness.Answer
 			_, told := v.proxy.during(func() { got = v.try(t, object, true) })
 			if len(told) == 0 {
 				t.Fatalf("the attacker was not asked, so this shows nothing: %+v", got)

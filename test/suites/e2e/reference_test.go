@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestMalformedReferencesAreDenied: there is one spelling for one chart. Whatever would have to be interpreted is refused,
@@ -53,7 +55,7 @@ func TestMalformedReferencesAreDenied(t *testing.T) {
 		{
 			sentence: "a chart without a name",
 			object:   helmChart("{interval: 10m, chart: '', version: 1.0.0, sourceRef: {kind: HelmRepository, name: acme}}"),
-			want: denied("ReferenceInvalid spec", `
+			want: harness.Denied("ReferenceInvalid spec", `
 HelmChart apps/app denied (ReferenceInvalid): the chart below oci://ghcr.io/acme/charts has an empty name
   where:    spec
   next:     name the chart`),
@@ -61,7 +63,7 @@ HelmChart apps/app denied (ReferenceInvalid): the chart below oci://ghcr.io/acme
 		{
 			sentence: "a version that is none",
 			object:   releaseOf("podinfo", "six"),
-			want: denied("ReferenceInvalid spec.chart.spec", `
+			want: harness.Denied("ReferenceInvalid spec.chart.spec", `
 HelmRelease apps/app denied (ReferenceInvalid): "six" is neither a version nor a range of versions
   where:    spec.chart.spec
   next:     write one complete version, as in version: "1.2.3"; a tag such as "six" can be named in an OCIRepository only`),
@@ -69,7 +71,7 @@ HelmRelease apps/app denied (ReferenceInvalid): "six" is neither a version nor a
 		{
 			sentence: "a version with + where a tag is wanted",
 			object:   ociAt("oci://ghcr.io/acme/charts/podinfo", "{tag: 6.7.1+b}"),
-			want: denied("ReferenceInvalid spec.ref", `
+			want: harness.Denied("ReferenceInvalid spec.ref", `
 OCIRepository apps/app denied (ReferenceInvalid): "6.7.1+b" is not a valid version or tag: no tag holds a +, and helm push writes an underscore for it
   where:    spec.ref
   next:     write ref: {tag: "6.7.1_b"}`),
@@ -77,7 +79,7 @@ OCIRepository apps/app denied (ReferenceInvalid): "6.7.1+b" is not a valid versi
 		{
 			sentence: "a digest that is none",
 			object:   ociAt("oci://ghcr.io/acme/charts/podinfo", "{digest: 'sha256:1234'}"),
-			want: denied("ReferenceInvalid spec.ref", `
+			want: harness.Denied("ReferenceInvalid spec.ref", `
 OCIRepository apps/app denied (ReferenceInvalid): "sha256:1234" is not a digest of the form sha256:<64 hex digits>
   where:    spec.ref
   next:     write the digest that helm push printed: sha256: and 64 lower-case hexadecimal digits`),
@@ -87,7 +89,7 @@ OCIRepository apps/app denied (ReferenceInvalid): "sha256:1234" is not a digest 
 		{
 			sentence: "a classic repository over plain HTTP, where the waiver is for HTTPS",
 			object:   helmRepository("app", "{url: 'http://charts.legacy.example'}"),
-			want: denied("NotOCI spec.url", `
+			want: harness.Denied("NotOCI spec.url", `
 HelmRepository apps/app denied (NotOCI): http://charts.legacy.example does not come from an OCI registry, so it cannot carry a signature
   where:    spec.url
   next:     use the chart from an OCI registry (oci://), or ask the platform team for a ChartPolicy with allowUnverified`),
@@ -95,7 +97,7 @@ HelmRepository apps/app denied (NotOCI): http://charts.legacy.example does not c
 		{
 			sentence: "a classic repository with a query, where the waiver is for URLs without",
 			object:   helmRepository("app", "{url: 'https://charts.legacy.example/?x=y'}"),
-			want: denied("NotOCI spec.url", `
+			want: harness.Denied("NotOCI spec.url", `
 HelmRepository apps/app denied (NotOCI): https://charts.legacy.example?* does not come from an OCI registry, so it cannot carry a signature
   where:    spec.url
   found:    the pattern https://charts.legacy.example/** of policy legacy-charts matches URLs without a query only
@@ -116,7 +118,7 @@ HelmRepository apps/app denied (NotOCI): https://charts.legacy.example?* does no
 const nameApplication = "write repoURL as host/path with the chart's name in chart, or as oci://host/path without chart, in lower case and without a tag; the version goes into targetRevision"
 
 // malformed is the answer to a reference that cannot be read, with advice of its own or that of its fault.
-func malformed(kind, field, summary string, next ...string) answer {
+func malformed(kind, field, summary string, next ...string) harness.Answer {
 	message := kind + " apps/app denied (ReferenceInvalid): " + summary + "\n  where:    " + field
 	if len(next) == 0 {
 		next = []string{adviceFor(summary)}
@@ -124,7 +126,7 @@ func malformed(kind, field, summary string, next ...string) answer {
 	for _, advice := range next {
 		message += "\n  next:     " + advice
 	}
-	return denied("ReferenceInvalid "+field, message)
+	return harness.Denied("ReferenceInvalid "+field, message)
 }
 
 // adviceFor is what is said to do about a location that cannot be read.

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 const (
@@ -25,131 +27,131 @@ func TestTheSchemaRefuses(t *testing.T) {
 	w.check(t, []row{
 		{
 			sentence: "an identity that is nobody",
-			object:   identity("wrong", "{}"),
+			object:   harness.Identity("wrong", "{}"),
 			want:     invalid("TrustedIdentity", `spec: Invalid value: exactly one of keyless and key must be set`, "FieldValueInvalid spec"),
 		},
 		{
 			sentence: "an identity that is two",
-			object:   identity("wrong", "{keyless: {"+anyone+"}, key: {pem: x}}"),
+			object:   harness.Identity("wrong", "{keyless: {"+anyone+"}, key: {pem: x}}"),
 			want:     invalid("TrustedIdentity", `spec: Invalid value: exactly one of keyless and key must be set`, "FieldValueInvalid spec"),
 		},
 		{
 			sentence: "a keyless identity without an issuer",
-			object:   identity("wrong", "{keyless: {subject: someone}}"),
+			object:   harness.Identity("wrong", "{keyless: {subject: someone}}"),
 			want:     invalid("TrustedIdentity", `spec.keyless: Invalid value: exactly one of issuer and issuerRegExp must be set`, "FieldValueInvalid spec.keyless"),
 		},
 		{
 			sentence: "a keyless identity with two issuers",
-			object:   identity("wrong", "{keyless: {"+anyone+", issuerRegExp: x}}"),
+			object:   harness.Identity("wrong", "{keyless: {"+anyone+", issuerRegExp: x}}"),
 			want:     invalid("TrustedIdentity", `spec.keyless: Invalid value: exactly one of issuer and issuerRegExp must be set`, "FieldValueInvalid spec.keyless"),
 		},
 		{
 			sentence: "a keyless identity without a subject",
-			object:   identity("wrong", "{keyless: {issuer: x}}"),
+			object:   harness.Identity("wrong", "{keyless: {issuer: x}}"),
 			want:     invalid("TrustedIdentity", `spec.keyless: Invalid value: exactly one of subject and subjectRegExp must be set`, "FieldValueInvalid spec.keyless"),
 		},
 		{
 			sentence: "a keyless identity with two subjects",
-			object:   identity("wrong", "{keyless: {"+anyone+", subjectRegExp: x}}"),
+			object:   harness.Identity("wrong", "{keyless: {"+anyone+", subjectRegExp: x}}"),
 			want:     invalid("TrustedIdentity", `spec.keyless: Invalid value: exactly one of subject and subjectRegExp must be set`, "FieldValueInvalid spec.keyless"),
 		},
 		{
 			sentence: "an empty issuer",
-			object:   identity("wrong", "{keyless: {issuer: '', subject: x}}"),
+			object:   harness.Identity("wrong", "{keyless: {issuer: '', subject: x}}"),
 			want:     invalid("TrustedIdentity", `spec.keyless.issuer: Invalid value: "": spec.keyless.issuer in body should be at least 1 chars long`, "FieldValueInvalid spec.keyless.issuer"),
 		},
 		{
 			sentence: "a keyless identity that is logged sometimes",
-			object:   identity("wrong", "{keyless: {"+anyone+", transparencyLog: Sometimes}}"),
+			object:   harness.Identity("wrong", "{keyless: {"+anyone+", transparencyLog: Sometimes}}"),
 			want:     invalid("TrustedIdentity", `[spec.keyless.transparencyLog: Unsupported value: "Sometimes": supported values: "Required", "NotRequired", <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]`, "FieldValueNotSupported spec.keyless.transparencyLog", "FieldValueInvalid <nil>"),
 		},
 		{
 			sentence: "a predicate type by cosign's short name",
-			object:   policy("wrong", "{"+onlyAll+", require: [{anyOf: [x], attestation: {predicateType: slsaprovenance1}}]}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+", require: [{anyOf: [x], attestation: {predicateType: slsaprovenance1}}]}"),
 			want:     invalid("ChartPolicy", `spec.require[0].attestation.predicateType: Invalid value: "slsaprovenance1": a short name of cosign; write https://slsa.dev/provenance/v1`, "FieldValueInvalid spec.require[0].attestation.predicateType"),
 		},
 		{
 			sentence: "a key that is nowhere",
-			object:   identity("wrong", "{key: {}}"),
+			object:   harness.Identity("wrong", "{key: {}}"),
 			want:     invalid("TrustedIdentity", `spec.key: Invalid value: exactly one of pem, secretRef and kms must be set`, "FieldValueInvalid spec.key"),
 		},
 		{
 			sentence: "a key in two places",
-			object:   identity("wrong", "{key: {kms: 'hashivault://release', secretRef: {name: release}}}"),
+			object:   harness.Identity("wrong", "{key: {kms: 'hashivault://release', secretRef: {name: release}}}"),
 			want:     invalid("TrustedIdentity", `spec.key: Invalid value: exactly one of pem, secretRef and kms must be set`, "FieldValueInvalid spec.key"),
 		},
 		{
 			sentence: "a key in a file",
-			object:   identity("wrong", "{key: {kms: 'file:///etc/passwd'}}"),
+			object:   harness.Identity("wrong", "{key: {kms: 'file:///etc/passwd'}}"),
 			want: invalid("TrustedIdentity", `spec.key.kms: Invalid value: "file:///etc/passwd": spec.key.kms in body should match '^(awskms|gcpkms|azurekms|hashivault)://.+$'`,
 				"FieldValueInvalid spec.key.kms"),
 		},
 		{
 			sentence: "a transparency log that is half required",
-			object:   identity("wrong", "{key: {pem: x, transparencyLog: Optional}}"),
+			object:   harness.Identity("wrong", "{key: {pem: x, transparencyLog: Optional}}"),
 			want:     invalid("TrustedIdentity", `[spec.key.transparencyLog: Unsupported value: "Optional": supported values: "Required", "NotRequired", <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]`, "FieldValueNotSupported spec.key.transparencyLog", "FieldValueInvalid <nil>"),
 		},
 		{
 			sentence: "a policy that wants nothing",
-			object:   policy("wrong", "{"+onlyAll+"}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+"}"),
 			want:     invalid("ChartPolicy", `spec: Invalid value: exactly one of require and allowUnverified must be set`, "FieldValueInvalid spec"),
 		},
 		{
 			sentence: "a policy that wants signatures and none",
-			object:   policy("wrong", "{"+onlyAll+", require: [{anyOf: [x]}], allowUnverified: {reason: x, until: '2099-01-01'}}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+", require: [{anyOf: [x]}], allowUnverified: {reason: x, until: '2099-01-01'}}"),
 			want:     invalid("ChartPolicy", `spec: Invalid value: exactly one of require and allowUnverified must be set`, "FieldValueInvalid spec"),
 		},
 		{
 			sentence: "a policy that wants pinning without verification",
-			object:   policy("wrong", "{"+onlyAll+", pinning: Digest, allowUnverified: {reason: x, until: '2099-01-01'}}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+", pinning: Digest, allowUnverified: {reason: x, until: '2099-01-01'}}"),
 			want:     invalid("ChartPolicy", `spec: Invalid value: pinning has no meaning with allowUnverified`, "FieldValueInvalid spec"),
 		},
 		{
 			sentence: "a policy with an empty list of requirements",
-			object:   policy("wrong", "{"+onlyAll+", require: []}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+", require: []}"),
 			want:     invalid("ChartPolicy", `spec.require: Invalid value: 0: spec.require in body should have at least 1 items`, "FieldValueInvalid spec.require"),
 		},
 		{
 			sentence: "a requirement of nobody",
-			object:   policy("wrong", "{"+onlyAll+", require: [{anyOf: []}]}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+", require: [{anyOf: []}]}"),
 			want:     invalid("ChartPolicy", `spec.require[0].anyOf: Invalid value: 0: spec.require[0].anyOf in body should have at least 1 items`, "FieldValueInvalid spec.require[0].anyOf"),
 		},
 		{
 			sentence: "a policy about no charts",
-			object:   policy("wrong", "{match: {charts: []}, require: [{anyOf: [x]}]}"),
+			object:   harness.Policy("wrong", "{match: {charts: []}, require: [{anyOf: [x]}]}"),
 			want:     invalid("ChartPolicy", `spec.match.charts: Invalid value: 0: spec.match.charts in body should have at least 1 items`, "FieldValueInvalid spec.match.charts"),
 		},
 		{
 			sentence: "a mode that does not exist",
-			object:   policy("wrong", "{"+onlyAll+", require: [{anyOf: [x]}], mode: Audit}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+", require: [{anyOf: [x]}], mode: Audit}"),
 			want:     invalid("ChartPolicy", `[spec.mode: Unsupported value: "Audit": supported values: "Enforce", "Warn", <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]`, "FieldValueNotSupported spec.mode", "FieldValueInvalid <nil>"),
 		},
 		{
 			sentence: "a pinning that does not exist",
-			object:   policy("wrong", "{"+onlyAll+", require: [{anyOf: [x]}], pinning: Tag}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+", require: [{anyOf: [x]}], pinning: Tag}"),
 			want:     invalid("ChartPolicy", `[spec.pinning: Unsupported value: "Tag": supported values: "Digest", "Version", "Floating", <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]`, "FieldValueNotSupported spec.pinning", "FieldValueInvalid <nil>"),
 		},
 		{
 			sentence: "a window without a reason",
-			object:   policy("wrong", "{"+onlyAll+", allowUnverified: {reason: '', until: '2099-01-01'}}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+", allowUnverified: {reason: '', until: '2099-01-01'}}"),
 			want:     invalid("ChartPolicy", `spec.allowUnverified.reason: Invalid value: "": spec.allowUnverified.reason in body should be at least 1 chars long`, "FieldValueInvalid spec.allowUnverified.reason"),
 		},
 		{
 			sentence: "a window without an end",
-			object:   policy("wrong", "{"+onlyAll+", allowUnverified: {reason: x}}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+", allowUnverified: {reason: x}}"),
 			want:     invalid("ChartPolicy", `[spec.allowUnverified.until: Required value, <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]`, "FieldValueRequired spec.allowUnverified.until", "FieldValueInvalid <nil>"),
 		},
 		{
 			sentence: "a window whose end is no date",
-			object:   policy("wrong", "{"+onlyAll+", allowUnverified: {reason: x, until: forever}}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+", allowUnverified: {reason: x, until: forever}}"),
 			want:     invalid("ChartPolicy", `spec.allowUnverified.until: Invalid value: "forever": spec.allowUnverified.until in body should match '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'`, "FieldValueInvalid spec.allowUnverified.until"),
 		},
 	})
 }
 
 // invalid is the API server's own answer to what does not fit a schema.
-func invalid(kind, message string, causes ...string) answer {
-	return answer{Causes: causes, Message: kind + `.chartgate.dev "wrong" is invalid: ` + message}
+func invalid(kind, message string, causes ...string) harness.Answer {
+	return harness.Answer{Causes: causes, Message: kind + `.chartgate.dev "wrong" is invalid: ` + message, BySchema: true}
 }
 
 // TestTheWebhookRefuses what no schema can tell.
@@ -158,12 +160,12 @@ func TestTheWebhookRefuses(t *testing.T) {
 	pattern := func(sentence, pattern, message string) row {
 		return row{
 			sentence: sentence,
-			object:   policy("wrong", fmt.Sprintf("{match: {charts: [%q]}, require: [{anyOf: [acme-release]}]}", pattern)),
+			object:   harness.Policy("wrong", fmt.Sprintf("{match: {charts: [%q]}, require: [{anyOf: [acme-release]}]}", pattern)),
 			want:     refused("ChartPolicy", "match.charts: "+message),
 		}
 	}
 	who := func(sentence, spec, message string) row {
-		return row{sentence: sentence, object: identity("wrong", spec), want: refused("TrustedIdentity", message)}
+		return row{sentence: sentence, object: harness.Identity("wrong", spec), want: refused("TrustedIdentity", message)}
 	}
 	key := func(sentence, text, message string) row {
 		return who(sentence, fmt.Sprintf("{key: {pem: %q}}", text), "key.pem: "+message)
@@ -178,17 +180,17 @@ func TestTheWebhookRefuses(t *testing.T) {
 		pattern("a pattern with a tag", "oci://ghcr.io/acme/podinfo:6.*", `pattern "oci://ghcr.io/acme/podinfo:6.*" could match no chart: "oci://ghcr.io/acme/podinfo:6.x" must not contain a tag; remove ":6.x"`),
 		{
 			sentence: "an exclusion that excludes nothing",
-			object:   policy("wrong", "{match: {charts: ['oci://ghcr.io/x/**'], exclude: [ghcr.io/x/y]}, require: [{anyOf: [acme-release]}]}"),
+			object:   harness.Policy("wrong", "{match: {charts: ['oci://ghcr.io/x/**'], exclude: [ghcr.io/x/y]}, require: [{anyOf: [acme-release]}]}"),
 			want:     refused("ChartPolicy", `match.exclude: pattern "ghcr.io/x/y" must start with oci://, https:// or http://`),
 		},
 		{
 			sentence: "a window whose end is no day",
-			object:   policy("wrong", "{"+onlyAll+", allowUnverified: {reason: x, until: '2027-02-31'}}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+", allowUnverified: {reason: x, until: '2027-02-31'}}"),
 			want:     refused("ChartPolicy", `allowUnverified.until is "2027-02-31", not a date such as 2027-01-31`),
 		},
 		{
 			sentence: "a window whose reason is a blank",
-			object:   policy("wrong", "{"+onlyAll+", allowUnverified: {reason: ' ', until: '2027-02-28'}}"),
+			object:   harness.Policy("wrong", "{"+onlyAll+", allowUnverified: {reason: ' ', until: '2027-02-28'}}"),
 			want:     refused("ChartPolicy", `allowUnverified.reason is empty`),
 		},
 		who("an expression that is none", "{keyless: {issuer: x, subjectRegExp: 'a('}}", "keyless.subjectRegExp: error parsing regexp: missing closing ): `a(`"),
@@ -210,8 +212,8 @@ func correct(field string) string {
 }
 
 // refused is the answer to a resource that chartgate cannot use.
-func refused(kind, message string) answer {
-	return denied("PolicyInvalid spec", kind+" wrong denied (PolicyInvalid): "+strings.ReplaceAll(message, "\n", " ")+correct("spec"))
+func refused(kind, message string) harness.Answer {
+	return harness.Denied("PolicyInvalid spec", kind+" wrong denied (PolicyInvalid): "+strings.ReplaceAll(message, "\n", " ")+correct("spec"))
 }
 
 func pemBlock(kind string, der []byte) string {
@@ -253,7 +255,7 @@ func publicKey(t *testing.T, key any) string {
 // TestABrokenConfigMapIsRefused when somebody writes it over a good one.
 func TestABrokenConfigMapIsRefused(t *testing.T) {
 	w := theSite(t)
-	object := w.object(t, identitiesConfigMap)
+	object := w.Object(t, identitiesConfigMap)
 	entry := "  - name: x\n    charts: ['oci://ghcr.io/x/**']\n    keyless: {" + anyone + "}\n"
 	for _, tc := range []struct{ sentence, data, message string }{
 		{"no list", "{identities.yaml: null}", `the key identities.yaml is missing`},
@@ -270,7 +272,7 @@ func TestABrokenConfigMapIsRefused(t *testing.T) {
 identities.yaml: entry 1 ("b"): charts is empty`},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
-			want := denied("PolicyInvalid data[identities.yaml]", "ConfigMap chartgate-identities denied (PolicyInvalid): "+strings.ReplaceAll(tc.message, "\n", " ")+correct("data[identities.yaml]"))
+			want := harness.Denied("PolicyInvalid data[identities.yaml]", "ConfigMap chartgate-identities denied (PolicyInvalid): "+strings.ReplaceAll(tc.message, "\n", " ")+correct("data[identities.yaml]"))
 			got := w.patch(t, object, "data: "+tc.data, true)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s\nThe message is\n%s", diff, got.Message)

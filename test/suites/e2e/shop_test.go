@@ -4,18 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/chartgate/chartgate/config/samples"
 	"github.com/chartgate/chartgate/test/env/cluster"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 	"github.com/chartgate/chartgate/test/fixtures/vault"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // downHost is down.example: no program gets so low a port by chance.
@@ -126,3 +130,41 @@ func (s *shop) publishAll(ctx context.Context) error {
 }
 
 func (s *shop) file(name string) string { return filepath.Join(s.dir, name) }
+
+// outage breaks the connection of every request for a repository of ghcr.io as long as it is on.
+func (s *shop) outage(repository string) (on *atomic.Bool) {
+	on = &atomic.Bool{}
+	s.registry.Fail("/"+repository+"/", func(w http.ResponseWriter, r *http.Request, healthy http.Handler) {
+		if on.Load() {
+			registrytest.Reset()(w, r, healthy)
+			return
+		}
+		healthy.ServeHTTP(w, r)
+	})
+	return on
+}
+
+// requests are those that ghcr.io got about a repository.
+func (s *shop) requests(repository string) []string {
+	var about []string
+	for _, line := range s.registry.Requests() {
+		if strings.Contains(line, "/"+repository+"/") {
+			about = append(about, line)
+		}
+	}
+	return about
+}
+
+// sample is a manifest of config/samples. The break-glass key in it is replaced by ours: nobody has its private half.
+func (s *shop) sample(name string) string {
+	text, err := samples.FS().ReadFile(name)
+	if err != nil {
+		panic(err)
+	}
+	before, rest, found := strings.Cut(string(text), "-----BEGIN PUBLIC KEY-----")
+	if !found {
+		return string(text)
+	}
+	_, after, _ := strings.Cut(rest, "-----END PUBLIC KEY-----\n")
+	return before + harness.Indented(s.keys["acme"].public, 6) + after
+}

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestShutdown: a pod that ends answers what it has accepted; without any pod nothing is admitted, but policies can be
@@ -28,15 +30,15 @@ func TestShutdown(t *testing.T) {
 	var group errgroup.Group
 	const last = 5
 	for n := range last {
-		object := w.object(t, helmRelease(fmt.Sprintf("last-%d", n), "{interval: 10m, "+chartSpec("quay", "legacy", "1.0.0")+"}"))
+		object := w.Object(t, helmRelease(fmt.Sprintf("last-%d", n), "{interval: 10m, "+harness.FromRepository("quay", "legacy", "1.0.0")+"}"))
 		group.Go(func() error {
-			_, err := w.resource(t, object).Create(t.Context(), object, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			_, err := w.Resource(t, harness.Admin, object).Create(t.Context(), object, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 			return err
 		})
 	}
 	<-waiting
-	eventually(t, func() string { return cmp.Diff(last, w.inFlight(t)) })
-	if err := w.gate.Terminate(); err != nil {
+	harness.Eventually(t, func() string { return cmp.Diff(last, w.inFlight(t)) })
+	if err := w.Gate.Terminate(); err != nil {
 		t.Fatal(err)
 	}
 	w.stopsListening(t)
@@ -44,18 +46,18 @@ func TestShutdown(t *testing.T) {
 	if err := group.Wait(); err != nil {
 		t.Error(err)
 	}
-	if err := w.gate.Wait(); err != nil {
+	if err := w.Gate.Wait(); err != nil {
 		t.Error(err)
 	}
 	w.checkWithoutPod(t)
 	w.checkReadiness(t)
-	w.becomes(t, w.object(t, releaseOf("podinfo", "6.7.1")), admitted())
+	w.becomes(t, w.Object(t, releaseOf("podinfo", "6.7.1")), harness.Admitted())
 }
 
 func (w *site) stopsListening(t *testing.T) {
 	t.Helper()
-	eventually(t, func() string {
-		conn, err := net.Dial("tcp", w.install.Address())
+	harness.Eventually(t, func() string {
+		conn, err := net.Dial("tcp", w.Installation.Address())
 		if err != nil {
 			return ""
 		}
@@ -66,34 +68,34 @@ func (w *site) stopsListening(t *testing.T) {
 
 func (w *site) checkWithoutPod(t *testing.T) {
 	t.Helper()
-	object := w.object(t, releaseOf("podinfo", "6.7.1"))
-	_, err := w.resource(t, object).Create(t.Context(), object, metav1.CreateOptions{})
+	object := w.Object(t, releaseOf("podinfo", "6.7.1"))
+	_, err := w.Resource(t, harness.Admin, object).Create(t.Context(), object, metav1.CreateOptions{})
 	if !apierrors.IsInternalError(err) || !strings.Contains(err.Error(), "failed calling webhook") {
 		t.Errorf("without a pod, a signed chart: %v", err)
 	}
-	w.create(t, w.object(t, policy("mended", `{match: {charts: ["oci://ghcr.io/acme/mended/*"]}, require: [{anyOf: [acme-release]}]}`)))
+	w.create(t, w.Object(t, harness.Policy("mended", `{match: {charts: ["oci://ghcr.io/acme/mended/*"]}, require: [{anyOf: [acme-release]}]}`)))
 }
 
 // checkReadiness starts a new pod, which is not ready before it has its certificate, however ready the rest of it is.
 func (w *site) checkReadiness(t *testing.T) {
 	t.Helper()
 	var err error
-	if w.gate, err = w.install.Launch(t.Context()); err != nil {
+	if w.Gate, err = w.Installation.Launch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() string {
-		if err := w.gate.Ready(t.Context()); err == nil {
+	harness.Eventually(t, func() string {
+		if err := w.Gate.Ready(t.Context()); err == nil {
 			t.Fatal("ready without a certificate")
 		}
-		if !strings.Contains(w.gate.Log(), "policies in force") {
+		if !strings.Contains(w.Gate.Log(), "policies in force") {
 			return "the policies are not loaded"
 		}
 		return ""
 	})
-	if err := w.gate.Ready(t.Context()); err == nil {
+	if err := w.Gate.Ready(t.Context()); err == nil {
 		t.Error("ready without a certificate, with policies")
 	}
-	if err := errors.Join(w.install.Mount(t.Context(), w.gate), w.gate.WaitReady(t.Context())); err != nil {
+	if err := errors.Join(w.Installation.Mount(t.Context(), w.Gate), w.Gate.WaitReady(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 }

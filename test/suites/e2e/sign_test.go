@@ -6,7 +6,7 @@ import "testing"
 func TestSignAndApplyAgain(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
-	object := w.object(t, releaseOf("late", "1.0.0"))
+	object := w.Object(t, releaseOf("late", "1.0.0"))
 	if got := w.try(t, object, false); len(got.Causes) != 1 || got.Causes[0] != "SignatureMissing spec.chart.spec" {
 		t.Fatalf("before: %+v", got)
 	}

@@ -1,6 +1,10 @@
 package e2e_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/chartgate/chartgate/test/harness"
+)
 
 // TestSignedChartsAreAdmitted: in every format, by the real tools, with and without the registry's referrers API.
 func TestSignedChartsAreAdmitted(t *testing.T) {
@@ -19,7 +23,7 @@ func TestSignedChartsAreAdmitted(t *testing.T) {
 			rows = append(rows, row{
 				sentence: sentence + ", in a registry " + api,
 				object:   releaseFrom(repository, reference[0], reference[1]),
-				want:     admitted(),
+				want:     harness.Admitted(),
 			})
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 	"github.com/chartgate/chartgate/test/fixtures/tuf"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // corp is a company with a Sigstore of its own, and what it publishes.
@@ -66,17 +67,13 @@ func (w *site) trusting(t *testing.T, c corp, name string) {
 		t.Fatal(err)
 	}
 	w.published[place] = digest
-	w.given(t, identity(name+"-release", `{keyless: {issuer: https://token.actions.githubusercontent.com,
+	w.given(t, harness.Identity(name+"-release", `{keyless: {issuer: https://token.actions.githubusercontent.com,
   subject: https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main}, trustRoot: `+name+`}`)+
-		"\n---\n"+policy(name, `{match: {charts: ["oci://ghcr.io/acme/`+name+`/*"]}, require: [{anyOf: [`+name+`-release]}]}`))
-}
-
-func trustRoot(name, spec string) string {
-	return fmt.Sprintf("{apiVersion: chartgate.dev/v1alpha1, kind: TrustRoot, metadata: {name: %s}, spec: %s}", name, spec)
+		harness.Policy(name, `{match: {charts: ["oci://ghcr.io/acme/`+name+`/*"]}, require: [{anyOf: [`+name+`-release]}]}`))
 }
 
 func followed(name string, mirror string, root []byte) string {
-	return trustRoot(name, fmt.Sprintf("{tuf: {mirror: %q, root: %s}}", mirror, quoted(string(root))))
+	return harness.TrustRoot(name, fmt.Sprintf("{tuf: {mirror: %q, root: %s}}", mirror, quoted(string(root))))
 }
 
 // quoted is text as a JSON string, which YAML reads too.
@@ -93,8 +90,8 @@ func appOf(name string) string {
 }
 
 // notTrusted is the denial of appOf(name).
-func notTrusted(name, why string) answer {
-	return denied("TrustRootUnavailable spec.source", `
+func notTrusted(name, why string) harness.Answer {
+	return harness.Denied("TrustRootUnavailable spec.source", `
 Application apps/app denied (TrustRootUnavailable): oci://ghcr.io/acme/`+name+`/app:1.0.0@sha256:<app:1.0.0> carries no signature that could be verified
   where:    spec.source
   policy:   `+name+` wants a signature by `+name+`-release (`+byRelease+`)
@@ -106,7 +103,7 @@ Application apps/app denied (TrustRootUnavailable): oci://ghcr.io/acme/`+name+`/
 // saysOf waits until kubectl shows this of a TrustRoot: whether it is ready, and why.
 func (w *site) saysOf(t *testing.T, name, want string) {
 	t.Helper()
-	eventuallyWithin(t, time.Minute, func() string {
+	harness.Eventually(t, func() string {
 		out, err := w.Kubectl(t.Context(), "", "get", "trustroot", name, "-o",
 			`jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].reason}: {.status.conditions[?(@.type=="Ready")].message}`)
 		if err != nil {
@@ -116,19 +113,6 @@ func (w *site) saysOf(t *testing.T, name, want string) {
 	})
 }
 
-func eventuallyWithin(t *testing.T, patience time.Duration, wrong func() string) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		problem := wrong()
-		if problem == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("still, after %s: %s", patience, problem)
-		}
-	}
-}
-
 const inUse = "True Loaded: the trust root is in use"
 
 // TestTrustRoots: charts signed in a company's own Sigstore, whose trust root comes in each of the three ways.
@@ -136,15 +120,15 @@ func TestTrustRoots(t *testing.T) {
 	w := theSite(t)
 	c := newCorp(t)
 	repository, mirror := c.publishes(t, time.Now().Add(time.Hour))
-	w.given(t, trustRoot("inline", "{trustedRoot: "+quoted(c.root)+"}")+
-		"\n---\n"+trustRoot("stored", "{configMapRef: {name: corp-root}}")+
-		"\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: corp-root, namespace: chartgate-system}, data: {trusted_root.json: "+quoted(c.root)+"}}"+
-		"\n---\n"+followed("followed", mirror.URL, repository.Root()))
+	w.given(t, harness.TrustRoot("inline", "{trustedRoot: "+quoted(c.root)+"}")+
+		harness.TrustRoot("stored", "{configMapRef: {name: corp-root}}")+
+		"---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: corp-root, namespace: chartgate-system}, data: {trusted_root.json: "+quoted(c.root)+"}}"+
+		followed("followed", mirror.URL, repository.Root()))
 	for _, name := range []string{"inline", "stored", "followed"} {
 		w.trusting(t, c, name)
 		w.saysOf(t, name, inUse)
 		t.Run(name, func(t *testing.T) {
-			w.becomes(t, w.object(t, appOf(name)), admitted())
+			w.becomes(t, w.Object(t, appOf(name)), harness.Admitted())
 		})
 	}
 	t.Run("a ConfigMap that goes takes the trust root with it", func(t *testing.T) {
@@ -153,20 +137,20 @@ func TestTrustRoots(t *testing.T) {
 		}
 		const why = "the ConfigMap chartgate-system/corp-root does not exist"
 		w.saysOf(t, "stored", "False Unavailable: "+why)
-		w.becomes(t, w.object(t, appOf("stored")), notTrusted("stored", "the TrustRoot stored cannot be used: "+why))
+		w.becomes(t, w.Object(t, appOf("stored")), notTrusted("stored", "the TrustRoot stored cannot be used: "+why))
 	})
 	t.Run("a TrustRoot that goes is trusted no more", func(t *testing.T) {
 		if _, err := w.Kubectl(t.Context(), "", "delete", "trustroot", "inline"); err != nil {
 			t.Fatal(err)
 		}
-		w.becomes(t, w.object(t, appOf("inline")), notTrusted("inline", "the TrustRoot inline does not exist"))
+		w.becomes(t, w.Object(t, appOf("inline")), notTrusted("inline", "the TrustRoot inline does not exist"))
 	})
 	t.Run("the trust root of another Sigstore counts for nothing", func(t *testing.T) {
-		w.given(t, trustRoot("foreign", "{trustedRoot: "+quoted(newCorp(t).root)+"}"))
+		w.given(t, harness.TrustRoot("foreign", "{trustedRoot: "+quoted(newCorp(t).root)+"}"))
 		w.trusting(t, c, "foreign")
 		w.saysOf(t, "foreign", inUse)
-		eventually(t, func() string {
-			got := w.try(t, w.object(t, appOf("foreign")), true)
+		harness.Eventually(t, func() string {
+			got := w.try(t, w.Object(t, appOf("foreign")), true)
 			return cmp.Diff([]string{"SignatureInvalid spec.source"}, got.Causes)
 		})
 	})
@@ -208,7 +192,7 @@ func TestTrustRootsFail(t *testing.T) {
 			"the TrustRoot expired was refused as " + expiredMirror.URL + " serves it: timestamp.json expired on " + ended.Format(time.RFC3339)},
 		{"another repository at the URL", "swapped", followed("swapped", swappedMirror.URL, swapped.Root()),
 			"the TrustRoot swapped was refused as " + swappedMirror.URL + " serves it: timestamp.json is not signed by the keys that the trusted root names: another repository's, or forged"},
-		{"a ConfigMap that does not exist", "lost", trustRoot("lost", "{configMapRef: {name: lost-root}}"),
+		{"a ConfigMap that does not exist", "lost", harness.TrustRoot("lost", "{configMapRef: {name: lost-root}}"),
 			"the ConfigMap chartgate-system/lost-root does not exist"},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
@@ -219,13 +203,13 @@ func TestTrustRootsFail(t *testing.T) {
 			if tc.name == "lost" {
 				why = "the TrustRoot lost cannot be used: " + why
 			}
-			w.becomes(t, w.object(t, appOf(tc.name)), notTrusted(tc.name, why))
+			w.becomes(t, w.Object(t, appOf(tc.name)), notTrusted(tc.name, why))
 		})
 	}
 	t.Run("a TrustRoot that does not exist", func(t *testing.T) {
 		w.trusting(t, c, "absent")
-		w.becomes(t, w.object(t, appOf("absent")), notTrusted("absent", "the TrustRoot absent does not exist"))
-		eventually(t, func() string {
+		w.becomes(t, w.Object(t, appOf("absent")), notTrusted("absent", "the TrustRoot absent does not exist"))
+		harness.Eventually(t, func() string {
 			out, err := w.Kubectl(t.Context(), "", "get", "ti", "absent-release", "-o", "jsonpath={.status.conditions[0].status} {.status.conditions[0].message}")
 			if err != nil {
 				return err.Error()
@@ -249,12 +233,12 @@ func TestTrustRootRollback(t *testing.T) {
 	w.trusting(t, c, "rolled")
 	w.given(t, followed("rolled", mirror.URL, repository.Root()))
 	w.saysOf(t, "rolled", inUse)
-	w.becomes(t, w.object(t, appOf("rolled")), admitted())
+	w.becomes(t, w.Object(t, appOf("rolled")), harness.Admitted())
 
 	mirror.Show(old)
 	why := "the TrustRoot rolled was refused as " + mirror.URL + " serves it: timestamp.json is of another version than the newest one seen: a rollback, or parts of different versions"
 	w.saysOf(t, "rolled", "False Unavailable: "+why)
-	w.becomes(t, w.object(t, appOf("rolled")), notTrusted("rolled", why))
+	w.becomes(t, w.Object(t, appOf("rolled")), notTrusted("rolled", why))
 
 	if err := repository.Expire("timestamp", time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
@@ -266,7 +250,7 @@ func TestTrustRootRollback(t *testing.T) {
 	}
 	mirror.Show(repository.Files())
 	w.saysOf(t, "rolled", inUse)
-	w.becomes(t, w.object(t, appOf("rolled")), admitted())
+	w.becomes(t, w.Object(t, appOf("rolled")), harness.Admitted())
 }
 
 // TestTrustRootsAreCheckedWhenWritten: mistakes are told to who makes them.
@@ -274,22 +258,22 @@ func TestTrustRootsAreCheckedWhenWritten(t *testing.T) {
 	w := theSite(t)
 	c := newCorp(t)
 	repository, mirror := c.publishes(t, time.Now().Add(time.Hour))
-	refused := func(why string) answer {
-		return denied("PolicyInvalid spec", "TrustRoot wrong denied (PolicyInvalid): "+strings.ReplaceAll(why, "\n", " ")+correct("spec"))
+	refused := func(why string) harness.Answer {
+		return harness.Denied("PolicyInvalid spec", "TrustRoot wrong denied (PolicyInvalid): "+strings.ReplaceAll(why, "\n", " ")+correct("spec"))
 	}
 	w.check(t, []row{
-		{sentence: "one that is good", object: followed("good", mirror.URL, repository.Root()), want: admitted()},
+		{sentence: "one that is good", object: followed("good", mirror.URL, repository.Root()), want: harness.Admitted()},
 		{sentence: "a root that is none", object: followed("wrong", mirror.URL, []byte("{}")),
 			want: refused("tuf.root is no TUF root metadata (root.json) that enough of its own keys signed")},
 		{sentence: "a root that somebody changed", object: followed("wrong", mirror.URL, []byte(strings.Replace(string(repository.Root()), `"version":1`, `"version":9`, 1))),
 			want: refused("tuf.root is no TUF root metadata (root.json) that enough of its own keys signed")},
-		{sentence: "a trusted_root.json that is none", object: trustRoot("wrong", "{trustedRoot: '{}'}"),
+		{sentence: "a trusted_root.json that is none", object: harness.TrustRoot("wrong", "{trustedRoot: '{}'}"),
 			want: refused("trustedRoot: the content is no trusted_root.json")},
 		{sentence: "a mirror with a password", object: followed("wrong", "https://a:b@tuf.example.com", repository.Root()),
 			want: invalid("TrustRoot", `spec.tuf.mirror: Invalid value: "https://a:b@tuf.example.com": spec.tuf.mirror in body should match '^https?://[^?#@]+$'`, "FieldValueInvalid spec.tuf.mirror")},
-		{sentence: "two sources", object: trustRoot("wrong", "{trustedRoot: "+quoted(c.root)+", configMapRef: {name: x}}"),
+		{sentence: "two sources", object: harness.TrustRoot("wrong", "{trustedRoot: "+quoted(c.root)+", configMapRef: {name: x}}"),
 			want: invalid("TrustRoot", `spec: Invalid value: exactly one of tuf, trustedRoot and configMapRef must be set`, "FieldValueInvalid spec")},
-		{sentence: "an identity whose TrustRoot does not exist yet", object: identity("early", "{keyless: {"+anyone+"}, trustRoot: later}"),
-			want: admitted("until TrustRoot later exists, signatures by the identity that need a trust root are denied")},
+		{sentence: "an identity whose TrustRoot does not exist yet", object: harness.Identity("early", "{keyless: {"+anyone+"}, trustRoot: later}"),
+			want: harness.Admitted("until TrustRoot later exists, signatures by the identity that need a trust root are denied")},
 	})
 }

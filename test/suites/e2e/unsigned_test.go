@@ -1,6 +1,10 @@
 package e2e_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/chartgate/chartgate/test/harness"
+)
 
 // TestChartsWithoutAGoodSignatureAreDenied, whatever else is beside them.
 func TestChartsWithoutAGoodSignatureAreDenied(t *testing.T) {
@@ -10,7 +14,7 @@ func TestChartsWithoutAGoodSignatureAreDenied(t *testing.T) {
 		{
 			sentence: "no signature at all",
 			object:   releaseOf("unsigned", "1.0.0"),
-			want: denied("SignatureMissing spec.chart.spec", `
+			want: harness.Denied("SignatureMissing spec.chart.spec", `
 HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -20,7 +24,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsign
 		{
 			sentence: "no signature at all, in a registry without the referrers API",
 			object:   releaseFrom("quay", "bare", "1.0.0"),
-			want: denied("SignatureMissing spec.chart.spec", `
+			want: harness.Denied("SignatureMissing spec.chart.spec", `
 HelmRelease apps/app denied (SignatureMissing): oci://quay.io/acme/charts/bare:1.0.0@sha256:<bare:1.0.0> has no signature
   where:    spec.chart.spec
   policy:   quay-charts wants `+wantsRelease+` or `+wantsBreakglass+`
@@ -30,7 +34,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://quay.io/acme/charts/bare:1
 		{
 			sentence: "a stranger's bundle",
 			object:   releaseOf("stranger", "1.0.0"),
-			want: denied("IdentityNotAllowed spec.chart.spec", `
+			want: harness.Denied("IdentityNotAllowed spec.chart.spec", `
 HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stranger:1.0.0@sha256:<stranger:1.0.0> is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -41,7 +45,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stra
 		{
 			sentence: "a stranger's legacy signature",
 			object:   releaseOf("stranger-legacy", "1.0.0"),
-			want: denied("IdentityNotAllowed spec.chart.spec", `
+			want: harness.Denied("IdentityNotAllowed spec.chart.spec", `
 HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stranger-legacy:1.0.0@sha256:<stranger-legacy:1.0.0> is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -52,7 +56,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stra
 		{
 			sentence: "a bundle by a stranger's key",
 			object:   releaseOf("stranger-key3", "1.0.0"),
-			want: denied("SignatureInvalid spec.chart.spec", `
+			want: harness.Denied("SignatureInvalid spec.chart.spec", `
 HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/stranger-key3:1.0.0@sha256:<stranger-key3:1.0.0> carries no signature that could be verified
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -63,7 +67,7 @@ HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/strang
 		{
 			sentence: "a legacy signature by a stranger's key",
 			object:   releaseOf("stranger-key2", "1.0.0"),
-			want: denied("SignatureInvalid spec.chart.spec", `
+			want: harness.Denied("SignatureInvalid spec.chart.spec", `
 HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/stranger-key2:1.0.0@sha256:<stranger-key2:1.0.0> carries no signature that could be verified
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -74,7 +78,7 @@ HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/strang
 		{
 			sentence: "strangers in every format",
 			object:   releaseOf("strangers", "1.0.0"),
-			want: denied("IdentityNotAllowed spec.chart.spec", `
+			want: harness.Denied("IdentityNotAllowed spec.chart.spec", `
 HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/strangers:1.0.0@sha256:<strangers:1.0.0> is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -87,7 +91,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stra
 		{
 			sentence: "an attestation by the right person",
 			object:   releaseOf("attested", "1.0.0"),
-			want: denied("SignatureMissing spec.chart.spec", `
+			want: harness.Denied("SignatureMissing spec.chart.spec", `
 HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/attested:1.0.0@sha256:<attested:1.0.0> has no signature
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -98,7 +102,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/attest
 		{
 			sentence: "the right person, in a repository where somebody else must sign",
 			object:   releaseFrom("team", "billing/invoice", "1.0.0"),
-			want: denied("IdentityNotAllowed spec.chart.spec", `
+			want: harness.Denied("IdentityNotAllowed spec.chart.spec", `
 HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/billing/invoice:1.0.0@sha256:<invoice:1.0.0> is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
   policy:   acme-billing wants a signature by billing-release (subject https://github.com/acme/billing/.github/workflows/release.yaml@refs/heads/main, issuer https://token.actions.githubusercontent.com)
@@ -109,7 +113,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/billing/inv
 		{
 			sentence: "a good legacy signature of another chart, copied to this one",
 			object:   releaseOf("copied-legacy", "1.0.0"),
-			want: denied("SignatureInvalid spec.chart.spec", `
+			want: harness.Denied("SignatureInvalid spec.chart.spec", `
 HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied-legacy:1.0.0@sha256:<copied-legacy:1.0.0> carries no signature that could be verified
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -120,7 +124,7 @@ HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied
 		{
 			sentence: "a good bundle of another chart, attached to this one",
 			object:   releaseOf("copied-bundle", "1.0.0"),
-			want: denied("SignatureInvalid spec.chart.spec", `
+			want: harness.Denied("SignatureInvalid spec.chart.spec", `
 HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied-bundle:1.0.0@sha256:<copied-bundle:1.0.0> carries no signature that could be verified
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -131,7 +135,7 @@ HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied
 		{
 			sentence: "one signature where two are required",
 			object:   releaseFrom("team", "both/half", "1.0.0"),
-			want: denied("IdentityNotAllowed spec.chart.spec", `
+			want: harness.Denied("IdentityNotAllowed spec.chart.spec", `
 HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/both/half:1.0.0@sha256:<half:1.0.0> has some of the signatures that the policy wants, but not all of them
   where:    spec.chart.spec
   policy:   both wants `+wantsRelease+`, and a signature by `+wantsBreakglass+`

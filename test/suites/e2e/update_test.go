@@ -1,88 +1,16 @@
 package e2e_test
 
 import (
-	"net/http"
-	"strings"
-	"sync/atomic"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
-	"sigs.k8s.io/yaml"
-
-	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/harness"
 )
-
-// step is a sentence about one change of an object; a step starts where the one before it ended.
-type step struct {
-	sentence string
-	patch    string // merge patch, in YAML
-	want     answer
-}
-
-// update makes the changes of all steps: in a dry run, which must have the same answer, and for good.
-func (w *site) update(t *testing.T, object *unstructured.Unstructured, steps []step) {
-	t.Helper()
-	for _, s := range steps {
-		t.Run(s.sentence, func(t *testing.T) {
-			for _, dryRun := range []bool{true, false} {
-				got := w.patch(t, object, s.patch, dryRun)
-				if diff := cmp.Diff(s.want, got); diff != "" {
-					t.Errorf("dry run %t (-want +got):\n%s\nThe message is\n%s", dryRun, diff, got.Message)
-				}
-			}
-		})
-	}
-}
-
-func (w *site) patch(t *testing.T, object *unstructured.Unstructured, patch string, dryRun bool) answer {
-	t.Helper()
-	raw, err := yaml.YAMLToJSON([]byte(w.local(patch)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var options metav1.PatchOptions
-	if dryRun {
-		options.DryRun = []string{metav1.DryRunAll}
-	}
-	return w.answer(t, func(c dynamic.Interface) error {
-		_, err := resource(c, object).Patch(t.Context(), object.GetName(), types.MergePatchType, raw, options)
-		return err
-	})
-}
-
-// outage breaks the connection of every request for a repository of ghcr.io as long as it is on.
-func (s *shop) outage(repository string) (on *atomic.Bool) {
-	on = &atomic.Bool{}
-	s.registry.Fail("/"+repository+"/", func(w http.ResponseWriter, r *http.Request, healthy http.Handler) {
-		if on.Load() {
-			registrytest.Reset()(w, r, healthy)
-			return
-		}
-		healthy.ServeHTTP(w, r)
-	})
-	return on
-}
-
-// requests are those that ghcr.io got about a repository.
-func (s *shop) requests(repository string) []string {
-	var about []string
-	for _, line := range s.registry.Requests() {
-		if strings.Contains(line, "/"+repository+"/") {
-			about = append(about, line)
-		}
-	}
-	return about
-}
 
 // TestUpdates: what a change makes newly deployable is verified, and nothing else is.
 func TestUpdates(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories()+"---\n"+w.sample("flux/ocirepository.yaml"))
-	object := w.object(t, releaseOf("outage", "1.0.0"))
+	object := w.Object(t, releaseOf("outage", "1.0.0"))
 	w.create(t, object)
 
 	down := w.outage("acme/charts/outage")
@@ -103,7 +31,7 @@ func TestUpdates(t *testing.T) {
 	w.update(t, object, []step{{
 		sentence: "resumed, while the registry is down",
 		patch:    `{spec: {suspend: false}}`,
-		want: denied("RegistryUnavailable spec.chart.spec", `
+		want: harness.Denied("RegistryUnavailable spec.chart.spec", `
 HelmRelease apps/app denied (RegistryUnavailable): oci://ghcr.io/acme/charts/outage:1.0.0 could not be read: connection reset
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -115,7 +43,7 @@ HelmRelease apps/app denied (RegistryUnavailable): oci://ghcr.io/acme/charts/out
 		{
 			sentence: "an unsigned version",
 			patch:    `{spec: {chart: {spec: {version: 1.1.0}}}}`,
-			want: denied("SignatureMissing spec.chart.spec", `
+			want: harness.Denied("SignatureMissing spec.chart.spec", `
 HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/outage:1.1.0@sha256:<outage:1.1.0> has no signature
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -125,7 +53,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/outage
 		{
 			sentence: "a range",
 			patch:    `{spec: {chart: {spec: {version: "1.x"}}}}`,
-			want: denied("NotPinned spec.chart.spec", `
+			want: harness.Denied("NotPinned spec.chart.spec", `
 HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/outage:1.x is not pinned: "1.x" is a range of versions, and names other content tomorrow
   where:    spec.chart.spec
   policy:   acme-charts wants pinning Version
@@ -135,7 +63,7 @@ HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/outage:1.x is
 		{
 			sentence: "resumed with the unsigned version",
 			patch:    `{spec: {suspend: false}}`,
-			want: denied("SignatureMissing spec.chart.spec", `
+			want: harness.Denied("SignatureMissing spec.chart.spec", `
 HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/outage:1.1.0@sha256:<outage:1.1.0> has no signature
   where:    spec.chart.spec
   policy:   `+acmeWants+`
@@ -146,7 +74,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/outage
 		{
 			sentence: "another repository, where nothing is allowed",
 			patch:    `{spec: {chart: {spec: {sourceRef: {name: team}}}}}`,
-			want: denied("NoPolicy spec.chart.spec", `
+			want: harness.Denied("NoPolicy spec.chart.spec", `
 HelmRelease apps/app denied (NoPolicy): no policy matches oci://ghcr.io/acme/outage:1.0.0
   where:    spec.chart.spec
   next:     ask the platform team for a ChartPolicy that matches this chart, or use a chart that one matches`),
@@ -158,14 +86,14 @@ HelmRelease apps/app denied (NoPolicy): no policy matches oci://ghcr.io/acme/out
 // TestUpdatesOfArgo: an Application is one object with everything in it.
 func TestUpdatesOfArgo(t *testing.T) {
 	w := theSite(t)
-	object := w.object(t, applicationOf("ghcr.io/acme/charts", "podinfo", "6.7.1"))
+	object := w.Object(t, applicationOf("ghcr.io/acme/charts", "podinfo", "6.7.1"))
 	w.create(t, object)
 	w.update(t, object, []step{
 		{sentence: "a refresh", patch: `{metadata: {annotations: {argocd.argoproj.io/refresh: hard}}}`},
 		{
 			sentence: "a revision that is not signed",
 			patch:    `{spec: {source: {targetRevision: 6.8.0}}}`,
-			want: denied("SignatureMissing spec.source", `
+			want: harness.Denied("SignatureMissing spec.source", `
 Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.8.0@sha256:<podinfo:6.8.0> has no signature
   where:    spec.source
   policy:   `+acmeWants+`
@@ -175,7 +103,7 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/podinf
 		{
 			sentence: "a second source, unsigned",
 			patch:    `{spec: {sources: [{repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.8.0}]}}`,
-			want: denied("SignatureMissing spec.sources[0]", `
+			want: harness.Denied("SignatureMissing spec.sources[0]", `
 Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.8.0@sha256:<podinfo:6.8.0> has no signature
   where:    spec.sources[0]
   policy:   `+acmeWants+`

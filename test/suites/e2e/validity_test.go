@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestValidity: the time at which a chart was signed must lie in the identity's window.
@@ -80,36 +81,36 @@ func TestCachedEvidenceDoesNotOutliveTheWindow(t *testing.T) {
 		return "keyless: {issuer: https://token.actions.githubusercontent.com, subject: https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main}" + validity
 	}
 	w.given(t, window(identity("")))
-	object := w.object(t, ociAt("oci://ghcr.io/acme/window/moved", "{digest: '"+digest+"'}"))
-	w.becomes(t, object, answer{})
+	object := w.Object(t, ociAt("oci://ghcr.io/acme/window/moved", "{digest: '"+digest+"'}"))
+	w.becomes(t, object, harness.Answer{})
 	w.registry.Reset()
-	w.becomes(t, object, answer{})
+	w.becomes(t, object, harness.Answer{})
 	if n := len(w.registry.Requests()); n != 0 {
 		t.Errorf("%d requests for a chart that was just verified: the test would prove nothing", n)
 	}
 	move := func(validity string) {
 		t.Helper()
-		if err := w.applyText(t.Context(), window(identity(validity))); err != nil {
+		if err := w.ApplyText(t.Context(), window(identity(validity))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 2 {
 		move(fmt.Sprintf(", validity: {notAfter: %q}", signedAt.AddDate(0, 0, -1).Format(time.RFC3339)))
-		eventually(t, func() string {
+		harness.Eventually(t, func() string {
 			if got := w.try(t, object, true); len(got.Causes) != 1 || got.Causes[0] != "IdentityNotAllowed spec.ref" {
 				return fmt.Sprintf("%+v", got)
 			}
 			return ""
 		})
 		move(fmt.Sprintf(", validity: {notAfter: %q}", signedAt.AddDate(0, 0, 1).Format(time.RFC3339)))
-		w.becomes(t, object, answer{})
+		w.becomes(t, object, harness.Answer{})
 	}
 }
 
 // window is the identity of this name, and its policy.
 func window(spec string) string {
-	return "---\n" + identity("window", "{"+spec+"}") +
-		"\n---\n" + policy("window", `{match: {charts: ["oci://ghcr.io/acme/window/*"]}, require: [{anyOf: [window]}]}`)
+	return harness.Identity("window", "{"+spec+"}") +
+		harness.Policy("window", `{match: {charts: ["oci://ghcr.io/acme/window/*"]}, require: [{anyOf: [window]}]}`)
 }
 
 func (s *shop) newSigner(t *testing.T) *sigstore.Key {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestEveryServedVersionIsGated: a rule on the newest version alone would let a cluster that still serves older ones walk
@@ -33,7 +35,7 @@ func TestEveryServedVersionIsGated(t *testing.T) {
 			row{
 				sentence: "a HelmRepository that no policy is about in " + version,
 				object:   in(helmRepository("app", "{interval: 10m, url: 'https://charts.example.com/stable'}")),
-				want: denied("NotOCI spec.url", `
+				want: harness.Denied("NotOCI spec.url", `
 HelmRepository apps/app denied (NotOCI): https://charts.example.com/stable does not come from an OCI registry, so it cannot carry a signature
   where:    spec.url
   next:     use the chart from an OCI registry (oci://), or ask the platform team for a ChartPolicy with allowUnverified`),
@@ -58,7 +60,7 @@ HelmRepository apps/app denied (NotOCI): https://charts.example.com/stable does 
 		)
 	}
 	for i := range rows {
-		rows[i].want.Warnings = deprecation(w.object(t, rows[i].object))
+		rows[i].want.Warnings = deprecation(w.Object(t, rows[i].object))
 	}
 	w.check(t, rows)
 }
@@ -74,8 +76,8 @@ func deprecation(object *unstructured.Unstructured) []string {
 }
 
 // unsigned is the answer to the chart unsigned:1.0.0 in an object app.
-func unsigned(kind, field string) answer {
-	return denied("SignatureMissing "+field, `
+func unsigned(kind, field string) harness.Answer {
+	return harness.Denied("SignatureMissing "+field, `
 `+kind+` apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
   where:    `+field+`
   policy:   `+acmeWants+`
@@ -87,7 +89,7 @@ func unsigned(kind, field string) answer {
 func TestAnUpdateThroughAnotherVersionIsGated(t *testing.T) {
 	w := theOldSite(t)
 	w.given(t, repositories())
-	object := w.object(t, releaseOf("podinfo", "6.7.1"))
+	object := w.Object(t, releaseOf("podinfo", "6.7.1"))
 	w.create(t, object)
 	object.SetAPIVersion("helm.toolkit.fluxcd.io/v2beta1")
 	refused := unsigned("HelmRelease", "spec.chart.spec")
@@ -96,7 +98,7 @@ func TestAnUpdateThroughAnotherVersionIsGated(t *testing.T) {
 		{
 			sentence: "a label",
 			patch:    `{metadata: {labels: {team: a}}}`,
-			want:     admitted(refused.Warnings...),
+			want:     harness.Admitted(refused.Warnings...),
 		},
 		{
 			sentence: "an unsigned chart",

@@ -27,6 +27,7 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // Logins that the registries of these tests want. Every secret holds the word that canary_test.go looks for.
@@ -52,7 +53,7 @@ type vip struct {
 // theVIPs is shared by the tests of private_test.go and canary_test.go.
 func theVIPs(t *testing.T) *vip {
 	t.Helper()
-	return shared.vips.get(t, openVIPs)
+	return privateSite.Get(t, openVIPs)
 }
 
 func openVIPs(ctx context.Context) (*vip, error) {
@@ -122,31 +123,25 @@ func serveTLS(by *registrytest.Authority, handler http.Handler) *httptest.Server
 
 // installWithOwnLogin installs chartgate, with a login and a CA for home.example.
 func (v *vip) installWithOwnLogin(ctx context.Context) error {
-	var err error
-	if v.Cluster, err = cluster.Start(ctx, []string{"crds/flux", "crds/argo"}, []string{"apps", "argocd", "team-b"}); err != nil {
-		return err
-	}
 	root, err := v.sigstore.TrustedRoot()
 	if err != nil {
-		return err
-	}
-	values := map[string]any{
-		"plainHTTP": []string{v.registry.Host()}, "trustedRoot": map[string]any{"json": string(root)}, "logLevel": "debug",
-		"argoNamespace": "argocd",
-	}
-	if v.install, err = v.Cluster.Install(ctx, values, false); err != nil {
-		return err
-	}
-	text := identity("release", fmt.Sprintf("{keyless: {issuer: %q, subject: %q}}", release().Issuer, release().Subject)) + "\n---\n" +
-		policy("private", `{match: {charts: ["oci://ghcr.io/**", "oci://quay.io/**", "oci://home.example/**", "oci://attacker.example/**", "oci://down.example/**"]}, require: [{anyOf: [release]}]}`)
-	if err := v.applyText(ctx, v.hosts(text)); err != nil {
 		return err
 	}
 	login := fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, v.front.Listener.Addr().String(), base64.StdEncoding.EncodeToString([]byte("chartgate:"+ownPassword)))
 	if err := errors.Join(os.WriteFile(v.file("config.json"), []byte(login), 0o600), os.WriteFile(v.file("ca.pem"), v.home.PEM(), 0o600)); err != nil {
 		return err
 	}
-	v.gate, err = v.install.Run(ctx, "--registry-config="+v.file("config.json"), "--registry-ca="+v.file("ca.pem"))
+	v.Site, err = harness.Open(ctx, harness.Setup{
+		CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps", "argocd", "team-b"},
+		Values: map[string]any{
+			"plainHTTP": []string{v.registry.Host()}, "trustedRoot": map[string]any{"json": string(root)}, "logLevel": "debug",
+			"argoNamespace": "argocd",
+		},
+		Objects: v.hosts(harness.Identity("release", fmt.Sprintf("{keyless: {issuer: %q, subject: %q}}", release().Issuer, release().Subject)) +
+			harness.Policy("private", `{match: {charts: ["oci://ghcr.io/**", "oci://quay.io/**", "oci://home.example/**", "oci://attacker.example/**", "oci://down.example/**"]}, require: [{anyOf: [release]}]}`)),
+		Args:  []string{"--registry-config=" + v.file("config.json"), "--registry-ca=" + v.file("ca.pem")},
+		Local: v.local, Public: v.public,
+	})
 	return err
 }
 
@@ -157,13 +152,7 @@ func (v *vip) hosts(text string) string {
 
 // Stop stops everything.
 func (v *vip) Stop() error {
-	var errs []error
-	if v.gate != nil {
-		errs = append(errs, v.gate.Stop())
-	}
-	if v.Cluster != nil {
-		errs = append(errs, v.Cluster.Stop())
-	}
+	errs := []error{v.Site.Stop()}
 	v.proxy.Close()
 	v.front.Close()
 	for _, r := range []*registrytest.Registry{v.own, v.registry, v.fallback} {
@@ -183,10 +172,10 @@ func (v *vip) checkAll(t *testing.T, rows []row) {
 }
 
 // patchStatus tries a patch of an object's status.
-func (v *vip) patchStatus(t *testing.T, object *unstructured.Unstructured, patch string) answer {
+func (v *vip) patchStatus(t *testing.T, object *unstructured.Unstructured, patch string) harness.Answer {
 	t.Helper()
 	return v.answer(t, func(c dynamic.Interface) error {
-		_, err := resource(c, object).Patch(t.Context(), object.GetName(), types.MergePatchType, []byte(patch),
+		_, err := harness.ResourceOf(c, object).Patch(t.Context(), object.GetName(), types.MergePatchType, []byte(patch),
 			metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}}, "status")
 		return err
 	})
@@ -195,6 +184,7 @@ func (v *vip) patchStatus(t *testing.T, object *unstructured.Unstructured, patch
 // grant replaces chartgate's rights to read Secrets by those that the chart grants with values.
 func (v *vip) grant(t *testing.T, values string) {
 	t.Helper()
+	v.Forbidden = true
 	for _, kind := range []string{"clusterrolebindings", "rolebindings", "roles", "clusterroles"} {
 		for _, name := range []string{"chartgate-secrets", "chartgate-argocd"} {
 			if _, err := v.Kubectl(t.Context(), "", "delete", kind, "-A", "--ignore-not-found", "--field-selector=metadata.name="+name); err != nil {

@@ -12,7 +12,7 @@ func TestKubectlShows(t *testing.T) {
 
 	warned := releaseFrom("team", "warn/app", "1.0.0")
 	out, err := w.Kubectl(t.Context(), w.local(warned), "create", "-f", "-")
-	w.removeAfter(t, w.object(t, warned))
+	w.RemoveAfter(t, w.Object(t, warned))
 	if err != nil {
 		t.Fatal(err)
 	}

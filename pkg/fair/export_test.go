@@ -1,8 +1,9 @@
 package fair
 
-// Left counts what s still knows of anybody: 0 when all places have been released and nobody waits.
+// Left counts the accounts, waiters and held slots of s: 0 when all slots have been released and no
+// request waits.
 func Left(s *Semaphore) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return int64(len(s.payers)+len(s.subjects)+len(s.waiting)) + s.held
+	return int64(len(s.tenants)+len(s.resources)+len(s.waiting)) + s.held
 }

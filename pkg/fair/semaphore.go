@@ -1,7 +1,7 @@
-// Package fair bounds work that many tenants share, so that one of them cannot keep the
+// Package fair limits concurrent work that several tenants share, so that no tenant can keep the
 // others waiting.
 //
-// golang.org/x/sync/semaphore serves in the order of arrival: who sends a thousand
+// golang.org/x/sync/semaphore serves in the order of arrival: a tenant that sends a thousand
 // requests first is served a thousand times first.
 package fair
 
@@ -12,109 +12,107 @@ import (
 	"sync"
 )
 
-// Payers are the tenants one of whom is to pay for a place: any of those who wait for
-// the same work at the moment. They may change while the place is waited for.
-type Payers interface {
-	// Keys returns the tenants; none at all are the tenant "".
+// Tenants are those that wait for one piece of work at the moment. A slot is taken from the share
+// of one of them. They may change while the work waits for its slot.
+type Tenants interface {
+	// Keys returns the tenants; an empty list means the tenant "".
 	Keys() []string
-	// Changed returns a channel that is closed when Keys returns something else than
-	// now; nil if that never happens.
+	// Changed returns a channel that is closed when the result of Keys changes; nil if it never
+	// changes.
 	Changed() <-chan struct{}
 }
 
-// Payer is one tenant.
-type Payer string
+// Tenant is one tenant.
+type Tenant string
 
 // Keys returns the tenant.
-func (p Payer) Keys() []string { return []string{string(p)} }
+func (t Tenant) Keys() []string { return []string{string(t)} }
 
 // Changed returns nil.
-func (Payer) Changed() <-chan struct{} { return nil }
+func (Tenant) Changed() <-chan struct{} { return nil }
 
-// Claim says who wants a place, and for what.
-type Claim struct {
-	// By pays for the place. The zero value is the tenant "".
-	By Payers
-	// On is what the work is about, such as a repository; "" is nothing in particular.
-	On string
+// Share says whose share a slot is taken from.
+type Share struct {
+	// Tenants are those that wait for the work. The zero value is the tenant "".
+	Tenants Tenants
+	// Resource is what the work uses, such as a repository; "" has no share of its own.
+	Resource string
 }
 
 const (
-	// payerShare bounds what one tenant holds, as a multiple of what it leaves free:
-	// with 3, one alone gets three quarters of all places, two get three sevenths each,
-	// n leave one of 3n+1 free for a newcomer. (The rule is the "dynamic threshold" of
-	// Choudhury and Hahne, 1998, for the buffers of switches.)
-	payerShare = 3
-	// subjectShare bounds in the same way what is held on one subject, by all tenants
-	// together. It is larger, so that one tenant who asks about another one's subject
-	// cannot take all that may be held on it.
-	subjectShare = 7
+	// tenantShare limits the slots of one tenant, as a multiple of the slots that stay free: with
+	// 3, a tenant that is alone gets three quarters of all slots, two get three sevenths each, and n
+	// leave one of 3n+1 free for a newcomer. (The rule is the "dynamic threshold" of Choudhury and
+	// Hahne, 1998, for the buffers of switches.)
+	tenantShare = 3
+	// resourceShare limits in the same way the slots that all tenants together use for one resource.
+	// It is larger, so that one tenant alone cannot use up the share of another tenant's resource.
+	resourceShare = 7
 )
 
-// Semaphore is a number of places that tenants share. It is safe for concurrent use.
+// Semaphore is a number of slots that tenants share. It is safe for concurrent use.
 //
 // The contract of fairness:
-//   - A tenant who holds no place gets the next free one when it is its turn, and turns go
-//     round: with n other tenants waiting, whatever they ask for and however often, at
-//     most n places are given away before.
-//   - A tenant takes no place that would leave less than a third of what it holds free, so
-//     there is a free place for a newcomer as long as few tenants hold many. The same
-//     holds for a subject, with a seventh: a tenant without a place waits for others only
-//     where what it asks for is itself at its limit.
-//   - The places of one tenant go round its subjects in turn, and on one subject in the
-//     order of arrival.
-//   - Whose turn it is gets served before others also if it needs more than is free: those
-//     who need little do not pass those who need much.
+//   - Tenants without a slot take turns: with n other tenants waiting, however much and however
+//     often they ask, at most n slots are given away before a tenant without a slot gets one.
+//   - A tenant gets no slot that would leave less than a third of the tenant's slots free. So a
+//     newcomer finds a free slot as long as few tenants hold many. The same holds for a resource,
+//     with a seventh: a tenant without a slot waits for others only if the resource that it asks
+//     for has reached its limit.
+//   - The slots of one tenant go to its resources in turn, and for one resource in the order of
+//     arrival.
+//   - A waiter whose turn it is gets its slots first, also if it needs more than are free: waiters
+//     that need few slots do not pass one that needs many.
 type Semaphore struct {
 	size int64
 
-	mu       sync.Mutex
-	held     int64
-	turn     uint64
-	payers   accounts
-	subjects accounts
-	waiting  []*waiter // in the order of arrival
+	mu        sync.Mutex
+	held      int64
+	turn      uint64
+	tenants   accounts
+	resources accounts
+	waiting   []*waiter // in the order of arrival
 }
 
-// accounts are those of the tenants, or subjects, that hold places or wait for some.
+// accounts are those of the tenants, or resources, that hold slots or wait for some.
 type accounts map[string]*account
 
 type account struct {
 	key    string
 	held   int64
 	users  int    // that hold or wait
-	served uint64 // the turn in which it last got a place
+	served uint64 // the turn in which it last got a slot
 }
 
 type waiter struct {
-	n      int64
-	payers []*account // one of whom is to pay
-	on     *account
-	payer  *account      // who pays; nil while it waits
-	ready  chan struct{} // closed when it has its places
+	n        int64
+	tenants  []*account // from the share of one of which the slots are taken
+	resource *account
+	tenant   *account      // from whose share they are taken; nil while it waits
+	ready    chan struct{} // closed when it has its slots
 }
 
-// NewSemaphore returns a Semaphore with so many places.
+// NewSemaphore returns a Semaphore with so many slots.
 func NewSemaphore(size int64) *Semaphore {
-	return &Semaphore{size: size, turn: 1, payers: accounts{}, subjects: accounts{}}
+	return &Semaphore{size: size, turn: 1, tenants: accounts{}, resources: accounts{}}
 }
 
-// Acquire waits for n places until ctx ends. They must be released.
-func (s *Semaphore) Acquire(ctx context.Context, n int64, by Claim) (release func(), err error) {
+// Acquire waits for n slots until ctx ends. They must be released.
+func (s *Semaphore) Acquire(ctx context.Context, n int64, from Share) (release func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if n > s.size {
-		return nil, fmt.Errorf("%d places are wanted of %d", n, s.size)
+		return nil, fmt.Errorf("%d slots are wanted of %d", n, s.size)
 	}
-	keys, changed := keysOf(by)
-	w := s.enqueue(n, keys, by.On)
+	keys, changed := keysOf(from)
+	w := s.enqueue(n, keys, from.Resource)
 	for {
 		select {
 		case <-w.ready:
 			return sync.OnceFunc(func() { s.release(w) }), nil
 		case <-changed:
-			keys, changed = keysOf(by)
+			keys, changed = keysOf(from)
 			s.rekey(w, keys)
 		case <-ctx.Done():
 			s.abandon(w)
@@ -123,10 +121,10 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64, by Claim) (release fun
 	}
 }
 
-// TryAcquire takes n places if they need not be waited for.
-func (s *Semaphore) TryAcquire(n int64, by Claim) (release func(), ok bool) {
-	keys, _ := keysOf(by)
-	w := s.enqueue(n, keys, by.On)
+// TryAcquire takes n slots if they are available without waiting.
+func (s *Semaphore) TryAcquire(n int64, from Share) (release func(), ok bool) {
+	keys, _ := keysOf(from)
+	w := s.enqueue(n, keys, from.Resource)
 	select {
 	case <-w.ready:
 		return sync.OnceFunc(func() { s.release(w) }), true
@@ -136,11 +134,11 @@ func (s *Semaphore) TryAcquire(n int64, by Claim) (release func(), ok bool) {
 	}
 }
 
-// keysOf asks for the change first, so that none is missed.
-func keysOf(by Claim) (keys []string, changed <-chan struct{}) {
-	if by.By != nil {
-		changed = by.By.Changed()
-		keys = by.By.Keys()
+// keysOf asks for the channel first, so that no change is missed.
+func keysOf(from Share) (keys []string, changed <-chan struct{}) {
+	if from.Tenants != nil {
+		changed = from.Tenants.Changed()
+		keys = from.Tenants.Keys()
 	}
 	if len(keys) == 0 {
 		keys = []string{""}
@@ -148,38 +146,41 @@ func keysOf(by Claim) (keys []string, changed <-chan struct{}) {
 	return keys, changed
 }
 
-func (s *Semaphore) enqueue(n int64, keys []string, on string) *waiter {
+func (s *Semaphore) enqueue(n int64, keys []string, resource string) *waiter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := &waiter{n: n, payers: s.payers.open(keys, s.turn), on: s.subjects.open([]string{on}, s.turn)[0], ready: make(chan struct{})}
+	w := &waiter{
+		n: n, ready: make(chan struct{}),
+		tenants: s.tenants.open(keys, s.turn), resource: s.resources.open([]string{resource}, s.turn)[0],
+	}
 	s.waiting = append(s.waiting, w)
 	s.dispatch()
 	return w
 }
 
-// rekey gives a waiter other payers.
+// rekey gives a waiter other tenants.
 func (s *Semaphore) rekey(w *waiter, keys []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w.payer != nil {
+	if w.tenant != nil {
 		return
 	}
-	before := w.payers
-	w.payers = s.payers.open(keys, s.turn)
-	s.payers.close(before...)
+	before := w.tenants
+	w.tenants = s.tenants.open(keys, s.turn)
+	s.tenants.close(before...)
 	s.dispatch()
 }
 
-// abandon ends the wait. Places that came at the same moment go to others.
+// abandon ends the wait. Slots that were given at the same moment go to others.
 func (s *Semaphore) abandon(w *waiter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w.payer != nil {
+	if w.tenant != nil {
 		s.free(w)
 	} else {
 		s.waiting = slices.DeleteFunc(s.waiting, func(other *waiter) bool { return other == w })
-		s.payers.close(w.payers...)
-		s.subjects.close(w.on)
+		s.tenants.close(w.tenants...)
+		s.resources.close(w.resource)
 	}
 	s.dispatch()
 }
@@ -191,70 +192,70 @@ func (s *Semaphore) release(w *waiter) {
 	s.dispatch()
 }
 
-// dispatch gives places to those whose turn it is.
+// dispatch gives slots to the waiters whose turn it is.
 func (s *Semaphore) dispatch() {
 	for s.held < s.size {
-		w, payer := s.next()
+		w, tenant := s.next()
 		if w == nil || w.n > s.size-s.held {
 			return
 		}
-		s.grant(w, payer)
+		s.grant(w, tenant)
 	}
 }
 
-// next returns the waiter whose turn it is, and who pays.
-func (s *Semaphore) next() (found *waiter, payer *account) {
+// next returns the waiter whose turn it is, and the tenant from whose share it takes its slots.
+func (s *Semaphore) next() (found *waiter, tenant *account) {
 	for _, w := range s.waiting {
-		for _, a := range w.payers {
-			if s.mayTake(w, a) && (found == nil || before(w, a, found, payer)) {
-				found, payer = w, a
+		for _, a := range w.tenants {
+			if s.mayTake(w, a) && (found == nil || before(w, a, found, tenant)) {
+				found, tenant = w, a
 			}
 		}
 	}
-	return found, payer
+	return found, tenant
 }
 
-// mayTake reports whether the shares of payer and subject allow it.
-func (s *Semaphore) mayTake(w *waiter, payer *account) bool {
+// mayTake reports whether the shares of tenant and resource allow it.
+func (s *Semaphore) mayTake(w *waiter, tenant *account) bool {
 	left := s.size - s.held - w.n
-	return payer.within(w.n, payerShare, left) && (w.on.key == "" || w.on.within(w.n, subjectShare, left))
+	return tenant.within(w.n, tenantShare, left) && (w.resource.key == "" || w.resource.within(w.n, resourceShare, left))
 }
 
 func (a *account) within(n, share, left int64) bool { return a.held == 0 || a.held+n <= share*left }
 
-// before reports whether it is a's turn rather than b's, which arrived earlier.
-func before(a *waiter, aPayer *account, b *waiter, bPayer *account) bool {
-	if aPayer != bPayer {
-		return aPayer.served < bPayer.served
+// before reports whether it is the turn of a rather than of b, which arrived earlier.
+func before(a *waiter, aTenant *account, b *waiter, bTenant *account) bool {
+	if aTenant != bTenant {
+		return aTenant.served < bTenant.served
 	}
-	return a.on.served < b.on.served
+	return a.resource.served < b.resource.served
 }
 
-func (s *Semaphore) grant(w *waiter, payer *account) {
+func (s *Semaphore) grant(w *waiter, tenant *account) {
 	s.waiting = slices.DeleteFunc(s.waiting, func(other *waiter) bool { return other == w })
 	s.turn += 2
 	s.held += w.n
-	payer.users++
-	s.payers.close(w.payers...)
-	for _, a := range []*account{payer, w.on} {
+	tenant.users++
+	s.tenants.close(w.tenants...)
+	for _, a := range []*account{tenant, w.resource} {
 		a.held += w.n
 		a.served = s.turn
 	}
-	w.payer = payer
+	w.tenant = tenant
 	close(w.ready)
 }
 
-// free gives places back.
+// free gives slots back.
 func (s *Semaphore) free(w *waiter) {
 	s.held -= w.n
-	w.payer.held -= w.n
-	w.on.held -= w.n
-	s.payers.close(w.payer)
-	s.subjects.close(w.on)
+	w.tenant.held -= w.n
+	w.resource.held -= w.n
+	s.tenants.close(w.tenant)
+	s.resources.close(w.resource)
 }
 
-// open returns the accounts of one more user of the keys. A new account comes after all
-// others but the one that was served last: who comes and goes gains nothing by it.
+// open returns the accounts of one more user of the keys. A new account comes after all others but
+// the one that was served last: a tenant that leaves and comes back gains nothing by it.
 func (a accounts) open(keys []string, turn uint64) []*account {
 	opened := make([]*account, 0, len(keys))
 	for _, key := range keys {

@@ -14,13 +14,13 @@ import (
 	"github.com/chartgate/chartgate/pkg/fair"
 )
 
-// queue is a Semaphore with requests in goroutines of their own. Between the steps of a test all of them either hold
-// their places or wait.
+// queue is a Semaphore with requests in goroutines of their own. Between the steps of a test each of
+// them either holds its slots or waits.
 type queue struct {
 	t     *testing.T
 	sem   *fair.Semaphore
 	mu    sync.Mutex
-	order []string            // who got places, in order: "tenant/subject"
+	order []string            // the tenants that got slots, in order: "tenant/resource"
 	held  map[string][]func() // by tenant
 }
 
@@ -28,16 +28,16 @@ func newQueue(t *testing.T, size int64) *queue {
 	return &queue{t: t, sem: fair.NewSemaphore(size), held: map[string][]func(){}}
 }
 
-// ask asks for n places, until ctx ends.
-func (q *queue) ask(ctx context.Context, n int64, payer, on string) {
+// ask asks for n slots, until ctx ends.
+func (q *queue) ask(ctx context.Context, n int64, tenant, resource string) {
 	go func() {
-		release, err := q.sem.Acquire(ctx, n, fair.Claim{By: fair.Payer(payer), On: on})
+		release, err := q.sem.Acquire(ctx, n, fair.Share{Tenants: fair.Tenant(tenant), Resource: resource})
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		switch {
 		case err == nil:
-			q.order = append(q.order, payer+"/"+on)
-			q.held[payer] = append(q.held[payer], release)
+			q.order = append(q.order, tenant+"/"+resource)
+			q.held[tenant] = append(q.held[tenant], release)
 		case !errors.Is(err, ctx.Err()):
 			q.t.Error(err)
 		}
@@ -45,50 +45,50 @@ func (q *queue) ask(ctx context.Context, n int64, payer, on string) {
 	synctest.Wait()
 }
 
-func (q *queue) asks(times int, payer, on string) {
+func (q *queue) asks(times int, tenant, resource string) {
 	for range times {
-		q.ask(q.t.Context(), 1, payer, on)
+		q.ask(q.t.Context(), 1, tenant, resource)
 	}
 }
 
 // ends ends the oldest piece of a tenant's work.
-func (q *queue) ends(payer string) {
+func (q *queue) ends(tenant string) {
 	q.t.Helper()
 	q.mu.Lock()
-	if len(q.held[payer]) == 0 {
+	if len(q.held[tenant]) == 0 {
 		q.mu.Unlock()
-		q.t.Fatalf("%s holds nothing", payer)
+		q.t.Fatalf("%s holds nothing", tenant)
 	}
-	release := q.held[payer][0]
-	q.held[payer] = q.held[payer][1:]
+	release := q.held[tenant][0]
+	q.held[tenant] = q.held[tenant][1:]
 	q.mu.Unlock()
 	release()
 	synctest.Wait()
 }
 
-func (q *queue) holds(payer string) int {
+func (q *queue) holds(tenant string) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.held[payer])
+	return len(q.held[tenant])
 }
 
 // after ends everything, so that the bubble of the test can end, and checks that nothing is left.
 func (q *queue) after() {
 	for more := true; more; {
 		more = false
-		for payer := range q.held {
-			for q.holds(payer) > 0 {
-				q.ends(payer)
+		for tenant := range q.held {
+			for q.holds(tenant) > 0 {
+				q.ends(tenant)
 				more = true
 			}
 		}
 	}
 	if left := fair.Left(q.sem); left != 0 {
-		q.t.Errorf("%d accounts, waiters or places are left", left)
+		q.t.Errorf("%d accounts, waiters or slots are left", left)
 	}
 }
 
-// inTurn runs a test in a bubble, where "everybody waits" can be told.
+// inTurn runs a test in a bubble, in which it is known when all goroutines wait.
 func inTurn(t *testing.T, size int64, test func(*testing.T, *queue)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -98,7 +98,7 @@ func inTurn(t *testing.T, size int64, test func(*testing.T, *queue)) {
 	})
 }
 
-func TestOneTenantNeverTakesAllPlaces(t *testing.T) {
+func TestOneTenantNeverTakesAllSlots(t *testing.T) {
 	for size, want := range map[int64]int{1: 1, 2: 1, 4: 3, 16: 12, 32: 24, 500: 375} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			inTurn(t, size, func(t *testing.T, q *queue) {
@@ -106,7 +106,7 @@ func TestOneTenantNeverTakesAllPlaces(t *testing.T) {
 					q.asks(1, "greedy", fmt.Sprint(i))
 				}
 				if got := q.holds("greedy"); got != want {
-					t.Errorf("of %d places one tenant got %d, not %d", size, got, want)
+					t.Errorf("of %d slots one tenant got %d, not %d", size, got, want)
 				}
 			})
 		})
@@ -129,23 +129,23 @@ func TestANewcomerNeedNotWaitWhileFewTenantsAreGreedy(t *testing.T) {
 	}
 }
 
-func TestOneSubjectNeverTakesAllPlaces(t *testing.T) {
+func TestOneResourceNeverTakesAllSlots(t *testing.T) {
 	inTurn(t, 16, func(t *testing.T, q *queue) {
 		for i := range 40 {
 			q.asks(1, fmt.Sprint("tenant", i), "junk")
 		}
 		if got := len(q.order); got != 14 {
-			t.Errorf("one subject holds %d places", got)
+			t.Errorf("one resource holds %d slots", got)
 		}
 		q.asks(1, "honest", "its own")
 		if q.holds("honest") != 1 {
-			t.Errorf("a tenant with another subject waits: %v", q.order)
+			t.Errorf("a tenant with another resource waits: %v", q.order)
 		}
 	})
 }
 
-// A tenant that asks about somebody else's subject must not close it for others.
-func TestAGreedyTenantDoesNotTakeSomebodyElsesSubject(t *testing.T) {
+// A tenant that uses the resource of another tenant must not close it for others.
+func TestAGreedyTenantDoesNotTakeTheResourceOfAnother(t *testing.T) {
 	inTurn(t, 16, func(t *testing.T, q *queue) {
 		q.asks(40, "greedy", "the platform's chart")
 		q.asks(1, "honest", "the platform's chart")
@@ -170,7 +170,7 @@ func TestTurnsGoRound(t *testing.T) {
 	})
 }
 
-func TestTheTurnsOfOneTenantGoRoundItsSubjects(t *testing.T) {
+func TestTheTurnsOfOneTenantGoRoundItsResources(t *testing.T) {
 	inTurn(t, 1, func(t *testing.T, q *queue) {
 		q.asks(3, "a", "junk")
 		q.asks(2, "a", "good")
@@ -183,9 +183,9 @@ func TestTheTurnsOfOneTenantGoRoundItsSubjects(t *testing.T) {
 	})
 }
 
-// A tenant whose account is forgotten between two requests, or who asks under a new name each time, does not go before
-// one that stands in line.
-func TestWhoComesAndGoesGainsNothing(t *testing.T) {
+// A tenant whose account is forgotten between two requests, or that asks under a new name each time,
+// does not pass a tenant that waits.
+func TestATenantThatComesAndGoesGainsNothing(t *testing.T) {
 	inTurn(t, 1, func(t *testing.T, q *queue) {
 		q.asks(2, "a", "x")
 		q.asks(1, "new", "x")
@@ -198,18 +198,18 @@ func TestWhoComesAndGoesGainsNothing(t *testing.T) {
 	})
 }
 
-// With any number of greedy tenants, who ask again as soon as they are served and about whatever they like, a tenant
-// that holds nothing waits for as many completions as there are of them, at most. (On a subject that is at its limit
-// there is one more for each place that must be free first.)
-func TestPropertyNobodyWaitsLongerThanARound(t *testing.T) {
+// Greedy tenants ask again as soon as they are served, for any resource. However many there are, a
+// tenant that holds nothing waits for at most as many completions as there are greedy tenants. (If its
+// resource has reached its limit, one more for each slot that must be free first.)
+func TestPropertyNoTenantWaitsLongerThanARound(t *testing.T) {
 	for seed := range uint64(200) {
 		inTurn(t, int64(1+seed%9), func(t *testing.T, q *queue) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			greedy := 1 + random.IntN(12)
 			name := func(i int) string { return fmt.Sprint("greedy", i) }
-			subject := func() string { return fmt.Sprint("of ", random.IntN(3)) }
+			resource := func() string { return fmt.Sprint("of ", random.IntN(3)) }
 			for range 30 {
-				q.asks(1, name(random.IntN(greedy)), subject())
+				q.asks(1, name(random.IntN(greedy)), resource())
 			}
 			q.asks(1, "honest", "its own")
 			waited := 0
@@ -222,7 +222,7 @@ func TestPropertyNobodyWaitsLongerThanARound(t *testing.T) {
 					ends = (ends + 1) % greedy
 				}
 				for range 1 + random.IntN(3) {
-					q.asks(1, name(ends), subject())
+					q.asks(1, name(ends), resource())
 				}
 				q.ends(name(ends))
 			}
@@ -230,7 +230,7 @@ func TestPropertyNobodyWaitsLongerThanARound(t *testing.T) {
 	}
 }
 
-// Who needs much is not passed by those who need little.
+// A request for many slots is not passed by requests for few.
 func TestALargeRequestIsNotPassed(t *testing.T) {
 	inTurn(t, 8, func(t *testing.T, q *queue) {
 		for i := range 8 {
@@ -242,17 +242,17 @@ func TestALargeRequestIsNotPassed(t *testing.T) {
 		}
 		for i := range 6 {
 			if q.holds("large") != 0 {
-				t.Fatalf("it holds its places after %d are free", i)
+				t.Fatalf("it holds its slots after %d are free", i)
 			}
 			q.ends(fmt.Sprint("small", i))
 		}
 		if q.holds("large") != 1 {
-			t.Errorf("six places are free, and others got them: %v", q.order)
+			t.Errorf("six slots are free, and others got them: %v", q.order)
 		}
 	})
 }
 
-func TestWhoGivesUpHoldsNothing(t *testing.T) {
+func TestATenantThatGivesUpHoldsNothing(t *testing.T) {
 	inTurn(t, 1, func(t *testing.T, q *queue) {
 		q.asks(1, "a", "x")
 		ctx, cancel := context.WithCancel(t.Context())
@@ -267,8 +267,8 @@ func TestWhoGivesUpHoldsNothing(t *testing.T) {
 	})
 }
 
-func TestMoreThanThereIsIsRefused(t *testing.T) {
-	if _, err := fair.NewSemaphore(2).Acquire(t.Context(), 3, fair.Claim{}); err == nil {
+func TestMoreSlotsThanExistAreRefused(t *testing.T) {
+	if _, err := fair.NewSemaphore(2).Acquire(t.Context(), 3, fair.Share{}); err == nil {
 		t.Error("it was not refused")
 	}
 }
@@ -276,26 +276,26 @@ func TestMoreThanThereIsIsRefused(t *testing.T) {
 func TestTryAcquire(t *testing.T) {
 	inTurn(t, 4, func(t *testing.T, q *queue) {
 		q.asks(3, "a", "")
-		if _, ok := q.sem.TryAcquire(1, fair.Claim{By: fair.Payer("a")}); ok {
-			t.Error("a got the last place")
+		if _, ok := q.sem.TryAcquire(1, fair.Share{Tenants: fair.Tenant("a")}); ok {
+			t.Error("a got the last slot")
 		}
-		release, ok := q.sem.TryAcquire(1, fair.Claim{By: fair.Payer("b")})
+		release, ok := q.sem.TryAcquire(1, fair.Share{Tenants: fair.Tenant("b")})
 		if !ok {
 			t.Fatal("b did not get it")
 		}
-		if _, ok := q.sem.TryAcquire(1, fair.Claim{By: fair.Payer("c")}); ok {
-			t.Error("c got a place that does not exist")
+		if _, ok := q.sem.TryAcquire(1, fair.Share{Tenants: fair.Tenant("c")}); ok {
+			t.Error("c got a slot that does not exist")
 		}
 		release()
 		release() // again: nothing
-		if release, ok = q.sem.TryAcquire(1, fair.Claim{By: fair.Payer("c")}); !ok {
-			t.Fatal("the place was not released")
+		if release, ok = q.sem.TryAcquire(1, fair.Share{Tenants: fair.Tenant("c")}); !ok {
+			t.Fatal("the slot was not released")
 		}
 		release()
 	})
 }
 
-// callers are payers that change.
+// callers are tenants that change.
 type callers struct {
 	mu      sync.Mutex
 	keys    []string
@@ -322,15 +322,15 @@ func (c *callers) set(keys ...string) {
 	c.changed = make(chan struct{})
 }
 
-// Work that a greedy tenant has begun goes on when somebody waits for it whose share is not used up.
-func TestAnyOfTheCallersPays(t *testing.T) {
+// Work that a greedy tenant has started continues when a tenant waits for it that has a share left.
+func TestTheShareOfAnyCallerIsUsed(t *testing.T) {
 	inTurn(t, 16, func(t *testing.T, q *queue) {
 		q.asks(12, "greedy", "junk")
 		both := &callers{keys: []string{"greedy"}, changed: make(chan struct{})}
 		var release func()
 		go func() {
 			var err error
-			if release, err = q.sem.Acquire(t.Context(), 1, fair.Claim{By: both, On: "good"}); err != nil {
+			if release, err = q.sem.Acquire(t.Context(), 1, fair.Share{Tenants: both, Resource: "good"}); err != nil {
 				t.Error(err)
 			}
 		}()

@@ -37,7 +37,7 @@ func (g *Gate) dependencies(ctx context.Context, resolved chart.Resolved, task t
 	case resolved.Other:
 		return dependencies{vendored: true} // Flux renders no chart from it
 	}
-	release, err := g.archives.Acquire(ctx, 1, fair.Claim{By: task.access.Askers, On: resolved.Location.String()})
+	release, err := g.archives.Acquire(ctx, 1, fair.Share{Tenants: task.access.Askers, Resource: resolved.Location.String()})
 	if err != nil {
 		return dependencies{err: timeout(chart.Reference{Location: resolved.Location}, err)}
 	}

@@ -97,7 +97,7 @@ func New(o Options) *Client {
 
 // enter waits until another chart of the repository's host may be looked at.
 func (r *repository) enter(ctx context.Context) (leave func(), err error) {
-	leave, err = r.client.charts.acquire(ctx, r.at.Host()+r.link.lane, r.claim())
+	leave, err = r.client.charts.acquire(ctx, r.at.Host()+r.link.lane, r.share())
 	if err != nil {
 		return nil, &problem.Error{
 			Kind: problem.KindTimeout, Detail: r.location.String() + " had to wait too long: too many charts of " + r.at.Host() + " are being verified at this moment", Next: "try again", Err: err,
@@ -106,8 +106,10 @@ func (r *repository) enter(ctx context.Context) (leave func(), err error) {
 	return leave, nil
 }
 
-// claim says whose share of the host's places what is done in the repository takes.
-func (r *repository) claim() fair.Claim { return fair.Claim{By: r.askers, On: r.location.String()} }
+// share says whose share of the host's slots the repository's requests take.
+func (r *repository) share() fair.Share {
+	return fair.Share{Tenants: r.askers, Resource: r.location.String()}
+}
 
 // repository returns the repository at l, which may be spoken to over OCI, as the
 // consumer reaches it.

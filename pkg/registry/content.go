@@ -66,7 +66,7 @@ func (r *repository) bulk(ctx context.Context, d ocispec.Descriptor, limit int64
 		limit = min(limit, max(d.Size, maxBundle))
 	}
 	if limit > maxBundle {
-		if done, err = r.client.bulky.acquire(ctx, r.at.Host()+r.link.lane, r.claim()); err != nil {
+		if done, err = r.client.bulky.acquire(ctx, r.at.Host()+r.link.lane, r.share()); err != nil {
 			return answer{}, func() {}, err
 		}
 	}
@@ -80,7 +80,7 @@ func (r *repository) bulk(ctx context.Context, d ocispec.Descriptor, limit int64
 // get reads content with one request. (oras's Fetch and FetchReference may need a
 // second one, and report lies about digests as errors without a type.)
 func (r *repository) get(ctx context.Context, kind, reference string, limit int64) (answer, error) {
-	ctx = auth.AppendRepositoryScope(allow(r.asking(ctx), allowance{bytes: limit, by: r.claim()}), r.reference(), auth.ActionPull)
+	ctx = auth.AppendRepositoryScope(allow(r.asking(ctx), allowance{bytes: limit, by: r.share()}), r.reference(), auth.ActionPull)
 	target := r.scheme() + "://" + r.reference().Host() + r.path(kind+reference)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {

@@ -132,12 +132,12 @@ func TestSlowProxy(t *testing.T) {
 	}
 	soon, stop := context.WithTimeout(t.Context(), time.Second)
 	defer stop()
-	release2, err := c.requests.acquire(soon, "registry.invalid", fair.Claim{})
+	release2, err := c.requests.acquire(soon, "registry.invalid", fair.Share{})
 	if err != nil {
 		t.Fatal("others wait for the proxy")
 	}
 	release2()
-	if _, err := c.requests.acquire(soon, "registry.invalid through "+at.Host, fair.Claim{}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.requests.acquire(soon, "registry.invalid through "+at.Host, fair.Share{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error("the proxy has no bound")
 	}
 }

@@ -116,7 +116,7 @@ func (s search) list(ctx context.Context, of layered) ([]ocispec.Descriptor, err
 	tag := "sha256-" + s.chart.Hex() + of.suffix
 	found, err := s.manifest(ctx, tag)
 	if own, ok := errors.AsType[fault](err); ok && own.kind == problem.KindLimitExceeded {
-		leave, wait := s.client.bulky.acquire(ctx, s.at.Host()+s.link.lane, s.claim())
+		leave, wait := s.client.bulky.acquire(ctx, s.at.Host()+s.link.lane, s.share())
 		if wait != nil {
 			return nil, wait
 		}

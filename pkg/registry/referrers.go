@@ -29,7 +29,7 @@ func (r *repository) referrers(ctx context.Context, of chart.Digest, api bool) (
 	if err := lists.SetReferrersCapability(api); err != nil {
 		return nil, err
 	}
-	allowed := allowance{bytes: maxPage, list: true, by: r.claim()}
+	allowed := allowance{bytes: maxPage, list: true, by: r.share()}
 	if api {
 		allowed.mediaType = ocispec.MediaTypeImageIndex
 	}

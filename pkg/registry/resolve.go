@@ -14,7 +14,7 @@ import (
 // tags lists all tags.
 func (r *repository) tags(ctx context.Context) ([]string, error) {
 	var all []string
-	err := r.lists().Tags(allow(r.asking(ctx), allowance{bytes: maxPage, list: true, by: r.claim()}), "", func(page []string) error {
+	err := r.lists().Tags(allow(r.asking(ctx), allowance{bytes: maxPage, list: true, by: r.share()}), "", func(page []string) error {
 		if all = append(all, page...); len(all) > maxTags {
 			return fault{problem.KindLimitExceeded, fmt.Sprintf("there are more than %d tags", maxTags)}
 		}

@@ -116,7 +116,7 @@ type allowance struct {
 	// by says whose share of the places the request takes, and those for tokens that it
 	// leads to. (oras stands between repository and transport, and hands on no more than
 	// the context.)
-	by fair.Claim
+	by fair.Share
 }
 
 type allowanceKey struct{}
@@ -132,7 +132,7 @@ func allowed(ctx context.Context, resp *http.Response) allowance {
 	return allowance{bytes: maxAnswer}
 }
 
-func claimOf(ctx context.Context) fair.Claim {
+func shareOf(ctx context.Context) fair.Share {
 	a, _ := ctx.Value(allowanceKey{}).(allowance)
 	return a.by
 }
@@ -149,7 +149,7 @@ type wholeAnswers struct {
 }
 
 func (t *wholeAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
-	release, err := t.slots.acquire(req.Context(), req.URL.Host+t.lane, claimOf(req.Context()))
+	release, err := t.slots.acquire(req.Context(), req.URL.Host+t.lane, shareOf(req.Context()))
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +212,7 @@ type hostSlots struct {
 func newSlots(size int64) *slots { return &slots{size: size, hosts: map[string]*hostSlots{}} }
 
 // acquire waits for a slot until ctx ends. The slot must be released.
-func (s *slots) acquire(ctx context.Context, host string, by fair.Claim) (release func(), err error) {
+func (s *slots) acquire(ctx context.Context, host string, by fair.Share) (release func(), err error) {
 	h := s.enter(host)
 	free, err := h.places.Acquire(ctx, 1, by)
 	if err != nil {

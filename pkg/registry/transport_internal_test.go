@@ -30,7 +30,7 @@ func TestSlots(t *testing.T) {
 	done := make(chan error)
 	for i := range 20 {
 		go func() {
-			ctx := allow(t.Context(), allowance{bytes: maxAnswer, by: fair.Claim{By: fair.Payer(fmt.Sprint("team-", i))}})
+			ctx := allow(t.Context(), allowance{bytes: maxAnswer, by: fair.Share{Tenants: fair.Tenant(fmt.Sprint("team-", i))}})
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
 			_, err := whole.RoundTrip(req)
 			done <- err
@@ -52,20 +52,20 @@ func TestSlots(t *testing.T) {
 func TestSlotsWaitForOneHostOnly(t *testing.T) {
 	t.Parallel()
 	s := newSlots(1)
-	release, err := s.acquire(t.Context(), "slow", fair.Claim{})
+	release, err := s.acquire(t.Context(), "slow", fair.Share{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := s.acquire(ctx, "slow", fair.Claim{}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.acquire(ctx, "slow", fair.Share{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got a second slot: %v", err)
 	}
-	if _, err := s.acquire(t.Context(), "fast", fair.Claim{}); err != nil {
+	if _, err := s.acquire(t.Context(), "fast", fair.Share{}); err != nil {
 		t.Error(err)
 	}
 	release()
-	if _, err := s.acquire(t.Context(), "slow", fair.Claim{}); err != nil {
+	if _, err := s.acquire(t.Context(), "slow", fair.Share{}); err != nil {
 		t.Error(err)
 	}
 }

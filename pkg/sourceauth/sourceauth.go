@@ -49,7 +49,7 @@ type Auth struct {
 }
 
 // Askers are the namespaces whose writes wait for one piece of work. They may become more,
-// or fewer, as long as it lasts. Package fair takes them for the payers of a place.
+// or fewer, as long as it lasts. Package fair takes a slot from the share of one of them.
 type Askers interface {
 	// Keys returns the namespaces, each once.
 	Keys() []string

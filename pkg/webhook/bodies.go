@@ -152,7 +152,7 @@ func (h *reviews) read(w http.ResponseWriter, req *http.Request) (body []byte, d
 	case length < 0: // in chunks: an API server never does
 		length = h.limit
 	}
-	by := fair.Claim{By: fair.Payer(address(req))}
+	by := fair.Share{Tenants: fair.Tenant(address(req))}
 	release, err := h.bodies.budget.Acquire(req.Context(), max(h.factor*length, 1), by)
 	if err != nil {
 		return nil, nil, noRoom()

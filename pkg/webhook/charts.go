@@ -138,7 +138,7 @@ func (c *Charts) decide(ctx context.Context, r *review) findings {
 		return findings{}
 	}
 	write = r.letGo(write)
-	by := claimOf(req)
+	by := shareOf(req)
 	release, ok := c.pending.TryAcquire(1, by)
 	if !ok {
 		return findings{verdicts: denied(req, &problem.Error{
@@ -166,7 +166,7 @@ func (c *Charts) decide(ctx context.Context, r *review) findings {
 }
 
 // reading calls read, which reads from the API server, when there is a place.
-func reading[T any](ctx context.Context, c *Charts, by fair.Claim, read func() (T, error)) (T, error) {
+func reading[T any](ctx context.Context, c *Charts, by fair.Share, read func() (T, error)) (T, error) {
 	release, err := c.reads.Acquire(ctx, 1, by)
 	if err != nil {
 		var none T
@@ -178,10 +178,10 @@ func reading[T any](ctx context.Context, c *Charts, by fair.Claim, read func() (
 	return read()
 }
 
-// claimOf says whose share a write takes: its namespace's, and on it its user's, who may
+// shareOf says whose share a write takes: its namespace's, and on it its user's, who may
 // write to many namespaces.
-func claimOf(req admission.Request) fair.Claim {
-	return fair.Claim{By: fair.Payer(req.Namespace), On: req.UserInfo.Username}
+func shareOf(req admission.Request) fair.Share {
+	return fair.Share{Tenants: fair.Tenant(req.Namespace), Resource: req.UserInfo.Username}
 }
 
 // askedBy tells the gate for which write the uses are decided.
@@ -198,7 +198,7 @@ const maxDependents = 50
 
 // askDependents verifies the releases that the write of a repository affects.
 func (c *Charts) askDependents(ctx context.Context, req admission.Request, write source.Write) []dependent {
-	found, err := reading(ctx, c, claimOf(req), func() ([]source.Dependent, error) { return c.extractor.Dependents(ctx, write) })
+	found, err := reading(ctx, c, shareOf(req), func() ([]source.Dependent, error) { return c.extractor.Dependents(ctx, write) })
 	if err != nil {
 		logr.FromContextOrDiscard(ctx).Error(err, "dependents not verified", "repository", write.ID.String())
 		return nil

@@ -79,7 +79,7 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		if err != nil {
 			address = conn.RemoteAddr().String()
 		}
-		if release, ok := l.places.TryAcquire(1, fair.Claim{By: fair.Payer(address)}); ok {
+		if release, ok := l.places.TryAcquire(1, fair.Share{Tenants: fair.Tenant(address)}); ok {
 			return &boundedConn{Conn: conn, release: release}, nil
 		}
 		_ = conn.Close()

@@ -165,7 +165,12 @@ func (a asked) verifyObject(ctx context.Context, object source.Object) []result 
 // referenceUse is a use of a chart by nobody.
 func referenceUse(text string) source.Use {
 	use := source.Use{Object: source.ID{Kind: "Chart"}}
-	use.Reference, use.Problem = chart.ParseReference(text)
+	reference, err := chart.ParseReference(text)
+	if err != nil {
+		use.Target = source.Unresolved{Err: err, Reference: reference}
+		return use
+	}
+	use.Target = source.Chart{Reference: reference}
 	return use
 }
 

@@ -203,17 +203,17 @@ func TestMemoryKnowsAChartByItsStoredArchive(t *testing.T) {
 	}
 	for _, c := range []struct {
 		sentence, repository string
-		pulled               source.Pulled
+		held                 source.Artifact
 		state                string
 		asked                int
 		want                 verdict.Reason
 	}{
-		{"the archive of a chart that is remembered", podinfo, source.Pulled{Source: stored, Archive: digest(t, "b")}, "root", 0, ""},
-		{"the same as it is written", podinfo, source.Pulled{Archive: digest(t, "b")}, "root", 2, verdict.DigestMismatch},
-		{"another archive", podinfo, source.Pulled{Source: stored, Archive: digest(t, "e")}, "root", 2, verdict.DigestMismatch},
-		{"no digest of an archive", podinfo, source.Pulled{Source: stored, Incomparable: true, Vouched: true}, "root", 2, ""},
-		{"the same archive in another repository", "oci://ghcr.io/acme/other:1.0.0", source.Pulled{Source: stored, Archive: digest(t, "b")}, "root", 2, verdict.DigestMismatch},
-		{"the same archive with other trust roots", podinfo, source.Pulled{Source: stored, Archive: digest(t, "b")}, "other", 2, verdict.DigestMismatch},
+		{"the archive of a chart that is remembered", podinfo, source.Artifact{Source: stored, Archive: digest(t, "b")}, "root", 0, ""},
+		{"the same as it is written", podinfo, source.Artifact{Archive: digest(t, "b")}, "root", 2, verdict.DigestMismatch},
+		{"another archive", podinfo, source.Artifact{Source: stored, Archive: digest(t, "e")}, "root", 2, verdict.DigestMismatch},
+		{"no digest of an archive", podinfo, source.Artifact{Source: stored, Incomparable: true, ByController: true}, "root", 2, ""},
+		{"the same archive in another repository", "oci://ghcr.io/acme/other:1.0.0", source.Artifact{Source: stored, Archive: digest(t, "b")}, "root", 2, verdict.DigestMismatch},
+		{"the same archive with other trust roots", podinfo, source.Artifact{Source: stored, Archive: digest(t, "b")}, "other", 2, verdict.DigestMismatch},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			s, state, asked := fine(t), "root", 0
@@ -223,9 +223,7 @@ func TestMemoryKnowsAChartByItsStoredArchive(t *testing.T) {
 				t.Fatal(v.Message())
 			}
 			s.resolve, s.asked, state = moved, func(attachment.Search) { asked++ }, c.state
-			later := use(t, c.repository)
-			later.Pulled = &c.pulled
-			v := g.Decide(t.Context(), later)
+			v := g.Decide(t.Context(), use(t, c.repository, holding(&c.held)))
 			if v.Reason() != c.want && !(c.want == "" && v.Admits()) || asked != c.asked {
 				t.Errorf("asked %d times\n%s", asked, v.Message())
 			}

@@ -112,8 +112,8 @@ type fixed struct{ set *policy.Set }
 
 func (f fixed) Current() *policy.Set { return f.set }
 
-func (w *world) use(tb testing.TB, rest string) source.Use {
-	return use(tb, "oci://"+w.registry.Host()+"/acme/"+rest)
+func (w *world) use(tb testing.TB, rest string, changes ...func(*source.Chart)) source.Use {
+	return use(tb, "oci://"+w.registry.Host()+"/acme/"+rest, changes...)
 }
 
 // decide admits and returns the registry requests that it took.
@@ -173,8 +173,7 @@ func TestCostOfTheConsumersCredentials(t *testing.T) {
 		{"warm by tag", "podinfo:1.0.0", 1},
 		{"warm by digest", "podinfo@" + digest, 0},
 	} {
-		u := w.use(t, step.rest)
-		u.Access = sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "login"}
+		u := w.use(t, step.rest, reachedBy(sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "login"}))
 		w.connects.Store(0)
 		w.decide(t, g, u)
 		if got := w.connects.Load(); got != step.want {

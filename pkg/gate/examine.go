@@ -32,13 +32,13 @@ type examined struct {
 //
 // What a source has stored is what is going to be deployed, whatever its tag means by now: a
 // chart that is remembered with this very archive is asked for nothing again.
-func (g *Gate) examine(ctx context.Context, use source.Use, policies []*policy.Policy) (examined, error) {
+func (g *Gate) examine(ctx context.Context, use chartUse, policies []*policy.Policy) (examined, error) {
 	ref, access, as := contentOf(use), use.Access, artifactOf(use)
 	wanted := policy.Wanted(policies)
 	key := cacheKey{location: ref.Location, identities: policy.Fingerprint(policies), trustRoots: g.verifier.State(ctx, wanted)}
 	digest, pinned := ref.Selector.Digest()
-	if !pinned && use.Pulled != nil && use.Pulled.Stored() {
-		digest = g.verified.digestOf(key, use.Pulled.Archive)
+	if !pinned && use.Artifact != nil && use.Artifact.Stored() {
+		digest = g.verified.digestOf(key, use.Artifact.Archive)
 	}
 	if !digest.IsZero() {
 		key.digest = digest
@@ -75,7 +75,7 @@ type artifact struct {
 	by  chart.Taking
 }
 
-func artifactOf(use source.Use) artifact {
+func artifactOf(use chartUse) artifact {
 	if !use.AnyArtifact() {
 		return artifact{}
 	}

@@ -89,12 +89,20 @@ func reference(t testing.TB, text string) chart.Reference {
 	return ref
 }
 
-func use(t testing.TB, text string) source.Use {
-	return source.Use{
-		Object: source.ID{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"},
-		Field:  "spec.chart.spec", Reference: reference(t, text),
+// use is a HelmRelease's use of a chart, after changes of it.
+func use(t testing.TB, text string, changes ...func(*source.Chart)) source.Use {
+	found := source.Chart{Reference: reference(t, text)}
+	for _, change := range changes {
+		change(&found)
 	}
+	return source.Use{Object: source.ID{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}, Field: "spec.chart.spec", Target: found}
 }
+
+func reachedBy(access sourceauth.Auth) func(*source.Chart) {
+	return func(c *source.Chart) { c.Access = access }
+}
+
+func holding(a *source.Artifact) func(*source.Chart) { return func(c *source.Chart) { c.Artifact = a } }
 
 // signedBy is evidence of a keyless signature of the chart with this digest.
 func signedBy(d chart.Digest, who string) evidence.Evidence {

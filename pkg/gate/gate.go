@@ -108,7 +108,7 @@ func (g *Gate) DecideAll(ctx context.Context, uses []source.Use) []verdict.Verdi
 func (g *Gate) Decide(ctx context.Context, use source.Use) (result verdict.Verdict) {
 	subject := verdict.Subject{
 		Kind: use.Object.Kind, Namespace: use.Object.Namespace, Name: use.Object.Name,
-		Field: use.Field, Reference: use.Reference,
+		Field: use.Field, Reference: referenceOf(use.Target),
 	}
 	defer func() {
 		if r := recover(); r != nil {
@@ -116,21 +116,45 @@ func (g *Gate) Decide(ctx context.Context, use source.Use) (result verdict.Verdi
 		}
 	}()
 	set := g.policies.Current()
-	switch {
-	case set == nil:
+	if set == nil {
 		return verdict.Deny(subject, verdict.FromError(errors.New("the policies have not been loaded yet")))
-	case use.Problem != nil && use.Defers(use.Problem):
-		return verdict.Defer(subject, verdict.FromError(use.Problem))
-	case use.Problem != nil:
-		return verdict.Deny(subject, verdict.FromError(use.Problem))
-	case !use.Repository.IsZero():
-		subject.Reference.Location = use.Repository
-		return decideRepository(set, subject)
-	case use.Reference.Location.IsZero() || use.Reference.Selector.IsZero():
-		return verdict.Deny(subject, verdict.FromError(errors.New("the use names no chart")))
+	}
+	switch target := use.Target.(type) {
+	case source.Unresolved:
+		if use.Defers(target.Err) {
+			return verdict.Defer(subject, verdict.FromError(target.Err))
+		}
+		return verdict.Deny(subject, verdict.FromError(target.Err))
+	case source.Repository:
+		if !target.Location.IsZero() {
+			return decideRepository(set, subject)
+		}
+	case source.Chart:
+		if location := target.Reference.Location; !location.IsZero() && !target.Reference.Selector.IsZero() {
+			target.Access = mayLogIn(target.Access, location.Host(), set.For(location))
+			return g.decideChart(ctx, set, chartUse{use, target}, subject)
+		}
+	}
+	return verdict.Deny(subject, verdict.FromError(errors.New("the use names no chart")))
+}
+
+// chartUse is a use of a chart.
+type chartUse struct {
+	source.Use
+	source.Chart
+}
+
+// referenceOf returns what a message shows of the target.
+func referenceOf(target source.Target) chart.Reference {
+	switch target := target.(type) {
+	case source.Chart:
+		return target.Reference
+	case source.Repository:
+		return chart.Reference{Location: target.Location}
+	case source.Unresolved:
+		return target.Reference
 	default:
-		use.Access = mayLogIn(use.Access, use.Reference.Location.Host(), set.For(use.Reference.Location))
-		return g.decideChart(ctx, set, use, subject)
+		return chart.Reference{}
 	}
 }
 
@@ -156,7 +180,7 @@ func decideRepository(set *policy.Set, subject verdict.Subject) verdict.Verdict 
 // decideChart asks the policies in three steps, and stops at the first that
 // denies: what is known before any packet is sent, what the registry has, and who
 // signed it.
-func (g *Gate) decideChart(ctx context.Context, set *policy.Set, use source.Use, subject verdict.Subject) verdict.Verdict {
+func (g *Gate) decideChart(ctx context.Context, set *policy.Set, use chartUse, subject verdict.Subject) verdict.Verdict {
 	policies := set.For(use.Reference.Location)
 	switch {
 	case len(policies) > 0:
@@ -198,17 +222,17 @@ func (g *Gate) decideChart(ctx context.Context, set *policy.Set, use source.Use,
 
 // contentOf returns the reference to the content that becomes deployable: the
 // digest that was pulled where that is known, and what the use names otherwise.
-func contentOf(use source.Use) chart.Reference {
+func contentOf(use chartUse) chart.Reference {
 	reference := use.Reference
-	if use.Pulled != nil && !use.Pulled.Manifest.IsZero() {
-		reference.Selector = reference.Selector.At(use.Pulled.Manifest)
+	if use.Artifact != nil && !use.Artifact.Manifest.IsZero() {
+		reference.Selector = reference.Selector.At(use.Artifact.Manifest)
 	}
 	return reference
 }
 
 // verify finds out about the chart's signatures and lets the policies judge them. The
 // error is what kept it from finding out; every policy has denied by it then.
-func (g *Gate) verify(ctx context.Context, use source.Use, policies []*policy.Policy, tally *tally) error {
+func (g *Gate) verify(ctx context.Context, use chartUse, policies []*policy.Policy, tally *tally) error {
 	found, err := g.examine(ctx, use, policies)
 	if err == nil {
 		tally.subject.Digest, tally.subject.Tag = found.resolved.Digest, found.resolved.Tag

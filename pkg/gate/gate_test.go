@@ -93,20 +93,20 @@ func TestPulledArtifacts(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		policies []policy.Input
-		pulled   source.Pulled
+		held     source.Artifact
 		want     outcome
 	}{
-		{"an archive that is the chart's layer is proven, whoever wrote it", nil, source.Pulled{Archive: layer}, outcome{"Verified", ""}},
-		{"an archive that is not the chart's layer is denied, whoever wrote it", nil, source.Pulled{Archive: other, Vouched: true}, denied(verdict.DigestMismatch)},
-		{"a manifest that is not the verified one is denied", nil, source.Pulled{Manifest: other, Archive: layer}, denied(verdict.DigestMismatch)},
-		{"the right manifest with a forged archive is denied", nil, source.Pulled{Manifest: right, Archive: other}, denied(verdict.DigestMismatch)},
-		{"the right manifest and archive are proven", nil, source.Pulled{Manifest: right, Archive: layer}, outcome{"Verified", ""}},
-		{"a repackaged archive is believed from the source controller", nil, source.Pulled{Archive: other, Incomparable: true, Vouched: true}, outcome{"Verified", ""}},
-		{"a repackaged archive of another spec is not believed", nil, source.Pulled{Archive: other, Incomparable: true, Outdated: true, Vouched: true}, denied(verdict.DigestMismatch)},
-		{"a repackaged archive is not believed from an editor", nil, source.Pulled{Archive: other, Incomparable: true}, denied(verdict.DigestMismatch)},
-		{"an archive without any digest is denied", nil, source.Pulled{Vouched: true}, denied(verdict.DigestMismatch)},
-		{"under a waiver, the source controller is believed", waiver, source.Pulled{Archive: other, Vouched: true}, outcome{"AllowedUnverified", ""}},
-		{"under a waiver, an editor is not believed", waiver, source.Pulled{Archive: other}, denied(verdict.DigestMismatch)},
+		{"an archive that is the chart's layer is proven, whoever wrote it", nil, source.Artifact{Archive: layer}, outcome{"Verified", ""}},
+		{"an archive that is not the chart's layer is denied, whoever wrote it", nil, source.Artifact{Archive: other, ByController: true}, denied(verdict.DigestMismatch)},
+		{"a manifest that is not the verified one is denied", nil, source.Artifact{Manifest: other, Archive: layer}, denied(verdict.DigestMismatch)},
+		{"the right manifest with a forged archive is denied", nil, source.Artifact{Manifest: right, Archive: other}, denied(verdict.DigestMismatch)},
+		{"the right manifest and archive are proven", nil, source.Artifact{Manifest: right, Archive: layer}, outcome{"Verified", ""}},
+		{"a repackaged archive is believed from the source controller", nil, source.Artifact{Archive: other, Incomparable: true, ByController: true}, outcome{"Verified", ""}},
+		{"a repackaged archive of another spec is not believed", nil, source.Artifact{Archive: other, Incomparable: true, Outdated: true, ByController: true}, denied(verdict.DigestMismatch)},
+		{"a repackaged archive is not believed from an editor", nil, source.Artifact{Archive: other, Incomparable: true}, denied(verdict.DigestMismatch)},
+		{"an archive without any digest is denied", nil, source.Artifact{ByController: true}, denied(verdict.DigestMismatch)},
+		{"under a waiver, the source controller is believed", waiver, source.Artifact{Archive: other, ByController: true}, outcome{"AllowedUnverified", ""}},
+		{"under a waiver, an editor is not believed", waiver, source.Artifact{Archive: other}, denied(verdict.DigestMismatch)},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			s := fine(t)
@@ -126,9 +126,7 @@ func TestPulledArtifacts(t *testing.T) {
 				}
 				return signedBy(d, subject), nil
 			}
-			u := use(t, podinfo)
-			u.Pulled = &c.pulled
-			if diff := cmp.Diff(c.want, outcomeOf(s.gate().Decide(t.Context(), u))); diff != "" {
+			if diff := cmp.Diff(c.want, outcomeOf(s.gate().Decide(t.Context(), use(t, podinfo, holding(&c.held))))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -139,21 +137,21 @@ func TestPulledArtifacts(t *testing.T) {
 // unpack another layer of a signed artifact, and helm-controller install it.
 func TestLayersThatAreNotTheChart(t *testing.T) {
 	const sbom = "application/vnd.docker.dhi.sbom.v1.tar+gzip"
-	vouched := &source.Pulled{Manifest: digest(t, "a"), Incomparable: true, Vouched: true}
+	byController := &source.Artifact{Manifest: digest(t, "a"), Incomparable: true, ByController: true}
 	for _, c := range []struct {
 		sentence string
 		taking   chart.Taking
 		maybe    bool
-		pulled   *source.Pulled
+		held     *source.Artifact
 		want     outcome
 	}{
 		{"helm takes the chart's layer", chart.Taking{}, false, nil, outcome{"Verified", ""}},
-		{"a layerSelector of the chart's layer takes it", chart.TakeLayer(chart.MediaTypeLayer), false, vouched, outcome{"Verified", ""}},
+		{"a layerSelector of the chart's layer takes it", chart.TakeLayer(chart.MediaTypeLayer), false, byController, outcome{"Verified", ""}},
 		{"without a layerSelector Flux would take the layer before the chart", chart.TakeLayer(""), false, nil, denied(verdict.NotAChart)},
-		{"and has taken it, on the source controller's own word", chart.TakeLayer(""), false, vouched, denied(verdict.NotAChart)},
-		{"a layerSelector of another layer takes that", chart.TakeLayer(sbom), false, vouched, denied(verdict.NotAChart)},
-		{"another layer that no release uses is covered by the signature", chart.TakeLayer(sbom), true, vouched, outcome{"Verified", ""}},
-		{"another layer that an editor says was pulled is denied", chart.TakeLayer(sbom), true, &source.Pulled{}, denied(verdict.DigestMismatch)},
+		{"and has taken it, on the source controller's own word", chart.TakeLayer(""), false, byController, denied(verdict.NotAChart)},
+		{"a layerSelector of another layer takes that", chart.TakeLayer(sbom), false, byController, denied(verdict.NotAChart)},
+		{"another layer that no release uses is covered by the signature", chart.TakeLayer(sbom), true, byController, outcome{"Verified", ""}},
+		{"another layer that an editor says was pulled is denied", chart.TakeLayer(sbom), true, &source.Artifact{}, denied(verdict.DigestMismatch)},
 		{"Argo CD would unpack the other layer too", chart.TakeContent(), false, nil, denied(verdict.NotAChart)},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
@@ -161,8 +159,7 @@ func TestLayersThatAreNotTheChart(t *testing.T) {
 			s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
 				return chart.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "b"), LayerType: chart.MediaTypeLayer, Direct: true}, nil
 			}
-			u := use(t, podinfo)
-			u.Taking, u.MaybeChart, u.Pulled = c.taking, c.maybe, c.pulled
+			u := use(t, podinfo, func(found *source.Chart) { found.Taking, found.MaybeChart, found.Artifact = c.taking, c.maybe, c.held })
 			g := s.gate()
 			for range 2 { // the second time from memory
 				if diff := cmp.Diff(c.want, outcomeOf(g.Decide(t.Context(), u))); diff != "" {
@@ -184,7 +181,7 @@ func TestDenialsNameTheTagThatWasAskedFor(t *testing.T) {
 	if v := g.Decide(t.Context(), u); !v.Admits() {
 		t.Fatal(v.Message())
 	}
-	u.Reference, u.Taking = reference(t, "oci://ghcr.io/acme/podinfo:9.9.9"), chart.TakeContent()
+	u = use(t, "oci://ghcr.io/acme/podinfo:9.9.9", func(c *source.Chart) { c.Taking = chart.TakeContent() })
 	if v := g.Decide(t.Context(), u); v.Admits() || !strings.Contains(v.Message(), ":9.9.9@sha256:") {
 		t.Error(v.Message())
 	}
@@ -202,27 +199,27 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 	const elsewhere = "oci://ghcr.io/other/config:1.0.0"
 	stranger := []policy.Input{requiring("acme", "somebody else")}
 	waived := []policy.Input{requiring("acme", subject, unverified("2099-12-31"))}
-	unread := &source.Pulled{Manifest: digest(t, "a"), Incomparable: true}
-	vouched := &source.Pulled{Manifest: digest(t, "a"), Incomparable: true, Vouched: true}
-	copied := &source.Pulled{Manifest: digest(t, "a"), Archive: digest(t, "c")}
+	unread := &source.Artifact{Manifest: digest(t, "a"), Incomparable: true}
+	byController := &source.Artifact{Manifest: digest(t, "a"), Incomparable: true, ByController: true}
+	copied := &source.Artifact{Manifest: digest(t, "a"), Archive: digest(t, "c")}
 	for _, c := range []struct {
 		sentence string
 		chart    string
 		by       string
 		policies []policy.Input
-		pulled   *source.Pulled
+		held     *source.Artifact
 		want     outcome
 	}{
 		{"signed manifests of Flux are verified", podinfo, flux, nil, nil, outcome{"Verified", ""}},
 		{"manifests of Flux without the right signature are denied", podinfo, flux, stranger, nil, denied(verdict.IdentityNotAllowed)},
 		{"manifests of Flux that no policy is about are outside", elsewhere, flux, nil, nil, outcome{"Outside", ""}},
-		{"manifests of Flux under a waiver", podinfo, flux, waived, vouched, outcome{"AllowedUnverified", ""}},
-		{"pulled by source-controller", podinfo, flux, nil, vouched, outcome{"Verified", ""}},
+		{"manifests of Flux under a waiver", podinfo, flux, waived, byController, outcome{"AllowedUnverified", ""}},
+		{"pulled by source-controller", podinfo, flux, nil, byController, outcome{"Verified", ""}},
 		{"pulled, an editor says, and unpacked", podinfo, flux, nil, unread, denied(verdict.DigestMismatch)},
 		{"pulled, and the layer that was signed", podinfo, flux, nil, copied, outcome{"Verified", ""}},
-		{"pulled, and another archive", podinfo, flux, nil, &source.Pulled{Manifest: digest(t, "a"), Archive: digest(t, "d")}, denied(verdict.DigestMismatch)},
-		{"pulled by another digest than is there", podinfo, flux, nil, &source.Pulled{Manifest: digest(t, "d"), Incomparable: true, Vouched: true}, denied(verdict.DigestMismatch)},
-		{"pulled where no policy is about them, by source-controller", elsewhere, flux, nil, vouched, outcome{"Outside", ""}},
+		{"pulled, and another archive", podinfo, flux, nil, &source.Artifact{Manifest: digest(t, "a"), Archive: digest(t, "d")}, denied(verdict.DigestMismatch)},
+		{"pulled by another digest than is there", podinfo, flux, nil, &source.Artifact{Manifest: digest(t, "d"), Incomparable: true, ByController: true}, denied(verdict.DigestMismatch)},
+		{"pulled where no policy is about them, by source-controller", elsewhere, flux, nil, byController, outcome{"Outside", ""}},
 		{"pulled where no policy is about them, an editor says", elsewhere, flux, nil, unread, denied(verdict.DigestMismatch)},
 		{"dependencies are none of Flux's manifests", podinfo, flux, []policy.Input{requiring("acme", subject, vendored)}, nil, outcome{"Verified", ""}},
 
@@ -252,11 +249,12 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 				}
 				return chart.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "c"), Other: true}, nil
 			}
-			u := use(t, c.chart)
-			u.MaybeChart, u.Pulled = c.by == flux, c.pulled
-			if c.by == argo {
-				u.Taking = chart.TakeContent()
-			}
+			u := use(t, c.chart, func(found *source.Chart) {
+				found.MaybeChart, found.Artifact = c.by == flux, c.held
+				if c.by == argo {
+					found.Taking = chart.TakeContent()
+				}
+			})
 			g := s.gate()
 			for range 2 { // the second time from memory
 				if diff := cmp.Diff(c.want, outcomeOf(g.Decide(t.Context(), u))); diff != "" {
@@ -271,8 +269,7 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 func TestAnArtifactThatCannotBeReadIsDenied(t *testing.T) {
 	s := fine(t)
 	s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { return chart.Resolved{}, errInjected }
-	u := use(t, podinfo)
-	u.MaybeChart = true
+	u := use(t, podinfo, func(c *source.Chart) { c.MaybeChart = true })
 	if diff := cmp.Diff(denied(verdict.InternalError), outcomeOf(s.gate().Decide(t.Context(), u))); diff != "" {
 		t.Error(diff)
 	}
@@ -293,9 +290,7 @@ func TestManifestsInMemoryAreNoChart(t *testing.T) {
 	asked := 0
 	g := gate.New(s, registryOf{s, other, &asked}, s, s.now)
 	at := func(by chart.Taking, maybe bool) source.Use {
-		u := use(t, "oci://ghcr.io/acme/podinfo@"+chartIs.Digest.String())
-		u.Taking, u.MaybeChart = by, maybe
-		return u
+		return use(t, "oci://ghcr.io/acme/podinfo@"+chartIs.Digest.String(), func(c *source.Chart) { c.Taking, c.MaybeChart = by, maybe })
 	}
 	for _, step := range []struct {
 		name  string
@@ -331,10 +326,20 @@ func (r registryOf) Artifact(ctx context.Context, ref chart.Reference, access so
 	return r.other.Artifact(ctx, ref, access, by)
 }
 
+// A use without a target, or with an empty one, is denied, even where the absence of an object defers.
+func TestAUseWithoutATargetIsDenied(t *testing.T) {
+	for _, target := range []source.Target{nil, source.Chart{}, source.Repository{}, source.Unresolved{}} {
+		u := source.Use{Target: target, Deferrable: true, Unstored: true}
+		if diff := cmp.Diff(denied(verdict.InternalError), outcomeOf(fine(t).gate().Decide(t.Context(), u))); diff != "" {
+			t.Errorf("%T: %s", target, diff)
+		}
+	}
+}
+
 func TestOnlyAnAbsentSourceDefers(t *testing.T) {
 	for kind := problem.KindInternal; kind <= problem.KindNotStored; kind++ {
 		u := use(t, podinfo)
-		u.Problem, u.Deferrable = &problem.Error{Kind: kind, Detail: "problem"}, true
+		u.Target, u.Deferrable = source.Unresolved{Err: &problem.Error{Kind: kind, Detail: "problem"}}, true
 		v := fine(t).gate().Decide(t.Context(), u)
 		if v.Admits() != (kind == problem.KindSourceNotFound) {
 			t.Errorf("kind %d: %s", kind, v.Message())
@@ -390,9 +395,7 @@ func TestTheRegistryIsAskedOnBehalfOfTheConsumer(t *testing.T) {
 	s.current = func() *policy.Set {
 		return compile(t, requiring("acme", subject, vendored, func(p *v1alpha1.ChartPolicy) { p.Spec.SignatureRepository = place.String() }), requiring("beside", subject))
 	}
-	u := use(t, podinfo)
-	u.Access = access
-	s.gate().Decide(t.Context(), u)
+	s.gate().Decide(t.Context(), use(t, podinfo, reachedBy(access)))
 	access.NamedHost = "ghcr.io"
 	want := []attachment.Search{{Access: access}, {Access: access, Repositories: []chart.Location{place, {}}}, {Access: access}}
 	if diff := cmp.Diff(want, asked, cmpopts.EquateComparable(chart.Location{}), cmpopts.IgnoreFields(sourceauth.Auth{}, "Askers")); diff != "" {
@@ -445,9 +448,7 @@ func TestWhichHostsPoliciesName(t *testing.T) {
 			s.asked = func(search attachment.Search) { asked = append(asked, search.Access) }
 			for _, consumer := range []sourceauth.Consumer{0, sourceauth.Flux, sourceauth.ArgoCD} {
 				asked = nil
-				u := use(t, podinfo)
-				u.Access.Consumer, u.Access.NamedHost = consumer, "attacker.example"
-				s.gate().Decide(t.Context(), u)
+				s.gate().Decide(t.Context(), use(t, podinfo, reachedBy(sourceauth.Auth{Consumer: consumer, NamedHost: "attacker.example"})))
 				want := r.want
 				if consumer == 0 {
 					want = "" // somebody asks on a command line, with a login of their own
@@ -632,8 +633,7 @@ func TestDialectsDoNotShareAFlight(t *testing.T) {
 	defer cancel()
 	var group sync.WaitGroup
 	for _, selector := range []chart.Selector{flux, argo} {
-		u := use(t, podinfo)
-		u.Reference.Selector = selector
+		u := use(t, podinfo, func(c *source.Chart) { c.Reference.Selector = selector })
 		group.Go(func() {
 			if v := g.Decide(ctx, u); !v.Admits() {
 				t.Error(v.Message())
@@ -782,8 +782,7 @@ func TestDryRunsOfOtherAccessAsk(t *testing.T) {
 	}
 	g := s.gate()
 	for _, secret := range []string{"one", "two", "one"} {
-		u := dry(use(t, podinfo))
-		u.Access = sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: secret}
+		u := dry(use(t, podinfo, reachedBy(sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: secret})))
 		if v := g.Decide(t.Context(), u); !v.Admits() {
 			t.Error(v.Message())
 		}

@@ -14,36 +14,36 @@ import (
 // verified. An artifact is accepted when its digest proves it, whoever wrote it;
 // one that cannot be proven, because the source repackages the chart or digests it
 // otherwise, only on the source controller's own word.
-func checkPulled(use source.Use, resolved chart.Resolved) error {
-	pulled := use.Pulled
-	if pulled == nil {
+func checkPulled(use chartUse, resolved chart.Resolved) error {
+	held := use.Artifact
+	if held == nil {
 		return nil
 	}
-	object := cmp.Or(pulled.Source, use.Object)
+	object := cmp.Or(held.Source, use.Object)
 	switch {
-	case !pulled.Manifest.IsZero() && pulled.Manifest != resolved.Digest:
-		return mismatch(object, "the artifact was pulled as %s, but the verified chart is %s", pulled.Manifest, resolved.Digest)
-	case !pulled.Archive.IsZero() && pulled.Archive == resolved.Layer:
+	case !held.Manifest.IsZero() && held.Manifest != resolved.Digest:
+		return mismatch(object, "the artifact was pulled as %s, but the verified chart is %s", held.Manifest, resolved.Digest)
+	case !held.Archive.IsZero() && held.Archive == resolved.Layer:
 		return nil
-	case pulled.Incomparable && pulled.Outdated:
+	case held.Incomparable && held.Outdated:
 		return &problem.Error{
 			Kind:   problem.KindDigestMismatch,
 			Detail: "the archive was made of another spec than the HelmChart has now",
 			Next:   "wait: source-controller makes it again",
 		}
-	case pulled.Incomparable && pulled.Vouched:
+	case held.Incomparable && held.ByController:
 		return nil
-	case pulled.Incomparable:
+	case held.Incomparable:
 		return unproven()
 	default:
-		return mismatch(object, "the artifact's digest is %s, but the verified chart's archive is %s", or(pulled.Archive), resolved.Layer)
+		return mismatch(object, "the artifact's digest is %s, but the verified chart's archive is %s", or(held.Archive), resolved.Layer)
 	}
 }
 
 // checkUnverified refuses an artifact that is admitted without verification unless
 // the source controller itself wrote it: there is no digest to prove it by.
-func checkUnverified(use source.Use) error {
-	if use.Pulled == nil || use.Pulled.Vouched {
+func checkUnverified(use chartUse) error {
+	if use.Artifact == nil || use.Artifact.ByController {
 		return nil
 	}
 	return unproven()

@@ -60,10 +60,11 @@ func TestAccess(t *testing.T) {
 			}
 			var got []sourceauth.Auth
 			for _, u := range e.Uses(t.Context(), changes) {
-				if u.Problem != nil {
-					t.Fatal(u.Problem)
+				found, ok := u.Target.(source.Chart)
+				if !ok {
+					t.Fatalf("%+v", u.Target)
 				}
-				got = append(got, u.Access)
+				got = append(got, found.Access)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Error(diff)
@@ -82,7 +83,7 @@ func TestTrustedRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, u := range e.Uses(t.Context(), changes) {
-			if got := u.Access.StoredHost; (got == "ghcr.io") != trusted {
+			if got := u.Target.(source.Chart).Access.StoredHost; (got == "ghcr.io") != trusted {
 				t.Errorf("trusted %v: %q", trusted, got)
 			}
 		}

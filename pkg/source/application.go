@@ -184,11 +184,11 @@ func (c argoClaim) use(_ context.Context, e *Extractor) Use {
 		reference.Selector = reference.Selector.Floating()
 	}
 	access := sourceauth.Auth{Consumer: sourceauth.ArgoCD, URL: c.RepoURL, Project: c.project}
-	use := Use{Field: c.field, Reference: reference, Access: access, Problem: err}
+	found := Chart{Reference: reference, Access: access}
 	if strings.HasPrefix(c.RepoURL, "oci://") {
-		use.Taking = chart.TakeContent()
+		found.Taking = chart.TakeContent()
 	}
-	return use
+	return Use{Field: c.field, Target: found.or(err)}
 }
 
 func (c argoClaim) reference(e *Extractor) (chart.Reference, error) {

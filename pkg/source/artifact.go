@@ -7,9 +7,9 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// artifact is status.artifact of a Flux source: what its controller pulled, and
-// where consumers download it.
-type artifact struct {
+// artifactStatus is status.artifact of a Flux source: what its controller pulled, and where
+// consumers download it.
+type artifactStatus struct {
 	URL      string `json:"url"`
 	Revision string `json:"revision"`
 	Digest   string `json:"digest"`
@@ -18,7 +18,7 @@ type artifact struct {
 // archive reads the digest that helm-controller checks the download against. With
 // another algorithm (source-controller's --artifact-digest-algo) it cannot be
 // compared with an OCI digest; without any, nobody checks the download.
-func (a artifact) archive() (chart.Digest, error) {
+func (a artifactStatus) archive() (chart.Digest, error) {
 	if a.Digest == "" {
 		return chart.Digest{}, problem.Invalid("status.artifact has no digest, so nobody would check what is downloaded from it")
 	}
@@ -30,7 +30,7 @@ func (a artifact) archive() (chart.Digest, error) {
 
 // manifest reads the digest that an OCIRepository resolved, from a revision of the
 // form "tag@sha256:…" or "sha256:…" (source-controller's getRevision, v1.9).
-func (a artifact) manifest() (chart.Digest, error) {
+func (a artifactStatus) manifest() (chart.Digest, error) {
 	digest, err := chart.ParseDigest(a.Revision[strings.LastIndexByte(a.Revision, '@')+1:])
 	if err != nil {
 		return chart.Digest{}, problem.Invalid("status.artifact.revision %s names no digest", chart.Quote(a.Revision))

@@ -144,31 +144,40 @@ func (c attemptClaim) bare() claim {
 // use never defers and is never outside: what the source has pulled is deployed next.
 func (c attemptClaim) use(ctx context.Context, e *Extractor) Use {
 	use := c.chartRefClaim.use(ctx, e)
-	use.Field, use.Deferrable, use.MaybeChart = c.field, false, false
+	use.Field, use.Deferrable = c.field, false
+	if found, ok := use.Target.(Chart); ok {
+		found.MaybeChart = false
+		use.Target = found.or(c.checkHeld(found.Artifact))
+	}
+	return use
+}
+
+// checkHeld compares the artifact that the source holds with the record.
+func (c attemptClaim) checkHeld(held *Artifact) error {
 	switch {
-	case use.Problem != nil:
-	case use.Pulled == nil:
-		use.Problem = &problem.Error{
+	case held == nil:
+		return &problem.Error{
 			Kind:   problem.KindSourceNotFound,
 			Detail: fmt.Sprintf("%s %s/%s has not pulled the chart, so there is nothing to verify", c.kind, c.namespace, c.name),
 			Next:   fmt.Sprintf("find out why it has pulled nothing: kubectl describe %s -n %s %s", strings.ToLower(c.kind), c.namespace, c.name),
 		}
-	case c.announced == "" && !c.deploys(*use.Pulled):
-		use.Problem = &problem.Error{
+	case c.announced == "" && !c.deploys(*held):
+		return &problem.Error{
 			Kind: problem.KindDigestMismatch,
 			Detail: fmt.Sprintf("the release is about to deploy %s, but %s %s/%s holds %s now",
-				chart.Quote(c.digest), c.kind, c.namespace, c.name, use.Pulled.Manifest),
+				chart.Quote(c.digest), c.kind, c.namespace, c.name, held.Manifest),
 			Next: "wait: helm-controller tries again with what the source holds now",
 		}
+	default:
+		return nil
 	}
-	return use
 }
 
 // deploys reports whether the digest that helm-controller names is that of the artifact. It names
 // one for OCIRepositories alone, since the artifact of a HelmChart tells none; where the tag is no
 // semantic version, it names the whole revision, "latest@sha256:…" (mutateChartWithSourceRevision,
 // v1.6).
-func (c attemptClaim) deploys(pulled Pulled) bool {
+func (c attemptClaim) deploys(held Artifact) bool {
 	if c.kind != sourcev1.OCIRepositoryKind {
 		return c.digest == ""
 	}
@@ -176,7 +185,7 @@ func (c attemptClaim) deploys(pulled Pulled) bool {
 	if _, named, tagged := strings.Cut(digest, "@"); tagged {
 		digest = named
 	}
-	return !pulled.Manifest.IsZero() && digest == pulled.Manifest.String()
+	return !held.Manifest.IsZero() && digest == held.Manifest.String()
 }
 
 // recordClaim is the record of helm-controller as another user writes it.
@@ -188,9 +197,9 @@ func (c recordClaim) bare() claim {
 }
 
 func (c recordClaim) use(context.Context, *Extractor) Use {
-	return Use{Field: "status", Problem: &problem.Error{
+	return Use{Field: "status", Target: Unresolved{Err: &problem.Error{
 		Kind:   problem.KindUnsupported,
 		Detail: fmt.Sprintf("status.history and status.lastAttempted… are the record of helm-controller, and %s is not its user", chart.Quote(c.user)),
 		Next:   "leave status to helm-controller; if this was helm-controller, ask the cluster's admin to name its user with --release-writers (value releaseWriters)",
-	}}
+	}}}
 }

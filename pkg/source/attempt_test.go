@@ -32,14 +32,14 @@ func TestAttempt(t *testing.T) {
 	byChart := podinfoSpec + "\n"
 	check(t, onStatus([]row{
 		{sentence: "an attempt from an OCIRepository is verified by what it has pulled", user: helmUser, cluster: pulled(", ref: {tag: 6.7.1}, "+copyLayer, "a"),
-			old: release(byReference + none), new: attempt(byReference, hex("a")), want: []string{"status.helmChart: SourceNotFound, deferred", attempted + podinfo + "a/b vouched"}},
+			old: release(byReference + none), new: attempt(byReference, hex("a")), want: []string{"status.helmChart: SourceNotFound, deferred", attempted + podinfo + "a/b by the controller"}},
 		{sentence: "one that says nothing of charts is still a chart", user: helmUser, cluster: pulled(", ref: {tag: 6.7.1}", "a"),
-			old: attempt(byReference, hex("c")), new: attempt(byReference, hex("a")), want: []string{attempted + podinfo + "a/b incomparable vouched"}},
+			old: attempt(byReference, hex("c")), new: attempt(byReference, hex("a")), want: []string{attempted + podinfo + "a/b incomparable by the controller"}},
 		{sentence: "an attempt of another digest than the artifact's is denied", user: helmUser, cluster: pulled(", ref: {tag: 6.7.1}", "d"),
 			old: attempt(byReference, hex("c")), new: attempt(byReference, hex("a")), want: []string{attempted + "DigestMismatch"}},
 		{sentence: "helm-controller names the whole revision where the tag is no version", user: helmUser, cluster: pulled(", ref: {tag: 6.7.1}, "+copyLayer, "a"),
 			old: release(byReference + none), new: release(byReference + fmt.Sprintf("status: {lastAttemptedRevision: 6.7.1, lastAttemptedRevisionDigest: %q}", "latest@"+hex("a"))),
-			want: []string{attempted + podinfo + "a/b vouched"}},
+			want: []string{attempted + podinfo + "a/b by the controller"}},
 		{sentence: "of which the digest must be the artifact's too", user: helmUser, cluster: pulled(", ref: {tag: 6.7.1}, "+copyLayer, "a"),
 			old: release(byReference + none), new: release(byReference + fmt.Sprintf("status: {lastAttemptedRevision: 6.7.1, lastAttemptedRevisionDigest: %q}", "latest@"+hex("d"))),
 			want: []string{attempted + "DigestMismatch"}},
@@ -51,7 +51,7 @@ func TestAttempt(t *testing.T) {
 			old: attempt(byReference, hex("c")), new: attempt(byReference, hex("a")), want: []string{attempted + "SourceNotFound"}},
 		{sentence: "an attempt through a HelmChart is verified by what it has pulled", user: helmUser, cluster: chartPulled,
 			old: release(byChart + "status: {helmChart: apps/podinfo}"), new: release(byChart + "status: {helmChart: apps/podinfo, lastAttemptedRevision: 6.7.1}"),
-			want: []string{attempted + podinfo + "-/b vouched"}},
+			want: []string{attempted + podinfo + "-/b by the controller"}},
 		{sentence: "a HelmChart tells no digest, so an attempt that names one is denied", user: helmUser, cluster: chartPulled,
 			old: release(byChart + "status: {helmChart: apps/podinfo}"), new: attempt(byChart, hex("a")), want: []string{attempted + "DigestMismatch"}},
 		{sentence: "an attempt without a source is denied", user: helmUser, old: release("spec: {}\n" + none), new: release("spec: {}\nstatus: {lastAttemptedRevision: 6.7.1}"),
@@ -60,24 +60,24 @@ func TestAttempt(t *testing.T) {
 			want: []string{attempted + "Unsupported"}},
 		{sentence: "other values with the same chart are an attempt", user: helmUser, cluster: chartPulled,
 			old: release(byChart + "status: {helmChart: apps/podinfo, lastAttemptedRevision: 6.7.1, lastAttemptedConfigDigest: a}"),
-			new: release(byChart + "status: {helmChart: apps/podinfo, lastAttemptedRevision: 6.7.1, lastAttemptedConfigDigest: b}"), want: []string{attempted + podinfo + "-/b vouched"}},
+			new: release(byChart + "status: {helmChart: apps/podinfo, lastAttemptedRevision: 6.7.1, lastAttemptedConfigDigest: b}"), want: []string{attempted + podinfo + "-/b by the controller"}},
 		{sentence: "the HelmChart of the template counts, whatever status names", user: helmUser, cluster: chartPulled + object("HelmChart", "evil/x", `spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}`),
-			old: release(byChart + "status: {helmChart: evil/x}"), new: release(byChart + "status: {helmChart: evil/x, lastAttemptedRevision: 6.7.1}"), want: []string{attempted + podinfo + "-/b vouched"}},
+			old: release(byChart + "status: {helmChart: evil/x}"), new: release(byChart + "status: {helmChart: evil/x, lastAttemptedRevision: 6.7.1}"), want: []string{attempted + podinfo + "-/b by the controller"}},
 		{sentence: "a record that another source has left behind is no attempt", user: helmUser, cluster: chartPulled,
 			old: release(byChart + fmt.Sprintf("status: {lastAttemptedRevision: 6.7.1, lastAttemptedRevisionDigest: %q}", hex("a"))),
-			new: release(byChart + fmt.Sprintf("status: {helmChart: apps/apps-podinfo, lastAttemptedRevision: 6.7.1, lastAttemptedRevisionDigest: %q}", hex("a"))), want: []string{"status.helmChart: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version, pulled -/b vouched"}},
+			new: release(byChart + fmt.Sprintf("status: {helmChart: apps/apps-podinfo, lastAttemptedRevision: 6.7.1, lastAttemptedRevisionDigest: %q}", hex("a"))), want: []string{"status.helmChart: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version, pulled -/b by the controller"}},
 		{sentence: "a second condition of an editor's does not hide the announcement", user: helmUser, cluster: pulled(", ref: {tag: 6.7.1}, "+copyLayer, "a"),
 			old:  release(byReference + `status: {conditions: [{type: Reconciling, message: Fulfilling prerequisites}, {type: Reconciling, message: "Running 'install' action with timeout of 5m0s"}]}`),
 			new:  release(byReference + `status: {conditions: [{type: Reconciling, message: "Running 'install' action with timeout of 5m0s"}, {type: Reconciling, message: "Running 'install' action with timeout of 5m0s"}]}`),
-			want: []string{announced + podinfo + "a/b vouched"}},
+			want: []string{announced + podinfo + "a/b by the controller"}},
 		{sentence: "another generation alone is no attempt", user: helmUser,
 			old: release(byChart + "status: {lastAttemptedRevision: 6.7.1, lastAttemptedGeneration: 1}"), new: release(byChart + "status: {lastAttemptedRevision: 6.7.1, lastAttemptedGeneration: 2}")},
 		{sentence: "an install that is announced is verified", user: helmUser, cluster: pulled(", ref: {tag: 6.7.1}, "+copyLayer, "a"),
-			old: release(byReference + none), new: running("Running 'install' action with timeout of 5m0s"), want: []string{announced + podinfo + "a/b vouched"}},
+			old: release(byReference + none), new: running("Running 'install' action with timeout of 5m0s"), want: []string{announced + podinfo + "a/b by the controller"}},
 		{sentence: "so is an upgrade", user: helmUser, cluster: pulled(", ref: {tag: 6.7.1}, "+copyLayer, "a"),
-			old: release(byReference + none), new: running("Running 'upgrade' action with timeout of 5m0s"), want: []string{announced + podinfo + "a/b vouched"}},
+			old: release(byReference + none), new: running("Running 'upgrade' action with timeout of 5m0s"), want: []string{announced + podinfo + "a/b by the controller"}},
 		{sentence: "so is an action that does not exist yet", user: helmUser, cluster: pulled(", ref: {tag: 6.7.1}, "+copyLayer, "a"),
-			old: release(byReference + none), new: running("Running 'adopt' action"), want: []string{announced + podinfo + "a/b vouched"}},
+			old: release(byReference + none), new: running("Running 'adopt' action"), want: []string{announced + podinfo + "a/b by the controller"}},
 		{sentence: "a rollback deploys what is stored", user: helmUser, old: release(byReference + none), new: running("Running 'rollback' action with timeout of 5m0s")},
 		{sentence: "a correction of drift deploys what is stored", user: helmUser, old: release(byReference + none), new: running("Running 'correct cluster drift' action with timeout of 5m0s")},
 		{sentence: "a removal deploys nothing", user: helmUser, old: release(byReference + none), new: running("Running 'uninstall' action with timeout of 5m0s")},
@@ -100,7 +100,7 @@ func TestTheLastGateNeedsNoIndex(t *testing.T) {
 	pulled := ociRepo(ociSpec(", ref: {tag: 6.7.1}") + fmt.Sprintf("\nstatus: {artifact: {revision: %q, digest: %q}}", "6.7.1@"+hex("a"), hex("b")))
 	e := source.NewExtractor(brokenIndex{&cluster{objects: parse(t, pulled)}}, source.Options{ReleaseWriters: []string{helmUser}})
 	w := row{user: helmUser, subresource: "status", old: release(spec), new: release(spec + fmt.Sprintf("status: {lastAttemptedRevision: x, lastAttemptedRevisionDigest: %q}", hex("a")))}
-	want := []string{"status.lastAttemptedRevision: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version, pulled a/b incomparable vouched"}
+	want := []string{"status.lastAttemptedRevision: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version, pulled a/b incomparable by the controller"}
 	if diff := cmp.Diff(want, usesOf(t.Context(), e, w.write(t))); diff != "" {
 		t.Error(diff)
 	}

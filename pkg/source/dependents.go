@@ -45,8 +45,9 @@ func (e *Extractor) Dependents(ctx context.Context, w Write) ([]Dependent, error
 		if !is {
 			continue
 		}
-		use := Use{Object: object.ID, Field: c.field, Access: access, Unstored: true}
-		use.Reference, use.Problem = c.in(repository, e)
+		reference, err := c.in(repository, e)
+		found := Chart{Reference: reference, Access: access}
+		use := Use{Object: object.ID, Field: c.field, Target: found.or(err), Unstored: true}
 		dependents = append(dependents, Dependent{Object: object, Use: use})
 	}
 	return dependents, nil

@@ -120,8 +120,8 @@ func checkSize(claims []claim) error {
 	return nil
 }
 
-// Uses follows the changes to charts. What cannot be followed is a use with a
-// Problem, so there are as many uses as changes.
+// Uses follows the changes to charts. What cannot be followed is Unresolved, so
+// there are as many uses as changes.
 func (e *Extractor) Uses(ctx context.Context, changes Changes) []Use {
 	uses := make([]Use, 0, len(changes.claims))
 	for _, c := range changes.claims {

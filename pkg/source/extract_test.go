@@ -177,7 +177,8 @@ func TestReaderFailures(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, u := range e.Uses(ctx, changes) {
-					if got := verdict.FromError(u.Problem).Reason; u.Problem == nil || got != c.want || u.Defers(u.Problem) {
+					target, ok := u.Target.(source.Unresolved)
+					if got := verdict.FromError(target.Err).Reason; !ok || got != c.want || u.Defers(target.Err) {
 						t.Errorf("got %s, want %s", show(u), c.want)
 					}
 				}

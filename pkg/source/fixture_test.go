@@ -119,36 +119,42 @@ func parseOne(t testing.TB, text string) source.Object {
 func show(u source.Use) string {
 	var b strings.Builder
 	b.WriteString(u.Field + ": ")
-	switch {
-	case u.Problem != nil:
-		b.WriteString(string(verdict.FromError(u.Problem).Reason))
-	case !u.Repository.IsZero():
-		b.WriteString("charts below " + u.Repository.String())
+	switch target := u.Target.(type) {
+	case source.Unresolved:
+		b.WriteString(string(verdict.FromError(target.Err).Reason))
+		if u.Defers(target.Err) {
+			b.WriteString(", deferred")
+		}
+	case source.Repository:
+		b.WriteString("charts below " + target.Location.String())
+	case source.Chart:
+		fmt.Fprintf(&b, "%s %s", target.Reference, target.Reference.Selector.Pinning())
+		showChart(&b, target)
 	default:
-		fmt.Fprintf(&b, "%s %s", u.Reference, u.Reference.Selector.Pinning())
-	}
-	if u.Refused != nil {
-		b.WriteString(", refused")
-	}
-	if u.Defers(u.Problem) {
-		b.WriteString(", deferred")
-	}
-	if u.MaybeChart && u.Problem == nil {
-		b.WriteString(", maybe")
-	}
-	if p := u.Pulled; p != nil && u.Problem == nil {
-		b.WriteString(", pulled " + strings.Join([]string{digit(p.Manifest), digit(p.Archive)}, "/"))
-		if p.Incomparable {
-			b.WriteString(" incomparable")
-		}
-		if p.Outdated {
-			b.WriteString(" outdated")
-		}
-		if p.Vouched {
-			b.WriteString(" vouched")
-		}
+		b.WriteString("nothing")
 	}
 	return b.String()
+}
+
+func showChart(b *strings.Builder, c source.Chart) {
+	if c.Refused != nil {
+		b.WriteString(", refused")
+	}
+	if c.MaybeChart {
+		b.WriteString(", maybe")
+	}
+	if a := c.Artifact; a != nil {
+		b.WriteString(", pulled " + strings.Join([]string{digit(a.Manifest), digit(a.Archive)}, "/"))
+		if a.Incomparable {
+			b.WriteString(" incomparable")
+		}
+		if a.Outdated {
+			b.WriteString(" outdated")
+		}
+		if a.ByController {
+			b.WriteString(" by the controller")
+		}
+	}
 }
 
 func digit(d chart.Digest) string {

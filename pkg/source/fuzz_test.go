@@ -98,18 +98,20 @@ func requireProblem(t *testing.T, err error) {
 
 func checkUse(t *testing.T, u source.Use) {
 	t.Helper()
-	if u.Problem != nil {
-		requireProblem(t, u.Problem)
+	var location chart.Location
+	switch target := u.Target.(type) {
+	case source.Unresolved:
+		requireProblem(t, target.Err)
 		return
+	case source.Repository:
+		location = target.Location
+	case source.Chart:
+		if location = target.Reference.Location; target.Reference.Selector.IsZero() {
+			t.Fatalf("no version: %+v", u)
+		}
 	}
-	location := u.Reference.Location
-	switch {
-	case location.IsZero() == u.Repository.IsZero():
+	if location.IsZero() {
 		t.Fatalf("want a chart or a repository: %+v", u)
-	case location.IsZero():
-		location = u.Repository
-	case u.Reference.Selector.IsZero():
-		t.Fatalf("no version: %+v", u)
 	}
 	if canonical, err := chart.ParseLocation(location.String()); err != nil || canonical != location {
 		t.Fatalf("%s is not canonical: %v", location, err)

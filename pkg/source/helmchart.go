@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -26,7 +27,7 @@ type helmChart struct {
 		repackaging
 	} `json:"spec"`
 	Status struct {
-		Artifact *artifact `json:"artifact"`
+		Artifact *artifactStatus `json:"artifact"`
 	} `json:"status"`
 }
 
@@ -85,7 +86,7 @@ func (c chartClaim) bare() claim { return c }
 
 func (c chartClaim) use(ctx context.Context, e *Extractor) Use {
 	reference, access, err := c.reference(ctx, e)
-	return e.deferrable(Use{Field: c.field, Reference: reference, Access: access, Problem: err})
+	return e.deferrable(Use{Field: c.field, Target: Chart{Reference: reference, Access: access}.or(err)})
 }
 
 func (c chartClaim) reference(ctx context.Context, e *Extractor) (chart.Reference, sourceauth.Auth, error) {
@@ -153,19 +154,19 @@ func (e *Extractor) helmChartStatusClaims(w Write) ([]claim, error) {
 	spec.field = "status.artifact"
 	spec.repackaged = e.options.DenyRepackaged && obj.Spec.changesValues()
 	return []claim{chartArtifactClaim{
-		chartClaim:   spec,
-		artifact:     *obj.Status.Artifact,
-		incomparable: obj.Spec.changesValues(),
-		outdated:     obj.Spec.changesValues() && !obj.builtForSpec(),
-		vouched:      slices.Contains(e.options.ArtifactWriters, w.User),
+		chartClaim:     spec,
+		artifactStatus: *obj.Status.Artifact,
+		incomparable:   obj.Spec.changesValues(),
+		outdated:       obj.Spec.changesValues() && !obj.builtForSpec(),
+		byController:   slices.Contains(e.options.ArtifactWriters, w.User),
 	}}, nil
 }
 
 // chartArtifactClaim is status.artifact of a HelmChart.
 type chartArtifactClaim struct {
 	chartClaim
-	artifact
-	incomparable, vouched bool
+	artifactStatus
+	incomparable, byController bool
 	// outdated is set for an archive that was built for another spec than the present one.
 	outdated bool
 }
@@ -182,44 +183,41 @@ func (c chartArtifactClaim) bare() claim { return c }
 
 // use never defers: an artifact is deployable at once, so its source must be known.
 func (c chartArtifactClaim) use(ctx context.Context, e *Extractor) Use {
-	use := Use{Field: c.field}
-	pulled, err := c.pulled()
+	held, err := c.held()
 	if err != nil {
-		use.Problem = err
-		return use
+		return Use{Field: c.field, Target: Unresolved{Err: err}}
 	}
-	use.Pulled = &pulled
-	use.Reference, use.Access, use.Problem = c.reference(ctx, e)
-	return use
+	reference, access, err := c.reference(ctx, e)
+	return Use{Field: c.field, Target: Chart{Reference: reference, Access: access, Artifact: &held}.or(err)}
 }
 
-func (c chartArtifactClaim) pulled() (Pulled, error) {
+func (c chartArtifactClaim) held() (Artifact, error) {
 	archive, err := c.archive()
-	return Pulled{Archive: archive, Incomparable: c.incomparable || archive.IsZero(), Vouched: c.vouched, Outdated: c.outdated}, err
+	return Artifact{Archive: archive, Incomparable: c.incomparable || archive.IsZero(), ByController: c.byController, Outdated: c.outdated}, err
 }
 
-// pulledByHelmChart follows a HelmChart that a release refers to. Its artifact was
-// checked when it was written, by a vouched writer or by its digest; it is compared
-// again because the chart that the HelmChart names may have changed since. Pulled is
-// nil only if the HelmChart has no artifact.
-func (e *Extractor) pulledByHelmChart(ctx context.Context, object Object) Use {
+// heldByHelmChart follows a HelmChart that a release refers to. Its artifact was checked when it
+// was written, by its digest or by its writer; it is compared again because the chart that the
+// HelmChart names may have changed since. Without an artifact, the sources that the HelmChart needs
+// may not exist yet.
+func (e *Extractor) heldByHelmChart(ctx context.Context, object Object) Use {
 	var obj helmChart
 	if err := decode(object, &obj); err != nil {
-		return Use{Problem: err}
+		return Use{Target: Unresolved{Err: err}}
 	}
-	var use Use
 	spec := obj.claim(object.Namespace)
 	spec.repackaged = e.options.DenyRepackaged && obj.Spec.changesValues()
-	use.Reference, use.Access, use.Problem = spec.reference(ctx, e)
+	reference, access, err := spec.reference(ctx, e)
+	found := Chart{Reference: reference, Access: access}
 	if obj.Status.Artifact == nil {
-		return use
+		return e.deferrable(Use{Target: found.or(err)})
 	}
-	claim := chartArtifactClaim{artifact: *obj.Status.Artifact, incomparable: obj.Spec.changesValues(), outdated: obj.Spec.changesValues() && !obj.builtForSpec(), vouched: true}
-	pulled, broken := claim.pulled()
-	if use.Problem == nil {
-		use.Problem = broken
+	claim := chartArtifactClaim{
+		artifactStatus: *obj.Status.Artifact, incomparable: obj.Spec.changesValues(),
+		outdated: obj.Spec.changesValues() && !obj.builtForSpec(), byController: true,
 	}
-	pulled.Source = object.ID
-	use.Pulled = &pulled
-	return use
+	held, broken := claim.held()
+	held.Source = object.ID
+	found.Artifact = &held
+	return Use{Target: found.or(cmp.Or(err, broken))}
 }

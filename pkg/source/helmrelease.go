@@ -133,31 +133,31 @@ type chartRefClaim struct{ field, own, kind, namespace, name string }
 func (c chartRefClaim) bare() claim { return c }
 
 func (c chartRefClaim) use(ctx context.Context, e *Extractor) Use {
-	use := Use{Field: c.field}
 	switch c.kind {
 	case sourcev1.OCIRepositoryKind, sourcev1.HelmChartKind:
-		return c.follow(ctx, e, use)
+		use := c.follow(ctx, e)
+		use.Field = c.field
+		return use
 	case sourcev1.ExternalArtifactKind:
-		use.Problem = &problem.Error{
+		return Use{Field: c.field, Target: Unresolved{Err: &problem.Error{
 			Kind:   problem.KindUnsupported,
 			Detail: fmt.Sprintf("ExternalArtifact %s/%s is made by a controller that chartgate does not know, so its chart cannot be verified", c.namespace, c.name),
 			Next:   "refer to an OCIRepository",
-		}
+		}}}
 	default:
-		use.Problem = &problem.Error{
+		return Use{Field: c.field, Target: Unresolved{Err: &problem.Error{
 			Kind:   problem.KindUnsupported,
 			Detail: fmt.Sprintf("%s.kind %s is unknown", c.field, chart.Quote(c.kind)),
 			Next:   "refer to an OCIRepository or a HelmChart",
-		}
+		}}}
 	}
-	return use
 }
 
 // follow reads the source. What it has pulled already is deployable the moment
 // that the release refers to it, so that is verified; if it has pulled nothing
 // yet, what it is going to pull.
-func (c chartRefClaim) follow(ctx context.Context, e *Extractor, use Use) Use {
-	// In another namespace, a HelmRelease could otherwise declare somebody else's future
+func (c chartRefClaim) follow(ctx context.Context, e *Extractor) Use {
+	// In another namespace, a HelmRelease could otherwise declare another team's future
 	// manifests to be a chart, and have them denied.
 	mayWait := e.deferrable
 	if c.kind == sourcev1.OCIRepositoryKind && c.namespace != c.own {
@@ -165,18 +165,16 @@ func (c chartRefClaim) follow(ctx context.Context, e *Extractor, use Use) Use {
 	}
 	object, err := e.one(ctx, fluxSource(c.kind, c.namespace, c.name))
 	if err != nil {
-		use.Problem = err
-		return mayWait(use)
+		return mayWait(Use{Target: Unresolved{Err: err}})
 	}
-	found := e.pulledByOCIRepository(object)
 	if c.kind == sourcev1.HelmChartKind {
-		found = e.pulledByHelmChart(ctx, object)
+		return e.heldByHelmChart(ctx, object)
 	}
-	found.Field = c.field
-	if found.Pulled == nil {
-		return mayWait(found) // what it needs may not exist yet, and nothing is pulled without it
+	use := e.heldByOCIRepository(object)
+	if found, ok := use.Target.(Chart); ok && found.Artifact == nil {
+		return mayWait(use) // what it needs may not exist yet, and nothing is pulled without it
 	}
-	return found
+	return use
 }
 
 // releasesOf returns the HelmReleases that take their chart from an object.

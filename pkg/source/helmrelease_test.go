@@ -82,7 +82,7 @@ func TestHelmReleaseChartRef(t *testing.T) {
 		{sentence: "an OCIRepository that has pulled is verified by what it has pulled",
 			cluster: ociRepo(`spec: {url: "oci://ghcr.io/acme/charts/podinfo", ref: {tag: 6.7.1}, ` + copied + `}` + "\nstatus: {artifact: {revision: \"6.7.1@" + hex("a") + "\", digest: \"" + hex("b") + "\"}}"),
 			new:     ref("OCIRepository", "podinfo", ""),
-			want:    []string{"spec.chartRef: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version, pulled a/b vouched"}},
+			want:    []string{"spec.chartRef: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version, pulled a/b by the controller"}},
 		{sentence: "an OCIRepository that pulled something that is not known by a digest is refused",
 			cluster: ociRepo(`spec: {url: "oci://ghcr.io/acme/charts/podinfo", ref: {tag: 6.7.1}}` + "\nstatus: {artifact: {revision: latest, digest: \"" + hex("b") + "\"}}"),
 			new:     ref("OCIRepository", "podinfo", ""),
@@ -98,7 +98,7 @@ func TestHelmReleaseChartRef(t *testing.T) {
 			new: ref("HelmChart", "podinfo", ", namespace: shared"), want: []string{"spec.chartRef: oci://ghcr.io/shared/podinfo:6.7.1 Version"}},
 		{sentence: "a HelmChart that has pulled is verified by what it has pulled",
 			cluster: acme + helmChart(`spec: {chart: podinfo, version: 6.7.1, sourceRef: {kind: HelmRepository, name: acme}}`+"\nstatus: {artifact: {digest: \""+hex("b")+"\"}}"),
-			new:     ref("HelmChart", "podinfo", ""), want: []string{"spec.chartRef: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version, pulled -/b vouched"}},
+			new:     ref("HelmChart", "podinfo", ""), want: []string{"spec.chartRef: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version, pulled -/b by the controller"}},
 		{sentence: "an ExternalArtifact is made by nobody knows whom", new: ref("ExternalArtifact", "podinfo", ""), want: []string{"spec.chartRef: Unsupported"}},
 		{sentence: "an unknown kind is denied", new: ref("Warehouse", "podinfo", ""), want: []string{"spec.chartRef: Unsupported"}},
 		{sentence: "both chart and chartRef are examined", cluster: acme + ociRepo(`spec: {url: "oci://ghcr.io/acme/charts/other", ref: {tag: 1.0.0}}`),
@@ -121,7 +121,7 @@ func TestHelmReleaseStatus(t *testing.T) {
 	}
 	pulled := object("HelmChart", "evil/x", `spec: {chart: x, version: 1.0.0, sourceRef: {kind: HelmRepository, name: acme}}`+"\nstatus: {artifact: {digest: \""+hex("c")+"\"}}") +
 		object("HelmRepository", "evil/acme", `spec: {type: oci, url: "oci://ghcr.io/evil"}`)
-	const evil = "status.helmChart: oci://ghcr.io/evil/x:1.0.0 Version, pulled -/c vouched"
+	const evil = "status.helmChart: oci://ghcr.io/evil/x:1.0.0 Version, pulled -/c by the controller"
 	check(t, onStatus([]row{
 		{sentence: "pointing elsewhere is followed there", cluster: acme + pulled, old: status("apps/apps-podinfo"), new: status("evil/x"), want: []string{evil}},
 		{sentence: "pointing anywhere for the first time is followed", cluster: acme + pulled, old: release(podinfoSpec), new: status("evil/x"), want: []string{evil}},
@@ -155,7 +155,7 @@ func TestUnknownKindsOfSourcesNameTheKnownOnes(t *testing.T) {
 		if len(uses) != 1 {
 			t.Fatalf("%d uses", len(uses))
 		}
-		if got := verdict.FromError(uses[0].Problem).Next; got != want {
+		if got := verdict.FromError(uses[0].Target.(source.Unresolved).Err).Next; got != want {
 			t.Errorf("next: %q, want %q", got, want)
 		}
 	}

@@ -68,7 +68,10 @@ func (c repositoryClaim) bare() claim {
 
 func (c repositoryClaim) use(_ context.Context, e *Extractor) Use {
 	location, err := c.location(e)
-	return Use{Field: "spec.url", Repository: location, Problem: err}
+	if err != nil {
+		return Use{Field: "spec.url", Target: Unresolved{Err: err}}
+	}
+	return Use{Field: "spec.url", Target: Repository{Location: location}}
 }
 
 // location returns where the repository's charts live. Flux trims trailing

@@ -26,7 +26,7 @@ type ociRepository struct {
 		Account       string                     `json:"serviceAccountName"`
 	} `json:"spec"`
 	Status struct {
-		Artifact *artifact `json:"artifact"`
+		Artifact *artifactStatus `json:"artifact"`
 	} `json:"status"`
 }
 
@@ -110,12 +110,13 @@ func (c ociSpecClaim) bare() claim {
 func (c ociSpecClaim) use(ctx context.Context, e *Extractor) Use {
 	use := e.deferrable(c.ociClaim.use(ctx, e))
 	use.Unstored = true
-	if c.moved {
-		use.Refused = &problem.Error{
+	if found, ok := use.Target.(Chart); ok && c.moved {
+		found.Refused = &problem.Error{
 			Kind:   problem.KindDigestMismatch,
 			Detail: fmt.Sprintf("OCIRepository %s/%s holds an archive that was made of what another URL served, and Flux may go on to use it", c.id.Namespace, c.id.Name),
 			Next:   "delete the OCIRepository and create it with the new URL, or set spec.layerSelector.operation to copy, so that the archive can be compared",
 		}
+		use.Target = found
 	}
 	return use
 }
@@ -125,30 +126,26 @@ func (c ociSpecClaim) use(ctx context.Context, e *Extractor) Use {
 // for Helm's layer or a HelmRelease refers to it. Otherwise the artifact itself
 // must tell.
 func (c ociClaim) use(ctx context.Context, e *Extractor) Use {
-	use := Use{Field: c.field, Access: c.access, Taking: c.taking}
 	location, err := c.location()
 	if err != nil {
-		use.Field, use.Problem = "spec.url", err
-		return use
+		return Use{Field: "spec.url", Target: Unresolved{Err: err}}
 	}
-	if use.Access.StoredHost, err = e.storedHost(ctx, c.id, c.access, location); err != nil {
-		use.Problem = err
-		return use
+	found := Chart{Access: c.access, Taking: c.taking}
+	if found.Access.StoredHost, err = e.storedHost(ctx, c.id, c.access, location); err != nil {
+		return Use{Field: c.field, Target: Unresolved{Err: err}}
 	}
 	used, err := c.usedAsChart(ctx, e)
 	if err != nil {
-		use.Problem = err
-		return use
+		return Use{Field: c.field, Target: Unresolved{Err: err}}
 	}
 	// How Flux reaches what may be no chart is not the gate's business.
 	if err := e.checkTransport(location, c.insecure, "spec.insecure"); err != nil && used {
-		use.Field, use.Problem = "spec.url", err
-		return use
+		return Use{Field: "spec.url", Target: Unresolved{Err: err}}
 	}
-	use.MaybeChart = !used
-	use.Reference.Location = location
-	use.Reference.Selector, use.Problem = chart.ParseFluxRef(c.ref)
-	return use
+	found.MaybeChart = !used
+	found.Reference.Location = location
+	found.Reference.Selector, err = chart.ParseFluxRef(c.ref)
+	return Use{Field: c.field, Target: found.or(err)}
 }
 
 // reference returns the chart that a release finds here.
@@ -196,18 +193,18 @@ func (e *Extractor) ociRepositoryStatusClaims(w Write) ([]claim, error) {
 	spec := obj.claim(w.ID)
 	spec.field = "status.artifact"
 	return []claim{ociArtifactClaim{
-		ociClaim:   spec,
-		artifact:   *obj.Status.Artifact,
-		repackaged: obj.repackages(),
-		vouched:    slices.Contains(e.options.ArtifactWriters, w.User),
+		ociClaim:       spec,
+		artifactStatus: *obj.Status.Artifact,
+		repackaged:     obj.repackages(),
+		byController:   slices.Contains(e.options.ArtifactWriters, w.User),
 	}}, nil
 }
 
 // ociArtifactClaim is status.artifact of an OCIRepository.
 type ociArtifactClaim struct {
 	ociClaim
-	artifact
-	repackaged, vouched bool
+	artifactStatus
+	repackaged, byController bool
 }
 
 func (c ociArtifactClaim) bare() claim {
@@ -217,11 +214,13 @@ func (c ociArtifactClaim) bare() claim {
 
 func (c ociArtifactClaim) use(ctx context.Context, e *Extractor) Use {
 	use := c.ociClaim.use(ctx, e)
-	if use.Problem != nil {
+	found, ok := use.Target.(Chart)
+	if !ok {
 		return use
 	}
-	pulled, err := c.pulled()
-	use.Pulled, use.Problem, use.Refused = &pulled, err, c.refused(e)
+	held, err := c.held()
+	found.Artifact, found.Refused = &held, c.refused(e)
+	use.Target = found.or(err)
 	return use
 }
 
@@ -243,34 +242,32 @@ func (c ociArtifactClaim) refused(e *Extractor) error {
 	}
 }
 
-func (c ociArtifactClaim) pulled() (Pulled, error) {
+func (c ociArtifactClaim) held() (Artifact, error) {
 	manifest, err := c.manifest()
 	if err != nil {
-		return Pulled{}, err
+		return Artifact{}, err
 	}
 	archive, err := c.archive()
-	return Pulled{Manifest: manifest, Archive: archive, Incomparable: c.repackaged || archive.IsZero(), Vouched: c.vouched}, err
+	return Artifact{Manifest: manifest, Archive: archive, Incomparable: c.repackaged || archive.IsZero(), ByController: c.byController}, err
 }
 
-// pulledByOCIRepository follows an OCIRepository that a release refers to. Its
+// heldByOCIRepository follows an OCIRepository that a release refers to. Its
 // artifact may have been written when nothing used it as a chart, so the digest
 // that it was pulled by must be verified now.
-func (e *Extractor) pulledByOCIRepository(object Object) Use {
+func (e *Extractor) heldByOCIRepository(object Object) Use {
 	obj, err := readOCIRepository(object)
 	if err != nil {
-		return Use{Problem: err}
+		return Use{Target: Unresolved{Err: err}}
 	}
 	claim := obj.claim(object.ID)
-	use := Use{Taking: claim.taking}
-	use.Reference, use.Problem = claim.reference(e)
-	use.Access = stored(claim.access, use.Reference.Location)
-	if use.Problem != nil || obj.Status.Artifact == nil {
-		return use
+	reference, err := claim.reference(e)
+	found := Chart{Reference: reference, Access: stored(claim.access, reference.Location), Taking: claim.taking}
+	if err != nil || obj.Status.Artifact == nil {
+		return Use{Target: found.or(err)}
 	}
-	artifact := ociArtifactClaim{ociClaim: claim, artifact: *obj.Status.Artifact, repackaged: obj.repackages(), vouched: true}
-	pulled, err := artifact.pulled()
-	pulled.Source = object.ID
-	use.Refused = artifact.refused(e)
-	use.Pulled, use.Problem = &pulled, err
-	return use
+	artifact := ociArtifactClaim{ociClaim: claim, artifactStatus: *obj.Status.Artifact, repackaged: obj.repackages(), byController: true}
+	held, err := artifact.held()
+	held.Source = object.ID
+	found.Artifact, found.Refused = &held, artifact.refused(e)
+	return Use{Target: found.or(err)}
 }

@@ -72,16 +72,16 @@ func TestOCIRepositoryStatus(t *testing.T) {
 	const at = "status.artifact: oci://ghcr.io/acme/charts/podinfo:6.7.1 Version"
 	const invalid = "status.artifact: ReferenceInvalid"
 	check(t, onStatus([]row{
-		{sentence: "a copied artifact is compared by manifest and archive", user: fluxUser, new: right, want: []string{at + ", pulled a/b vouched"}},
+		{sentence: "a copied artifact is compared by manifest and archive", user: fluxUser, new: right, want: []string{at + ", pulled a/b by the controller"}},
 		{sentence: "an artifact that an editor forges is not vouched for", old: right, new: status(pinned, hex("c"), ", "+copyLayer), want: []string{at + ", pulled a/c"}},
 		{sentence: "another manifest for the same archive is news", old: right, new: status("6.7.1@"+hex("d"), hex("b"), ", "+copyLayer), want: []string{at + ", pulled d/b"}},
-		{sentence: "an extracted artifact is packed anew", user: fluxUser, new: status(pinned, hex("b"), ", layerSelector: {mediaType: "+chartLayer+", operation: extract}"), want: []string{at + ", pulled a/b incomparable vouched"}},
-		{sentence: "without an operation, the layer is extracted", user: fluxUser, new: status(pinned, hex("b"), ", layerSelector: {mediaType: "+chartLayer+"}"), want: []string{at + ", pulled a/b incomparable vouched"}},
-		{sentence: "without a selector, the layer is extracted, and it may be no chart", user: fluxUser, new: status(pinned, hex("b"), ""), want: []string{at + ", maybe, pulled a/b incomparable vouched"}},
+		{sentence: "an extracted artifact is packed anew", user: fluxUser, new: status(pinned, hex("b"), ", layerSelector: {mediaType: "+chartLayer+", operation: extract}"), want: []string{at + ", pulled a/b incomparable by the controller"}},
+		{sentence: "without an operation, the layer is extracted", user: fluxUser, new: status(pinned, hex("b"), ", layerSelector: {mediaType: "+chartLayer+"}"), want: []string{at + ", pulled a/b incomparable by the controller"}},
+		{sentence: "without a selector, the layer is extracted, and it may be no chart", user: fluxUser, new: status(pinned, hex("b"), ""), want: []string{at + ", maybe, pulled a/b incomparable by the controller"}},
 		{sentence: "a release that refers to it says chart", cluster: byRef("apps", ""), new: status(pinned, hex("b"), ""), want: []string{at + ", pulled a/b incomparable"}},
-		{sentence: "what a tenant's proxy has served, extracted", user: fluxUser, new: status(pinned, hex("b"), ", proxySecretRef: {name: x}"), want: []string{at + ", refused, maybe, pulled a/b incomparable vouched"}},
-		{sentence: "what a tenant's proxy has served, copied", user: fluxUser, new: status(pinned, hex("b"), ", proxySecretRef: {name: x}, "+copyLayer), want: []string{at + ", pulled a/b vouched"}},
-		{sentence: "what is extracted, where the admin does not allow it", user: fluxUser, options: source.Options{DenyRepackaged: true}, new: status(pinned, hex("b"), ""), want: []string{at + ", refused, maybe, pulled a/b incomparable vouched"}},
+		{sentence: "what a tenant's proxy has served, extracted", user: fluxUser, new: status(pinned, hex("b"), ", proxySecretRef: {name: x}"), want: []string{at + ", refused, maybe, pulled a/b incomparable by the controller"}},
+		{sentence: "what a tenant's proxy has served, copied", user: fluxUser, new: status(pinned, hex("b"), ", proxySecretRef: {name: x}, "+copyLayer), want: []string{at + ", pulled a/b by the controller"}},
+		{sentence: "what is extracted, where the admin does not allow it", user: fluxUser, options: source.Options{DenyRepackaged: true}, new: status(pinned, hex("b"), ""), want: []string{at + ", refused, maybe, pulled a/b incomparable by the controller"}},
 		{sentence: "a revision may be the digest alone", new: status(hex("a"), hex("b"), ", "+copyLayer), want: []string{at + ", pulled a/b"}},
 		{sentence: "the digest behind the last @ is the one", new: status("6.7.1@"+hex("d")+"@"+hex("a"), hex("b"), ", "+copyLayer), want: []string{at + ", pulled a/b"}},
 		{sentence: "a revision without a digest is refused", new: status("6.7.1", hex("b"), ", "+copyLayer), want: []string{invalid}},

@@ -198,11 +198,11 @@ func (c stateClaim) bare() claim {
 }
 
 func (c stateClaim) use(context.Context, *Extractor) Use {
-	return Use{Field: "status.operationState", Problem: &problem.Error{
+	return Use{Field: "status.operationState", Target: Unresolved{Err: &problem.Error{
 		Kind:   problem.KindUnsupported,
 		Detail: fmt.Sprintf("an operation runs, and %s is not Argo CD's user, which records its state", chart.Quote(c.user)),
 		Next:   "wait until the operation ends, or stop it: argocd app terminate-op",
-	}}
+	}}}
 }
 
 // phaseTerminating is what argocd-server writes for "argocd app terminate-op". The controller
@@ -262,9 +262,9 @@ type manifestsClaim struct{ field, manifests, when string }
 func (c manifestsClaim) bare() claim { return c }
 
 func (c manifestsClaim) use(context.Context, *Extractor) Use {
-	return Use{Field: c.field, Problem: &problem.Error{
+	return Use{Field: c.field, Target: Unresolved{Err: &problem.Error{
 		Kind:   problem.KindUnsupported,
 		Detail: "the sync brings its own manifests in place of the chart, and nobody has signed those",
 		Next:   "sync the chart itself, without --local",
-	}}
+	}}}
 }

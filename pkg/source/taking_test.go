@@ -36,11 +36,11 @@ func TestTaking(t *testing.T) {
 				t.Fatal(err)
 			}
 			uses := e.Uses(t.Context(), changes)
-			if len(uses) != 1 || uses[0].Problem != nil {
+			if len(uses) != 1 {
 				t.Fatalf("%+v", uses)
 			}
-			if uses[0].Taking != tc.want {
-				t.Errorf("takes by %+v, want %+v", uses[0].Taking, tc.want)
+			if found, ok := uses[0].Target.(source.Chart); !ok || found.Taking != tc.want {
+				t.Errorf("takes by %+v, want %+v", uses[0].Target, tc.want)
 			}
 		})
 	}

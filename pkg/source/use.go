@@ -45,45 +45,72 @@ type Write struct {
 	FieldManager string
 }
 
-// Use is one chart that a write makes deployable, and where in the object. Exactly
-// one of Reference, Repository and Problem is set.
+// Use is one place of an object where a write makes a chart deployable.
 type Use struct {
 	Object ID
 	Field  string // path in the object, as in "spec.chart.spec"
-	// Reference is the chart.
-	Reference chart.Reference
-	// Repository is a repository of charts; no chart is named yet.
-	Repository chart.Location
-	// Problem is why the chart cannot be told. It is a *problem.Error.
-	Problem error
-	// Deferrable is set where the absence of an object (problem.KindSourceNotFound) is no
-	// reason to deny: nothing can be pulled without it, and what will be pulled meets a
-	// gate of its own.
+	// Target is what the field names. The zero value, nil, is denied.
+	Target Target
+	// Deferrable is set where the absence of an object (problem.KindSourceNotFound) is no reason to
+	// deny: nothing can be pulled without it, and what will be pulled meets a gate of its own.
 	Deferrable bool
-	// Unstored is set where the write itself stores the object that names the registry and
-	// its logins. A login that may not be used before (problem.KindNotStored) is then no
-	// reason to deny: what is pulled with it meets a gate of its own.
+	// Unstored is set where the write itself stores the object that names the registry and its
+	// logins. A login that may not be used before (problem.KindNotStored) is then no reason to deny:
+	// what is pulled with it meets a gate of its own.
 	Unstored bool
+	// Asker is the write that waits for the verdict.
+	Asker Asker
+}
+
+// Target is exactly one of Chart, Repository and Unresolved.
+type Target interface{ target() }
+
+// Chart is a chart that is deployable once the write is made. The zero value is no chart, and is
+// denied.
+type Chart struct {
+	Reference chart.Reference
 	// Access is how the consumer reaches the registry.
 	Access sourceauth.Auth
-	// Pulled is what a source has already pulled, nil if nothing. The chart is then
-	// deployable at once, so this very content must be the verified one.
-	Pulled *Pulled
-	// Refused is why the artifact that the source holds already cannot be the chart that the use
-	// names, nil if it can. It does not count where the use is no chart.
+	// Artifact is what a source holds already; nil if nothing. The chart is then deployable at
+	// once, so this very content must be the verified one.
+	Artifact *Artifact
+	// Refused is why the artifact that the source holds cannot be the chart that Reference names;
+	// nil if it can. It does not count where the artifact is no chart.
 	Refused error
 	// Taking is how the consumer takes the chart's layer from the artifact.
 	Taking chart.Taking
-	// Asker is the write that waits for the verdict.
-	Asker Asker
-	// MaybeChart is set where the artifact may be something else than a chart, and
-	// nothing known uses it as one: an OCIRepository without a HelmRelease.
+	// MaybeChart is set where the artifact may be something else than a chart, and no object is
+	// known to use it as one: an OCIRepository without a HelmRelease.
 	MaybeChart bool
+}
+
+// Repository is a repository of charts; the write names no chart in it yet. The zero value is
+// denied.
+type Repository struct{ Location chart.Location }
+
+// Unresolved is a use that does not lead to a chart. It is denied unless its Use defers the error.
+type Unresolved struct {
+	// Err is why. It is a *problem.Error.
+	Err error
+	// Reference is what could be read of the chart's reference, for messages.
+	Reference chart.Reference
+}
+
+func (Chart) target()      {}
+func (Repository) target() {}
+func (Unresolved) target() {}
+
+// or returns c, or what is left of it if there is an error.
+func (c Chart) or(err error) Target {
+	if err != nil {
+		return Unresolved{Err: err, Reference: c.Reference}
+	}
+	return c
 }
 
 // AnyArtifact reports whether the consumer may deploy something else than a chart. Then
 // it need not be one, and a policy that matches asks for its signature all the same.
-func (u Use) AnyArtifact() bool { return u.MaybeChart || u.Taking.Anything() }
+func (c Chart) AnyArtifact() bool { return c.MaybeChart || c.Taking.Anything() }
 
 // Asker is what must be known of a write to serve it in its turn. It has no part in any
 // verdict. The zero value is somebody on a command line.
@@ -105,12 +132,8 @@ func (u Use) Defers(err error) bool {
 	return u.Deferrable && perr.Kind == problem.KindSourceNotFound || u.Unstored && perr.Kind == problem.KindNotStored
 }
 
-// Stored reports whether another object than the one that is written holds the artifact. It
-// has met the gate on that object's status, or was there before.
-func (p Pulled) Stored() bool { return p.Source != ID{} }
-
-// Pulled is the artifact in a source's status.
-type Pulled struct {
+// Artifact is what a Flux source holds: what its controller has pulled (status.artifact).
+type Artifact struct {
 	// Source is the object that holds the artifact; zero where that is the object of the
 	// Use itself.
 	Source ID
@@ -126,8 +149,12 @@ type Pulled struct {
 	// Outdated is set where an archive of the source's own was made of another spec than the
 	// source has now.
 	Outdated bool
-	// Vouched is set where the source controller itself wrote the artifact. Status
-	// is not only the controllers' to write: Flux's flux-edit role lets editors of a
-	// namespace write it. Without this, Archive must be proven.
-	Vouched bool
+	// ByController is set where the source controller itself wrote the artifact. Editors of a
+	// namespace may write status too (Flux's flux-edit role). Without this, Archive must equal the
+	// digest of the verified chart's layer.
+	ByController bool
 }
+
+// Stored reports whether another object than the one that is written holds the artifact. It
+// has met the gate on that object's status, or was there before.
+func (a Artifact) Stored() bool { return a.Source != ID{} }

@@ -42,11 +42,11 @@ func uses(application, old []byte) ([]source.Use, error) {
 func sentences(uses []source.Use) []string {
 	var all []string
 	for _, u := range uses {
-		if u.Problem != nil {
+		if found, ok := u.Target.(source.Chart); ok {
+			all = append(all, u.Field+": "+found.Reference.String())
+		} else {
 			all = append(all, u.Field+": denied")
-			continue
 		}
-		all = append(all, u.Field+": "+u.Reference.String())
 	}
 	return all
 }
@@ -77,8 +77,8 @@ func (p Pull) wrongGit(uses []source.Use) string {
 		return ""
 	}
 	for _, u := range uses {
-		if u.Field == p.Field && u.Problem == nil && !p.nativeLater() && p.RepoURL != "" {
-			return "Argo CD fetches it with git, chartgate takes it for the chart " + u.Reference.String()
+		if found, ok := u.Target.(source.Chart); ok && u.Field == p.Field && !p.nativeLater() && p.RepoURL != "" {
+			return "Argo CD fetches it with git, chartgate takes it for the chart " + found.Reference.String()
 		}
 	}
 	return ""
@@ -88,17 +88,19 @@ func (p Pull) wrongGit(uses []source.Use) string {
 func (p Pull) wrongChart(uses []source.Use) string {
 	instead := ""
 	for _, u := range uses {
+		found, _ := u.Target.(source.Chart)
+		unresolved, denied := u.Target.(source.Unresolved)
 		switch {
 		// The state of an operation that runs is denied as a whole.
-		case u.Field == "status.operationState" && u.Problem != nil && strings.HasPrefix(p.Field, u.Field+"."):
+		case u.Field == "status.operationState" && denied && strings.HasPrefix(p.Field, u.Field+"."):
 			return ""
 		case u.Field != p.Field:
-		case u.Problem != nil && !u.Defers(u.Problem):
+		case denied && !u.Defers(unresolved.Err):
 			return ""
-		case p.is(u.Reference):
+		case p.is(found.Reference):
 			return ""
 		default:
-			instead += " " + u.Reference.String()
+			instead += " " + found.Reference.String()
 		}
 	}
 	if instead != "" {

@@ -207,13 +207,12 @@ type tally struct{ verified, denied, git int }
 func (n *tally) add(pulls []Pull, uses []source.Use) {
 	for _, p := range pulls {
 		at := slices.IndexFunc(uses, func(u source.Use) bool { return u.Field == p.Field })
-		switch {
-		case at < 0:
+		if at < 0 {
 			n.git++
-		case uses[at].Problem != nil:
-			n.denied++
-		default:
+		} else if _, ok := uses[at].Target.(source.Chart); ok {
 			n.verified++
+		} else {
+			n.denied++
 		}
 	}
 }

@@ -56,9 +56,8 @@ func FalseHelm(t *testing.T, f func()) []string {
 	return arguments
 }
 
-// only returns the use of an Application with a single source, and whether there is
-// one.
-func only(t *testing.T, repoURL, chartName, revision string) (source.Use, bool) {
+// only returns the target of an Application with a single source; nil if that is no chart.
+func only(t *testing.T, repoURL, chartName, revision string) source.Target {
 	t.Helper()
 	application, err := json.Marshal(map[string]any{"spec": map[string]any{"source": map[string]string{
 		"repoURL": repoURL, "chart": chartName, "targetRevision": revision,
@@ -74,9 +73,9 @@ func only(t *testing.T, repoURL, chartName, revision string) (source.Use, bool) 
 		t.Fatalf("%d uses of one source", len(seen))
 	}
 	if len(seen) == 0 {
-		return source.Use{}, false
+		return nil
 	}
-	return seen[0], true
+	return seen[0].Target
 }
 
 // every returns the strings of a pool without repetitions.
@@ -88,8 +87,8 @@ func (a Argo) testHelm(t *testing.T) {
 	compared := 0
 	for _, repoURL := range every("repoURL") {
 		for _, chartName := range every("chart") {
-			use, ok := only(t, repoURL, chartName, "1.2.3+build.1")
-			if chartName == "" || !ok || use.Problem != nil || !use.Reference.Location.IsOCI() {
+			use, ok := only(t, repoURL, chartName, "1.2.3+build.1").(source.Chart)
+			if chartName == "" || !ok || !use.Reference.Location.IsOCI() {
 				continue
 			}
 			compared++
@@ -115,8 +114,8 @@ func (a Argo) testNative(t *testing.T) {
 	met := map[string]bool{}
 	for _, repoURL := range every("repoURL") {
 		for _, revision := range every("revision") {
-			use, ok := only(t, repoURL, "", revision)
-			if !ok || use.Problem != nil {
+			use, ok := only(t, repoURL, "", revision).(source.Chart)
+			if !ok {
 				continue
 			}
 			want := requests(repoURL, use.Reference.Selector)
@@ -166,11 +165,12 @@ func (a Argo) testHelmOCI(t *testing.T) {
 	met := map[string]int{}
 	for _, repoURL := range every("repoURL") {
 		oci := a.IsHelmOciRepo(repoURL)
-		use, ok := only(t, repoURL, "podinfo", "1.2.3")
+		target := only(t, repoURL, "podinfo", "1.2.3")
+		use, ok := target.(source.Chart)
 		switch {
-		case !ok:
+		case target == nil:
 			t.Errorf("%q with a chart is no use", repoURL)
-		case use.Problem != nil:
+		case !ok:
 			met["denied"]++
 		case oci != use.Reference.Location.IsOCI() && !(Pull{Kind: Helm, RepoURL: repoURL}).vain():
 			t.Errorf("%q is Helm-OCI for Argo CD: %t, for chartgate: %s", repoURL, oci, use.Reference)
@@ -205,8 +205,9 @@ func (a Argo) testSameURL(t *testing.T) {
 			continue
 		}
 		swapped++
-		if use, ok := only(t, s.written, s.chart, "1.2.3"); (ok && use.Problem != nil) == s.gap {
-			t.Errorf("Argo CD fetches %q from %q where that is registered (known: %t); chartgate verifies %q", s.written, s.registered, s.gap, use.Reference)
+		target := only(t, s.written, s.chart, "1.2.3")
+		if _, denied := target.(source.Unresolved); denied == s.gap {
+			t.Errorf("Argo CD fetches %q from %q where that is registered (known: %t); chartgate verifies %+v", s.written, s.registered, s.gap, target)
 		}
 	}
 	if swapped < 5 {

@@ -66,12 +66,10 @@ func (a registryAttack) run(t *testing.T) {
 func TestRegistries(t *testing.T) {
 	t.Parallel()
 	const huge = 64 << 20
-	pulled := func(what func(t *testing.T, s *stall) source.Pulled) func(*testing.T, *stall) source.Use {
+	pulled := func(what func(t *testing.T, s *stall) source.Artifact) func(*testing.T, *stall) source.Use {
 		return func(t *testing.T, s *stall) source.Use {
-			use := s.use(t, s.repo+":1.0.0")
-			p := what(t, s)
-			use.Pulled = &p
-			return use
+			held := what(t, s)
+			return s.use(t, s.repo+":1.0.0", func(c *source.Chart) { c.Artifact = &held })
 		}
 	}
 	byDigest := func(t *testing.T, s *stall) source.Use { return s.use(t, s.repo+"@"+s.digest) }
@@ -82,14 +80,14 @@ func TestRegistries(t *testing.T) {
 	for _, a := range []registryAttack{
 		// Different answers to different people.
 		{sentence: "the checker is shown the signed chart, and Flux pulls another archive", source: "CVE-2022-47633",
-			ask: pulled(func(t *testing.T, s *stall) source.Pulled {
+			ask: pulled(func(t *testing.T, s *stall) source.Artifact {
 				_, evil := s.push(t, s.repo, "evil", "evil")
-				return source.Pulled{Archive: digestOf(t, evil), Vouched: true}
+				return source.Artifact{Archive: digestOf(t, evil), ByController: true}
 			}), want: verdict.DigestMismatch},
 		{sentence: "the checker is shown the signed chart, and Flux resolves another digest", source: "CVE-2022-47633",
-			ask: pulled(func(t *testing.T, s *stall) source.Pulled {
+			ask: pulled(func(t *testing.T, s *stall) source.Artifact {
 				evil, layer := s.push(t, s.repo, "evil", "evil")
-				return source.Pulled{Manifest: digestOf(t, evil), Archive: digestOf(t, layer), Incomparable: true, Vouched: true}
+				return source.Artifact{Manifest: digestOf(t, evil), Archive: digestOf(t, layer), Incomparable: true, ByController: true}
 			}), want: verdict.SignatureMissing},
 		{sentence: "the tag means another chart when it is asked for the second time", source: "CVE-2022-47633",
 			evil: func(t *testing.T, s *stall) {
@@ -186,15 +184,15 @@ func TestRegistries(t *testing.T) {
 			want: verdict.NoPolicy, then: atMost(0)},
 		{sentence: "a chart that may float, on a host that no policy names", source: "server-side request forgery",
 			ask: func(t *testing.T, s *stall) source.Use {
-				use := s.floating(t)
-				use.Reference.Location = must(chart.ParseChart("oci://" + s.Host() + "/nobodys/app"))(t)
-				return use
+				return s.floating(t, func(c *source.Chart) {
+					c.Reference.Location = must(chart.ParseChart("oci://" + s.Host() + "/nobodys/app"))(t)
+				})
 			}, want: verdict.NoPolicy, then: atMost(0)},
 		{sentence: "an OCIRepository on a host that no policy names, which a release uses", source: "server-side request forgery",
 			ask: func(t *testing.T, s *stall) source.Use {
-				use := s.use(t, "nobodys/app:1.0.0")
-				use.Pulled = &source.Pulled{Manifest: digestOf(t, s.digest), Vouched: true}
-				return use
+				return s.use(t, "nobodys/app:1.0.0", func(c *source.Chart) {
+					c.Artifact = &source.Artifact{Manifest: digestOf(t, s.digest), ByController: true}
+				})
 			}, want: verdict.NoPolicy, then: atMost(0)},
 		{sentence: "a range where the policy wants a version", ask: func(t *testing.T, s *stall) source.Use { return s.floating(t) },
 			want: verdict.NotPinned, then: atMost(0)},

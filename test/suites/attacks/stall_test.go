@@ -157,24 +157,24 @@ func (s *stall) gate(t *testing.T) *gate.Gate {
 	return gate.New(s.set(t), client, signature.New(must(signature.Fixed(s.root))(t)), time.Now)
 }
 
-// use is a HelmRelease's use of a chart below the registry, "charts/app:1.0.0", or anywhere, "oci://…".
-func (s *stall) use(t *testing.T, text string) source.Use {
+// use is a HelmRelease's use of a chart below the registry, "charts/app:1.0.0", or anywhere, "oci://…", after changes of it.
+func (s *stall) use(t *testing.T, text string, changes ...func(*source.Chart)) source.Use {
 	t.Helper()
 	if len(text) < 6 || text[:6] != "oci://" {
 		text = "oci://" + s.Host() + "/" + text
 	}
-	return source.Use{
-		Object: source.ID{Kind: "HelmRelease", Namespace: "apps", Name: "app"}, Field: "spec.chart.spec",
-		Reference: must(chart.ParseReference(text))(t),
+	found := source.Chart{Reference: must(chart.ParseReference(text))(t)}
+	for _, change := range changes {
+		change(&found)
 	}
+	return source.Use{Object: source.ID{Kind: "HelmRelease", Namespace: "apps", Name: "app"}, Field: "spec.chart.spec", Target: found}
 }
 
 // floating is a use of a chart by a range.
-func (s *stall) floating(t *testing.T) source.Use {
+func (s *stall) floating(t *testing.T, changes ...func(*source.Chart)) source.Use {
 	t.Helper()
-	use := s.use(t, s.repo+":1.0.0")
-	use.Reference.Selector = must(chart.ParseFluxVersion(">=1.0.0"))(t)
-	return use
+	float := func(c *source.Chart) { c.Reference.Selector = must(chart.ParseFluxVersion(">=1.0.0"))(t) }
+	return s.use(t, s.repo+":1.0.0", append([]func(*source.Chart){float}, changes...)...)
 }
 
 // expect compares the gate's decision with the reason for denying; "" is a verified chart.

@@ -327,7 +327,7 @@ func admits(t *testing.T, b behaviour, f format, by, wanted signer) string {
 	}
 	client := registry.New(registry.Options{PlainHTTP: []string{r.Host()}})
 	v := gate.New(current{set}, client, signature.New(signature.FixedRoots{}), time.Now).Decide(t.Context(), source.Use{
-		Object: source.ID{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}, Field: "spec.chart.spec", Reference: reference,
+		Object: source.ID{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}, Field: "spec.chart.spec", Target: source.Chart{Reference: reference},
 	})
 	if v.Admits() {
 		return "yes"

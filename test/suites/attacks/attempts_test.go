@@ -31,7 +31,7 @@ func TestAVerdictThatIsOldWhenItIsUsed(t *testing.T) {
 	held, free := make(chan struct{}), make(chan struct{})
 	source := ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}")
 	release := helmRelease("app", chartRef("OCIRepository", "app"))
-	w.expect(t, create(editor, source, admitted), w.object(t, source))
+	w.expect(t, create(editor, source, admitted), w.Object(t, source))
 	w.registry.Fail(`^(GET|HEAD) /v2/charts/podinfo/manifests/1[.]0[.]0$`, registrytest.Times(1, func(rw http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		close(held)
 		<-free
@@ -40,7 +40,7 @@ func TestAVerdictThatIsOldWhenItIsUsed(t *testing.T) {
 	t.Cleanup(w.registry.Heal)
 	created := make(chan string, 1)
 	go func() {
-		answer, message := w.do(t, create(editor, release, admitted), w.object(t, release))
+		answer, message := w.do(t, create(editor, release, admitted), w.Object(t, release))
 		created <- answer + message
 	}()
 	<-held

@@ -20,9 +20,9 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/chartgate/chartgate/test/env/cluster"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // The login of the private registry, and of every Secret.
@@ -35,7 +35,6 @@ const (
 // server has a client certificate for webhooks.
 type bank struct {
 	*site
-	install *cluster.Installation
 	thief   *loginThief
 	clients *registrytest.Authority // of the API server's certificate
 	dir     string
@@ -106,8 +105,19 @@ func openBank(t *testing.T) *bank {
 	must(b.registry.AttachBundle("charts/podinfo", digest, bundle, nil))(t)
 	b.names = strings.NewReplacer("ghcr.io", b.registry.Host(), "thief.example", b.thief.host(), "DIGEST", digest, "LAYER", layer)
 	b.public = strings.NewReplacer(b.registry.Host(), "ghcr.io", b.thief.host(), "thief.example")
-	b.Cluster, err = cluster.StartWith(t.Context(), []string{"crds/flux", "crds/argo"}, []string{"apps", "argocd", "team-b", "flux-system"},
-		map[string]string{"admission-control-config-file": b.admissionConfig(t)})
+	root := must(b.TrustedRoot())(t)
+	id := acme()
+	b.Site, err = harness.Open(t.Context(), harness.Setup{
+		CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps", "argocd", "team-b", "flux-system"},
+		APIServer: map[string]string{"admission-control-config-file": b.admissionConfig(t)},
+		Values: map[string]any{
+			"plainHTTP": []string{b.registry.Host()}, "trustedRoot": map[string]any{"json": string(root)}, "argoNamespace": "argocd",
+			"registry": map[string]any{"caBundle": string(b.thief.ca.PEM())},
+		},
+		Objects: roles + harness.Identity("acme", fmt.Sprintf("{keyless: {issuer: %q, subject: %q}}", id.Issuer, id.Subject)) +
+			bankPolicy("everything", "oci://**") + bankPolicy("ours", "oci://ghcr.io/charts/**") + bankObjects(b),
+		Stopped: true, Local: b.names.Replace, Public: b.public.Replace,
+	})
 	t.Cleanup(func() {
 		if err := b.Stop(); err != nil {
 			t.Error(err)
@@ -116,22 +126,11 @@ func openBank(t *testing.T) *bank {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := must(b.TrustedRoot())(t)
-	b.install = must(b.Install(t.Context(), map[string]any{
-		"plainHTTP": []string{b.registry.Host()}, "trustedRoot": map[string]any{"json": string(root)}, "argoNamespace": "argocd",
-		"registry": map[string]any{"caBundle": string(b.thief.ca.PEM())},
-	}, false))(t)
-	id := acme()
-	given := roles + fmt.Sprintf("---\n{apiVersion: chartgate.dev/v1alpha1, kind: TrustedIdentity, metadata: {name: acme}, spec: {keyless: {issuer: %q, subject: %q}}}\n", id.Issuer, id.Subject) +
-		bankPolicy("everything", "oci://**") + bankPolicy("ours", "oci://ghcr.io/charts/**") + bankObjects(b)
-	if err := b.Apply(t.Context(), b.objects(t, given)...); err != nil {
-		t.Fatal(err)
-	}
 	return b
 }
 
 func bankPolicy(name, pattern string) string {
-	return fmt.Sprintf("---\n{apiVersion: chartgate.dev/v1alpha1, kind: ChartPolicy, metadata: {name: %s}, spec: {match: {charts: [%q]}, require: [{anyOf: [acme]}]}}\n", name, pattern)
+	return harness.Policy(name, fmt.Sprintf("{match: {charts: [%q]}, require: [{anyOf: [acme]}]}", pattern))
 }
 
 // bankObjects are honest Secrets, and what is stored before chartgate answers.
@@ -188,17 +187,6 @@ func (b *bank) write(t *testing.T, name, content string) string {
 	return path
 }
 
-// open starts chartgate with more arguments.
-func (b *bank) open(t *testing.T, args ...string) {
-	t.Helper()
-	if b.gate != nil {
-		if err := b.gate.Stop(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b.gate = must(b.install.Run(t.Context(), args...))(t)
-}
-
 // forge sends a review straight to the webhook's port, as any pod of the cluster can.
 func (b *bank) forge(t *testing.T, object, old *unstructured.Unstructured, subresource string, certificates ...tls.Certificate) (admitted bool, err error) {
 	t.Helper()
@@ -217,7 +205,7 @@ func (b *bank) forge(t *testing.T, object, old *unstructured.Unstructured, subre
 	review.SetGroupVersionKind(admissionv1.SchemeGroupVersion.WithKind("AdmissionReview"))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	post := must(http.NewRequestWithContext(ctx, http.MethodPost, "https://"+b.install.Address()+"/validate-charts", bytes.NewReader(must(json.Marshal(review))(t))))(t)
+	post := must(http.NewRequestWithContext(ctx, http.MethodPost, "https://"+b.Installation.Address()+"/validate-charts", bytes.NewReader(must(json.Marshal(review))(t))))(t)
 	post.Header.Set("Content-Type", "application/json")
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: certificates}}}
 	defer client.CloseIdleConnections()
@@ -234,12 +222,11 @@ func (b *bank) forge(t *testing.T, object, old *unstructured.Unstructured, subre
 }
 
 func bankSource(namespace, name, host, more string) string {
-	return fmt.Sprintf("{apiVersion: source.toolkit.fluxcd.io/v1, kind: OCIRepository, metadata: {name: %s, namespace: %s}, spec: {interval: 10m, "+
-		"url: 'oci://%s/charts/podinfo', ref: {tag: 1.0.0}, layerSelector: {mediaType: application/vnd.cncf.helm.chart.content.v1.tar+gzip, operation: copy}, %s}}\n", name, namespace, host, more)
+	return ociAt(namespace+"/"+name, "oci://"+host+"/charts/podinfo", "{tag: 1.0.0}", harness.HelmLayer, more)
 }
 
 func bankRepository(host, more string) string {
-	return fmt.Sprintf("{apiVersion: source.toolkit.fluxcd.io/v1, kind: HelmRepository, metadata: {name: charts, namespace: flux-system}, spec: {interval: 10m, type: oci, url: 'oci://%s/charts', %s}}\n", host, more)
+	return flux("HelmRepository", "flux-system/charts", fmt.Sprintf("spec: {interval: 10m, type: oci, url: 'oci://%s/charts', %s}", host, more))
 }
 
 const (
@@ -253,8 +240,8 @@ const (
 func TestForgedReviewsGetNoLogin(t *testing.T) {
 	b := openBank(t)
 	stored := bankRepository("ghcr.io", "secretRef: {name: login}") + "---\n" + bankRelease + "---\n" + bankSource("flux-system", "stored", "ghcr.io", "secretRef: {name: login}")
-	b.open(t)
-	if err := b.Apply(t.Context(), b.objects(t, stored)...); err != nil {
+	b.Restart(t)
+	if err := b.ApplyText(t.Context(), stored); err != nil {
 		t.Fatal(err)
 	}
 	withArtifact := func(text string) string { return strings.TrimSuffix(text, "}\n") + ", status: " + bankArtifact + "}\n" }
@@ -272,7 +259,7 @@ func TestForgedReviewsGetNoLogin(t *testing.T) {
 	}
 	for _, policies := range []string{"a policy for everything", "a policy that names the thief"} {
 		if policies != "a policy for everything" {
-			if err := b.Apply(t.Context(), b.objects(t, bankPolicy("thief", "oci://thief.example/**"))...); err != nil {
+			if err := b.ApplyText(t.Context(), bankPolicy("thief", "oci://thief.example/**")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -283,9 +270,9 @@ func TestForgedReviewsGetNoLogin(t *testing.T) {
 			t.Run(policies+": "+a.sentence, func(t *testing.T) {
 				var old *unstructured.Unstructured
 				if a.old != "" {
-					old = b.object(t, a.old)
+					old = b.Object(t, a.old)
 				}
-				if _, err := b.forge(t, b.object(t, a.object), old, a.subresource); err != nil {
+				if _, err := b.forge(t, b.Object(t, a.object), old, a.subresource); err != nil {
 					t.Fatal(err)
 				}
 				got, asked := b.thief.loot()
@@ -303,7 +290,7 @@ func TestForgedReviewsGetNoLogin(t *testing.T) {
 // TestHonestLogins: with the same policies, what is honest passes, and a denial says who can help.
 func TestHonestLogins(t *testing.T) {
 	b := openBank(t)
-	b.open(t)
+	b.Restart(t)
 	artifact := func(name string) string {
 		return fmt.Sprintf("{apiVersion: source.toolkit.fluxcd.io/v1, kind: OCIRepository, metadata: {name: %s, namespace: apps}, status: %s}", name, bankArtifact)
 	}
@@ -321,7 +308,7 @@ func TestHonestLogins(t *testing.T) {
 		{"attack: a tenant stores another host for a Secret that he cannot read", "create", bankSource("apps", "evil", "thief.example", "secretRef: {name: login}"), editor, "RegistryUnauthorized spec.ref",
 			"thief.example does not let chartgate read charts/podinfo (it wants credentials and chartgate has none for it), and the login of Secret apps/login is not sent to thief.example, because no policy names this host literally"},
 	} {
-		got, message := b.do(t, write{by: step.by, verb: step.verb}, b.object(t, step.object))
+		got, message := b.do(t, write{by: step.by, verb: step.verb}, b.Object(t, step.object))
 		if got != step.want || !strings.Contains(message, step.says) {
 			t.Errorf("%s: got %q, want %q\n%s", step.sentence, got, step.want, message)
 		}
@@ -335,12 +322,12 @@ func TestHonestLogins(t *testing.T) {
 // believed about objects that are not stored yet.
 func TestClientCertificateOfTheAPIServer(t *testing.T) {
 	b := openBank(t)
-	b.open(t, "--client-ca="+filepath.Join(b.dir, "client-ca.crt"), "--client-names=test")
+	b.Restart(t, "--client-ca="+filepath.Join(b.dir, "client-ca.crt"), "--client-names=test")
 	basic := bankSource("apps", "basic", "ghcr.io", "secretRef: {name: login}")
-	if got, message := b.do(t, write{by: editor, verb: "create"}, b.object(t, basic)); got != admitted {
+	if got, message := b.do(t, write{by: editor, verb: "create"}, b.Object(t, basic)); got != admitted {
 		t.Errorf("got %q, want it verified at once\n%s", got, message)
 	}
-	if got, message := b.do(t, write{by: editor, verb: "create"}, b.object(t, bankSource("apps", "evil", "thief.example", "secretRef: {name: login}"))); got != "RegistryUnauthorized spec.ref" {
+	if got, message := b.do(t, write{by: editor, verb: "create"}, b.Object(t, bankSource("apps", "evil", "thief.example", "secretRef: {name: login}"))); got != "RegistryUnauthorized spec.ref" {
 		t.Errorf("got %q\n%s", got, message)
 	}
 	stranger := registrytest.NewAuthority().Client()
@@ -348,7 +335,7 @@ func TestClientCertificateOfTheAPIServer(t *testing.T) {
 		"no certificate": nil, "a stranger's certificate": {must(tls.X509KeyPair(stranger.Certificate, stranger.Key))(t)},
 	} {
 		b.thief.loot()
-		if _, err := b.forge(t, b.object(t, bankSource("flux-system", "new", "thief.example", "secretRef: {name: login}")), nil, "", certificates...); err == nil {
+		if _, err := b.forge(t, b.Object(t, bankSource("flux-system", "new", "thief.example", "secretRef: {name: login}")), nil, "", certificates...); err == nil {
 			t.Errorf("%s gets an answer", sentence)
 		}
 		if got, asked := b.thief.loot(); len(got) > 0 || asked > 0 {
@@ -356,18 +343,18 @@ func TestClientCertificateOfTheAPIServer(t *testing.T) {
 		}
 	}
 	own := b.clients.Client()
-	if _, err := b.forge(t, b.object(t, basic), nil, "", must(tls.X509KeyPair(own.Certificate, own.Key))(t)); err != nil {
+	if _, err := b.forge(t, b.Object(t, basic), nil, "", must(tls.X509KeyPair(own.Certificate, own.Key))(t)); err != nil {
 		t.Errorf("the API server's certificate gets no answer, so the rows above say nothing: %v", err)
 	}
 	// A certificate of that CA with another name.
-	b.open(t, "--client-ca="+filepath.Join(b.dir, "client-ca.crt"), "--client-names=kube-apiserver")
-	if _, err := b.forge(t, b.object(t, basic), nil, "", must(tls.X509KeyPair(own.Certificate, own.Key))(t)); err == nil {
+	b.Restart(t, "--client-ca="+filepath.Join(b.dir, "client-ca.crt"), "--client-names=kube-apiserver")
+	if _, err := b.forge(t, b.Object(t, basic), nil, "", must(tls.X509KeyPair(own.Certificate, own.Key))(t)); err == nil {
 		t.Error("another name gets an answer")
 	}
-	if err := b.gate.Ready(t.Context()); err != nil {
+	if err := b.Gate.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if n := strings.Count(b.gate.Log(), "TLS handshake error"); n > 3 {
+	if n := strings.Count(b.Gate.Log(), "TLS handshake error"); n > 3 {
 		t.Errorf("the log has %d handshake errors", n)
 	}
 }

@@ -1,7 +1,6 @@
 package attacks_test
 
 import (
-	"context"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -20,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chartgate/chartgate/pkg/source"
-	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestMatchConditions: the conditions of the webhook configuration let through whatever pkg/source calls a change, on a
@@ -123,7 +122,7 @@ func jsonOf(t *testing.T, o *unstructured.Unstructured) []byte {
 
 // listener is a cluster whose chartgate admits everything and remembers what it was asked.
 type listener struct {
-	*cluster.Cluster
+	*harness.Site
 	clients map[string]client.Client // by user
 	mu      sync.Mutex
 	seen    map[string]bool
@@ -146,23 +145,13 @@ func (w *listener) as(t *testing.T, user string) client.Client {
 func openListener(t *testing.T) *listener {
 	t.Helper()
 	w := &listener{seen: map[string]bool{}, clients: map[string]client.Client{}}
-	ctx := context.Background()
-	var err error
-	w.Cluster, err = cluster.Start(ctx, []string{"crds/flux", "crds/argo"}, []string{"apps"})
-	t.Cleanup(func() {
-		if err := w.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	must(w.Install(ctx, nil, false))(t)
+	w.Site = harness.OpenForTest(t, harness.Setup{CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps"}, Stopped: true})
+	ctx := t.Context()
 	server := httptest.NewTLSServer(http.HandlerFunc(w.admit))
 	t.Cleanup(server.Close)
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
-	err = w.Client.Get(ctx, client.ObjectKey{Name: "chartgate"}, configuration)
+	err := w.Client.Get(ctx, client.ObjectKey{Name: "chartgate"}, configuration)
 	for i := range configuration.Webhooks {
 		configuration.Webhooks[i].ClientConfig = admissionregistrationv1.WebhookClientConfig{URL: &server.URL, CABundle: ca}
 	}

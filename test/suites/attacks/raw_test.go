@@ -28,7 +28,7 @@ func TestRawBodies(t *testing.T) {
 	} {
 		t.Run(r.sentence, func(t *testing.T) {
 			given := acmeRepository() + helmChart("bad", "unsigned", "1.0.0", suspended)
-			for _, object := range w.objects(t, given) {
+			for _, object := range w.Objects(t, given) {
 				w.expect(t, write{by: admin, verb: "create", want: admitted}, object)
 			}
 			_, err := w.Kubectl(t.Context(), r.body, "create", "--validate=false", "--raw", "/apis/helm.toolkit.fluxcd.io/v2/namespaces/apps/helmreleases?fieldValidation=Ignore", "-f", "-")
@@ -47,16 +47,14 @@ func TestRawBodies(t *testing.T) {
 // expectStored looks whether the HelmRelease app is there, and that it installs podinfo.
 func (w *site) expectStored(t *testing.T, want string) {
 	t.Helper()
-	client := must(w.as(admin, &recorder{}))(t)
-	release := w.object(t, releaseOf("app", "podinfo", "1.0.0"))
-	found, err := resourceOf(client, release).Get(t.Context(), "app", getOptions)
-	if (err == nil) != (want == admitted) {
-		t.Errorf("read what is stored: %v", err)
+	found := w.Stored(t, w.Object(t, releaseOf("app", "podinfo", "1.0.0")))
+	if (found != nil) != (want == admitted) {
+		t.Errorf("stored: %t", found != nil)
 	}
-	if err != nil {
+	if found == nil {
 		return
 	}
-	w.removeAfter(t, found)
+	w.RemoveAfter(t, found)
 	if chart := at(found.Object, "spec", "chart", "spec")["chart"]; chart != "podinfo" {
 		t.Errorf("%v is stored", chart)
 	}

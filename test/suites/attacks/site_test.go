@@ -2,7 +2,7 @@ package attacks_test
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"path"
 	"strings"
@@ -10,28 +10,25 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
-// Who writes.
+// Who writes, beside the users of the harness.
 const (
-	admin            = "" // system:masters
-	editor           = "jane"
+	admin            = harness.Admin
+	editor           = harness.Editor
 	tenant           = "bob" // of the namespace team-b
-	sourceController = "system:serviceaccount:flux-system:source-controller"
-	helmController   = "system:serviceaccount:flux-system:helm-controller"
-	argoController   = "system:serviceaccount:argocd:argocd-application-controller"
-	argoServer       = "system:serviceaccount:argocd:argocd-server"
+	sourceController = harness.SourceController
+	helmController   = harness.HelmController
+	argoController   = harness.ArgoController
+	argoServer       = harness.ArgoServer
 	// Service accounts that a tenant made in a namespace of his own.
 	falseSourceController = "system:serviceaccount:apps:source-controller"
 	falseArgoController   = "system:serviceaccount:apps:argocd-application-controller"
@@ -39,10 +36,9 @@ const (
 
 // site is a cluster with chartgate in it, and a registry.
 type site struct {
-	*cluster.Cluster
+	*harness.Site
 	*people
 	registry *registrytest.Registry
-	gate     *cluster.Process
 	names    *strings.Replacer // of rows → of this machine
 	public   *strings.Replacer // and back
 }
@@ -56,50 +52,32 @@ func openSite(ctx context.Context, crds []string) (*site, error) {
 	if err := w.publish(); err != nil {
 		return w, err
 	}
-	if w.Cluster, err = cluster.Start(ctx, crds, []string{"apps", "argocd", "team-b", "flux-system"}); err != nil {
-		return w, err
-	}
-	if err := w.teachRefresh(ctx); err != nil {
+	policies, err := w.policies()
+	if err != nil {
 		return w, err
 	}
 	root, err := w.TrustedRoot()
 	if err != nil {
 		return w, err
 	}
-	install, err := w.Install(ctx, map[string]any{
-		"plainHTTP":   []string{w.registry.Host()},
-		"trustedRoot": map[string]any{"json": string(root)},
-	}, false)
-	if err != nil {
-		return w, err
-	}
-	// They are there before chartgate starts, so they are in force as soon as it is ready.
-	if err := w.applyRolesAndPolicies(ctx); err != nil {
-		return w, err
-	}
-	w.gate, err = install.Run(ctx)
+	w.Site, err = harness.Open(ctx, harness.Setup{
+		CRDs: crds, Namespaces: []string{"apps", "argocd", "team-b", "flux-system"}, Prepare: teachRefresh,
+		Values: map[string]any{
+			"plainHTTP":   []string{w.registry.Host()},
+			"trustedRoot": map[string]any{"json": string(root)},
+		},
+		Objects: roles + policies, Local: w.names.Replace, Public: w.public.Replace,
+	})
 	return w, err
-}
-
-func (w *site) applyRolesAndPolicies(ctx context.Context) error {
-	objects, err := cluster.Objects(roles)
-	if err != nil {
-		return err
-	}
-	policies, err := w.policies()
-	if err != nil {
-		return err
-	}
-	return w.Apply(ctx, append(objects, policies...)...)
 }
 
 // teachRefresh adds the field retry.refresh to the definition of Applications, which Argo CD has since 3.1; the one in
 // bin/ is of 2.14.
-func (w *site) teachRefresh(ctx context.Context) error {
+func teachRefresh(ctx context.Context, c *cluster.Cluster) error {
 	definition := &unstructured.Unstructured{}
 	definition.SetAPIVersion("apiextensions.k8s.io/v1")
 	definition.SetKind("CustomResourceDefinition")
-	err := w.Client.Get(ctx, client.ObjectKey{Name: "applications.argoproj.io"}, definition)
+	err := c.Client.Get(ctx, client.ObjectKey{Name: "applications.argoproj.io"}, definition)
 	if apierrors.IsNotFound(err) {
 		return nil // a cluster without Argo CD
 	}
@@ -111,58 +89,39 @@ func (w *site) teachRefresh(ctx context.Context) error {
 	for _, operation := range []string{"/operation", "/status/properties/operationState/properties/operation"} {
 		changes = append(changes, fmt.Sprintf(`{"op":"add","path":%q,"value":{"type":"boolean"}}`, schema+operation+"/properties/retry/properties/refresh"))
 	}
-	return w.Client.Patch(ctx, definition, client.RawPatch(types.JSONPatchType, []byte("["+strings.Join(changes, ",")+"]")))
+	return c.Client.Patch(ctx, definition, client.RawPatch(types.JSONPatchType, []byte("["+strings.Join(changes, ",")+"]")))
 }
 
-// Stop stops chartgate, which must end well, and the cluster.
+// Stop stops the cluster and the registry.
 func (w *site) Stop() error {
-	var errs []error
-	if w.gate != nil {
-		errs = append(errs, w.gate.Stop())
-	}
-	if w.Cluster != nil {
-		errs = append(errs, w.Cluster.Stop())
-	}
+	err := w.Site.Stop()
 	w.registry.Close()
-	return errors.Join(errs...)
+	return err
 }
 
-// policies are those of policies_test.go as objects.
-func (w *site) policies() ([]*unstructured.Unstructured, error) {
+// policies are those of policies_test.go as YAML.
+func (w *site) policies() (string, error) {
 	pem, err := w.key.PEM()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	in := policies(w.registry.Host(), string(pem))
-	var objects []*unstructured.Unstructured
-	for i := range in.Identities {
-		object, err := toObject("TrustedIdentity", &in.Identities[i])
+	var text strings.Builder
+	for _, identity := range in.Identities {
+		spec, err := json.Marshal(identity.Spec)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		objects = append(objects, object)
+		text.WriteString(harness.Identity(identity.Name, string(spec)))
 	}
-	for i := range in.Policies {
-		object, err := toObject("ChartPolicy", &in.Policies[i])
+	for _, policy := range in.Policies {
+		spec, err := json.Marshal(policy.Spec)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		objects = append(objects, object)
+		text.WriteString(harness.Policy(policy.Name, string(spec)))
 	}
-	return objects, nil
-}
-
-func toObject(kind string, typed any) (*unstructured.Unstructured, error) {
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
-	if err != nil {
-		return nil, err
-	}
-	delete(fields, "status")
-	o := &unstructured.Unstructured{Object: fields}
-	o.SetAPIVersion(v1alpha1.Group + "/v1alpha1")
-	o.SetKind(kind)
-	unstructured.RemoveNestedField(o.Object, "metadata", "creationTimestamp")
-	return o, nil
+	return text.String(), nil
 }
 
 // published are the charts that rows name, and whether they are signed. In YAML, digest(charts/podinfo:1.0.0) and
@@ -252,35 +211,8 @@ func (w *site) publishManifests(repo string) (digest string, err error) {
 		"layers":[{"mediaType":"application/vnd.cncf.flux.content.v1.tar+gzip","digest":%q,"size":%d}]}`, manifestType, config, layer, len(repo)))
 }
 
-// as is a client that writes as a user.
-func (w *site) as(user string, warnings *recorder) (dynamic.Interface, error) {
-	config := rest.CopyConfig(w.Config)
-	config.WarningHandlerWithContext = warnings
-	if user != admin {
-		config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: groupsOf(user)}
-	}
-	return dynamic.NewForConfig(config)
-}
-
-// groupsOf are those that the API server itself would give the user.
-func groupsOf(user string) []string {
-	groups := []string{"system:authenticated"}
-	if parts := strings.Split(user, ":"); len(parts) == 4 && parts[1] == "serviceaccount" {
-		groups = append(groups, "system:serviceaccounts", "system:serviceaccounts:"+parts[2])
-	}
-	return groups
-}
-
-// roles: flux-edit is Flux's own, word for word. Everybody who edits a namespace has it.
-const roles = `
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: flux-edit}
-rules:
-- apiGroups: [notification.toolkit.fluxcd.io, source.toolkit.fluxcd.io, source.extensions.fluxcd.io, helm.toolkit.fluxcd.io, image.toolkit.fluxcd.io, kustomize.toolkit.fluxcd.io]
-  resources: ["*"]
-  verbs: [create, delete, deletecollection, patch, update]
----
+// roles: everyone who edits a namespace has flux-edit.
+const roles = harness.FluxEdit + `
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: view-and-applications}

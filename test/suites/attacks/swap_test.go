@@ -19,7 +19,7 @@ import (
 // HelmCharts are stopped when Flux pulls.
 func TestSwappedRepository(t *testing.T) {
 	w := theSite(t)
-	for _, object := range w.objects(t, acmeRepository()+
+	for _, object := range w.Objects(t, acmeRepository()+
 		releaseOf("affected", "podinfo", "1.0.0")+helmChart("apps-affected", "podinfo", "1.0.0")+
 		releaseOf("fine", "other", "1.0.0")+helmChart("apps-fine", "other", "1.0.0")+
 		helmRelease("team-b/far", strings.Replace(chartOf("podinfo", "1.0.0"), "name: acme", "name: acme, namespace: apps", 1))+
@@ -32,7 +32,7 @@ func TestSwappedRepository(t *testing.T) {
 	since := time.Now()
 
 	swap := patch(editor, repositoryAt("oci://ghcr.io/mirror"), warned)
-	_, message := w.do(t, swap, w.object(t, swap.object))
+	_, message := w.do(t, swap, w.Object(t, swap.object))
 	for _, name := range []string{"apps/affected", "team-b/far"} {
 		if !strings.Contains(message, "this change breaks HelmRelease "+name+": ") || !strings.Contains(message, "(SignatureMissing)") {
 			t.Errorf("no warning about %s in\n%s", name, message)
@@ -48,7 +48,7 @@ func TestSwappedRepository(t *testing.T) {
 
 	pull := func(name, chart, want string) {
 		t.Helper()
-		w.expect(t, write{by: sourceController, verb: "status", want: want}, w.object(t, flux("HelmChart", name, artifact("1.0.0", "layer("+chart+":1.0.0)"))))
+		w.expect(t, write{by: sourceController, verb: "status", want: want}, w.Object(t, flux("HelmChart", name, artifact("1.0.0", "layer("+chart+":1.0.0)"))))
 	}
 	pull("apps-affected", "mirror/podinfo", "SignatureMissing status.artifact")
 	pull("apps-fine", "mirror/other", admitted)
@@ -92,5 +92,3 @@ func aboutWhom(events []eventsv1.Event, since time.Time) []string {
 	slices.Sort(about)
 	return slices.Compact(about)
 }
-
-var getOptions = metav1.GetOptions{}

@@ -3,33 +3,21 @@ package attacks_test
 import (
 	"fmt"
 	"strings"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // The objects of rows, in a form that shows what differs. They are called app, in namespace apps, unless said otherwise.
 
-func object(apiVersion, kind, name, body string) string {
-	namespace, name, found := strings.Cut(name, "/")
-	if !found {
-		namespace, name = "apps", namespace
-	}
-	return fmt.Sprintf("---\n{apiVersion: %s, kind: %s, metadata: {name: %s, namespace: %s}, %s}\n", apiVersion, kind, name, namespace, body)
-}
+func helmRelease(name, body string) string { return harness.HelmRelease(name, body) }
 
-func helmRelease(name, body string) string {
-	return object("helm.toolkit.fluxcd.io/v2", "HelmRelease", name, body)
-}
+func flux(kind, name, body string) string { return harness.Source(kind, name, body) }
 
-func flux(kind, name, body string) string {
-	return object("source.toolkit.fluxcd.io/v1", kind, name, body)
-}
-
-func application(body string) string {
-	return object("argoproj.io/v1alpha1", "Application", "app", body)
-}
+func application(body string) string { return harness.Application("app", body) }
 
 // chartOf is spec of a HelmRelease that takes a chart from the HelmRepository acme.
 func chartOf(chart, version string) string {
-	return fmt.Sprintf("spec: {interval: 10m, chart: {spec: {chart: %q, version: %q, sourceRef: {kind: HelmRepository, name: acme}}}}", chart, version)
+	return "spec: {interval: 10m, " + harness.FromRepository("acme", chart, version) + "}"
 }
 
 func releaseOf(name, chart, version string) string { return helmRelease(name, chartOf(chart, version)) }
@@ -63,7 +51,7 @@ func ociAt(name, url, ref string, more ...string) string {
 }
 
 const (
-	copied     = "layerSelector: {mediaType: application/vnd.cncf.helm.chart.content.v1.tar+gzip, operation: copy}"
+	copied     = harness.HelmLayer
 	suspended  = "suspend: true"
 	repackaged = "valuesFiles: [values.yaml, prod.yaml]"
 )
@@ -79,8 +67,7 @@ var evil = "sha256:" + strings.Repeat("e", 64)
 
 // argo is an Application with a spec and, beside it, an operation or a status.
 func argo(source string, more ...string) string {
-	spec := "spec: {project: default, destination: {server: https://kubernetes.default.svc, namespace: apps}, " + source + "}"
-	return application(strings.Join(append([]string{spec}, more...), ", "))
+	return application(strings.Join(append([]string{harness.ApplicationSpec(source)}, more...), ", "))
 }
 
 // helmSource is a Helm-OCI source, nativeSource one with oci://.

@@ -42,11 +42,26 @@ func (s *Shared[T]) Stop() error {
 	return s.value.Stop()
 }
 
+// Log is what the value's programs have written, if it can tell.
+func (s *Shared[T]) Log() string {
+	if logs, ok := any(s.value).(interface{ Log() string }); ok && s.started {
+		return logs.Log()
+	}
+	return ""
+}
+
 // Main runs the tests of a package, stops what they have shared in that order, and ends the process.
-func Main(m *testing.M, shared ...Stopper) {
+// Where a test failed, it prints what the shared values' programs have written.
+func Main(m *testing.M, shared ...interface {
+	Stopper
+	Log() string
+}) {
 	code := m.Run()
 	var errs []error
 	for _, s := range shared {
+		if code != 0 {
+			fmt.Fprint(os.Stderr, s.Log())
+		}
 		errs = append(errs, s.Stop())
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // The tests of this file change what all tests share, so they run before the others, one after the
@@ -52,7 +54,7 @@ func TestReleasesFromBeforeChartgate(t *testing.T) {
 		rows[i].team = newTeam(t)
 		rows[i].evil = rows[i].own().push(t, "1.0.0", "one")
 	}
-	shared.withoutGate(t, func() {
+	theSite(t).withoutGate(t, func() {
 		for _, row := range rows {
 			row.apply(t, row.objects(row.team)...)
 		}
@@ -83,7 +85,7 @@ func TestReleasesFromBeforeChartgate(t *testing.T) {
 			row.own().sign(t, row.evil)
 			row.deploys(t, "app", row.then)
 			row.becomesReady(t, release("app", ""))
-			eventually(t, func() string {
+			harness.Eventually(t, func() string {
 				if len(row.revisions(t, "app")) == 0 {
 					return "helm has no record"
 				}
@@ -119,11 +121,8 @@ func (w *site) withoutGate(t *testing.T, do func()) {
 func (w *site) gated(t *testing.T, probe *team, want bool) {
 	t.Helper()
 	unsigned := probe.object(t, helmRepository("probe", probe.abroad()))
-	resource, err := w.resource(admin, unsigned)
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func() string {
+	resource := w.Resource(t, admin, unsigned)
+	harness.Eventually(t, func() string {
 		_, err := resource.Create(t.Context(), unsigned, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if denied := err != nil && strings.Contains(err.Error(), "charts.chartgate.dev"); denied != want {
 			return fmt.Sprintf("gated %t: %v", denied, err)
@@ -148,41 +147,24 @@ func TestRepackagedChartOfASwappedRepository(t *testing.T) {
 	}
 	attack := func(m *team) {
 		m.swapRepackaged(t)
-		eventually(t, func() string {
+		harness.Eventually(t, func() string {
 			found := m.get(t, source("HelmChart", "app", ""))
 			if field(found, "status", "observedGeneration") != fmt.Sprint(found.GetGeneration()) {
-				return condition(found, "Ready")
+				return harness.Condition(found, "Ready")
 			}
 			return ""
 		})
 		m.patch(t, release("app", spec("values: {extra: new}")))
 	}
 
-	allowed, denied := start(), start()
+	site, allowed, denied := theSite(t), start(), start()
 	attack(allowed)
 	allowed.deploys(t, "app", "evil new")
 
-	shared.restart(t, "--repackaged-charts=Deny")
-	defer shared.restart(t)
+	site.Restart(t, "--repackaged-charts=Deny")
+	defer site.Restart(t)
 	denied.patch(t, release("app", spec("values: {extra: new}")))
 	denied.stoppedAt(t, "one prod")
-}
-
-// restart starts chartgate again with more flags.
-func (w *site) restart(t *testing.T, args ...string) {
-	t.Helper()
-	if err := w.gate.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	w.start(t, args...)
-}
-
-func (w *site) start(t *testing.T, args ...string) {
-	t.Helper()
-	var err error
-	if w.gate, err = w.install.Run(context.Background(), args...); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestChartgateIsDown: what runs goes on, and so do writes of the status that change no chart;
@@ -197,16 +179,21 @@ func TestChartgateIsDown(t *testing.T) {
 		team.deploys(t, "app", "one none")
 		team.becomesReady(t, release("app", ""))
 	}
-	if err := shared.gate.Stop(); err != nil {
+	site := theSite(t)
+	if err := site.Gate.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	start := sync.OnceFunc(func() { shared.start(t) })
+	start := sync.OnceFunc(func() {
+		if err := site.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	})
 	defer start() // also after a failure: other tests follow
 
 	// m: nothing changes, and Flux is asked to look.
 	for _, text := range []string{release("app", ""), source("OCIRepository", "app", "")} {
 		m.reconcile(t, text, "down")
-		eventually(t, func() string {
+		harness.Eventually(t, func() string {
 			if got := field(m.get(t, text), "status", "lastHandledReconcileAt"); got != "down" {
 				return "last handled: " + got
 			}

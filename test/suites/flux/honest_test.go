@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // way is one by which Flux gets a chart.
@@ -87,15 +89,15 @@ func TestRollback(t *testing.T) {
 	t.Parallel()
 	m := newTeam(t)
 	m.own().signed(t, "1.0.0", "one")
-	m.apply(t, ociRepository("app", m.own(), "1.0.0"), object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "app",
+	m.apply(t, ociRepository("app", m.own(), "1.0.0"), release("app",
 		spec("interval: 10m, install: {disableWait: true}, upgrade: {disableWait: true, remediation: {retries: 1, remediateLastFailure: true}}, "+
 			"chartRef: {kind: OCIRepository, name: app}")))
 	m.deploys(t, "app", "one none")
 
 	m.own().sign(t, m.own().pushTemplate(t, "1.1.0", "{apiVersion: v1, kind: ConfigMap, metadata: {name: app}, data: {message: {no: text}}}"))
 	m.apply(t, ociRepository("app", m.own(), "1.1.0"))
-	eventually(t, func() string {
-		if got := condition(m.get(t, release("app", "")), "Remediated"); !strings.HasPrefix(got, "Remediated=True") {
+	harness.Eventually(t, func() string {
+		if got := harness.Condition(m.get(t, release("app", "")), "Remediated"); !strings.HasPrefix(got, "Remediated=True") {
 			return got
 		}
 		return ""
@@ -122,7 +124,7 @@ func TestMovedTag(t *testing.T) {
 
 			digest := m.own().push(t, "1.0.0", "moved")
 			m.reconcile(t, source("OCIRepository", "app", ""), "moved")
-			eventually(t, func() string {
+			harness.Eventually(t, func() string {
 				if got := m.refused(t, sourceController, "ocirepositories", "app"); got < 2 {
 					return fmt.Sprintf("%d writes of source-controller were denied", got)
 				}

@@ -5,31 +5,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
-
-// patience bounds every wait for a controller.
-const patience = 2 * time.Minute
-
-// eventually tries until nothing is wrong.
-func eventually(t *testing.T, wrong func() string) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		problem := wrong()
-		if problem == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("still, after %s: %s", patience, problem)
-		}
-	}
-}
 
 // deployed is what the chart of a release has put into the cluster, "message extra", or "" for
 // nothing.
@@ -49,7 +33,7 @@ func (m *team) deployed(t *testing.T, name string) string {
 // deploys waits until a release has put that into the cluster.
 func (m *team) deploys(t *testing.T, name, want string) {
 	t.Helper()
-	eventually(t, func() string {
+	harness.Eventually(t, func() string {
 		if got := m.deployed(t, name); got != want {
 			return fmt.Sprintf("release %s deploys %q, want %q: %s", name, got, want, m.ready(t, release(name, "")))
 		}
@@ -72,31 +56,17 @@ func (m *team) revisions(t *testing.T, name string) []string {
 	return names
 }
 
-// condition is a condition as text: "Ready=False InstallFailed: …".
-func condition(object *unstructured.Unstructured, kind string) string {
-	if object == nil {
-		return "not there"
-	}
-	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
-	for _, c := range conditions {
-		if found, _ := c.(map[string]any); found["type"] == kind {
-			return fmt.Sprintf("%s=%v %v: %v", kind, found["status"], found["reason"], found["message"])
-		}
-	}
-	return "no condition " + kind
-}
-
 func (m *team) ready(t *testing.T, text string) string {
 	t.Helper()
-	return condition(m.get(t, text), "Ready")
+	return harness.Condition(m.get(t, text), "Ready")
 }
 
 // becomesReady waits until an object is Ready at its present generation.
 func (m *team) becomesReady(t *testing.T, text string) {
 	t.Helper()
-	eventually(t, func() string {
+	harness.Eventually(t, func() string {
 		found := m.get(t, text)
-		ready := condition(found, "Ready")
+		ready := harness.Condition(found, "Ready")
 		if found == nil || !strings.HasPrefix(ready, "Ready=True") || field(found, "status", "observedGeneration") != fmt.Sprint(found.GetGeneration()) {
 			return ready
 		}

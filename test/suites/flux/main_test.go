@@ -2,28 +2,19 @@ package flux_test
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"testing"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
-// shared is the one control plane, with one pair of controllers, of all tests. Each has a namespace
-// of its own.
-var shared *site
+// TestMain stops what the tests have shared.
+func TestMain(m *testing.M) { harness.Main(m, &sharedSite) }
 
-// TestMain starts and stops it.
-func TestMain(m *testing.M) {
-	var err error
-	shared, err = openSite(context.Background())
-	code := 1
-	if err == nil {
-		code = m.Run()
-	} else {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	if err := shared.stop(code != 0); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
+// sharedSite is the one control plane, with one pair of controllers, of all tests. Each test has a
+// namespace of its own.
+var sharedSite harness.Shared[*site]
+
+func theSite(t *testing.T) *site {
+	t.Helper()
+	return sharedSite.Get(t, func(ctx context.Context) (*site, error) { return openSite(ctx) })
 }

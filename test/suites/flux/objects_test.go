@@ -1,19 +1,17 @@
 package flux_test
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/chartgate/chartgate/test/harness"
+)
 
 // The objects of rows, in a form that shows what differs. An object without a spec is the start of
-// a patch, or names what is looked for.
+// a patch, or names what is looked for. The team's namespace takes the place of the one in the YAML.
 
-func object(apiVersion, kind, name, rest string) string {
-	return fmt.Sprintf("{apiVersion: %s, kind: %s, metadata: {name: %s}%s}", apiVersion, kind, name, rest)
-}
+func source(kind, name, body string) string { return harness.Source(kind, name, body) }
 
-func source(kind, name, rest string) string {
-	return object("source.toolkit.fluxcd.io/v1", kind, name, rest)
-}
-
-func spec(format string, args ...any) string { return ", spec: {" + fmt.Sprintf(format, args...) + "}" }
+func spec(format string, args ...any) string { return "spec: {" + fmt.Sprintf(format, args...) + "}" }
 
 // helmRepository is a HelmRepository of type oci at a place.
 func helmRepository(name string, at place) string {
@@ -28,7 +26,7 @@ func helmChart(name, repository, version, more string) string {
 
 // ociRepository is an OCIRepository of the chart app with Helm's layer as it is.
 func ociRepository(name string, at place, tag string) string {
-	return source("OCIRepository", name, ociSpec(at, tag, "layerSelector: {mediaType: application/vnd.cncf.helm.chart.content.v1.tar+gzip, operation: copy}, "))
+	return source("OCIRepository", name, ociSpec(at, tag, harness.HelmLayer+", "))
 }
 
 // repackaging is an OCIRepository of the chart app that source-controller makes an archive of its
@@ -43,7 +41,7 @@ func ociSpec(at place, tag, more string) string {
 
 // helmRelease is a HelmRelease that waits for nothing, since no node makes anything ready.
 func helmRelease(name, format string, args ...any) string {
-	return object("helm.toolkit.fluxcd.io/v2", "HelmRelease", name,
+	return release(name,
 		spec("interval: 10m, install: {disableWait: true}, upgrade: {disableWait: true}, "+format, args...))
 }
 
@@ -59,6 +57,4 @@ func releaseBy(name, kind, source string) string {
 }
 
 // release is the start of a patch of a HelmRelease.
-func release(name, rest string) string {
-	return object("helm.toolkit.fluxcd.io/v2", "HelmRelease", name, rest)
-}
+func release(name, body string) string { return harness.HelmRelease(name, body) }

@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestForgedHistory: helm-controller corrects drift, and rolls back, from helm's own record, a
@@ -35,7 +37,7 @@ func TestForgedHistory(t *testing.T) {
 			record["manifest"] = strings.Replace(record["manifest"].(string), "message: one", "message: evil", 1)
 		})
 		m.reconcile(t, release("app", ""), "forged")
-		eventually(t, func() string {
+		harness.Eventually(t, func() string {
 			if got := field(m.get(t, release("app", "")), "status", "lastHandledReconcileAt"); got != "forged" {
 				return "last handled: " + got
 			}
@@ -51,7 +53,7 @@ func TestForgedHistory(t *testing.T) {
 			"of another digest":     m.history(t, func(s map[string]any) { s["digest"] = "sha256:" + strings.Repeat("0", 64) }),
 			"of another chart":      m.history(t, func(s map[string]any) { s["chartVersion"] = "9.9.9" }),
 			"of a release long ago": m.history(t, func(s map[string]any) { s["version"] = int64(7) }),
-			"removed":               release("app", ", status: {history: null}"),
+			"removed":               release("app", "status: {history: null}"),
 		} {
 			for _, user := range []string{editor, admin, sourceController} {
 				if err := m.tryPatch(t, user, patch, "status"); err == nil || !strings.Contains(err.Error(), "releases.chartgate.dev") {
@@ -110,7 +112,7 @@ func (m *team) history(t *testing.T, change func(snapshot map[string]any)) strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	return release("app", ", status: {history: "+string(raw)+"}")
+	return release("app", "status: {history: "+string(raw)+"}")
 }
 
 // forgeRecord changes helm's last record of a release, as the editor, who may write Secrets.

@@ -7,25 +7,25 @@ import (
 	"os"
 	"strings"
 
-	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/env/process"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // Who writes.
 const (
-	admin  = ""     // system:masters
-	editor = "jane" // of every namespace
-	// The controllers' service accounts.
-	fluxNamespace    = "flux-system"
-	sourceController = "system:serviceaccount:flux-system:source-controller"
-	helmController   = "system:serviceaccount:flux-system:helm-controller"
+	admin            = harness.Admin
+	editor           = harness.Editor // of every namespace
+	sourceController = harness.SourceController
+	helmController   = harness.HelmController
+
+	fluxNamespace = "flux-system"
 )
 
 // site is a cluster with chartgate and Flux in it, and two registries.
 type site struct {
-	*cluster.Cluster
+	*harness.Site
 	sigstore *sigstore.Sigstore
 	key      *sigstore.Key
 	// registry holds the charts that a policy is about, below charts/.
@@ -33,11 +33,9 @@ type site struct {
 	// foreign is a registry that no policy is about.
 	foreign *registrytest.Registry
 
-	install *cluster.Installation
-	gate    *cluster.Process
-	dir     string // of the controllers
-	source  *process.Server
-	helm    *process.Server
+	dir    string // of the controllers
+	source *process.Server
+	helm   *process.Server
 }
 
 func openSite(ctx context.Context) (*site, error) {
@@ -49,56 +47,39 @@ func openSite(ctx context.Context) (*site, error) {
 	if w.key, err = sigstore.NewKey(); err != nil {
 		return w, err
 	}
-	if w.Cluster, err = cluster.Start(ctx, []string{"crds/flux"}, []string{fluxNamespace}); err != nil {
-		return w, err
-	}
 	root, err := w.sigstore.TrustedRoot()
 	if err != nil {
 		return w, err
 	}
-	w.install, err = w.Install(ctx, map[string]any{
-		"plainHTTP":   []string{w.registry.Host(), w.foreign.Host()},
-		"trustedRoot": map[string]any{"json": string(root)},
-		// Some attacks act while chartgate waits for a registry: on a busy machine that needs time.
-		"webhook": map[string]any{"timeoutSeconds": 30},
-	}, false)
+	pem, err := w.key.PEM()
 	if err != nil {
 		return w, err
 	}
-	// They are there before chartgate starts, so they are in force as soon as it is ready.
-	if err := w.applyRolesAndPolicies(ctx); err != nil {
-		return w, err
-	}
-	if w.gate, err = w.install.Run(ctx); err != nil {
+	w.Site, err = harness.Open(ctx, harness.Setup{
+		CRDs: []string{"crds/flux"}, Namespaces: []string{fluxNamespace},
+		Values: map[string]any{
+			"plainHTTP":   []string{w.registry.Host(), w.foreign.Host()},
+			"trustedRoot": map[string]any{"json": string(root)},
+			// Some attacks act while chartgate waits for a registry: on a busy machine that needs time.
+			"webhook": map[string]any{"timeoutSeconds": 30},
+		},
+		Objects: roles + fmt.Sprintf(policies, harness.Indented(string(pem), 6), w.registry.Host(), w.registry.Host()),
+	})
+	if err != nil {
 		return w, err
 	}
 	return w, w.startFlux(ctx)
 }
 
-// stop stops all that was started. A failed test may want to know what the programs wrote.
-func (w *site) stop(tellAll bool) error {
+// Stop stops all that was started.
+func (w *site) Stop() error {
 	var errs []error
-	for name, s := range map[string]*process.Server{"source-controller": w.source, "helm-controller": w.helm} {
-		if s == nil {
-			continue
-		}
-		errs = append(errs, s.Kill())
-		if tellAll {
-			fmt.Fprintf(os.Stderr, "== %s\n%s\n", name, s.Log())
+	for _, s := range []*process.Server{w.source, w.helm} {
+		if s != nil {
+			errs = append(errs, s.Kill())
 		}
 	}
-	if w.gate != nil {
-		errs = append(errs, w.gate.Stop())
-		if strings.Contains(w.gate.Log(), "is forbidden") {
-			errs = append(errs, errors.New("the chart's RBAC does not allow what chartgate does"))
-		}
-		if tellAll {
-			fmt.Fprintf(os.Stderr, "== chartgate\n%s\n", w.gate.Log())
-		}
-	}
-	if w.Cluster != nil {
-		errs = append(errs, w.Stop())
-	}
+	errs = append(errs, w.Site.Stop())
 	w.registry.Close()
 	w.foreign.Close()
 	if w.dir != "" {
@@ -107,17 +88,22 @@ func (w *site) stop(tellAll bool) error {
 	return errors.Join(errs...)
 }
 
-func (w *site) applyRolesAndPolicies(ctx context.Context) error {
-	pem, err := w.key.PEM()
-	if err != nil {
-		return err
+// Log is what the programs have written, for a suite that failed.
+func (w *site) Log() string {
+	var text strings.Builder
+	for name, s := range map[string]*process.Server{"source-controller": w.source, "helm-controller": w.helm, "chartgate": w.gate()} {
+		if s != nil {
+			fmt.Fprintf(&text, "== %s\n%s\n", name, s.Log())
+		}
 	}
-	indented := strings.ReplaceAll(strings.TrimSpace(string(pem)), "\n", "\n      ")
-	objects, err := cluster.Objects(roles + fmt.Sprintf(policies, indented, w.registry.Host(), w.registry.Host()))
-	if err != nil {
-		return err
+	return text.String()
+}
+
+func (w *site) gate() *process.Server {
+	if w.Site == nil || w.Gate == nil {
+		return nil
 	}
-	return w.Apply(ctx, objects...)
+	return w.Gate.Server
 }
 
 const policies = `
@@ -129,8 +115,7 @@ spec:
   key:
     transparencyLog: NotRequired
     pem: |
-      %s
----
+      %s---
 apiVersion: chartgate.dev/v1alpha1
 kind: ChartPolicy
 metadata: {name: charts}
@@ -147,9 +132,8 @@ spec:
   pinning: Floating
 `
 
-// roles: flux-edit is Flux's own, word for word. The rest of the editor's is of Kubernetes' own
-// role edit.
-const roles = `
+// roles: what the editor may do beside flux-edit is part of Kubernetes' own role edit.
+const roles = harness.FluxEdit + `
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: source-controller, namespace: flux-system}
@@ -165,14 +149,6 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-
 subjects:
 - {kind: ServiceAccount, name: source-controller, namespace: flux-system}
 - {kind: ServiceAccount, name: helm-controller, namespace: flux-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: flux-edit}
-rules:
-- apiGroups: [notification.toolkit.fluxcd.io, source.toolkit.fluxcd.io, source.extensions.fluxcd.io, helm.toolkit.fluxcd.io, image.toolkit.fluxcd.io, kustomize.toolkit.fluxcd.io]
-  resources: ["*"]
-  verbs: [create, delete, deletecollection, patch, update]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // hold makes requests wait until free is called, but no longer than an admission may take. The
@@ -36,7 +37,7 @@ func wait(t *testing.T, held <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-held:
-	case <-time.After(patience):
+	case <-time.After(harness.Patience):
 		t.Fatal("no such request arrived")
 	}
 }
@@ -57,7 +58,7 @@ func (m *team) stoppedOnce(t *testing.T, deployed string) {
 
 func (m *team) denied(t *testing.T, writes int, deployed string) {
 	t.Helper()
-	eventually(t, func() string {
+	harness.Eventually(t, func() string {
 		if got := m.deployed(t, "app"); got != deployed {
 			t.Fatalf("deployed %q", got)
 		}
@@ -110,7 +111,8 @@ func TestSourceSwappedWhileItsReleaseIsVerified(t *testing.T) {
 			held, free := hold(t, m.registry, "/"+m.own().repo+"/app/manifests/1.0.0")
 			written := make(chan error, 1)
 			object := m.object(t, releaseBy("app", "OCIRepository", "swapped"))
-			go func() { written <- m.tryApply(t.Context(), editor, object) }()
+			resource := m.Resource(t, editor, object)
+			go func() { written <- tryApply(t.Context(), resource, object) }()
 			wait(t, held)
 			m.patch(t, source("OCIRepository", "swapped", spec("suspend: false, url: %q", m.abroad().url()+"/app")))
 			m.becomesReady(t, source("OCIRepository", "swapped", ""))
@@ -135,7 +137,7 @@ func TestSourceSwappedWhileItsReleaseIsVerified(t *testing.T) {
 func (m *team) attempt(version, digest string) string {
 	const noValues = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	short := strings.TrimPrefix(digest, "sha256:")[:12]
-	return fmt.Sprintf(", status: {lastAttemptedGeneration: 2, lastAttemptedRevision: %s+%s, lastAttemptedRevisionDigest: %q, "+
+	return fmt.Sprintf("status: {lastAttemptedGeneration: 2, lastAttemptedRevision: %s+%s, lastAttemptedRevisionDigest: %q, "+
 		"lastAttemptedConfigDigest: %q, storageNamespace: %s}", version, short, digest, noValues, m.name)
 }
 

@@ -4,20 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
 
-	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
@@ -34,7 +29,7 @@ var teams atomic.Int64
 
 func newTeam(t *testing.T) *team {
 	t.Helper()
-	m := &team{site: shared, name: fmt.Sprintf("team-%d", teams.Add(1))}
+	m := &team{site: theSite(t), name: fmt.Sprintf("team-%d", teams.Add(1))}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.name}}
 	if err := m.Client.Create(t.Context(), namespace); err != nil {
 		t.Fatal(err)
@@ -108,7 +103,8 @@ func (p place) layer(t *testing.T, version string) string {
 // sign signs a chart as the policy wants it.
 func (p place) sign(t *testing.T, digest string) {
 	t.Helper()
-	bundle, err := shared.sigstore.Bundle(shared.key, digest, sigstore.SignPredicateType, nil)
+	w := theSite(t)
+	bundle, err := w.sigstore.Bundle(w.key, digest, sigstore.SignPredicateType, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,51 +124,14 @@ func (p place) signed(t *testing.T, version, message string) string {
 // object reads YAML of one object, and puts it into the team's namespace.
 func (m *team) object(t *testing.T, text string) *unstructured.Unstructured {
 	t.Helper()
-	objects, err := cluster.Objects(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(objects) != 1 {
-		t.Fatalf("want one object, found %d in\n%s", len(objects), text)
-	}
-	objects[0].SetNamespace(m.name)
-	return objects[0]
-}
-
-// client writes as a user.
-func (w *site) client(user string) (dynamic.Interface, error) {
-	config := rest.CopyConfig(w.Config)
-	if user != admin {
-		config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: groupsOf(user)}
-	}
-	return dynamic.NewForConfig(config)
-}
-
-// groupsOf are those that the API server itself would give the user.
-func groupsOf(user string) []string {
-	groups := []string{"system:authenticated"}
-	if parts := strings.Split(user, ":"); len(parts) == 4 && parts[1] == "serviceaccount" {
-		groups = append(groups, "system:serviceaccounts", "system:serviceaccounts:"+parts[2])
-	}
-	return groups
-}
-
-func (w *site) resource(user string, object *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
-	client, err := w.client(user)
-	if err != nil {
-		return nil, err
-	}
-	plural, _ := meta.UnsafeGuessKindToResource(object.GroupVersionKind())
-	return client.Resource(plural).Namespace(object.GetNamespace()), nil
+	object := m.Object(t, text)
+	object.SetNamespace(m.name)
+	return object
 }
 
 // tryApply applies an object on the server's side, as kubectl and Flux's kustomize-controller do.
-func (m *team) tryApply(ctx context.Context, user string, object *unstructured.Unstructured) error {
-	resource, err := m.resource(user, object)
-	if err != nil {
-		return err
-	}
-	_, err = resource.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: "team", Force: true})
+func tryApply(ctx context.Context, resource dynamic.ResourceInterface, object *unstructured.Unstructured) error {
+	_, err := resource.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: "team", Force: true})
 	return err
 }
 
@@ -181,7 +140,7 @@ func (m *team) apply(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
 		object := m.object(t, text)
-		if err := m.tryApply(t.Context(), editor, object); err != nil {
+		if err := tryApply(t.Context(), m.Resource(t, editor, object), object); err != nil {
 			t.Fatalf("apply %s %s: %v", object.GetKind(), object.GetName(), err)
 		}
 	}
@@ -190,59 +149,50 @@ func (m *team) apply(t *testing.T, texts ...string) {
 // tryPatch changes an object, or one of its subresources, by a merge patch.
 func (m *team) tryPatch(t *testing.T, user, text string, subresources ...string) error {
 	t.Helper()
-	object := m.object(t, text)
-	resource, err := m.resource(user, object)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return m.tryPatchObject(t, user, m.object(t, text), subresources...)
+}
+
+// tryPatchObject sends what is in an object as a merge patch.
+func (m *team) tryPatchObject(t *testing.T, user string, object *unstructured.Unstructured, subresources ...string) error {
+	t.Helper()
 	raw, err := object.MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = resource.Patch(t.Context(), object.GetName(), types.MergePatchType, raw, metav1.PatchOptions{}, subresources...)
+	_, err = m.Resource(t, user, object).Patch(t.Context(), object.GetName(), types.MergePatchType, raw, metav1.PatchOptions{}, subresources...)
 	return err
 }
 
 // patch changes an object as the editor, who must be admitted.
 func (m *team) patch(t *testing.T, text string) {
 	t.Helper()
-	if err := m.tryPatch(t, editor, text); err != nil {
-		t.Fatalf("patch %s: %v", text, err)
+	m.patchObject(t, m.object(t, text))
+}
+
+// patchObject is patch by an object.
+func (m *team) patchObject(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	if err := m.tryPatchObject(t, editor, object); err != nil {
+		t.Fatalf("patch %s %s: %v", object.GetKind(), object.GetName(), err)
 	}
 }
 
 // get is the object as it is stored, or nil.
 func (m *team) get(t *testing.T, text string) *unstructured.Unstructured {
 	t.Helper()
-	object := m.object(t, text)
-	resource, err := m.resource(admin, object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, err := resource.Get(t.Context(), object.GetName(), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
+	return m.Stored(t, m.object(t, text))
 }
 
 // remove deletes an object as the editor.
 func (m *team) remove(t *testing.T, text string) {
 	t.Helper()
 	object := m.object(t, text)
-	resource, err := m.resource(editor, object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := resource.Delete(t.Context(), object.GetName(), metav1.DeleteOptions{}); err != nil {
+	if err := m.Resource(t, editor, object).Delete(t.Context(), object.GetName(), metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// reconcile asks a controller to look now, as `flux reconcile` does. Each request wants a text of
+// reconcile asks a controller to look now, as `flux reconcile` does. Each request needs a text of
 // its own.
 func (m *team) reconcile(t *testing.T, text, request string) {
 	t.Helper()
@@ -255,20 +205,4 @@ func (m *team) annotate(t *testing.T, text string, annotations map[string]string
 	object := m.object(t, text)
 	object.SetAnnotations(annotations)
 	m.patchObject(t, object)
-}
-
-// patchObject sends what is in an object as a merge patch, as the editor.
-func (m *team) patchObject(t *testing.T, object *unstructured.Unstructured) {
-	t.Helper()
-	raw, err := object.MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	resource, err := m.resource(editor, object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := resource.Patch(t.Context(), object.GetName(), types.MergePatchType, raw, metav1.PatchOptions{}); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestWhatHelmControllerWrites holds helm-controller to what the gate on HelmRelease/status leans
@@ -85,10 +87,7 @@ func (m *team) statusWriters(t *testing.T, resource, name string) []string {
 func (m *team) follow(t *testing.T, text string) func() []string {
 	t.Helper()
 	object := m.object(t, text)
-	resource, err := m.resource(admin, object)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resource := m.Resource(t, admin, object)
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	events, err := resource.Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + object.GetName()})
@@ -132,7 +131,7 @@ func changedFields(before, after *unstructured.Unstructured) []string {
 			continue
 		}
 		if name == "conditions" {
-			name = fmt.Sprintf("conditions(%s; %s)", condition(after, "Reconciling"), condition(after, "Ready"))
+			name = fmt.Sprintf("conditions(%s; %s)", harness.Condition(after, "Reconciling"), harness.Condition(after, "Ready"))
 		}
 		fields = append(fields, name)
 	}

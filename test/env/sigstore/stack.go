@@ -79,6 +79,9 @@ func (s *Stack) Stop() error {
 
 // Log is what the servers have written, for a test that failed.
 func (s *Stack) Log() string {
+	if s == nil {
+		return "" // not started
+	}
 	var text string
 	for _, started := range []*server{s.fulcio, s.rekor, s.timestamp} {
 		if started != nil {

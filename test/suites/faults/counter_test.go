@@ -3,7 +3,8 @@ package faults_test
 import (
 	"sync/atomic"
 	"testing"
-	"time"
+
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // counter counts, and lets tests wait for a count.
@@ -16,9 +17,10 @@ func (c *counter) value() int { return int(c.n.Load()) }
 // until waits for something that must happen.
 func until(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !happened(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("after %s still not: %s", patience, what)
+	harness.Eventually(t, func() string {
+		if happened() {
+			return ""
 		}
-	}
+		return "not so: " + what
+	})
 }

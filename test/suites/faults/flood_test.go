@@ -8,9 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
-	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // flood creates HelmReleases of a signed and of an unsigned chart, in turn, by a few clients, as long as the test lasts.
@@ -37,7 +35,9 @@ const floodClients = 4
 // flood starts it; the end of the test ends it.
 func (s *site) flood(t *testing.T) *flood {
 	t.Helper()
-	s.apply(t, `{apiVersion: source.toolkit.fluxcd.io/v1, kind: HelmRepository, metadata: {name: acme, namespace: apps}, spec: {type: oci, url: "oci://HOST/acme"}}`)
+	if err := s.ApplyText(t.Context(), harness.Source("HelmRepository", "acme", `spec: {type: oci, url: "oci://HOST/acme"}`)); err != nil {
+		t.Fatal(err)
+	}
 	f := &flood{site: s}
 	ctx, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -59,7 +59,7 @@ func (s *site) flood(t *testing.T) *flood {
 
 // create creates one release and judges the API server's answer.
 func (f *flood) create(ctx context.Context, t *testing.T, chart, suffix string) {
-	err := f.site.Client.Create(ctx, release(chart, suffix))
+	err := f.site.Client.Create(ctx, f.site.Object(t, harness.HelmRelease(chart+"-"+suffix, "spec: {interval: 10m, "+harness.FromRepository("acme", chart, "1.0.0")+"}")))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
@@ -76,15 +76,6 @@ func (f *flood) create(ctx context.Context, t *testing.T, chart, suffix string) 
 	default:
 		t.Errorf("%s-%s: %v", chart, suffix, err)
 	}
-}
-
-func release(chart, suffix string) *unstructured.Unstructured {
-	objects, err := cluster.Objects(fmt.Sprintf(`{apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, metadata: {name: %s-%s, namespace: apps},
-spec: {interval: 10m, chart: {spec: {chart: %s, version: 1.0.0, sourceRef: {kind: HelmRepository, name: acme}}}}}`, chart, suffix, chart))
-	if err != nil {
-		panic(err)
-	}
-	return objects[0]
 }
 
 func (f *flood) sofar() tally {

@@ -3,26 +3,25 @@ package privatesigstore_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"sync"
 	"testing"
 
 	"github.com/chartgate/chartgate/test/env/sigstore"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestMain stops what the tests have shared.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if err := shared.stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
+// TestMain stops what the tests have shared. The log is what the servers wrote.
+func TestMain(m *testing.M) { harness.Main(m, &sharedWorld) }
+
+var sharedWorld harness.Shared[*world]
+
+func theWorld(t *testing.T) *world {
+	t.Helper()
+	return sharedWorld.Get(t, openWorld)
 }
 
-// world is two Sigstores that believe one issuer, and registries. It is started by the first test that needs it.
+// world is two Sigstores that believe one issuer, and registries.
 type world struct {
 	dir      string
 	issuer   *sigstore.Issuer
@@ -30,30 +29,6 @@ type world struct {
 	theirs   *sigstore.Stack        // somebody else's
 	registry *registrytest.Registry // with the referrers API
 	fallback *registrytest.Registry // without it
-}
-
-var shared struct {
-	once sync.Once
-	*world
-	err error
-}
-
-// theWorld also shows what the servers wrote, if the test fails.
-func theWorld(t *testing.T) *world {
-	t.Helper()
-	shared.once.Do(func() {
-		// Not the test's context: others use it too.
-		shared.world, shared.err = openWorld(context.Background())
-	})
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("our Sigstore\n%s\ntheir Sigstore\n%s", shared.ours.Log(), shared.theirs.Log())
-		}
-	})
-	return shared.world
 }
 
 func openWorld(ctx context.Context) (*world, error) {
@@ -75,10 +50,13 @@ func openWorld(ctx context.Context) (*world, error) {
 	return w, err
 }
 
-func (w *world) stop() error {
-	if w == nil {
-		return nil
-	}
+// Log is what the servers have written.
+func (w *world) Log() string {
+	return "our Sigstore\n" + w.ours.Log() + "\ntheir Sigstore\n" + w.theirs.Log() + "\n"
+}
+
+// Stop stops the Sigstores and the registries.
+func (w *world) Stop() error {
 	var errs []error
 	for _, stack := range []*sigstore.Stack{w.ours, w.theirs} {
 		if stack != nil {
@@ -88,8 +66,7 @@ func (w *world) stop() error {
 	if w.issuer != nil {
 		w.issuer.Close()
 	}
-	for _, r := range []*registrytest.Registry{w.registry, w.fallback} {
-		r.Close()
-	}
+	w.registry.Close()
+	w.fallback.Close()
 	return errors.Join(append(errs, os.RemoveAll(w.dir))...)
 }

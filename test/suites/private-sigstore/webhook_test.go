@@ -1,16 +1,12 @@
 package privatesigstore_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestThroughTheAPIServer: chartgate in a cluster, installed with the trusted root of a private Sigstore.
@@ -31,80 +27,32 @@ func TestThroughTheAPIServer(t *testing.T) {
 		{"signed in another Sigstore", "webhook-elsewhere", []string{"SignatureInvalid spec.chart.spec"}},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
-			got, err := create(t.Context(), site, fmt.Sprintf(`apiVersion: helm.toolkit.fluxcd.io/v2
-kind: HelmRelease
-metadata: {name: %[1]s, namespace: apps}
-spec: {interval: 10m, chart: {spec: {chart: %[1]s, version: 1.0.0, sourceRef: {kind: HelmRepository, name: acme}}}}`, tc.chart))
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s\nThe API server says %v", diff, err)
+			release := site.Object(t, harness.HelmRelease(tc.chart, "spec: {interval: 10m, "+harness.FromRepository("acme", tc.chart, "1.0.0")+"}"))
+			got, err := harness.ReadAnswer(site.Client.Create(t.Context(), release))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got.Causes); diff != "" {
+				t.Errorf("(-want +got):\n%s\nThe API server says %s", diff, got.Message)
 			}
 		})
 	}
 }
 
-// create makes an object and returns the causes of its denial.
-func create(ctx context.Context, c *cluster.Cluster, text string) (causes []string, err error) {
-	objects, err := cluster.Objects(text)
-	if err != nil {
-		return []string{"Error"}, err
-	}
-	err = c.Client.Create(ctx, objects[0])
-	var status apierrors.APIStatus
-	switch {
-	case err == nil:
-		return nil, nil
-	case !errors.As(err, &status) || !strings.Contains(err.Error(), "chartgate.dev\" denied the request"):
-		return []string{"Error"}, err
-	}
-	for _, cause := range status.Status().Details.Causes {
-		causes = append(causes, string(cause.Type)+" "+cause.Field)
-	}
-	return causes, err
-}
-
-// openCluster is a cluster with chartgate, for one test.
-func (w *world) openCluster(t *testing.T) *cluster.Cluster {
+// openCluster is a cluster with chartgate and a HelmRepository, for one test.
+func (w *world) openCluster(t *testing.T) *harness.Site {
 	t.Helper()
-	site, err := cluster.Start(t.Context(), []string{"crds/flux"}, []string{"apps"})
-	t.Cleanup(func() {
-		if err := site.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	root, err := w.ours.TrustedRoot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	install, err := site.Install(t.Context(), map[string]any{
-		"plainHTTP": []string{w.registry.Host()}, "trustedRoot": map[string]any{"json": string(root)},
-	}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	objects, err := cluster.Objects(w.policies())
-	if err != nil {
-		t.Fatal(err)
-	}
-	// They are there before chartgate starts, so they are in force as soon as it is ready.
-	if err := site.Apply(t.Context(), objects...); err != nil {
-		t.Fatal(err)
-	}
-	gate, err := install.Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := gate.Stop(); err != nil {
-			t.Error(err)
-		}
+	site := harness.OpenForTest(t, harness.Setup{
+		CRDs: []string{"crds/flux"}, Namespaces: []string{"apps"},
+		Values:  map[string]any{"plainHTTP": []string{w.registry.Host()}, "trustedRoot": map[string]any{"json": string(root)}},
+		Objects: w.policies(),
 	})
-	if _, err := create(t.Context(), site, fmt.Sprintf(`apiVersion: source.toolkit.fluxcd.io/v1
-kind: HelmRepository
-metadata: {name: acme, namespace: apps}
-spec: {type: oci, url: "oci://%s/acme/charts"}`, w.registry.Host())); err != nil {
+	repository := harness.Source("HelmRepository", "acme", fmt.Sprintf("spec: {type: oci, url: 'oci://%s/acme/charts'}", w.registry.Host()))
+	if err := site.Client.Create(t.Context(), site.Object(t, repository)); err != nil {
 		t.Fatal(err)
 	}
 	return site

@@ -14,11 +14,7 @@ import (
 
 // Setup says what a Site consists of.
 type Setup struct {
-	// CRDs are directories of bin/ with the definitions of Flux and Argo CD.
-	CRDs       []string
-	Namespaces []string
-	// APIServer holds more flags of the API server.
-	APIServer map[string]string
+	cluster.Options
 	// Values are those of chartgate's chart.
 	Values map[string]any
 	// ManagedCertificate has chartgate make its serving certificate; otherwise the test makes it.
@@ -61,7 +57,7 @@ func Open(ctx context.Context, setup Setup) (*Site, error) {
 		s.public = same
 	}
 	var err error
-	if s.Cluster, err = cluster.StartWith(ctx, setup.CRDs, setup.Namespaces, setup.APIServer); err != nil {
+	if s.Cluster, err = cluster.Start(ctx, setup.Options); err != nil {
 		return s, err
 	}
 	if setup.Prepare != nil {

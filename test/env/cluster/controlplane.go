@@ -49,21 +49,25 @@ rules:
 - level: None
 `
 
-// Start starts a control plane with the custom resource definitions in directories of bin/, such as "crds/flux", and
-// creates namespaces. Stop stops it, also after an error.
-func Start(ctx context.Context, crds, namespaces []string) (*Cluster, error) {
-	return StartWith(ctx, crds, namespaces, nil)
+// Options say what a control plane has.
+type Options struct {
+	// CRDs are directories with custom resource definitions: below bin/, such as "crds/flux", or absolute.
+	CRDs []string
+	// Namespaces are created beside chartgate's own.
+	Namespaces []string
+	// APIServer holds more flags of the API server, such as "admission-control-config-file".
+	APIServer map[string]string
 }
 
-// StartWith is Start with more flags of the API server, such as "admission-control-config-file".
-func StartWith(ctx context.Context, crds, namespaces []string, flags map[string]string) (*Cluster, error) {
+// Start starts a control plane. Stop stops it, also after an error.
+func Start(ctx context.Context, o Options) (*Cluster, error) {
 	log.SetLogger(logr.Discard()) // without any, controller-runtime complains after 30 seconds
 	c := &Cluster{}
-	if err := c.prepare(crds); err != nil {
+	if err := c.prepare(o.CRDs); err != nil {
 		return c, err
 	}
 	var err error
-	for name, value := range flags {
+	for name, value := range o.APIServer {
 		c.environment.ControlPlane.GetAPIServer().Configure().Set(name, value)
 	}
 	if c.Config, err = c.environment.Start(); err != nil {
@@ -77,7 +81,7 @@ func StartWith(ctx context.Context, crds, namespaces []string, flags map[string]
 	if err := os.WriteFile(c.Kubeconfig, c.environment.KubeConfig, 0o600); err != nil {
 		return c, err
 	}
-	for _, name := range append([]string{Namespace}, namespaces...) {
+	for _, name := range append([]string{Namespace}, o.Namespaces...) {
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		if err := c.Client.Create(ctx, namespace); err != nil {
 			return c, fmt.Errorf("create namespace %s: %w", name, err)
@@ -102,9 +106,11 @@ func (c *Cluster) prepare(crds []string) error {
 		ControlPlaneStartTimeout: process.Patience, ControlPlaneStopTimeout: process.Patience,
 	}
 	for _, name := range crds {
-		path, err := Tool(name)
-		if err != nil {
-			return err
+		path := name
+		if !filepath.IsAbs(name) {
+			if path, err = Tool(name); err != nil {
+				return err
+			}
 		}
 		c.environment.CRDDirectoryPaths = append(c.environment.CRDDirectoryPaths, path)
 	}

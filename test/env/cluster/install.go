@@ -59,21 +59,20 @@ func (c *Cluster) Install(ctx context.Context, values map[string]any, managed bo
 
 // render is what helm makes of the chart.
 func render(ctx context.Context, values map[string]any) ([]*unstructured.Unstructured, error) {
-	helm, err := Tool("helm")
-	if err != nil {
-		return nil, err
-	}
-	chart, err := Path("charts", "chartgate")
-	if err != nil {
-		return nil, err
-	}
 	text, err := yaml.Marshal(values)
 	if err != nil {
 		return nil, err
 	}
-	out, err := Command{
-		Name: helm, Args: []string{"template", "chartgate", chart, "--namespace", Namespace, "--values", "-"}, Stdin: string(text),
-	}.Run(ctx)
+	return Render(ctx, string(text))
+}
+
+// Render is what helm makes of charts/chartgate with values, in YAML.
+func Render(ctx context.Context, values string) ([]*unstructured.Unstructured, error) {
+	chart, err := Path("charts", "chartgate")
+	if err != nil {
+		return nil, err
+	}
+	out, err := Helm(ctx, values, "template", "chartgate", chart, "--namespace", Namespace, "--values", "-")
 	if err != nil {
 		return nil, err
 	}

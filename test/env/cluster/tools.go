@@ -93,6 +93,17 @@ func Chartgate(ctx context.Context) (string, error) {
 	return path, err
 }
 
+// Helm runs helm, away from the user's files.
+func Helm(ctx context.Context, stdin string, args ...string) (Output, error) {
+	helm, err := Tool("helm")
+	if err != nil {
+		return Output{}, err
+	}
+	dir := filepath.Join(os.TempDir(), "chartgate-helm")
+	env := []string{"HELM_CACHE_HOME=" + dir, "HELM_CONFIG_HOME=" + dir, "HELM_DATA_HOME=" + dir, "DOCKER_CONFIG=" + dir}
+	return Command{Name: helm, Args: args, Env: env, Stdin: stdin}.Run(ctx)
+}
+
 // Command is a program to run to its end.
 type Command struct {
 	Name  string

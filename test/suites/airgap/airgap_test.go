@@ -87,7 +87,7 @@ func inside(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	c, err := cluster.Start(ctx, []string{"crds/flux"}, []string{"apps"})
+	c, err := cluster.Start(ctx, cluster.Options{CRDs: []string{"crds/flux"}, Namespaces: []string{"apps"}})
 	defer func() { err = errors.Join(err, c.Stop()) }()
 	if err != nil {
 		return err

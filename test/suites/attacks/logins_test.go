@@ -20,6 +20,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/chartgate/chartgate/test/env/cluster"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 	"github.com/chartgate/chartgate/test/harness"
@@ -108,8 +109,10 @@ func openBank(t *testing.T) *bank {
 	root := must(b.TrustedRoot())(t)
 	id := acme()
 	b.Site, err = harness.Open(t.Context(), harness.Setup{
-		CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps", "argocd", "team-b", "flux-system"},
-		APIServer: map[string]string{"admission-control-config-file": b.admissionConfig(t)},
+		Options: cluster.Options{
+			CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps", "argocd", "team-b", "flux-system"},
+			APIServer: map[string]string{"admission-control-config-file": b.admissionConfig(t)},
+		},
 		Values: map[string]any{
 			"plainHTTP": []string{b.registry.Host()}, "trustedRoot": map[string]any{"json": string(root)}, "argoNamespace": "argocd",
 			"registry": map[string]any{"caBundle": string(b.thief.ca.PEM())},

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/harness"
 )
 
@@ -145,7 +146,9 @@ func (w *listener) as(t *testing.T, user string) client.Client {
 func openListener(t *testing.T) *listener {
 	t.Helper()
 	w := &listener{seen: map[string]bool{}, clients: map[string]client.Client{}}
-	w.Site = harness.OpenForTest(t, harness.Setup{CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps"}, Stopped: true})
+	w.Site = harness.OpenForTest(t, harness.Setup{
+		Options: cluster.Options{CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps"}}, Stopped: true,
+	})
 	ctx := t.Context()
 	server := httptest.NewTLSServer(http.HandlerFunc(w.admit))
 	t.Cleanup(server.Close)

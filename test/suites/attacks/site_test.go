@@ -61,7 +61,8 @@ func openSite(ctx context.Context, crds []string) (*site, error) {
 		return w, err
 	}
 	w.Site, err = harness.Open(ctx, harness.Setup{
-		CRDs: crds, Namespaces: []string{"apps", "argocd", "team-b", "flux-system"}, Prepare: teachRefresh,
+		Options: cluster.Options{CRDs: crds, Namespaces: []string{"apps", "argocd", "team-b", "flux-system"}},
+		Prepare: teachRefresh,
 		Values: map[string]any{
 			"plainHTTP":   []string{w.registry.Host()},
 			"trustedRoot": map[string]any{"json": string(root)},

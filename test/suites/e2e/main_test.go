@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/harness"
 )
 
@@ -29,7 +30,7 @@ func theSite(t *testing.T) *site {
 	t.Helper()
 	s := theShop(t)
 	return currentSite.Get(t, func(ctx context.Context) (*site, error) {
-		return openSite(ctx, s, harness.Setup{CRDs: []string{"crds/flux", "crds/argo"}})
+		return openSite(ctx, s, harness.Setup{Options: cluster.Options{CRDs: []string{"crds/flux", "crds/argo"}}})
 	})
 }
 
@@ -38,6 +39,6 @@ func theOldSite(t *testing.T) *site {
 	t.Helper()
 	s := theShop(t)
 	return oldSite.Get(t, func(ctx context.Context) (*site, error) {
-		return openSite(ctx, s, harness.Setup{CRDs: []string{"crds/flux-old"}, ManagedCertificate: true})
+		return openSite(ctx, s, harness.Setup{Options: cluster.Options{CRDs: []string{"crds/flux-old"}}, ManagedCertificate: true})
 	})
 }

@@ -132,7 +132,7 @@ func (v *vip) installWithOwnLogin(ctx context.Context) error {
 		return err
 	}
 	v.Site, err = harness.Open(ctx, harness.Setup{
-		CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps", "argocd", "team-b"},
+		Options: cluster.Options{CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps", "argocd", "team-b"}},
 		Values: map[string]any{
 			"plainHTTP": []string{v.registry.Host()}, "trustedRoot": map[string]any{"json": string(root)}, "logLevel": "debug",
 			"argoNamespace": "argocd",
@@ -192,21 +192,7 @@ func (v *vip) grant(t *testing.T, values string) {
 			}
 		}
 	}
-	helm, err := cluster.Tool("helm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	chart, err := cluster.Path("charts", "chartgate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cluster.Command{
-		Name: helm, Args: []string{"template", "chartgate", chart, "--namespace", cluster.Namespace, "--values", "-"}, Stdin: values,
-	}.Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	objects, err := cluster.Objects(out.Stdout)
+	objects, err := cluster.Render(t.Context(), values)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/env/process"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/harness"
@@ -29,7 +30,7 @@ func openSite(t *testing.T) *site {
 	charts.push(t, "acme/unsigned")
 	s := &site{}
 	s.Site = harness.OpenForTest(t, harness.Setup{
-		CRDs: []string{"crds/flux"}, Namespaces: []string{"apps"},
+		Options: cluster.Options{CRDs: []string{"crds/flux"}, Namespaces: []string{"apps"}},
 		Values: map[string]any{
 			"plainHTTP":   []string{charts.registry.Host()},
 			"trustedRoot": map[string]any{"json": string(theSigstore(t).root)},

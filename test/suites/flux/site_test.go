@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/env/process"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
@@ -56,7 +57,7 @@ func openSite(ctx context.Context) (*site, error) {
 		return w, err
 	}
 	w.Site, err = harness.Open(ctx, harness.Setup{
-		CRDs: []string{"crds/flux"}, Namespaces: []string{fluxNamespace},
+		Options: cluster.Options{CRDs: []string{"crds/flux"}, Namespaces: []string{fluxNamespace}},
 		Values: map[string]any{
 			"plainHTTP":   []string{w.registry.Host(), w.foreign.Host()},
 			"trustedRoot": map[string]any{"json": string(root)},

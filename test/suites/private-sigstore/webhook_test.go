@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/harness"
 )
 
@@ -47,7 +48,7 @@ func (w *world) openCluster(t *testing.T) *harness.Site {
 		t.Fatal(err)
 	}
 	site := harness.OpenForTest(t, harness.Setup{
-		CRDs: []string{"crds/flux"}, Namespaces: []string{"apps"},
+		Options: cluster.Options{CRDs: []string{"crds/flux"}, Namespaces: []string{"apps"}},
 		Values:  map[string]any{"plainHTTP": []string{w.registry.Host()}, "trustedRoot": map[string]any{"json": string(root)}},
 		Objects: w.policies(),
 	})

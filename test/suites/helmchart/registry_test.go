@@ -86,7 +86,7 @@ func TestProxy(t *testing.T) {
 
 func TestRefusedRegistryValues(t *testing.T) {
 	t.Parallel()
-	for values, want := range map[string]string{
+	refuses(t, map[string]string{
 		`registry: {mirrors: ["ghcr.io=registry.corp"]}`:                                    "mirrors",
 		`registry: {mirrors: {ghcr.io: {}}}`:                                                "ghcr.io",
 		`registry: {mirrors: {"oci://ghcr.io": registry.corp}}`:                             "oci://ghcr.io",
@@ -100,18 +100,7 @@ func TestRefusedRegistryValues(t *testing.T) {
 		`registry: {proxy: {url: "http://user:hunter2@proxy.corp"}}`:                        "url",
 		`registry: {proxy: {noProxy: "a, b"}}`:                                              "noProxy",
 		`registry: {proxy: null}`:                                                           "proxy",
-	} {
-		t.Run(values, func(t *testing.T) {
-			t.Parallel()
-			stdout, stderr, err := run(values, helmBinary(t), "template", chartDir, "--values", "-")
-			switch {
-			case err == nil:
-				t.Errorf("accepted:\n%s", stdout)
-			case !strings.Contains(stderr, "schema") || !strings.Contains(stderr, want):
-				t.Errorf("the message does not name %s:\n%s", want, stderr)
-			}
-		})
-	}
+	})
 }
 
 // TestPullSecrets: each is mounted, and asked in the order of the list.

@@ -14,7 +14,7 @@ import (
 func TestRefusedValues(t *testing.T) {
 	t.Parallel()
 	identity := func(rest string) string { return `identities: [{name: a, charts: ["oci://r.corp/**"], ` + rest + `}]` }
-	for values, want := range map[string]string{
+	refuses(t, map[string]string{
 		// Unknown, at every depth.
 		`failurePolicy: Ignore`:                       "failurePolicy",
 		`webhook: {failurePolicy: Ignore}`:            "failurePolicy",
@@ -67,18 +67,7 @@ func TestRefusedValues(t *testing.T) {
 		`certificates: {existingSecret: x}`:                                                                          "caBundle",
 		`certificates: {caBundle: "-----BEGIN CERTIFICATE-----"}`:                                                    "existingSecret",
 		`{certManager: {enabled: true}, certificates: {existingSecret: x, caBundle: "-----BEGIN CERTIFICATE-----"}}`: "existingSecret",
-	} {
-		t.Run(values, func(t *testing.T) {
-			t.Parallel()
-			stdout, stderr, err := run(values, helmBinary(t), "template", chartDir, "--values", "-")
-			switch {
-			case err == nil:
-				t.Errorf("accepted:\n%s", stdout)
-			case !strings.Contains(stderr, "schema") || !strings.Contains(stderr, want):
-				t.Errorf("the message does not name %s:\n%s", want, stderr)
-			}
-		})
-	}
+	})
 }
 
 // As a dependency, the chart gets a value "global" from Helm.

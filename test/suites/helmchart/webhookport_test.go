@@ -85,23 +85,12 @@ func TestWhoReachesTheWebhooksPort(t *testing.T) {
 
 func TestRefusedPortValues(t *testing.T) {
 	t.Parallel()
-	for values, want := range map[string]string{
+	refuses(t, map[string]string{
 		`webhook: {clientCA: {caBundle: hunter2}}`:                                                       "caBundle",
 		`webhook: {clientCA: {caBundle: "-----BEGIN CERTIFICATE-----", existingConfigMap: front-proxy}}`: "clientCA",
 		`webhook: {clientCA: {names: ["a,b"]}}`:                                                          "names",
 		`webhook: {clientCA: {key: ""}}`:                                                                 "key",
 		`networkPolicy: {enabled: true, webhookFrom: [10.0.0.1]}`:                                        "webhookFrom",
 		`networkPolicy: {enabled: true, webhookFrom: 10.0.0.1/32}`:                                       "webhookFrom",
-	} {
-		t.Run(values, func(t *testing.T) {
-			t.Parallel()
-			stdout, stderr, err := run(values, helmBinary(t), "template", chartDir, "--values", "-")
-			switch {
-			case err == nil:
-				t.Errorf("accepted:\n%s", stdout)
-			case !strings.Contains(stderr, "schema") || !strings.Contains(stderr, want):
-				t.Errorf("the message does not name %s:\n%s", want, stderr)
-			}
-		})
-	}
+	})
 }

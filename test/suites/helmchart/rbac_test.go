@@ -1,0 +1,173 @@
+package helmchart_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+)
+
+func TestRules(t *testing.T) {
+	t.Parallel()
+	var want struct{ cluster, own []rbacv1.PolicyRule }
+	for _, role := range parse(t, read(t, chartDir+"/files/role.yaml")) {
+		switch role.GetKind() {
+		case "ClusterRole":
+			want.cluster = get[rbacv1.ClusterRole](t, manifests{"role": role}, "role").Rules
+		case "Role":
+			want.own = get[rbacv1.Role](t, manifests{"role": role}, "role").Rules
+		}
+	}
+	forCertificates := func(rule rbacv1.PolicyRule) bool {
+		writesSecret := slices.Contains(rule.Resources, "secrets") && len(rule.ResourceNames) > 0
+		return writesSecret || slices.Contains(rule.Resources, "validatingwebhookconfigurations")
+	}
+	for name, values := range installations {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster, own := slices.Clone(want.cluster), slices.Clone(want.own)
+			if strings.Contains(name, "cert") {
+				cluster, own = slices.DeleteFunc(cluster, forCertificates), slices.DeleteFunc(own, forCertificates)
+			}
+			rendered := render(t, values)
+			if diff := cmp.Diff(cluster, get[rbacv1.ClusterRole](t, rendered, "ClusterRole/chartgate").Rules); diff != "" {
+				t.Errorf("ClusterRole (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(own, get[rbacv1.Role](t, rendered, "Role/chartgate").Rules); diff != "" {
+				t.Errorf("Role (-want +got):\n%s", diff)
+			}
+			serviceAccount := pod(t, values).ServiceAccountName
+			subjects := []rbacv1.Subject{{Kind: "ServiceAccount", Name: serviceAccount, Namespace: namespace}}
+			if diff := cmp.Diff(subjects, get[rbacv1.ClusterRoleBinding](t, rendered, "ClusterRoleBinding/chartgate").Subjects); diff != "" {
+				t.Errorf("ClusterRoleBinding (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(subjects, get[rbacv1.RoleBinding](t, rendered, "RoleBinding/chartgate").Subjects); diff != "" {
+				t.Errorf("RoleBinding (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestRightsToReadSecrets: by name everywhere or in the namespaces that are listed, and by list in Argo CD's alone.
+func TestRightsToReadSecrets(t *testing.T) {
+	t.Parallel()
+	byName := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets", "serviceaccounts"}, Verbs: []string{"get"}}}
+	argo := []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"argocd-tls-certs-cm"}, Verbs: []string{"get"}},
+	}
+	const inArgo = `argoNamespace: argocd`
+	for values, want := range map[string]struct {
+		everywhere bool
+		namespaces []string
+		argo       bool
+	}{
+		``:     {everywhere: true},
+		inArgo: {everywhere: true, argo: true},
+		`{secrets: {access: Namespaces, namespaces: [apps, team-b]}}`:         {namespaces: []string{"apps", "team-b"}},
+		`{secrets: {access: Namespaces, namespaces: [apps]}, ` + inArgo + `}`: {namespaces: []string{"apps"}, argo: true},
+		`{secrets: {access: None}, ` + inArgo + `}`:                           {},
+	} {
+		t.Run(values, func(t *testing.T) {
+			t.Parallel()
+			var everywhere, lists bool
+			var namespaces []string
+			for _, object := range parseAll(t, template(t, values)) {
+				one := manifests{"it": object}
+				switch object.GetKind() + "/" + object.GetName() {
+				case "ClusterRole/chartgate-secrets":
+					if diff := cmp.Diff(byName, get[rbacv1.ClusterRole](t, one, "it").Rules); diff != "" {
+						t.Errorf("by name (-want +got):\n%s", diff)
+					}
+				case "Role/chartgate-argocd":
+					if diff := cmp.Diff(argo, get[rbacv1.Role](t, one, "it").Rules); diff != "" || object.GetNamespace() != "argocd" {
+						t.Errorf("in %s (-want +got):\n%s", object.GetNamespace(), diff)
+					}
+				case "ClusterRoleBinding/chartgate-secrets":
+					everywhere = true
+				case "RoleBinding/chartgate-secrets":
+					namespaces = append(namespaces, object.GetNamespace())
+				case "RoleBinding/chartgate-argocd":
+					lists = true
+				}
+			}
+			if everywhere != want.everywhere || lists != want.argo || !slices.Equal(namespaces, want.namespaces) {
+				t.Errorf("everywhere %t, in %v, in Argo CD's %t; want %+v", everywhere, namespaces, lists, want)
+			}
+		})
+	}
+}
+
+// TestReach: by its main role, chartgate reads no Secret cluster-wide and writes nothing but its own resources' status and its own
+// webhook configuration. Its Events go where the denied objects are.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	for _, rule := range get[rbacv1.ClusterRole](t, render(t, ``), "ClusterRole/chartgate").Rules {
+		if slices.Contains(slices.Concat(rule.APIGroups, rule.Resources, rule.Verbs), "*") {
+			t.Errorf("a wildcard in %v", rule)
+		}
+		if slices.Contains(rule.APIGroups, "") {
+			t.Errorf("a rule for the core group in %v", rule)
+		}
+		writes := slices.ContainsFunc(rule.Verbs, func(verb string) bool { return !slices.Contains([]string{"get", "list", "watch"}, verb) })
+		events := slices.Equal(rule.Resources, []string{"events"}) && slices.Equal(rule.APIGroups, []string{"events.k8s.io"})
+		ownStatus := slices.Equal(rule.Resources, []string{"chartpolicies/status", "trustedidentities/status", "trustroots/status"})
+		if writes && !ownStatus && !events && !slices.Equal(rule.ResourceNames, []string{"chartgate"}) {
+			t.Errorf("may write more than its own: %v", rule)
+		}
+	}
+}
+
+// rights asks the API server what chartgate's ServiceAccount may do.
+func (c *controlPlane) rights() {
+	c.t.Helper()
+	const own, elsewhere, everywhere = namespace, "apps", ""
+	for _, tc := range []struct {
+		may                                      bool
+		verbs, namespace, group, resources, name string
+	}{
+		{true, "get list watch", everywhere, "chartgate.dev", "trustedidentities chartpolicies trustroots", "x"},
+		{true, "get update patch", everywhere, "chartgate.dev", "trustedidentities/status chartpolicies/status trustroots/status", "x"},
+		{false, "create update patch delete", everywhere, "chartgate.dev", "trustedidentities chartpolicies trustroots", "x"},
+		{true, "get list", elsewhere, "source.toolkit.fluxcd.io", "helmrepositories helmcharts ocirepositories", "x"},
+		{true, "list watch", elsewhere, "helm.toolkit.fluxcd.io", "helmreleases", "x"},
+		{false, "create update patch delete", elsewhere, "helm.toolkit.fluxcd.io", "helmreleases helmreleases/status", "x"},
+		{true, "list watch", everywhere, "admissionregistration.k8s.io", "validatingwebhookconfigurations", ""},
+		{true, "get update patch", everywhere, "admissionregistration.k8s.io", "validatingwebhookconfigurations", "chartgate"},
+		{false, "get update patch delete", everywhere, "admissionregistration.k8s.io", "validatingwebhookconfigurations", "x"},
+		{true, "get list watch", own, "", "configmaps", "chartgate-identities"},
+		{false, "create update patch delete", own, "", "configmaps", "chartgate-identities"},
+		{false, "get list watch", elsewhere, "", "configmaps", "x"},
+		{true, "get", elsewhere, "", "secrets serviceaccounts", "x"}, // what Flux logs in with
+		{false, "list watch create update patch delete", elsewhere, "", "secrets serviceaccounts", "x"},
+		{true, "list", "argocd", "", "secrets", ""}, // helm saw the namespace
+		{true, "get", "argocd", "", "configmaps", "argocd-tls-certs-cm"},
+		{false, "get list", "argocd", "", "configmaps", "x"},
+		{true, "list watch", own, "", "secrets", ""},
+		{true, "get", own, "", "secrets", "x"}, // public keys of TrustedIdentities
+		{true, "get update patch", own, "", "secrets", "chartgate-certificate"},
+		{false, "update patch", own, "", "secrets", "x"},
+		{false, "create delete", own, "", "secrets", "chartgate-certificate"},
+		{true, "get create update", own, "coordination.k8s.io", "leases", "chartgate"},
+		{true, "create patch", own, "", "events", "x"},
+		{true, "create patch", own, "events.k8s.io", "events", "x"},
+	} {
+		for _, verb := range strings.Fields(tc.verbs) {
+			for _, resource := range strings.Fields(tc.resources) {
+				resource, subresource, _ := strings.Cut(resource, "/")
+				review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+					User: "system:serviceaccount:" + namespace + ":chartgate",
+					ResourceAttributes: &authorizationv1.ResourceAttributes{
+						Namespace: tc.namespace, Verb: verb, Group: tc.group, Resource: resource, Subresource: subresource, Name: tc.name,
+					},
+				}}
+				if c.create(review); review.Status.Allowed != tc.may {
+					c.t.Errorf("may %s: %t, want %t", review.Spec.ResourceAttributes, review.Status.Allowed, tc.may)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package helmchart_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chartgate/chartgate/test/harness"
+)
+
+// TestReachOfTheWebhooks makes both webhooks fail every call, and looks which writes the API server calls them for.
+func TestReachOfTheWebhooks(t *testing.T) {
+	c := theControlPlane(t)
+	c.helm("", "install", "chartgate", chartDir)
+	c.kubectl("", "label", "namespace", "apps", "chartgate.dev/skip=true", "control-plane=true")
+
+	// Before the webhooks fail, since these are to be updated.
+	release := object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "apps", "existing", map[string]any{
+		"interval": "1m", "chartRef": map[string]any{"kind": "OCIRepository", "name": "x"},
+	})
+	identities := &corev1.ConfigMap{}
+	c.get("chartgate-identities", identities)
+	oci := map[string]any{"interval": "1m", "url": "oci://r.corp/x"}
+	chart := object("source.toolkit.fluxcd.io/v1", "HelmChart", "apps", "existing", helmChartSpec())
+	repository := object("source.toolkit.fluxcd.io/v1", "OCIRepository", "apps", "existing", oci)
+	app := object("argoproj.io/v1alpha1", "Application", "apps", "existing", applicationSpec())
+	c.failWebhooks(func() {
+		for _, existing := range []client.Object{release, chart, repository, app} {
+			c.create(existing)
+		}
+	})
+
+	const charts, applications, policies, none = "charts.chartgate.dev", "applications.chartgate.dev", "policies.chartgate.dev", ""
+	configMap := func(namespace, name string) func(context.Context, client.Client) error {
+		return creating(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})
+	}
+	for name, tc := range map[string]struct {
+		write func(context.Context, client.Client) error
+		want  string
+	}{
+		"a HelmRelease":              {creating(object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "apps", "x", release.Object["spec"].(map[string]any))), charts},
+		"a change of a release":      {patching(release, `{"spec":{"chartRef":{"name":"y"}}}`), charts},
+		"a label of a release":       {annotating(release), none},
+		"a HelmRepository":           {creating(object("source.toolkit.fluxcd.io/v1", "HelmRepository", "apps", "x", oci)), charts},
+		"an OCIRepository":           {creating(object("source.toolkit.fluxcd.io/v1", "OCIRepository", "apps", "x", oci)), charts},
+		"an older OCIRepository":     {creating(object("source.toolkit.fluxcd.io/v1beta2", "OCIRepository", "apps", "x", oci)), charts},
+		"an old HelmRelease":         {creating(object("helm.toolkit.fluxcd.io/v2beta1", "HelmRelease", "apps", "x", map[string]any{"interval": "1m", "chart": map[string]any{"spec": helmChartSpec()}})), charts},
+		"one in kube-system":         {creating(object("source.toolkit.fluxcd.io/v1", "OCIRepository", "kube-system", "x", oci)), charts},
+		"one in chartgate's own":     {creating(object("source.toolkit.fluxcd.io/v1", "OCIRepository", namespace, "x", oci)), charts},
+		"a HelmChart":                {creating(object("source.toolkit.fluxcd.io/v1", "HelmChart", "apps", "x", helmChartSpec())), charts},
+		"an Application":             {creating(object("argoproj.io/v1alpha1", "Application", "apps", "x", applicationSpec())), applications},
+		"a GitRepository":            {creating(object("source.toolkit.fluxcd.io/v1", "GitRepository", "apps", "x", map[string]any{"interval": "1m", "url": "https://x"})), none},
+		"the status of a release":    {patchingStatus(release, `{"status":{"failures":1}}`), none},
+		"a release's chart":          {patchingStatus(release, `{"status":{"helmChart":"apps/x"}}`), "releases.chartgate.dev"},
+		"a condition of a chart":     {patchingStatus(chart, `{"status":{"observedGeneration":2}}`), none},
+		"a chart's artifact":         {patchingStatus(chart, `{"status":{"artifact":{"url":"http://x","path":"x","revision":"1","lastUpdateTime":"2026-11-20T00:00:00Z"}}}`), "artifacts.chartgate.dev"},
+		"a repository's artifact":    {patchingStatus(repository, `{"status":{"artifact":{"url":"http://x","path":"x","revision":"1","lastUpdateTime":"2026-11-20T00:00:00Z"}}}`), "artifacts.chartgate.dev"},
+		"a sync":                     {patching(app, `{"operation":{"sync":{"revision":"1.0.0"}}}`), applications},
+		"an application's health":    {patching(app, `{"status":{"health":{"status":"Healthy"}}}`), none},
+		"an application's state":     {patching(app, `{"status":{"operationState":{"phase":"Running","startedAt":"2026-11-20T00:00:00Z","operation":{"sync":{"revision":"1.0.0"}}}}}`), applications},
+		"a ChartPolicy":              {creating(c.policy("x")), policies},
+		"a TrustedIdentity":          {creating(object("chartgate.dev/v1alpha1", "TrustedIdentity", "", "x", map[string]any{"key": map[string]any{"pem": "x"}})), policies},
+		"a change of the identities": {annotating(identities), policies},
+		"another ConfigMap":          {configMap(namespace, "x"), none},
+		"one of that name elsewhere": {configMap("apps", "chartgate-identities"), none},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := tc.write(t.Context(), c.Client)
+			switch called := fmt.Sprintf("failed calling webhook %q", tc.want); {
+			case tc.want == none && err != nil:
+				t.Errorf("no webhook should be called: %v", err)
+			case tc.want != none && (err == nil || !strings.Contains(err.Error(), called)):
+				t.Errorf("got %v, want %s", err, called)
+			}
+		})
+	}
+}
+
+// failWebhooks turns both webhooks to a port that nobody listens on, with failurePolicy Fail, once before has run
+// without any webhook.
+func (c *controlPlane) failWebhooks(before func()) {
+	c.t.Helper()
+	configuration := &admissionv1.ValidatingWebhookConfiguration{}
+	c.get("chartgate", configuration)
+	if err := c.Client.Delete(c.t.Context(), configuration); err != nil {
+		c.t.Fatal(err)
+	}
+	// The API server learns of it a moment later.
+	harness.Eventually(c.t, func() string {
+		err := c.Client.Create(c.t.Context(), object("source.toolkit.fluxcd.io/v1", "OCIRepository", "apps", "probe",
+			map[string]any{"interval": "1m", "url": "oci://r.corp/x"}), client.DryRunAll)
+		if err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	before()
+	configuration.ResourceVersion = ""
+	for i := range configuration.Webhooks {
+		configuration.Webhooks[i].FailurePolicy = new(admissionv1.Fail)
+		configuration.Webhooks[i].ClientConfig = admissionv1.WebhookClientConfig{URL: new("https://127.0.0.1:1/")}
+	}
+	c.create(configuration)
+	harness.Eventually(c.t, func() string {
+		if err := c.Client.Create(c.t.Context(), c.policy("probe"), client.DryRunAll); err == nil {
+			return "the webhook is not called yet"
+		}
+		return ""
+	})
+}
+
+func creating(object client.Object) func(context.Context, client.Client) error {
+	return func(ctx context.Context, c client.Client) error { return c.Create(ctx, object) }
+}
+
+func annotating(object client.Object) func(context.Context, client.Client) error {
+	return func(ctx context.Context, c client.Client) error {
+		old := object.DeepCopyObject().(client.Object)
+		annotations := maps.Clone(object.GetAnnotations())
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations["touched"] = "true"
+		object.SetAnnotations(annotations)
+		return c.Patch(ctx, object, client.MergeFrom(old))
+	}
+}
+
+func patching(o *unstructured.Unstructured, patch string) func(context.Context, client.Client) error {
+	return func(ctx context.Context, c client.Client) error {
+		return c.Patch(ctx, o.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch)))
+	}
+}
+
+func patchingStatus(o *unstructured.Unstructured, patch string) func(context.Context, client.Client) error {
+	return func(ctx context.Context, c client.Client) error {
+		return c.Status().Patch(ctx, o.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch)))
+	}
+}
+
+func helmChartSpec() map[string]any {
+	return map[string]any{"interval": "1m", "chart": "x", "sourceRef": map[string]any{"kind": "HelmRepository", "name": "x"}}
+}
+
+func applicationSpec() map[string]any {
+	return map[string]any{
+		"project": "default", "destination": map[string]any{"namespace": "apps"},
+		"source": map[string]any{"repoURL": "r.corp", "chart": "x", "targetRevision": "1.0.0"},
+	}
+}

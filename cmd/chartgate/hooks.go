@@ -49,14 +49,17 @@ func (h *hooks) start() error {
 		Host: h.flags.webhookHost, Port: h.flags.webhookPort, CertDir: h.flags.certDir,
 		TLSOpts: []func(*tls.Config){h.flags.clientFlags.tls},
 	})
+	policies, err := webhook.NewPolicies(webhook.PolicyChecks{
+		KnownIdentities: h.snapshot.Identities, KnownTrustRoots: h.trustRoots.Names, CheckTrustRoot: trust.Check,
+	})
+	if err != nil {
+		return err
+	}
 	bodies := webhook.NewBodies(h.manager.GetLogger().WithName("admission"))
 	server.Register(chartsPath, h.drain.handler(webhook.WithDeadline(bodies.Charts(
 		webhook.NewCharts(h.engine.extractor, h.engine.gate, h.flags.maxConcurrent, metrics,
 			webhook.NewNotices(h.manager.GetEventRecorder("chartgate")))))))
-	server.Register(policiesPath, h.drain.handler(webhook.WithDeadline(bodies.Policies(
-		&webhook.Policies{
-			KnownIdentities: h.snapshot.Identities, KnownTrustRoots: h.trustRoots.Names, CheckTrustRoot: trust.Check,
-		}))))
+	server.Register(policiesPath, h.drain.handler(webhook.WithDeadline(bodies.Policies(policies))))
 	return h.manager.Add(waitFor{certificate, func(ctx context.Context) error {
 		var answers func(*http.Request) error = server.ready
 		if h.flags.required() {

@@ -58,15 +58,15 @@ func TestKeysOnTheCommandLine(t *testing.T) {
 			"\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {identities.yaml: '[{name: release, charts: [\"oci://ghcr.io/acme/**\"], key: {secretRef: {name: release}}}]'}\n",
 			inSecret, secret("{name: release}", data(string(public)))), "", ""},
 		{"a Secret of another name", documentsOf(inSecret, secret("{name: other}", data(string(public)))),
-			warning("Secret release, key cosign.pub: there is no such Secret among the policies"), ""},
+			warning("spec.key.secretRef: Secret release, key cosign.pub: there is no such Secret among the policies"), ""},
 		{"a Secret without the key", documentsOf(identity("{secretRef: {name: release, key: old.pub}}"), secret("{name: release}", data(string(public)))),
-			warning("Secret release, key old.pub: the Secret has no such key"), ""},
+			warning("spec.key.secretRef: Secret release, key old.pub: the Secret has no such key"), ""},
 		{"a private key by mistake", documentsOf(inSecret, secret("{name: release}", data(private))),
-			warning(`Secret release, key cosign.pub: the PEM block is a "PRIVATE KEY", not a "PUBLIC KEY"`), ""},
+			warning(`spec.key.secretRef: Secret release, key cosign.pub: the PEM block is a "PRIVATE KEY", not a "PUBLIC KEY"`), ""},
 		{"two Secrets of one name", documentsOf(inSecret, secret("{name: release}", data("")), secret("{name: release, namespace: other}", data(""))), "", "there are two Secrets release"},
 		{"a Secret that cannot be decoded", documentsOf(inSecret, secret("{name: release}", "data: {cosign.pub: "+canary+"!}")), "", "Secret release cannot be decoded"},
 		{"a key in Vault", identity("{kms: 'hashivault://release'}"), "", ""},
-		{"no such key in Vault", identity("{kms: 'hashivault://other'}"), warning("hashivault://other: the KMS has no such key, or the key is disabled"), ""},
+		{"no such key in Vault", identity("{kms: 'hashivault://other'}"), warning("spec.key.kms: hashivault://other: the KMS has no such key, or the key is disabled"), ""},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			dir := (&shop{host: "ghcr.io"}).files(t, map[string]string{"a.yaml": documentsOf(acmePolicy, c.policies)})

@@ -64,7 +64,7 @@ func ours(data map[string]string) *corev1.Secret {
 }
 
 func TestKeysInSecrets(t *testing.T) {
-	const item, fine = "Secret release, key cosign.pub", "the identity can be used"
+	const item, fine, written = "Secret release, key cosign.pub", "the identity can be used", "spec.key.secretRef: "
 	alice, bob := publicPEM(t, 'a'), publicPEM(t, 'b')
 	private := string(pem.EncodeToMemory(&pem.Block{
 		Type: "ENCRYPTED SIGSTORE PRIVATE KEY", Headers: map[string]string{"Password": canary}, Bytes: []byte(canary),
@@ -80,20 +80,20 @@ func TestKeysInSecrets(t *testing.T) {
 		{"two keys, during a rotation", inSecret(""), ours(map[string]string{"cosign.pub": alice + bob}), fine},
 		{"what cosign generate-key-pair k8s:// writes", inSecret(""), ours(map[string]string{"cosign.pub": alice, "cosign.key": private, "cosign.password": canary}), fine},
 		{"a private key by mistake", inSecret("cosign.key"), ours(map[string]string{"cosign.key": canary + "\n" + private}),
-			`Secret release, key cosign.key: the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY", not a "PUBLIC KEY"`},
+			`spec.key.secretRef: Secret release, key cosign.key: the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY", not a "PUBLIC KEY"`},
 		{"a private key after the public one", inSecret(""), ours(map[string]string{"cosign.pub": alice + private}),
-			item + `: the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY", not a "PUBLIC KEY"`},
-		{"a password by mistake", inSecret(""), ours(map[string]string{"cosign.pub": canary}), item + ": no PEM block found"},
-		{"no Secret", inSecret(""), nil, item + ": there is no such Secret in namespace chartgate-system"},
-		{"no such item", inSecret(""), ours(map[string]string{"cosign.key": private}), item + ": the Secret has no such key"},
-		{"an empty item", inSecret(""), ours(map[string]string{"cosign.pub": ""}), item + ": no PEM block found"},
+			written + item + `: the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY", not a "PUBLIC KEY"`},
+		{"a password by mistake", inSecret(""), ours(map[string]string{"cosign.pub": canary}), written + item + ": no PEM block found"},
+		{"no Secret", inSecret(""), nil, written + item + ": there is no such Secret in namespace chartgate-system"},
+		{"no such item", inSecret(""), ours(map[string]string{"cosign.key": private}), written + item + ": the Secret has no such key"},
+		{"an empty item", inSecret(""), ours(map[string]string{"cosign.pub": ""}), written + item + ": no PEM block found"},
 		{"more text than keys can be", inSecret(""), ours(map[string]string{"cosign.pub": alice + strings.Repeat(canary, 10_000)}),
-			item + fmt.Sprintf(": %d bytes are no public key; at most 16384 are read", len(alice)+10_000*len(canary))},
+			written + item + fmt.Sprintf(": %d bytes are no public key; at most 16384 are read", len(alice)+10_000*len(canary))},
 		{"a Secret of this name in another namespace", inSecret(""), secretIn("apps", "release", map[string]string{"cosign.pub": alice}),
-			item + ": there is no such Secret in namespace chartgate-system"},
+			written + item + ": there is no such Secret in namespace chartgate-system"},
 		{"a name that leads into another namespace",
 			keyIdentity("release", v1alpha1.Key{SecretRef: &v1alpha1.SecretKeyReference{Name: "../../apps/secrets/release"}}), nil,
-			"Secret ../../apps/secrets/release, key cosign.pub: no Secret can have this name"},
+			"spec.key.secretRef: Secret ../../apps/secrets/release, key cosign.pub: no Secret can have this name"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			objects := []client.Object{c.identity, chartPolicy("acme", "release")}
@@ -164,7 +164,7 @@ func TestSecretsAreReadFromOneNamespaceOnly(t *testing.T) {
 func TestSecretsThatCannotBeRead(t *testing.T) {
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "release", errors.New(canary))
 	gone := apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, "release")
-	const item, kept = "Secret release, key cosign.pub", "; the keys that were read at 2000-01-01T00:00:00Z are used until 2000-01-02T00:00:00Z"
+	const written, item, kept = "spec.key.secretRef: ", "Secret release, key cosign.pub", "; the keys that were read at 2000-01-01T00:00:00Z are used until 2000-01-02T00:00:00Z"
 	for _, c := range []struct {
 		sentence string
 		err      error
@@ -174,8 +174,8 @@ func TestSecretsThatCannotBeRead(t *testing.T) {
 	}{
 		{"an error", errInjected, time.Hour, ready{"True", "Compiled", 3, "the identity can be used; " + item + ": it cannot be read" + kept}, time.Minute},
 		{"missing rights", forbidden, time.Hour, ready{"True", "Compiled", 3, "the identity can be used; " + item + ": chartgate may not read Secrets in namespace chartgate-system" + kept}, time.Minute},
-		{"an error for a day", errInjected, 24 * time.Hour, ready{"False", "Invalid", 3, item + ": it cannot be read"}, time.Minute},
-		{"a Secret that is gone", gone, time.Second, ready{"False", "Invalid", 3, item + ": there is no such Secret in namespace chartgate-system"}, 0},
+		{"an error for a day", errInjected, 24 * time.Hour, ready{"False", "Invalid", 3, written + item + ": it cannot be read"}, time.Minute},
+		{"a Secret that is gone", gone, time.Second, ready{"False", "Invalid", 3, written + item + ": there is no such Secret in namespace chartgate-system"}, 0},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -340,7 +340,8 @@ func (w *kmsWorld) expect(t *testing.T, identity, policy string) {
 }
 
 func invalid(why string) (identity, policy string) {
-	return uri + ": " + why, `require[0]: TrustedIdentity "release" is invalid: ` + uri + ": " + why
+	identity = "spec.key.kms: " + uri + ": " + why
+	return identity, `spec.require[0].anyOf[0]: TrustedIdentity "release" is invalid: ` + identity
 }
 
 const (
@@ -355,7 +356,7 @@ func TestKMS(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			return publicPEM(t, 'a'), nil
 		}, func(t *testing.T, w *kmsWorld) {
-			w.expect(t, uri+": it has not been read yet", `require[0]: TrustedIdentity "release" is invalid: `+uri+`: it has not been read yet`)
+			w.expect(t, first(invalid("it has not been read yet")), second(invalid("it has not been read yet")))
 			if w.snapshot.Ready(nil) == nil {
 				t.Error("ready before the key was asked for: a rolling update would deny what was admitted before")
 			}
@@ -439,7 +440,7 @@ func TestKMS(t *testing.T) {
 	t.Run("a KMS that never answers", func(t *testing.T) {
 		inKMS(t, hangs, func(t *testing.T, w *kmsWorld) {
 			time.Sleep(time.Hour)
-			w.expect(t, uri+": it has not been read yet", `require[0]: TrustedIdentity "release" is invalid: `+uri+`: it has not been read yet`)
+			w.expect(t, first(invalid("it has not been read yet")), second(invalid("it has not been read yet")))
 		})
 	})
 	t.Run("an answer that is no public key", func(t *testing.T) {

@@ -75,10 +75,10 @@ func TestStatus(t *testing.T) {
 	}
 	want := []ready{
 		{"True", "Compiled", 3, "the identity can be used"},
-		{"False", "Invalid", 3, "exactly one of keyless and key must be set"},
+		{"False", "Invalid", 3, "spec: exactly one of keyless and key must be set"},
 		{"True", "Compiled", 7, "the policy is in force"},
-		{"False", "Invalid", 7, `require[0]: TrustedIdentity "absent" does not exist`},
-		{"False", "Invalid", 7, `require[0]: TrustedIdentity "nobody" is invalid: exactly one of keyless and key must be set`},
+		{"False", "Invalid", 7, `spec.require[0].anyOf[0]: TrustedIdentity "absent" does not exist`},
+		{"False", "Invalid", 7, `spec.require[0].anyOf[0]: TrustedIdentity "nobody" is invalid: spec: exactly one of keyless and key must be set`},
 	}
 	got := []ready{
 		readyOf(t, c, identity("release", "")), readyOf(t, c, brokenIdentity("nobody")),

@@ -1,9 +1,10 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/evidence"
@@ -15,27 +16,33 @@ type attestation struct {
 	conditions    []condition
 }
 
-func compileAttestation(spec v1alpha1.Attestation) (*attestation, error) {
-	switch {
-	case strings.TrimSpace(spec.PredicateType) != spec.PredicateType, spec.PredicateType == "":
-		return nil, errors.New("attestation.predicateType is empty or has spaces around it")
-	case shortNames()[spec.PredicateType] != "":
-		return nil, fmt.Errorf("attestation.predicateType is %q, which cosign attest --type takes for %s; write that, as attestations carry it",
-			spec.PredicateType, shortNames()[spec.PredicateType])
-	case spec.PredicateType == evidence.SignaturePredicate:
-		return nil, errors.New("attestation.predicateType is that of signatures; leave attestation out to ask for one")
-	}
+func compileAttestation(path *field.Path, spec v1alpha1.Attestation) (*attestation, field.ErrorList) {
+	errs := checkPredicateType(path.Child("predicateType"), spec.PredicateType)
 	a := &attestation{predicateType: spec.PredicateType}
-	var errs []error
 	for i, c := range spec.Conditions {
-		compiled, err := compileCondition(c)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("attestation.conditions[%d]: %w", i, err))
-			continue
-		}
+		compiled, wrong := compileCondition(path.Child("conditions").Index(i).Child("cel"), c)
+		errs = append(errs, wrong...)
 		a.conditions = append(a.conditions, compiled)
 	}
-	return a, errors.Join(errs...)
+	return a, errs
+}
+
+func checkPredicateType(path *field.Path, predicateType string) field.ErrorList {
+	wrong := func(detail string) field.ErrorList {
+		return field.ErrorList{field.Invalid(path, predicateType, detail)}
+	}
+	switch {
+	case predicateType == "":
+		return field.ErrorList{field.Required(path, "the predicate type must be named")}
+	case strings.TrimSpace(predicateType) != predicateType:
+		return wrong("must have no spaces around it")
+	case shortNames()[predicateType] != "":
+		return wrong(fmt.Sprintf("cosign attest --type takes it for %s; write that, as attestations carry it", shortNames()[predicateType]))
+	case predicateType == evidence.SignaturePredicate:
+		return wrong("is that of signatures; leave attestation out to ask for a signature")
+	default:
+		return nil
+	}
 }
 
 // shortNames are the names that cosign attest --type takes in place of predicate types, and what it writes for them. No

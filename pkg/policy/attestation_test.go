@@ -190,22 +190,22 @@ func TestAttestationsThatAreRefused(t *testing.T) {
 		spec     v1alpha1.Attestation
 		because  string
 	}{
-		{"no type", v1alpha1.Attestation{}, "attestation.predicateType is empty"},
-		{"a short name of cosign's", v1alpha1.Attestation{PredicateType: "slsaprovenance1"}, `attestation.predicateType is "slsaprovenance1", which cosign attest --type takes for https://slsa.dev/provenance/v1; write that`},
-		{"another short name of cosign's", v1alpha1.Attestation{PredicateType: "vuln"}, `takes for https://cosign.sigstore.dev/attestation/vuln/v1; write that`},
-		{"a type with a space", v1alpha1.Attestation{PredicateType: sbom + " "}, "has spaces around it"},
-		{"the type of signatures", v1alpha1.Attestation{PredicateType: evidence.SignaturePredicate}, "leave attestation out to ask for one"},
-		{"an empty condition", v1alpha1.Attestation{PredicateType: sbom, Conditions: []v1alpha1.Condition{{}}}, "attestation.conditions[0]: cel: "},
-		{"a condition that is no CEL", v1alpha1.Attestation{PredicateType: sbom, Conditions: []v1alpha1.Condition{cel("true"), cel("predicate.")}}, "attestation.conditions[1]: cel: "},
-		{"a condition that yields text", v1alpha1.Attestation{PredicateType: sbom, Conditions: []v1alpha1.Condition{cel(`"true"`)}}, "cel yields string, not bool"},
-		{"a condition about what there is not", v1alpha1.Attestation{PredicateType: sbom, Conditions: []v1alpha1.Condition{cel(`predicate == object`)}}, "cel: column 14: undeclared reference to 'object'"},
+		{"no type", v1alpha1.Attestation{}, "spec.require[0].attestation.predicateType: Required value"},
+		{"a short name of cosign's", v1alpha1.Attestation{PredicateType: "slsaprovenance1"}, `spec.require[0].attestation.predicateType: Invalid value: "slsaprovenance1": cosign attest --type takes it for https://slsa.dev/provenance/v1; write that`},
+		{"another short name of cosign's", v1alpha1.Attestation{PredicateType: "vuln"}, `takes it for https://cosign.sigstore.dev/attestation/vuln/v1; write that`},
+		{"a type with a space", v1alpha1.Attestation{PredicateType: sbom + " "}, "must have no spaces around it"},
+		{"the type of signatures", v1alpha1.Attestation{PredicateType: evidence.SignaturePredicate}, "leave attestation out to ask for a signature"},
+		{"an empty condition", v1alpha1.Attestation{PredicateType: sbom, Conditions: []v1alpha1.Condition{{}}}, `spec.require[0].attestation.conditions[0].cel: Invalid value: "": `},
+		{"a condition that is no CEL", v1alpha1.Attestation{PredicateType: sbom, Conditions: []v1alpha1.Condition{cel("true"), cel("predicate.")}}, `spec.require[0].attestation.conditions[1].cel: Invalid value: "predicate.": column 11: `},
+		{"a condition that yields text", v1alpha1.Attestation{PredicateType: sbom, Conditions: []v1alpha1.Condition{cel(`"true"`)}}, `spec.require[0].attestation.conditions[0].cel: Invalid value: "\"true\"": yields string, not bool`},
+		{"a condition about what there is not", v1alpha1.Attestation{PredicateType: sbom, Conditions: []v1alpha1.Condition{cel(`predicate == object`)}}, `spec.require[0].attestation.conditions[0].cel: Invalid value: "predicate == object": column 14: undeclared reference to 'object'`},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
 			t.Parallel()
 			obj := requiring("acme", "release")
 			obj.Spec.Require[0].Attestation = &tc.spec
-			if err := policy.CheckPolicy(obj); err == nil || !strings.Contains(err.Error(), tc.because) {
-				t.Errorf("got %v, want it to say %q", err, tc.because)
+			if errs := policy.CheckPolicy(obj); len(errs) == 0 || !strings.Contains(texts(errs), tc.because) {
+				t.Errorf("got %v, want it to say %q", errs, tc.because)
 			}
 			set, report := policy.Compile(policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{obj}})
 			if report.Policies["acme"] == nil {

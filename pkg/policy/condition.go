@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/ext"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -36,32 +37,33 @@ func conditionEnvironment() (*cel.Env, error) {
 	)
 }
 
-func compileCondition(spec v1alpha1.Condition) (condition, error) {
+// compileCondition compiles the expression at path.
+func compileCondition(path *field.Path, spec v1alpha1.Condition) (condition, field.ErrorList) {
 	environment, err := conditionEnvironment()
 	if err != nil {
-		return condition{}, fmt.Errorf("make the CEL environment: %w", err)
+		return condition{}, field.ErrorList{field.InternalError(path, fmt.Errorf("make the CEL environment: %w", err))}
 	}
 	checked, issues := environment.Compile(spec.CEL)
 	switch {
 	case issues.Err() != nil:
-		return condition{}, mistakes(issues)
+		return condition{}, mistakesIn(path, spec.CEL, issues)
 	case checked.OutputType() != cel.BoolType && checked.OutputType() != cel.DynType:
-		return condition{}, fmt.Errorf("cel yields %s, not bool", checked.OutputType())
+		return condition{}, field.ErrorList{field.Invalid(path, spec.CEL, fmt.Sprintf("yields %s, not bool", checked.OutputType()))}
 	}
 	program, err := environment.Program(checked, cel.CostLimit(maxConditionCost))
 	if err != nil {
-		return condition{}, fmt.Errorf("cel: %w", err)
+		return condition{}, field.ErrorList{field.Invalid(path, spec.CEL, err.Error())}
 	}
 	return condition{text: spec.CEL, message: spec.Message, program: program}, nil
 }
 
-// mistakes are those in an expression, without CEL's drawing of it, which takes lines.
-func mistakes(issues *cel.Issues) error {
-	var errs []error
+// mistakesIn returns those in an expression, without CEL's drawing of it, which takes lines.
+func mistakesIn(path *field.Path, expression string, issues *cel.Issues) field.ErrorList {
+	var errs field.ErrorList
 	for _, e := range issues.Errors() {
-		errs = append(errs, fmt.Errorf("cel: column %d: %s", e.Location.Column()+1, e.Message))
+		errs = append(errs, field.Invalid(path, expression, fmt.Sprintf("column %d: %s", e.Location.Column()+1, e.Message)))
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // variablesOf are what conditions see of an attestation.

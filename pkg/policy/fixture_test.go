@@ -11,10 +11,12 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/fielderr"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -153,4 +155,12 @@ func subjectOf(t testing.TB, location string, selector chart.Selector) verdict.S
 func version(t testing.TB, s string) chart.Selector {
 	t.Helper()
 	return must(chart.ParseFluxVersion(s))(t)
+}
+
+// texts are the mistakes as people read them.
+func texts(errs field.ErrorList) string {
+	if len(errs) == 0 {
+		return ""
+	}
+	return fielderr.Join(errs).Error()
 }

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -10,8 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/fielderr"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -63,90 +65,82 @@ func claimNames() []string {
 	}
 }
 
-// compileIdentity checks a TrustedIdentity beyond its schema: the objects may come
-// from a file that no API server has validated.
-func compileIdentity(name string, spec v1alpha1.TrustedIdentitySpec, keys Keys) (identity, error) {
+// compileIdentity checks the TrustedIdentity at path beyond its schema: the object may come from a
+// file that no API server has validated.
+func (k Keys) compileIdentity(path *field.Path, name string, spec v1alpha1.TrustedIdentitySpec) (identity, field.ErrorList) {
 	var id identity
-	var err error
+	var errs field.ErrorList
 	switch {
 	case spec.Keyless != nil && spec.Key != nil, spec.Keyless == nil && spec.Key == nil:
-		return identity{}, errors.New("exactly one of keyless and key must be set")
+		return identity{}, fielderr.New(path, "exactly one of keyless and key must be set")
 	case spec.Keyless != nil:
-		id, err = compileKeyless(name, *spec.Keyless)
+		id, errs = compileKeyless(path.Child("keyless"), *spec.Keyless)
 	default:
-		id, err = compileKey(name, *spec.Key, keys)
+		id, errs = k.compileKey(path.Child("key"), *spec.Key)
 	}
-	if err != nil {
-		return identity{}, err
+	window, wrong := compileValidity(path.Child("validity"), spec.Validity)
+	if errs = append(errs, wrong...); len(errs) > 0 {
+		return identity{}, errs
 	}
-	id.trustRoot = cmp.Or(spec.TrustRoot, evidence.DefaultTrustRoot)
-	id.validity, err = compileValidity(spec.Validity)
-	return id, err
+	id.name, id.validity, id.trustRoot = name, window, cmp.Or(spec.TrustRoot, evidence.DefaultTrustRoot)
+	return id, nil
 }
 
-func compileKeyless(name string, spec v1alpha1.Keyless) (identity, error) {
-	issuer, err := compileMatcher("issuer", spec.Issuer, spec.IssuerRegExp)
-	if err != nil {
-		return identity{}, err
-	}
-	subject, err := compileMatcher("subject", spec.Subject, spec.SubjectRegExp)
-	if err != nil {
-		return identity{}, err
-	}
-	known := claimNames()
+func compileKeyless(path *field.Path, spec v1alpha1.Keyless) (identity, field.ErrorList) {
+	issuer, errs := compileMatcher(path, "issuer", [2]string{spec.Issuer, spec.IssuerRegExp})
+	subject, wrong := compileMatcher(path, "subject", [2]string{spec.Subject, spec.SubjectRegExp})
+	errs = append(errs, wrong...)
+	claims := path.Child("claims")
 	for _, claim := range slices.Sorted(maps.Keys(spec.Claims)) {
 		switch {
-		case !slices.Contains(known, claim):
-			return identity{}, fmt.Errorf("claims.%s is not a certificate extension; known are %s", claim, strings.Join(known, ", "))
+		case !slices.Contains(claimNames(), claim):
+			errs = append(errs, field.NotSupported(claims, claim, claimNames()))
 		case spec.Claims[claim] == "":
-			return identity{}, fmt.Errorf("claims.%s is empty", claim)
+			errs = append(errs, field.Required(claims.Key(claim), "the value must not be empty"))
 		}
 	}
-	unlogged, err := compileLog("keyless", spec.TransparencyLog)
-	return identity{name: name, issuer: issuer, subject: subject, claims: spec.Claims, unlogged: unlogged}, err
+	unlogged, wrong := compileLog(path, spec.TransparencyLog)
+	return identity{issuer: issuer, subject: subject, claims: spec.Claims, unlogged: unlogged}, append(errs, wrong...)
 }
 
-func compileKey(name string, spec v1alpha1.Key, keys Keys) (identity, error) {
-	parsed, err := keys.of(spec)
-	if err != nil {
-		return identity{}, err
-	}
-	unlogged, err := compileLog("key", spec.TransparencyLog)
-	return identity{name: name, keys: parsed, kms: spec.KMS, unlogged: unlogged}, err
+func (k Keys) compileKey(path *field.Path, spec v1alpha1.Key) (identity, field.ErrorList) {
+	parsed, errs := k.of(path, spec)
+	unlogged, wrong := compileLog(path, spec.TransparencyLog)
+	return identity{keys: parsed, kms: spec.KMS, unlogged: unlogged}, append(errs, wrong...)
 }
 
 // compileLog reports whether signatures count without a log entry.
-func compileLog(parent string, log v1alpha1.TransparencyLog) (unlogged bool, err error) {
-	switch log {
-	case "", v1alpha1.TransparencyLogRequired:
-		return false, nil
-	case v1alpha1.TransparencyLogNotRequired:
-		return true, nil
-	default:
-		return false, fmt.Errorf("%s.transparencyLog is %q, not Required or NotRequired", parent, log)
+func compileLog(path *field.Path, log v1alpha1.TransparencyLog) (unlogged bool, errs field.ErrorList) {
+	known := []v1alpha1.TransparencyLog{v1alpha1.TransparencyLogRequired, v1alpha1.TransparencyLogNotRequired}
+	if log != "" && !slices.Contains(known, log) {
+		return false, field.ErrorList{field.NotSupported(path.Child("transparencyLog"), log, known)}
 	}
+	return log == v1alpha1.TransparencyLogNotRequired, nil
 }
 
-// compileMatcher anchors expressions at both ends: cosign's own are unanchored,
-// and an unanchored "https://github.com/acme" also matches
-// https://github.com/acme-evil or https://evil.example/?https://github.com/acme.
-func compileMatcher(field, exact, expression string) (matcher, error) {
+// compileMatcher compiles an exact text or an expression, of which exactly one must be given. It
+// anchors expressions at both ends: cosign's own are unanchored, and an unanchored
+// "https://github.com/acme" also matches https://github.com/acme-evil or
+// https://evil.example/?https://github.com/acme.
+func compileMatcher(path *field.Path, name string, given [2]string) (matcher, field.ErrorList) {
+	exact, expression := given[0], given[1]
 	switch {
 	case (exact == "") == (expression == ""):
-		return matcher{}, fmt.Errorf("exactly one of keyless.%s and keyless.%sRegExp must be set", field, field)
+		return matcher{}, fielderr.New(path, fmt.Sprintf("exactly one of %s and %sRegExp must be set", name, name))
 	case exact != "":
 		return matcher{text: exact}, nil
 	}
+	path = path.Child(name + "RegExp")
 	// Checked by itself first: "a)|(b" would become valid inside the group.
 	if _, err := regexp.Compile(expression); err != nil {
-		return matcher{}, fmt.Errorf("keyless.%sRegExp: %w", field, err)
+		return matcher{}, field.ErrorList{field.Invalid(path, expression, err.Error())}
 	}
 	re, err := regexp.Compile(`\A(?:` + expression + `)\z`)
 	if err != nil {
-		return matcher{}, fmt.Errorf("keyless.%sRegExp: %w", field, err)
+		return matcher{}, field.ErrorList{field.Invalid(path, expression, err.Error())}
 	}
 	if re.MatchString("") {
-		return matcher{}, fmt.Errorf("keyless.%sRegExp matches the empty string", field)
+		return matcher{}, field.ErrorList{field.Invalid(path, expression, "matches the empty string")}
 	}
 	return matcher{text: expression, re: re}, nil
 }

@@ -170,49 +170,49 @@ func TestIdentitiesThatAreRefused(t *testing.T) {
 		spec    v1alpha1.TrustedIdentitySpec
 		because string
 	}{
-		{"nobody", v1alpha1.TrustedIdentitySpec{}, "exactly one of keyless and key must be set"},
-		{"a person and a key", v1alpha1.TrustedIdentitySpec{Keyless: &v1alpha1.Keyless{Issuer: issuer, Subject: "a"}, Key: &v1alpha1.Key{PEM: pem}}, "exactly one of keyless and key must be set"},
-		{"a person and half a log", keyless(v1alpha1.Keyless{Issuer: issuer, Subject: "a", TransparencyLog: "Sometimes"}), `keyless.transparencyLog is "Sometimes", not Required or NotRequired`},
-		{"an empty person", keyless(v1alpha1.Keyless{}), "exactly one of keyless.issuer and keyless.issuerRegExp must be set"},
-		{"no issuer: anybody's mail provider could sign", keyless(v1alpha1.Keyless{Subject: "a"}), "exactly one of keyless.issuer"},
-		{"no subject: any workflow could sign", keyless(v1alpha1.Keyless{Issuer: issuer}), "exactly one of keyless.subject"},
-		{"claims alone", keyless(v1alpha1.Keyless{Claims: map[string]string{"issuer": issuer}}), "exactly one of keyless.issuer"},
-		{"two issuers", keyless(v1alpha1.Keyless{Issuer: issuer, IssuerRegExp: issuer, Subject: "a"}), "exactly one of keyless.issuer"},
-		{"two subjects", keyless(v1alpha1.Keyless{Issuer: issuer, Subject: "a", SubjectRegExp: "a"}), "exactly one of keyless.subject"},
-		{"alternation escape", subject("a)|(b"), "keyless.subjectRegExp: error parsing regexp"},
-		{"alternation escape with a group of its own", subject("a)|(?:b"), "keyless.subjectRegExp: error parsing regexp"},
-		{"quotation that swallows the anchor", subject(`\Qa`), "keyless.subjectRegExp: error parsing regexp"},
-		{"an escape that swallows the anchor", subject(`a\`), "keyless.subjectRegExp: error parsing regexp"},
-		{"a class that swallows the anchor", subject("[a"), "keyless.subjectRegExp: error parsing regexp"},
-		{"look-ahead, which RE2 lacks", subject("(?!evil).+"), "keyless.subjectRegExp: error parsing regexp"},
-		{"an expression that takes nobody", subject(".*"), "keyless.subjectRegExp matches the empty string"},
-		{"an alternative that takes nobody", subject("a|"), "keyless.subjectRegExp matches the empty string"},
-		{"a bad expression for the issuer", keyless(v1alpha1.Keyless{IssuerRegExp: "(", Subject: "a"}), "keyless.issuerRegExp: error parsing regexp"},
-		{"an expression for the issuer that takes nobody", keyless(v1alpha1.Keyless{IssuerRegExp: "a?", Subject: "a"}), "keyless.issuerRegExp matches the empty string"},
-		{"a claim that certificates do not have", claims(map[string]string{"repository": "x"}), "claims.repository is not a certificate extension; known are issuer, "},
-		{"a claim in other capitals", claims(map[string]string{"SourceRepositoryURI": "x"}), "claims.SourceRepositoryURI is not a certificate extension"},
-		{"a claim without a name", claims(map[string]string{"": "x"}), "claims. is not a certificate extension"},
-		{"a claim without a value", claims(map[string]string{"sourceRepositoryURI": ""}), "claims.sourceRepositoryURI is empty"},
-		{"an empty key", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{}}, "exactly one of key.pem, key.secretRef and key.kms must be set"},
-		{"a key in two places", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem, KMS: "hashivault://a"}}, "exactly one of key.pem, key.secretRef and key.kms must be set"},
-		{"a key in no Secret", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{SecretRef: &v1alpha1.SecretKeyReference{}}}, "key.secretRef.name is empty"},
-		{"a validity without an end or a beginning", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem}, Validity: &v1alpha1.Validity{}}, "validity: at least one of notBefore and notAfter must be set"},
-		{"a validity that ends before it begins", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem}, Validity: &v1alpha1.Validity{NotBefore: at(noon), NotAfter: at(noon)}}, "validity: notBefore must be before notAfter"},
-		{"no key in the PEM", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: "x"}}, "key.pem: no PEM block found"},
-		{"a bad key", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem + pem}}, "key.pem: the key"},
-		{"a log that is neither required nor not", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem, TransparencyLog: "no"}}, `key.transparencyLog is "no", not Required or NotRequired`},
+		{"nobody", v1alpha1.TrustedIdentitySpec{}, "spec: exactly one of keyless and key must be set"},
+		{"a person and a key", v1alpha1.TrustedIdentitySpec{Keyless: &v1alpha1.Keyless{Issuer: issuer, Subject: "a"}, Key: &v1alpha1.Key{PEM: pem}}, "spec: exactly one of keyless and key must be set"},
+		{"a person and half a log", keyless(v1alpha1.Keyless{Issuer: issuer, Subject: "a", TransparencyLog: "Sometimes"}), `spec.keyless.transparencyLog: Unsupported value: "Sometimes": supported values: "Required", "NotRequired"`},
+		{"an empty person", keyless(v1alpha1.Keyless{}), "spec.keyless: exactly one of issuer and issuerRegExp must be set; spec.keyless: exactly one of subject and subjectRegExp must be set"},
+		{"no issuer: anybody's mail provider could sign", keyless(v1alpha1.Keyless{Subject: "a"}), "spec.keyless: exactly one of issuer and issuerRegExp must be set"},
+		{"no subject: any workflow could sign", keyless(v1alpha1.Keyless{Issuer: issuer}), "spec.keyless: exactly one of subject and subjectRegExp must be set"},
+		{"claims alone", keyless(v1alpha1.Keyless{Claims: map[string]string{"issuer": issuer}}), "spec.keyless: exactly one of issuer and issuerRegExp must be set"},
+		{"two issuers", keyless(v1alpha1.Keyless{Issuer: issuer, IssuerRegExp: issuer, Subject: "a"}), "spec.keyless: exactly one of issuer and issuerRegExp must be set"},
+		{"two subjects", keyless(v1alpha1.Keyless{Issuer: issuer, Subject: "a", SubjectRegExp: "a"}), "spec.keyless: exactly one of subject and subjectRegExp must be set"},
+		{"alternation escape", subject("a)|(b"), "spec.keyless.subjectRegExp: Invalid value: "},
+		{"alternation escape with a group of its own", subject("a)|(?:b"), "spec.keyless.subjectRegExp: Invalid value: "},
+		{"quotation that swallows the anchor", subject(`\Qa`), "spec.keyless.subjectRegExp: Invalid value: "},
+		{"an escape that swallows the anchor", subject(`a\`), "spec.keyless.subjectRegExp: Invalid value: "},
+		{"a class that swallows the anchor", subject("[a"), "spec.keyless.subjectRegExp: Invalid value: "},
+		{"look-ahead, which RE2 lacks", subject("(?!evil).+"), "spec.keyless.subjectRegExp: Invalid value: "},
+		{"an expression that takes nobody", subject(".*"), "matches the empty string"},
+		{"an alternative that takes nobody", subject("a|"), "matches the empty string"},
+		{"a bad expression for the issuer", keyless(v1alpha1.Keyless{IssuerRegExp: "(", Subject: "a"}), "spec.keyless.issuerRegExp: Invalid value: "},
+		{"an expression for the issuer that takes nobody", keyless(v1alpha1.Keyless{IssuerRegExp: "a?", Subject: "a"}), "matches the empty string"},
+		{"a claim that certificates do not have", claims(map[string]string{"repository": "x"}), `spec.keyless.claims: Unsupported value: "repository": supported values: "issuer", `},
+		{"a claim in other capitals", claims(map[string]string{"SourceRepositoryURI": "x"}), `spec.keyless.claims: Unsupported value: "SourceRepositoryURI"`},
+		{"a claim without a name", claims(map[string]string{"": "x"}), `spec.keyless.claims: Unsupported value: ""`},
+		{"a claim without a value", claims(map[string]string{"sourceRepositoryURI": ""}), "spec.keyless.claims[sourceRepositoryURI]: Required value: the value must not be empty"},
+		{"an empty key", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{}}, "spec.key: exactly one of pem, secretRef and kms must be set"},
+		{"a key in two places", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem, KMS: "hashivault://a"}}, "spec.key: exactly one of pem, secretRef and kms must be set"},
+		{"a key in no Secret", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{SecretRef: &v1alpha1.SecretKeyReference{}}}, "spec.key.secretRef.name: Required value: a Secret must be named"},
+		{"a validity without an end or a beginning", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem}, Validity: &v1alpha1.Validity{}}, "spec.validity: at least one of notBefore and notAfter must be set"},
+		{"a validity that ends before it begins", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem}, Validity: &v1alpha1.Validity{NotBefore: at(noon), NotAfter: at(noon)}}, "spec.validity: notBefore must be before notAfter"},
+		{"no key in the PEM", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: "x"}}, "spec.key.pem: no PEM block found"},
+		{"a bad key", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem + pem}}, "spec.key.pem: the key"},
+		{"a log that is neither required nor not", v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem, TransparencyLog: "no"}}, `spec.key.transparencyLog: Unsupported value: "no": supported values: "Required", "NotRequired"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			obj := identity("release", tc.spec)
-			if err := policy.CheckIdentity(obj); err == nil || !strings.Contains(err.Error(), tc.because) {
-				t.Errorf("got %v, want it to say %q", err, tc.because)
+			if errs := policy.CheckIdentity(obj); len(errs) == 0 || !strings.Contains(texts(errs), tc.because) {
+				t.Errorf("got %v, want it to say %q", errs, tc.because)
 			}
 			set, report := policy.Compile(policy.Input{Identities: []v1alpha1.TrustedIdentity{obj}, Policies: []v1alpha1.ChartPolicy{requiring("acme", "release")}})
 			if report.Identities["release"] == nil || report.Policies["acme"] == nil {
 				t.Errorf("report: %+v", report)
 			}
-			wantBroken(t, set, podinfo, `TrustedIdentity "release" is invalid`)
+			wantBroken(t, set, podinfo, `spec.require[0].anyOf[0]: TrustedIdentity "release" is invalid: spec`)
 		})
 	}
 }
@@ -228,10 +228,10 @@ func TestClaimsAreTheCertificatesExtensions(t *testing.T) {
 	slices.Sort(want)
 	check := func(claim string) error {
 		spec := v1alpha1.TrustedIdentitySpec{Keyless: &v1alpha1.Keyless{Issuer: issuer, Subject: "a", Claims: map[string]string{claim: "x"}}}
-		return policy.CheckIdentity(identity("release", spec))
+		return policy.CheckIdentity(identity("release", spec)).ToAggregate()
 	}
-	_, list, _ := strings.Cut(check("unknown").Error(), "known are ")
-	known := strings.Split(list, ", ")
+	_, list, _ := strings.Cut(check("unknown").Error(), "supported values: ")
+	known := strings.Split(strings.ReplaceAll(list, `"`, ""), ", ")
 	slices.Sort(known)
 	if diff := cmp.Diff(want, known); diff != "" {
 		t.Errorf("claims (-certificate.Extensions +policy):\n%s", diff)
@@ -252,7 +252,7 @@ func TestTwoIdentitiesOfOneNameAreNobody(t *testing.T) {
 	if diff := cmp.Diff([]string{"release"}, slices.Collect(maps.Keys(report.Identities))); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
 	}
-	wantBroken(t, set, podinfo, "there are two TrustedIdentities of this name")
+	wantBroken(t, set, podinfo, `metadata.name: Duplicate value: "release"`)
 	for _, signer := range []string{"release", "eve"} {
 		if accepted(t, set.For(locationOf(t, podinfo)), signature(t, signerNamed(signer))) {
 			t.Errorf("%s is accepted", signer)

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/fielderr"
 )
 
 // KeySource is where a public key is that a policy does not spell out: an item of a
@@ -65,7 +68,7 @@ func KeySources(in Input) []KeySource {
 		add(obj.Spec.Key)
 	}
 	if in.ConfigMap != nil {
-		items, _ := parseList(*in.ConfigMap) // Compile reports what is wrong with it
+		items, _ := parseList(field.NewPath("data"), *in.ConfigMap) // Compile reports what is wrong with it
 		for _, item := range items {
 			add(item.Key)
 		}
@@ -73,9 +76,9 @@ func KeySources(in Input) []KeySource {
 	return sources
 }
 
-// of returns the keys that a spec means. Where nothing was looked up, those in a Secret
-// or KMS are none, and no error.
-func (k Keys) of(spec v1alpha1.Key) ([]evidence.PublicKey, error) {
+// of returns the keys that the spec at path means. In a check of what is written, where nothing was
+// looked up, a key in a Secret or KMS is no key and no error.
+func (k Keys) of(path *field.Path, spec v1alpha1.Key) ([]evidence.PublicKey, field.ErrorList) {
 	given := 0
 	for _, is := range []bool{spec.PEM != "", spec.SecretRef != nil, spec.KMS != ""} {
 		if is {
@@ -83,35 +86,47 @@ func (k Keys) of(spec v1alpha1.Key) ([]evidence.PublicKey, error) {
 		}
 	}
 	if given != 1 {
-		return nil, errors.New("exactly one of key.pem, key.secretRef and key.kms must be set")
+		return nil, fielderr.New(path, "exactly one of pem, secretRef and kms must be set")
 	}
 	source, elsewhere := sourceOf(spec)
-	switch content, known := k[source]; {
-	case !elsewhere:
+	if !elsewhere {
 		keys, err := evidence.ParsePublicKeys(spec.PEM)
-		if err != nil {
-			return nil, fmt.Errorf("key.pem: %w", err)
+		if err != nil { // the text is not repeated: it may be a private key
+			return nil, fielderr.New(path.Child("pem"), err.Error())
 		}
 		return keys, nil
-	case k == nil:
-		return nil, source.check()
+	}
+	if source.KMS == "" {
+		path = path.Child("secretRef")
+	} else {
+		path = path.Child("kms")
+	}
+	if k == nil {
+		return nil, source.check(path)
+	}
+	keys, err := k.parse(source)
+	if err != nil {
+		return nil, fielderr.New(path, fmt.Sprintf("%s: %v", source, err))
+	}
+	return keys, nil
+}
+
+// parse returns the keys that were found at a source.
+func (k Keys) parse(source KeySource) ([]evidence.PublicKey, error) {
+	switch content, known := k[source]; {
 	case !known:
-		return nil, fmt.Errorf("%s has not been read", source)
+		return nil, errors.New("it has not been read")
 	case content.Err != nil:
-		return nil, fmt.Errorf("%s: %w", source, content.Err)
+		return nil, content.Err
 	default:
-		keys, err := evidence.ParsePublicKeys(content.PEM)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", source, err)
-		}
-		return keys, nil
+		return evidence.ParsePublicKeys(content.PEM)
 	}
 }
 
-// check returns what is wrong with a source as it is written.
-func (s KeySource) check() error {
+// check returns what is wrong with a source as it is written at path.
+func (s KeySource) check(path *field.Path) field.ErrorList {
 	if s.KMS == "" && s.Secret == "" {
-		return errors.New("key.secretRef.name is empty")
+		return field.ErrorList{field.Required(path.Child("name"), "a Secret must be named")}
 	}
 	return nil
 }

@@ -1,19 +1,14 @@
 package policy
 
 import (
-	"cmp"
-	gojson "encoding/json"
-	"errors"
-	"fmt"
-	"reflect"
 	"strings"
-	"time"
 
-	"sigs.k8s.io/json"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/fielderr"
 )
 
 // IdentitiesKey is the key of the ConfigMap that holds the list of identities.
@@ -46,96 +41,61 @@ type listItem struct {
 
 // compileList reads the ConfigMap strictly: unknown and duplicate fields are
 // errors. The list that comes back with an error denies every chart.
-func compileList(text string, keys Keys) (*list, error) {
-	items, err := parseList(text)
-	if err != nil {
-		err = fmt.Errorf("%s: %w", IdentitiesKey, err)
-		return &list{broken: err.Error()}, err
-	}
+func (k Keys) compileList(text string) (*list, field.ErrorList) {
+	path := field.NewPath("data").Key(IdentitiesKey)
+	items, errs := parseList(path, text)
 	result := &list{}
 	names := map[string]bool{}
-	var errs []error
 	for i, item := range items {
-		entry, err := compileItem(item, keys)
-		if err == nil && names[item.Name] {
-			err = errors.New("the name is used twice")
+		entry, wrong := k.compileItem(path.Index(i), item)
+		if len(wrong) == 0 && names[item.Name] {
+			wrong = field.ErrorList{field.Duplicate(path.Index(i).Child("name"), item.Name)}
 		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: entry %d (%q): %w", IdentitiesKey, i, item.Name, err))
-			continue
-		}
+		errs = append(errs, wrong...)
 		names[item.Name] = true
 		result.entries = append(result.entries, entry)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return &list{broken: strings.ReplaceAll(err.Error(), "\n", "; ")}, err
+	if len(errs) > 0 {
+		return &list{broken: fielderr.Join(errs).Error()}, errs
 	}
 	return result, nil
 }
 
 // parseList uses the API server's JSON decoder: encoding/json takes "Charts" for
-// "charts", and the last of them wins.
-func parseList(text string) ([]listItem, error) {
+// "charts", and the last of them wins. With an error there are no items.
+func parseList(path *field.Path, text string) ([]listItem, field.ErrorList) {
 	data, err := yaml.YAMLToJSONStrict([]byte(text))
 	if err != nil {
-		return nil, err
+		return nil, fielderr.New(path, "is not YAML: "+yamlText(err))
 	}
 	var items []listItem
-	strict, err := json.UnmarshalStrict(data, &items)
-	if err != nil {
-		return nil, inWords(err)
+	if errs := fielderr.Decode(path, data, &items); len(errs) > 0 {
+		return nil, errs
 	}
-	return items, errors.Join(strict...)
+	return items, nil
 }
 
-// inWords puts what Go's decoder says of a wrong value into words of YAML. It keeps other errors.
-func inWords(err error) error {
-	if wrong, ok := errors.AsType[*gojson.UnmarshalTypeError](err); ok {
-		where := "the whole"
-		if wrong.Field != "" {
-			where = wrong.Field
-		}
-		want := "another type"
-		switch wrong.Type.Kind() {
-		case reflect.String:
-			want = "a text, in quotes if it looks like a number or a truth value"
-		case reflect.Bool:
-			want = "true or false"
-		case reflect.Slice:
-			want = "a list"
-		case reflect.Struct, reflect.Map:
-			want = "a map of fields"
-		}
-		found := map[string]string{"object": "a map of fields", "array": "a list", "string": "a text", "bool": "a truth value"}
-		kind, _, _ := strings.Cut(wrong.Value, " ")
-		return fmt.Errorf("%s is %s, and must be %s", where, cmp.Or(found[kind], "a "+kind), want)
-	}
-	if wrong, ok := errors.AsType[*time.ParseError](err); ok {
-		return fmt.Errorf("validity: notBefore or notAfter is %q, and must be a time such as \"2027-01-01T00:00:00Z\"", strings.Trim(wrong.Value, "\""))
-	}
-	return err
+// yamlText is what a YAML decoder says of a text, without the decoder's own name.
+func yamlText(err error) string {
+	text := strings.TrimPrefix(err.Error(), "error converting YAML to JSON: ")
+	text = strings.TrimPrefix(text, "yaml: ")
+	return strings.Join(strings.Fields(strings.TrimPrefix(text, "unmarshal errors:")), " ")
 }
 
-func compileItem(item listItem, keys Keys) (listEntry, error) {
-	switch {
-	case item.Name == "":
-		return listEntry{}, errors.New("name is empty")
-	case len(item.Charts) == 0:
-		return listEntry{}, errors.New("charts is empty")
+func (k Keys) compileItem(path *field.Path, item listItem) (listEntry, field.ErrorList) {
+	var errs field.ErrorList
+	if item.Name == "" {
+		errs = append(errs, field.Required(path.Child("name"), "each entry needs a name"))
 	}
-	entry := listEntry{}
-	for _, s := range item.Charts {
-		p, err := parsePattern(s)
-		if err != nil {
-			return listEntry{}, fmt.Errorf("charts: %w", err)
-		}
-		entry.charts = append(entry.charts, p)
+	if len(item.Charts) == 0 {
+		errs = append(errs, field.Required(path.Child("charts"), "at least one pattern must be set"))
 	}
-	var err error
-	entry.identity, err = compileIdentity(item.Name, v1alpha1.TrustedIdentitySpec{
+	charts, wrong := compilePatterns(path.Child("charts"), item.Charts)
+	errs = append(errs, wrong...)
+	compiled, wrong := k.compileIdentity(path, item.Name, v1alpha1.TrustedIdentitySpec{
 		Keyless: item.Keyless, Key: item.Key, TrustRoot: item.TrustRoot, Validity: item.Validity,
-	}, keys)
-	return entry, err
+	})
+	return listEntry{charts: charts, identity: compiled}, append(errs, wrong...)
 }
 
 func (l *list) policyFor(location chart.Location) *Policy {

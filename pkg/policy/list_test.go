@@ -27,35 +27,35 @@ func TestTheConfigMapIsReadStrictly(t *testing.T) {
 	entry := func(fields string) string { return good + "- {" + fields + "}\n" }
 	const who = "keyless: {issuer: a, subject: b}"
 	for _, tc := range []struct{ name, text, because string }{
-		{"a map for a list", "release: {charts: ['oci://x/**'], " + who + "}", "the whole is a map of fields, and must be a list"},
-		{"an empty map", "{}", "the whole is a map of fields, and must be a list"},
-		{"a text", "release", "the whole is a text, and must be a list"},
-		{"a list of texts", "- release", "is a text, and must be a map of fields"},
-		{"no YAML", "- {", "yaml:"},
+		{"a map for a list", "release: {charts: ['oci://x/**'], " + who + "}", "data[identities.yaml]: must be a list, and is a map of fields"},
+		{"an empty map", "{}", "data[identities.yaml]: must be a list, and is a map of fields"},
+		{"a text", "release", "data[identities.yaml]: must be a list, and is a text"},
+		{"a list of texts", "- release", "must be a map of fields, and is a text"},
+		{"no YAML", "- {", "data[identities.yaml]: is not YAML: "},
 		{"a control character", "- \x00", "control characters are not allowed"},
-		{"an entry of nothing", good + "-\n", `entry 1 (""): name is empty`},
-		{"no name", entry("charts: ['oci://x/**'], " + who), `entry 1 (""): name is empty`},
-		{"no charts", entry("name: a, " + who), `entry 1 ("a"): charts is empty`},
-		{"empty charts", entry("name: a, charts: [], " + who), `entry 1 ("a"): charts is empty`},
-		{"charts that are no list", entry("name: a, charts: 'oci://x/**', " + who), "charts is a text, and must be a list"},
+		{"an entry of nothing", good + "-\n", `data[identities.yaml][1].name: Required value`},
+		{"no name", entry("charts: ['oci://x/**'], " + who), `data[identities.yaml][1].name: Required value`},
+		{"no charts", entry("name: a, " + who), `data[identities.yaml][1].charts: Required value`},
+		{"empty charts", entry("name: a, charts: [], " + who), `data[identities.yaml][1].charts: Required value`},
+		{"charts that are no list", entry("name: a, charts: 'oci://x/**', " + who), "charts: must be a list, and is a text"},
 		{"a chart that is empty", entry("name: a, charts: [''], " + who), "must start with oci://, https:// or http://"},
 		{"a bad pattern behind a good one", entry("name: a, charts: ['oci://x/**', 'oci://x**'], " + who), "must stand alone between slashes"},
-		{"nobody", entry("name: a, charts: ['oci://x/**']"), "exactly one of keyless and key must be set"},
-		{"empty nobody", entry("name: a, charts: ['oci://x/**'], keyless: {}"), "exactly one of keyless.issuer"},
-		{"a person and a key", entry("name: a, charts: ['oci://x/**'], key: {pem: x}, " + who), "exactly one of keyless and key must be set"},
-		{"a bad key", entry("name: a, charts: ['oci://x/**'], key: {pem: x}"), "key.pem: no PEM block found"},
-		{"an unknown field", entry("name: a, charts: ['oci://x/**'], mode: Warn, " + who), `unknown field "[1].mode"`},
-		{"an unknown field of a person", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, trustRoot: c}"), `unknown field "[1].keyless.trustRoot"`},
-		{"a field in other capitals", entry("name: a, Charts: ['oci://x/**'], " + who), `unknown field "[1].Charts"`},
-		{"a second subject in other capitals, which the reader takes for a comment", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, Subject: eve, subject: b}"), `unknown field "[1].keyless.Subject"`},
+		{"nobody", entry("name: a, charts: ['oci://x/**']"), "data[identities.yaml][1]: exactly one of keyless and key must be set"},
+		{"empty nobody", entry("name: a, charts: ['oci://x/**'], keyless: {}"), "data[identities.yaml][1].keyless: exactly one of issuer"},
+		{"a person and a key", entry("name: a, charts: ['oci://x/**'], key: {pem: x}, " + who), "data[identities.yaml][1]: exactly one of keyless and key must be set"},
+		{"a bad key", entry("name: a, charts: ['oci://x/**'], key: {pem: x}"), "data[identities.yaml][1].key.pem: no PEM block found"},
+		{"an unknown field", entry("name: a, charts: ['oci://x/**'], mode: Warn, " + who), `data[identities.yaml][1].mode: unknown field`},
+		{"an unknown field of a person", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, trustRoot: c}"), `data[identities.yaml][1].keyless.trustRoot: unknown field`},
+		{"a field in other capitals", entry("name: a, Charts: ['oci://x/**'], " + who), `data[identities.yaml][1].Charts: unknown field`},
+		{"a second subject in other capitals, which the reader takes for a comment", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, Subject: eve, subject: b}"), `data[identities.yaml][1].keyless.Subject: unknown field`},
 		{"a duplicate key", entry("name: a, name: b, charts: ['oci://x/**'], " + who), `key "name" already set in map`},
 		{"a duplicate key of a person", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, subject: c}"), `key "subject" already set in map`},
-		{"a duplicate name", good + good, `entry 1 ("release"): the name is used twice`},
-		{"a name that is a number", entry("name: 1, charts: ['oci://x/**'], " + who), "name is a number, and must be a text"},
-		{"a claim that YAML takes for a truth value", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, claims: {buildTrigger: on}}"), "keyless.claims is a truth value, and must be a text"},
-		{"a time that is a day", entry("name: a, charts: ['oci://x/**'], validity: {notAfter: '2027-01-01'}, " + who), `validity: notBefore or notAfter is "2027-01-01", and must be a time such as "2027-01-01T00:00:00Z"`},
-		{"an unknown claim", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, claims: {x: z}}"), "claims.x is not a certificate extension"},
-		{"two mistakes are both named", good + "- {name: a, " + who + "}\n- {charts: ['oci://x/**'], " + who + "}", `entry 1 ("a"): charts is empty; identities.yaml: entry 2 (""): name is empty`},
+		{"a duplicate name", good + good, `data[identities.yaml][1].name: Duplicate value: "release"`},
+		{"a name that is a number", entry("name: 1, charts: ['oci://x/**'], " + who), "name: must be a text, in quotes if it looks like a number or a truth value, and is a number"},
+		{"a claim that YAML takes for a truth value", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, claims: {buildTrigger: on}}"), "keyless.claims: must be a text, in quotes if it looks like a number or a truth value, and is a truth value"},
+		{"a time that is a day", entry("name: a, charts: ['oci://x/**'], validity: {notAfter: '2027-01-01'}, " + who), `"2027-01-01" is not a time such as "2027-01-01T00:00:00Z"`},
+		{"an unknown claim", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, claims: {x: z}}"), `data[identities.yaml][1].keyless.claims: Unsupported value: "x"`},
+		{"two mistakes are both named", good + "- {name: a, " + who + "}\n- {charts: ['oci://x/**'], " + who + "}", `data[identities.yaml][1].charts: Required value: at least one pattern must be set; data[identities.yaml][2].name: Required value`},
 		{"aliases that multiply", "- &a [x,x,x,x,x,x,x,x,x,x]\n- &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n- &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n- &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n- &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n- [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]", "excessive aliasing"},
 		{"very deep", strings.Repeat("[", 100_000), "exceeded max depth"},
 	} {
@@ -69,9 +69,9 @@ func TestTheConfigMapIsReadStrictly(t *testing.T) {
 // wantBrokenList: the list denies every chart, whatever the custom resources say.
 func wantBrokenList(t *testing.T, text, because string) {
 	t.Helper()
-	err := policy.CheckConfigMap(text)
-	if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), "\n", "; "), because) {
-		t.Fatalf("got %v, want it to say %q", err, because)
+	errs := policy.CheckConfigMap(text)
+	if len(errs) == 0 || !strings.Contains(texts(errs), because) {
+		t.Fatalf("got %v, want it to say %q", errs, because)
 	}
 	set, report := policy.Compile(policy.Input{ConfigMap: &text})
 	if report.ConfigMap == nil {
@@ -195,8 +195,8 @@ func TestAHugeConfigMap(t *testing.T) {
 		t.Errorf("not the last of %d entries", n)
 	}
 	text += "- {name: team-0, charts: ['oci://x/**'], keyless: {issuer: i, subject: s}}\n"
-	if err := policy.CheckConfigMap(text); err == nil || !strings.Contains(err.Error(), "the name is used twice") {
-		t.Errorf("a duplicate at the end: %v", err)
+	if errs := policy.CheckConfigMap(text); !strings.Contains(texts(errs), `.name: Duplicate value: "team-0"`) {
+		t.Errorf("a duplicate at the end: %v", errs)
 	}
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -24,38 +25,39 @@ const (
 )
 
 // parsePattern reads a pattern. What could never match a canonical location is
-// refused, since it would be a policy that silently protects nothing.
+// refused, since it would be a policy that silently protects nothing. The error says what is wrong
+// without repeating s.
 func parsePattern(s string) (pattern, error) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	switch {
 	case !ok, scheme != chart.SchemeOCI && scheme != chart.SchemeHTTPS && scheme != chart.SchemeHTTP:
-		return pattern{}, fmt.Errorf("pattern %q must start with oci://, https:// or http://", s)
+		return pattern{}, errors.New("must start with oci://, https:// or http://")
 	case rest == "":
-		return pattern{}, fmt.Errorf("pattern %q names no host", s)
+		return pattern{}, errors.New("names no host")
 	}
 	text, query := strings.CutSuffix(s, anyQuery)
 	rest = strings.TrimPrefix(text, scheme+"://")
 	p := pattern{scheme: scheme, segments: strings.Split(rest, "/"), query: query}
 	for _, segment := range p.segments {
 		if segment != anyDepth && strings.Contains(segment, anyDepth) {
-			return pattern{}, fmt.Errorf(`pattern %q: "**" must stand alone between slashes`, s)
+			return pattern{}, errors.New(`"**" must stand alone between slashes`)
 		}
 	}
 	if len(p.segments) < 2 && p.segments[0] != anyDepth {
-		return pattern{}, fmt.Errorf("pattern %q names a registry but no charts; append /** for all of them", s)
+		return pattern{}, errors.New("names a registry but no charts; append /** for all of them")
 	}
 	// With letters in the place of stars, the pattern must be a canonical chart.
 	fill := strings.NewReplacer(anyDepth, "x/x", "*", "x").Replace
 	probe, err := chart.ParseChart(fill(text))
 	switch host, _, _ := strings.Cut(fill(p.segments[0]), "/"); {
 	case err != nil:
-		return pattern{}, fmt.Errorf("pattern %q could match no chart: %w", s, err)
+		return pattern{}, fmt.Errorf("could match no chart: %w", err)
 	case strings.Contains(text, "?"), query && probe.IsOCI():
-		return pattern{}, fmt.Errorf(`pattern %q could match no chart: a pattern for classic repositories may end in "?*", and knows no other query`, s)
+		return pattern{}, errors.New(`could match no chart: a pattern for classic repositories may end in "?*", and knows no other query`)
 	case probe.Host() != host:
-		return pattern{}, fmt.Errorf("pattern %q could match no chart: its host is spelled %q", s, probe.Host())
+		return pattern{}, fmt.Errorf("could match no chart: its host is spelled %q", probe.Host())
 	case probe.String() != fill(text):
-		return pattern{}, fmt.Errorf("pattern %q could match no chart: with x for the stars, it is spelled %q", s, probe)
+		return pattern{}, fmt.Errorf("could match no chart: with x for the stars, it is spelled %q", probe)
 	}
 	return p, nil
 }

@@ -7,9 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/fielderr"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -41,52 +44,52 @@ type waiver struct {
 const dateLayout = "2006-01-02"
 
 // compilePolicy compiles a ChartPolicy. The policy that comes back always matches
-// what the object is about; if the error is not nil, it is broken and denies that.
-func compilePolicy(obj v1alpha1.ChartPolicy, identities map[string]compiledIdentity) (Policy, error) {
+// what the object is about; if there are errors, it is broken and denies that.
+func compilePolicy(obj v1alpha1.ChartPolicy, identities compiledIdentities) (Policy, field.ErrorList) {
+	spec := field.NewPath("spec")
 	p := Policy{name: obj.Name, pinning: chart.ByDigest, warnOnly: obj.Spec.Mode == v1alpha1.ModeWarn}
-	err := errors.Join(
-		p.compileMatch(obj.Spec.Match),
-		p.compileMode(obj.Spec),
-		p.compileWaiver(obj.Spec),
-		p.compileRequire(obj.Spec, identities),
-		p.compilePlace(obj.Spec),
-		p.compileDependencies(obj.Spec),
-	)
-	if err != nil {
+	var errs field.ErrorList
+	errs = append(errs, p.compileMatch(spec.Child("match"), obj.Spec.Match)...)
+	errs = append(errs, p.compileMode(spec, obj.Spec)...)
+	errs = append(errs, p.compileWaiver(spec, obj.Spec)...)
+	errs = append(errs, p.compileRequire(spec.Child("require"), obj.Spec, identities)...)
+	errs = append(errs, p.compilePlace(spec.Child("signatureRepository"), obj.Spec)...)
+	errs = append(errs, p.compileDependencies(spec.Child("dependencies"), obj.Spec)...)
+	if len(errs) > 0 {
 		p.warnOnly = false
-		p.broken = strings.ReplaceAll(err.Error(), "\n", "; ")
+		p.broken = fielderr.Join(errs).Error()
 	}
-	return p, err
+	return p, errs
 }
 
 // compileMatch fails closed: a pattern that cannot be read makes the policy match
 // every chart, because nobody knows which ones it was meant to protect. A broken
 // exclusion excludes nothing.
-func (p *Policy) compileMatch(match v1alpha1.Match) error {
-	var errs []error
+func (p *Policy) compileMatch(path *field.Path, match v1alpha1.Match) field.ErrorList {
+	var errs field.ErrorList
 	if len(match.Charts) == 0 {
-		errs = append(errs, errors.New("match.charts is empty"))
+		errs = append(errs, field.Required(path.Child("charts"), "at least one pattern must be set"))
 	}
-	for _, s := range match.Charts {
-		parsed, err := parsePattern(s)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("match.charts: %w", err))
-			continue
-		}
-		p.charts = append(p.charts, parsed)
-	}
-	if len(errs) > 0 {
+	charts, wrong := compilePatterns(path.Child("charts"), match.Charts)
+	p.charts = charts
+	if errs = append(errs, wrong...); len(errs) > 0 {
 		p.charts, p.unread = everything(), true
 	}
-	for _, s := range match.Exclude {
-		parsed, err := parsePattern(s)
+	p.exclude, wrong = compilePatterns(path.Child("exclude"), match.Exclude)
+	return append(errs, wrong...)
+}
+
+// compilePatterns returns the patterns that can be read, and what is wrong with the others.
+func compilePatterns(path *field.Path, texts []string) (patterns []pattern, errs field.ErrorList) {
+	for i, text := range texts {
+		parsed, err := parsePattern(text)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("match.exclude: %w", err))
+			errs = append(errs, field.Invalid(path.Index(i), text, err.Error()))
 			continue
 		}
-		p.exclude = append(p.exclude, parsed)
+		patterns = append(patterns, parsed)
 	}
-	return errors.Join(errs...)
+	return patterns, errs
 }
 
 func everything() []pattern {
@@ -97,11 +100,11 @@ func everything() []pattern {
 	return all
 }
 
-func (p *Policy) compileMode(spec v1alpha1.ChartPolicySpec) error {
-	switch spec.Mode {
-	case "", v1alpha1.ModeEnforce, v1alpha1.ModeWarn:
-	default:
-		return fmt.Errorf("mode is %q, not Enforce or Warn", spec.Mode)
+func (p *Policy) compileMode(path *field.Path, spec v1alpha1.ChartPolicySpec) field.ErrorList {
+	var errs field.ErrorList
+	modes := []v1alpha1.Mode{v1alpha1.ModeEnforce, v1alpha1.ModeWarn}
+	if spec.Mode != "" && !slices.Contains(modes, spec.Mode) {
+		errs = append(errs, field.NotSupported(path.Child("mode"), spec.Mode, modes))
 	}
 	switch spec.Pinning {
 	case "", v1alpha1.PinningVersion:
@@ -111,108 +114,110 @@ func (p *Policy) compileMode(spec v1alpha1.ChartPolicySpec) error {
 	case v1alpha1.PinningDigest:
 		p.pinning = chart.ByDigest
 	default:
-		return fmt.Errorf("pinning is %q, not Digest, Version or Floating", spec.Pinning)
+		errs = append(errs, field.NotSupported(path.Child("pinning"), spec.Pinning,
+			[]v1alpha1.Pinning{v1alpha1.PinningDigest, v1alpha1.PinningVersion, v1alpha1.PinningFloating}))
 	}
-	return nil
+	return errs
 }
 
-func (p *Policy) compileWaiver(spec v1alpha1.ChartPolicySpec) error {
+func (p *Policy) compileWaiver(path *field.Path, spec v1alpha1.ChartPolicySpec) field.ErrorList {
 	allow := spec.AllowUnverified
-	switch {
-	case allow == nil:
+	if allow == nil {
 		return nil
-	case len(spec.Require) > 0:
-		return errors.New("exactly one of require and allowUnverified must be set")
-	case spec.Pinning != "":
-		return errors.New("pinning has no meaning with allowUnverified")
-	case spec.Mode == v1alpha1.ModeWarn:
-		return errors.New("with mode Warn, allowUnverified would never end")
-	case strings.TrimSpace(allow.Reason) == "":
-		return errors.New("allowUnverified.reason is empty")
+	}
+	var errs field.ErrorList
+	if len(spec.Require) > 0 {
+		errs = append(errs, fielderr.New(path, "exactly one of require and allowUnverified must be set")...)
+	}
+	if spec.Pinning != "" {
+		errs = append(errs, field.Forbidden(path.Child("pinning"), "has no meaning with allowUnverified"))
+	}
+	if spec.Mode == v1alpha1.ModeWarn {
+		errs = append(errs, field.Forbidden(path.Child("mode"), "in mode Warn, allowUnverified would never end"))
+	}
+	path = path.Child("allowUnverified")
+	if strings.TrimSpace(allow.Reason) == "" {
+		errs = append(errs, field.Required(path.Child("reason"), "the reason must not be blank"))
 	}
 	day, err := time.Parse(dateLayout, allow.Until)
 	if err != nil {
-		return fmt.Errorf("allowUnverified.until is %q, not a date such as 2027-01-31", allow.Until)
+		errs = append(errs, field.Invalid(path.Child("until"), allow.Until, "must be a date such as 2027-01-31"))
 	}
-	p.waiver = &waiver{reason: strings.TrimSpace(allow.Reason), until: allow.Until, ends: day.AddDate(0, 0, 1)}
-	return nil
+	if len(errs) == 0 {
+		p.waiver = &waiver{reason: strings.TrimSpace(allow.Reason), until: allow.Until, ends: day.AddDate(0, 0, 1)}
+	}
+	return errs
 }
 
-func (p *Policy) compileRequire(spec v1alpha1.ChartPolicySpec, identities map[string]compiledIdentity) error {
+func (p *Policy) compileRequire(path *field.Path, spec v1alpha1.ChartPolicySpec, identities compiledIdentities) field.ErrorList {
 	if spec.AllowUnverified != nil {
 		return nil
 	}
 	if len(spec.Require) == 0 {
-		return errors.New("require is empty")
+		return field.ErrorList{field.Required(path, "at least one requirement must be set")}
 	}
-	var errs []error
+	var errs field.ErrorList
 	for i, requirement := range spec.Require {
-		compiled, err := compileRequirement(requirement, identities)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("require[%d]: %w", i, err))
-		}
+		compiled, wrong := identities.compileRequirement(path.Index(i), requirement)
+		errs = append(errs, wrong...)
 		p.require = append(p.require, compiled)
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
-func (p *Policy) compilePlace(spec v1alpha1.ChartPolicySpec) error {
+func (p *Policy) compilePlace(path *field.Path, spec v1alpha1.ChartPolicySpec) field.ErrorList {
 	switch {
 	case spec.SignatureRepository == "":
 		return nil
 	case spec.AllowUnverified != nil:
-		return errors.New("signatureRepository has no meaning with allowUnverified")
+		return field.ErrorList{field.Forbidden(path, "has no meaning with allowUnverified")}
 	}
 	place, err := chart.ParseChart(spec.SignatureRepository)
 	if err == nil && !place.IsOCI() {
-		err = fmt.Errorf("%s is not in an OCI registry", place)
+		err = errors.New("is not in an OCI registry")
 	}
 	if err != nil {
-		return fmt.Errorf("signatureRepository: %w", err)
+		return field.ErrorList{field.Invalid(path, spec.SignatureRepository, err.Error())}
 	}
 	p.place = place
 	return nil
 }
 
-func (p *Policy) compileDependencies(spec v1alpha1.ChartPolicySpec) error {
+func (p *Policy) compileDependencies(path *field.Path, spec v1alpha1.ChartPolicySpec) field.ErrorList {
 	switch spec.Dependencies {
 	case "", v1alpha1.DependenciesIgnore:
 		return nil
 	case v1alpha1.DependenciesVendored:
 		p.vendored = true
 		if spec.AllowUnverified != nil {
-			return errors.New("dependencies cannot be checked with allowUnverified")
+			return field.ErrorList{field.Forbidden(path, "cannot be checked with allowUnverified")}
 		}
 		return nil
 	default:
-		return fmt.Errorf("dependencies is %q, not Ignore or Vendored", spec.Dependencies)
+		return field.ErrorList{field.NotSupported(path, spec.Dependencies,
+			[]v1alpha1.Dependencies{v1alpha1.DependenciesIgnore, v1alpha1.DependenciesVendored})}
 	}
 }
 
-func compileAnyOf(names []string, identities map[string]compiledIdentity) ([]identity, error) {
+// compileAnyOf returns the identities of these names. That a name is unknown is the one mistake that
+// time may fix: the identity may be applied after the policy.
+func (c compiledIdentities) compileAnyOf(path *field.Path, names []string) ([]identity, field.ErrorList) {
 	if len(names) == 0 {
-		return nil, errors.New("anyOf is empty")
+		return nil, field.ErrorList{field.Required(path, "at least one TrustedIdentity must be named")}
 	}
 	var anyOf []identity
-	for _, name := range names {
-		switch id, known := identities[name]; {
+	var errs field.ErrorList
+	for i, name := range names {
+		switch id, known := c[name]; {
 		case !known:
-			return nil, &unknownIdentityError{name: name}
+			errs = append(errs, fielderr.New(path.Index(i), fmt.Sprintf("TrustedIdentity %q does not exist", name))...)
 		case id.err != nil:
-			return nil, fmt.Errorf("TrustedIdentity %q is invalid: %w", name, id.err)
+			errs = append(errs, fielderr.New(path.Index(i), fmt.Sprintf("TrustedIdentity %q is invalid: %v", name, id.err))...)
 		default:
 			anyOf = append(anyOf, id.identity)
 		}
 	}
-	return anyOf, nil
-}
-
-// unknownIdentityError is the one mistake that time may mend: the identity may be
-// applied after the policy.
-type unknownIdentityError struct{ name string }
-
-func (e *unknownIdentityError) Error() string {
-	return fmt.Sprintf("TrustedIdentity %q does not exist", e.name)
+	return anyOf, errs
 }
 
 // Name returns the policy's name for messages, logs and metrics.

@@ -142,30 +142,30 @@ func TestBrokenPoliciesDenyWhatTheyMatch(t *testing.T) {
 		because    string
 		everything bool // it matches every chart, as nobody knows which were meant
 	}{
-		{name: "an identity that does not exist", policy: requiring("acme", "ghost"), because: `require[0]: TrustedIdentity "ghost" does not exist`},
-		{name: "an identity that does not exist, beside one that does", policy: requiring("acme", "release ghost"), because: `TrustedIdentity "ghost" does not exist`},
-		{name: "an identity that does not exist in a second requirement", policy: requiring("acme", "release", "ghost"), because: `require[1]: TrustedIdentity "ghost" does not exist`},
-		{name: "no requirement", policy: requiring("acme"), because: "require is empty"},
-		{name: "an empty list of requirements", policy: change(func(s *v1alpha1.ChartPolicySpec) { s.Require = []v1alpha1.Requirement{} }), because: "require is empty"},
-		{name: "an empty anyOf", policy: requiring("acme", ""), because: "require[0]: anyOf is empty"},
-		{name: "an empty anyOf beside a good one", policy: requiring("acme", "release", ""), because: "require[1]: anyOf is empty"},
-		{name: "an unknown pinning", policy: change(func(s *v1alpha1.ChartPolicySpec) { s.Pinning = "Loose" }), because: `pinning is "Loose", not Digest, Version or Floating`},
-		{name: "an unknown mode", policy: change(func(s *v1alpha1.ChartPolicySpec) { s.Mode = "warn" }), because: `mode is "warn", not Enforce or Warn`},
+		{name: "an identity that does not exist", policy: requiring("acme", "ghost"), because: `spec.require[0].anyOf[0]: TrustedIdentity "ghost" does not exist`},
+		{name: "an identity that does not exist, beside one that does", policy: requiring("acme", "release ghost"), because: `spec.require[0].anyOf[1]: TrustedIdentity "ghost" does not exist`},
+		{name: "an identity that does not exist in a second requirement", policy: requiring("acme", "release", "ghost"), because: `spec.require[1].anyOf[0]: TrustedIdentity "ghost" does not exist`},
+		{name: "no requirement", policy: requiring("acme"), because: "spec.require: Required value: at least one requirement must be set"},
+		{name: "an empty list of requirements", policy: change(func(s *v1alpha1.ChartPolicySpec) { s.Require = []v1alpha1.Requirement{} }), because: "spec.require: Required value: at least one requirement must be set"},
+		{name: "an empty anyOf", policy: requiring("acme", ""), because: "spec.require[0].anyOf: Required value: at least one TrustedIdentity must be named"},
+		{name: "an empty anyOf beside a good one", policy: requiring("acme", "release", ""), because: "spec.require[1].anyOf: Required value: at least one TrustedIdentity must be named"},
+		{name: "an unknown pinning", policy: change(func(s *v1alpha1.ChartPolicySpec) { s.Pinning = "Loose" }), because: `spec.pinning: Unsupported value: "Loose": supported values: "Digest", "Version", "Floating"`},
+		{name: "an unknown mode", policy: change(func(s *v1alpha1.ChartPolicySpec) { s.Mode = "warn" }), because: `spec.mode: Unsupported value: "warn": supported values: "Enforce", "Warn"`},
 		{name: "requirements and a waiver", policy: change(func(s *v1alpha1.ChartPolicySpec) {
 			s.AllowUnverified = &v1alpha1.AllowUnverified{Reason: "x", Until: "2030-01-01"}
-		}), because: "exactly one of require and allowUnverified must be set"},
-		{name: "a waiver and a pinning", policy: changed(waiving("acme", "x", "2030-01-01"), func(s *v1alpha1.ChartPolicySpec) { s.Pinning = v1alpha1.PinningVersion }), because: "pinning has no meaning with allowUnverified"},
-		{name: "a waiver without a reason", policy: waiving("acme", "", "2030-01-01"), because: "allowUnverified.reason is empty"},
-		{name: "a waiver whose reason is blank", policy: waiving("acme", " \n", "2030-01-01"), because: "allowUnverified.reason is empty"},
-		{name: "a waiver without an end", policy: waiving("acme", "x", ""), because: `allowUnverified.until is "", not a date such as 2027-01-31`},
-		{name: "a waiver until a day that does not exist", policy: waiving("acme", "x", "2027-02-30"), because: `allowUnverified.until is "2027-02-30"`},
-		{name: "a waiver until a time", policy: waiving("acme", "x", "2027-01-31T00:00:00Z"), because: "allowUnverified.until is"},
-		{name: "a waiver until a date in another order", policy: waiving("acme", "x", "31-01-2027"), because: "allowUnverified.until is"},
-		{name: "no charts", policy: change(func(s *v1alpha1.ChartPolicySpec) { s.Match.Charts = nil }), because: "match.charts is empty", everything: true},
+		}), because: "spec: exactly one of require and allowUnverified must be set"},
+		{name: "a waiver and a pinning", policy: changed(waiving("acme", "x", "2030-01-01"), func(s *v1alpha1.ChartPolicySpec) { s.Pinning = v1alpha1.PinningVersion }), because: "spec.pinning: Forbidden: has no meaning with allowUnverified"},
+		{name: "a waiver without a reason", policy: waiving("acme", "", "2030-01-01"), because: "spec.allowUnverified.reason: Required value"},
+		{name: "a waiver whose reason is blank", policy: waiving("acme", " \n", "2030-01-01"), because: "spec.allowUnverified.reason: Required value"},
+		{name: "a waiver without an end", policy: waiving("acme", "x", ""), because: `spec.allowUnverified.until: Invalid value: "": must be a date such as 2027-01-31`},
+		{name: "a waiver until a day that does not exist", policy: waiving("acme", "x", "2027-02-30"), because: `spec.allowUnverified.until: Invalid value: "2027-02-30": must be a date such as 2027-01-31`},
+		{name: "a waiver until a time", policy: waiving("acme", "x", "2027-01-31T00:00:00Z"), because: `spec.allowUnverified.until: Invalid value: "2027-01-31T00:00:00Z"`},
+		{name: "a waiver until a date in another order", policy: waiving("acme", "x", "31-01-2027"), because: `spec.allowUnverified.until: Invalid value: "31-01-2027"`},
+		{name: "no charts", policy: change(func(s *v1alpha1.ChartPolicySpec) { s.Match.Charts = nil }), because: "spec.match.charts: Required value", everything: true},
 		{name: "a pattern that cannot be read", policy: about("oci://ghcr.io/acme**"), because: "must stand alone between slashes", everything: true},
-		{name: "a pattern that cannot be read beside one that can", policy: about(all, "OCI://x/**"), because: "match.charts: pattern", everything: true},
-		{name: "an exclusion that cannot be read excludes nothing", policy: change(func(s *v1alpha1.ChartPolicySpec) { s.Match.Exclude = []string{"oci://ghcr.io/acme**"} }), because: "match.exclude: pattern"},
-		{name: "two mistakes are both named", policy: changed(requiring("acme", "ghost"), func(s *v1alpha1.ChartPolicySpec) { s.Mode = "x" }), because: `mode is "x", not Enforce or Warn; require[0]: TrustedIdentity "ghost" does not exist`},
+		{name: "a pattern that cannot be read beside one that can", policy: about(all, "OCI://x/**"), because: `spec.match.charts[1]: Invalid value: "OCI://x/**"`, everything: true},
+		{name: "an exclusion that cannot be read excludes nothing", policy: change(func(s *v1alpha1.ChartPolicySpec) { s.Match.Exclude = []string{"oci://ghcr.io/acme**"} }), because: `spec.match.exclude[0]: Invalid value: "oci://ghcr.io/acme**"`},
+		{name: "two mistakes are both named", policy: changed(requiring("acme", "ghost"), func(s *v1alpha1.ChartPolicySpec) { s.Mode = "x" }), because: `spec.mode: Unsupported value: "x": supported values: "Enforce", "Warn"; spec.require[0].anyOf[0]: TrustedIdentity "ghost" does not exist`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -387,7 +387,7 @@ func TestAnUnreadPatternIsSaidToCountForEveryChart(t *testing.T) {
 		changed(requiring("acme", "release"), func(s *v1alpha1.ChartPolicySpec) { s.Match.Charts = []string{"ghcr.io/acme/**"} }),
 	}})
 	_, denial := set.For(locationOf(t, podinfo))[0].Admissible(subjectOf(t, podinfo, version(t, "1.0.0")), noon)
-	const want = "policy acme, which counts for every chart, because its patterns cannot be read, is invalid: match.charts: pattern \"ghcr.io/acme/**\" must start with oci://, https:// or http://"
+	const want = "policy acme, which counts for every chart, because its patterns cannot be read, is invalid: spec.match.charts[0]: Invalid value: \"ghcr.io/acme/**\": must start with oci://, https:// or http://"
 	if denial == nil || denial.Summary != want {
 		t.Errorf("%+v", denial)
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
@@ -25,16 +27,18 @@ type subject struct {
 	now    time.Time
 }
 
-func compileRequirement(spec v1alpha1.Requirement, identities map[string]compiledIdentity) (requirement, error) {
-	anyOf, err := compileAnyOf(spec.AnyOf, identities)
-	if err != nil {
-		return requirement{}, err
-	}
+func (c compiledIdentities) compileRequirement(path *field.Path, spec v1alpha1.Requirement) (requirement, field.ErrorList) {
+	anyOf, errs := c.compileAnyOf(path.Child("anyOf"), spec.AnyOf)
 	r := requirement{anyOf: anyOf}
 	if spec.Attestation != nil {
-		r.attestation, err = compileAttestation(*spec.Attestation)
+		var wrong field.ErrorList
+		r.attestation, wrong = compileAttestation(path.Child("attestation"), *spec.Attestation)
+		errs = append(errs, wrong...)
 	}
-	return r, err
+	if len(errs) > 0 {
+		return requirement{}, errs
+	}
+	return r, nil
 }
 
 // satisfiedBy returns the evidence that satisfies r and the identity that made it, or

@@ -4,14 +4,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/fielderr"
 )
 
 // Input is everything that a platform team can write.
@@ -41,6 +43,9 @@ type Report struct {
 	ConfigMap  error
 }
 
+// compiledIdentities are TrustedIdentities by name.
+type compiledIdentities map[string]compiledIdentity
+
 type compiledIdentity struct {
 	identity
 	err error
@@ -53,12 +58,13 @@ func Compile(in Input) (*Set, Report) {
 		in.Keys = Keys{}
 	}
 	report := Report{Identities: map[string]error{}, Policies: map[string]error{}}
-	identities := map[string]compiledIdentity{}
+	identities := compiledIdentities{}
 	for _, obj := range in.Identities {
-		compiled, err := compileIdentity(obj.Name, obj.Spec, in.Keys)
+		compiled, errs := in.Keys.compileIdentity(field.NewPath("spec"), obj.Name, obj.Spec)
 		if _, twice := identities[obj.Name]; twice {
-			err = errors.New("there are two TrustedIdentities of this name")
+			errs = append(errs, field.Duplicate(field.NewPath("metadata", "name"), obj.Name))
 		}
+		err := fielderr.Join(errs)
 		identities[obj.Name] = compiledIdentity{identity: compiled, err: err}
 		if err != nil {
 			report.Identities[obj.Name] = err
@@ -66,37 +72,39 @@ func Compile(in Input) (*Set, Report) {
 	}
 	set := &Set{}
 	for _, obj := range in.Policies {
-		compiled, err := compilePolicy(obj, identities)
-		if err != nil {
+		compiled, errs := compilePolicy(obj, identities)
+		if err := fielderr.Join(errs); err != nil {
 			report.Policies[obj.Name] = err
 		}
 		set.policies = append(set.policies, &compiled)
 	}
 	if in.ConfigMap != nil {
-		set.list, report.ConfigMap = compileList(*in.ConfigMap, in.Keys)
+		var errs field.ErrorList
+		set.list, errs = in.Keys.compileList(*in.ConfigMap)
+		report.ConfigMap = fielderr.Join(errs)
 	}
 	return set, report
 }
 
 // CheckIdentity returns what is wrong with a TrustedIdentity by itself.
-func CheckIdentity(obj v1alpha1.TrustedIdentity) error {
-	_, err := compileIdentity(obj.Name, obj.Spec, nil)
-	return err
+func CheckIdentity(obj v1alpha1.TrustedIdentity) field.ErrorList {
+	_, errs := Keys(nil).compileIdentity(field.NewPath("spec"), obj.Name, obj.Spec)
+	return errs
 }
 
 // CheckPolicy returns what is wrong with a ChartPolicy by itself. That its
 // identities exist is not asked: Flux dry-runs a whole set of objects before it
 // applies the first, so a policy must be writable before its identities are. Until
 // they exist the policy is not Ready and denies what it matches.
-func CheckPolicy(obj v1alpha1.ChartPolicy) error {
-	identities := map[string]compiledIdentity{}
+func CheckPolicy(obj v1alpha1.ChartPolicy) field.ErrorList {
+	identities := compiledIdentities{}
 	for _, requirement := range obj.Spec.Require {
 		for _, name := range requirement.AnyOf {
 			identities[name] = compiledIdentity{identity: identity{name: name}}
 		}
 	}
-	_, err := compilePolicy(obj, identities)
-	return err
+	_, errs := compilePolicy(obj, identities)
+	return errs
 }
 
 // MissingIdentities returns the names in a policy's anyOf that are not in known.
@@ -113,9 +121,9 @@ func MissingIdentities(obj v1alpha1.ChartPolicy, known []string) []string {
 }
 
 // CheckConfigMap returns what is wrong with the text under IdentitiesKey.
-func CheckConfigMap(text string) error {
-	_, err := compileList(text, nil)
-	return err
+func CheckConfigMap(text string) field.ErrorList {
+	_, errs := Keys(nil).compileList(text)
+	return errs
 }
 
 // For returns the policies that match a chart, enforcing ones first. All of them

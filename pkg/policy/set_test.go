@@ -51,10 +51,10 @@ func TestTheReportNamesWhatIsNotInForce(t *testing.T) {
 		got["ChartPolicy "+name] = err.Error()
 	}
 	want := map[string]string{
-		"TrustedIdentity broken": "exactly one of keyless and key must be set",
-		"ChartPolicy ghost":      `require[0]: TrustedIdentity "ghost" does not exist`,
-		"ChartPolicy broken":     `require[0]: TrustedIdentity "broken" is invalid: exactly one of keyless and key must be set`,
-		"ConfigMap":              `identities.yaml: entry 0 (""): name is empty`,
+		"TrustedIdentity broken": "spec: exactly one of keyless and key must be set",
+		"ChartPolicy ghost":      `spec.require[0].anyOf[0]: TrustedIdentity "ghost" does not exist`,
+		"ChartPolicy broken":     `spec.require[0].anyOf[0]: TrustedIdentity "broken" is invalid: spec: exactly one of keyless and key must be set`,
+		"ConfigMap":              `data[identities.yaml][0].name: Required value: each entry needs a name; data[identities.yaml][0].charts: Required value: at least one pattern must be set; data[identities.yaml][0]: exactly one of keyless and key must be set`,
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)

@@ -1,17 +1,19 @@
 package policy
 
 import (
-	"errors"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/fielderr"
 )
 
 // validity is a window of signing times. Its zero value holds every time, and no time
 // at all too.
 type validity struct{ notBefore, notAfter time.Time }
 
-func compileValidity(spec *v1alpha1.Validity) (validity, error) {
+func compileValidity(path *field.Path, spec *v1alpha1.Validity) (validity, field.ErrorList) {
 	if spec == nil {
 		return validity{}, nil
 	}
@@ -24,9 +26,9 @@ func compileValidity(spec *v1alpha1.Validity) (validity, error) {
 	}
 	switch {
 	case v.isZero():
-		return validity{}, errors.New("validity: at least one of notBefore and notAfter must be set")
+		return validity{}, fielderr.New(path, "at least one of notBefore and notAfter must be set")
 	case !v.notBefore.IsZero() && !v.notAfter.IsZero() && !v.notBefore.Before(v.notAfter):
-		return validity{}, errors.New("validity: notBefore must be before notAfter")
+		return validity{}, fielderr.New(path, "notBefore must be before notAfter")
 	}
 	return v, nil
 }

@@ -3,9 +3,11 @@ package trust_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/fielderr"
 	"github.com/chartgate/chartgate/pkg/trust"
 )
 
@@ -17,12 +19,14 @@ func TestCheck(t *testing.T) {
 	}
 	const good = "https://tuf.example.com/mirror"
 	const (
-		noURL  = "tuf.mirror is not a URL such as https://tuf.example.com"
-		bare   = "tuf.mirror must have no user, query or fragment"
-		noRoot = "tuf.root is no TUF root metadata (root.json) that enough of its own keys signed"
-		noName = "tuf.target is not the name of a target"
-		one    = "exactly one of tuf, trustedRoot and configMapRef must be set"
+		noURL  = "spec.tuf.mirror: is not a URL such as https://tuf.example.com"
+		bare   = "spec.tuf.mirror: must have no user, query or fragment"
+		noRoot = "spec.tuf.root: is not TUF root metadata (root.json) that enough of its own keys signed"
+		one    = "spec: exactly one of tuf, trustedRoot and configMapRef must be set"
 	)
+	noName := func(target string) string {
+		return fmt.Sprintf("spec.tuf.target: Invalid value: %q: is not the name of a target", target)
+	}
 	for _, c := range []struct {
 		sentence string
 		spec     v1alpha1.TrustRootSpec
@@ -34,7 +38,7 @@ func TestCheck(t *testing.T) {
 		{"a ConfigMap", v1alpha1.TrustRootSpec{ConfigMapRef: &v1alpha1.ConfigMapKeyReference{Name: "x"}}, ""},
 		{"nothing", v1alpha1.TrustRootSpec{}, one},
 		{"two things", v1alpha1.TrustRootSpec{TrustedRoot: content, ConfigMapRef: &v1alpha1.ConfigMapKeyReference{Name: "x"}}, one},
-		{"a ConfigMap without a name", v1alpha1.TrustRootSpec{ConfigMapRef: &v1alpha1.ConfigMapKeyReference{}}, "configMapRef.name is empty"},
+		{"a ConfigMap without a name", v1alpha1.TrustRootSpec{ConfigMapRef: &v1alpha1.ConfigMapKeyReference{}}, "spec.configMapRef.name: Required value: a ConfigMap must be named"},
 		{"a mirror without scheme", tuf("tuf.example.com", root, ""), noURL},
 		{"a mirror without host", tuf("https:///x", root, ""), noURL},
 		{"a mirror of another scheme", tuf("file:///etc/passwd", root, ""), noURL},
@@ -43,21 +47,21 @@ func TestCheck(t *testing.T) {
 		{"a mirror with a query", tuf(good+"?a=b", root, ""), bare},
 		{"a mirror with an empty query", tuf(good+"?", root, ""), bare},
 		{"a mirror with a fragment", tuf(good+"#a", root, ""), bare},
-		{"a target that climbs", tuf(good, root, "../trusted_root.json"), noName},
-		{"a target that climbs later", tuf(good, root, "a/../../trusted_root.json"), noName},
-		{"an absolute target", tuf(good, root, "/trusted_root.json"), noName},
+		{"a target that climbs", tuf(good, root, "../trusted_root.json"), noName("../trusted_root.json")},
+		{"a target that climbs later", tuf(good, root, "a/../../trusted_root.json"), noName("a/../../trusted_root.json")},
+		{"an absolute target", tuf(good, root, "/trusted_root.json"), noName("/trusted_root.json")},
 		{"no root", tuf(good, nil, ""), noRoot},
 		{"a root that is a trusted_root.json", tuf(good, []byte(content), ""), noRoot},
 		{"a root that is null", tuf(good, []byte("null"), ""), noRoot},
 		{"a root that somebody changed", tuf(good, bytes.Replace(root, []byte(`"version":1`), []byte(`"version":9`), 1), ""), noRoot},
 		{"a root with a key that is null", tuf(good, []byte(`{"signatures":[],"signed":{"_type":"root","keys":{"a":null},"roles":{"root":{"keyids":["a"],"threshold":1}}}}`), ""), noRoot},
-		{"a trusted_root.json that is a root", v1alpha1.TrustRootSpec{TrustedRoot: string(root)}, "trustedRoot: the content is no trusted_root.json"},
-		{"a trusted_root.json that is empty JSON", v1alpha1.TrustRootSpec{TrustedRoot: "{}"}, "trustedRoot: the content is no trusted_root.json"},
+		{"a trusted_root.json that is a root", v1alpha1.TrustRootSpec{TrustedRoot: string(root)}, "spec.trustedRoot: the content is no trusted_root.json"},
+		{"a trusted_root.json that is empty JSON", v1alpha1.TrustRootSpec{TrustedRoot: "{}"}, "spec.trustedRoot: the content is no trusted_root.json"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			got := ""
-			if err := trust.Check(item("x", c.spec).Object); err != nil {
-				got = err.Error()
+			if errs := trust.Check(item("x", c.spec).Object); len(errs) > 0 {
+				got = fielderr.Join(errs).Error()
 			}
 			if got != c.want {
 				t.Errorf("%q, not %q", got, c.want)

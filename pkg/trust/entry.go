@@ -7,7 +7,10 @@ import (
 	"net/url"
 	"regexp"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/fielderr"
 	"github.com/chartgate/chartgate/pkg/signature"
 )
 
@@ -26,7 +29,8 @@ type entry struct {
 func (r *Roots) newEntry(item Item, before *entry) *entry {
 	obj := item.Object
 	e := &entry{generation: obj.Generation}
-	if e.invalid = Check(obj); e.invalid != nil {
+	if errs := Check(obj); len(errs) > 0 {
+		e.invalid = fielderr.Join(errs)
 		return e
 	}
 	switch {
@@ -79,7 +83,8 @@ const defaultTarget = "trusted_root.json"
 var targetName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$`)
 
 // Check returns what is wrong with a TrustRoot as it is written, in words for people.
-func Check(obj v1alpha1.TrustRoot) error {
+func Check(obj v1alpha1.TrustRoot) field.ErrorList {
+	spec := field.NewPath("spec")
 	given := 0
 	for _, is := range []bool{obj.Spec.TUF != nil, obj.Spec.TrustedRoot != "", obj.Spec.ConfigMapRef != nil} {
 		if is {
@@ -88,33 +93,33 @@ func Check(obj v1alpha1.TrustRoot) error {
 	}
 	switch {
 	case given != 1:
-		return errors.New("exactly one of tuf, trustedRoot and configMapRef must be set")
+		return fielderr.New(spec, "exactly one of tuf, trustedRoot and configMapRef must be set")
 	case obj.Spec.TUF != nil:
-		return checkTUF(*obj.Spec.TUF)
+		return checkTUF(spec.Child("tuf"), *obj.Spec.TUF)
 	case obj.Spec.ConfigMapRef != nil:
 		if obj.Spec.ConfigMapRef.Name == "" {
-			return errors.New("configMapRef.name is empty")
+			return field.ErrorList{field.Required(spec.Child("configMapRef", "name"), "a ConfigMap must be named")}
 		}
 		return nil
 	}
 	if _, err := parse(obj.Spec.TrustedRoot); err != nil {
-		return fmt.Errorf("trustedRoot: %w", err)
+		return fielderr.New(spec.Child("trustedRoot"), err.Error())
 	}
 	return nil
 }
 
-func checkTUF(spec v1alpha1.TUF) error {
+func checkTUF(path *field.Path, spec v1alpha1.TUF) field.ErrorList {
 	mirror, err := url.Parse(spec.Mirror)
 	switch {
 	case err != nil, mirror.Scheme != "https" && mirror.Scheme != "http", mirror.Hostname() == "":
-		return errors.New("tuf.mirror is not a URL such as https://tuf.example.com")
+		return fielderr.New(path.Child("mirror"), "is not a URL such as https://tuf.example.com")
 	case mirror.User != nil, mirror.RawQuery != "", mirror.ForceQuery, mirror.Fragment != "":
-		return errors.New("tuf.mirror must have no user, query or fragment")
+		return fielderr.New(path.Child("mirror"), "must have no user, query or fragment")
 	case !targetName.MatchString(repositoryOf(spec).target):
-		return errors.New("tuf.target is not the name of a target")
+		return field.ErrorList{field.Invalid(path.Child("target"), spec.Target, "is not the name of a target")}
 	}
 	if versionOf([]byte(spec.Root)) == 0 {
-		return errors.New("tuf.root is no TUF root metadata (root.json) that enough of its own keys signed")
+		return fielderr.New(path.Child("root"), "is not TUF root metadata (root.json) that enough of its own keys signed")
 	}
 	return nil
 }

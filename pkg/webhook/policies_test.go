@@ -2,7 +2,6 @@ package webhook_test
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 
@@ -11,6 +10,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/yaml"
 
@@ -44,40 +44,30 @@ func TestPolicies(t *testing.T) {
 	}{
 		{"an identity", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}}`, true, ""},
 		{"an identity that is nobody", "TrustedIdentity", `spec: {}`, false, "TrustedIdentity x denied (PolicyInvalid): "},
-		{"an identity with a broken expression", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subjectRegExp: "("}}`, false, "subjectRegExp"},
+		{"an identity with a broken expression", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subjectRegExp: "("}}`, false, "spec.keyless.subjectRegExp"},
 		{"an identity with a private key", "TrustedIdentity", "spec: {key: {pem: \"-----BEGIN PRIVATE KEY-----\\nAA==\\n-----END PRIVATE KEY-----\\n\"}}", false, "PRIVATE KEY"},
-		{"an identity of another type", "TrustedIdentity", `spec: 1`, false, "read the object"},
+		{"an identity of another type", "TrustedIdentity", `spec: 1`, false, "TrustedIdentity x denied (PolicyInvalid): the object cannot be decoded as TrustedIdentity"},
 		{"an identity with a TrustRoot", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, trustRoot: corp}`, true, ""},
 		{"an identity with the TrustRoot that is built in", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, trustRoot: default}`, true, ""},
 		{"an identity with a TrustRoot that does not exist", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, trustRoot: later}`, true, "until TrustRoot later exists, signatures by the identity that need a trust root are denied"},
 		{"a TrustRoot", "TrustRoot", `spec: {trustedRoot: good}`, true, ""},
-		{"a TrustRoot that is none", "TrustRoot", `spec: {trustedRoot: bad}`, false, "TrustRoot x denied (PolicyInvalid): it is bad"},
-		{"a TrustRoot of another type", "TrustRoot", `spec: {tuf: 1}`, false, "read the object"},
+		{"a TrustRoot that is none", "TrustRoot", `spec: {trustedRoot: bad}`, false, "TrustRoot x denied (PolicyInvalid): spec.trustedRoot: it is bad"},
+		{"a TrustRoot of another type", "TrustRoot", `spec: {tuf: 1}`, false, "the object cannot be decoded as TrustRoot"},
 		{"a policy", "ChartPolicy", policyOf + "require: [{anyOf: [known]}]}", true, ""},
 		{"a policy that asks for somebody unknown", "ChartPolicy", policyOf + "require: [{anyOf: [known, a]}, {anyOf: [b, a]}]}", true, "until TrustedIdentity a, b exists, the policy denies every chart that it matches"},
 		{"a policy that requires nothing", "ChartPolicy", policyOf + "require: []}", false, "ChartPolicy x denied (PolicyInvalid): "},
 		{"a policy with a broken pattern", "ChartPolicy", `spec: {match: {charts: ["ghcr.io/**"]}, require: [{anyOf: [known]}]}`, false, "ghcr.io"},
 		{"a waiver", "ChartPolicy", policyOf + `allowUnverified: {reason: x, until: "2099-01-31"}}`, true, ""},
 		{"a waiver that never ends", "ChartPolicy", policyOf + `allowUnverified: {reason: x, until: never}}`, false, "never"},
-		{"a policy of another type", "ChartPolicy", `spec: {match: 1}`, false, "read the object"},
+		{"a policy of another type", "ChartPolicy", `spec: {match: 1}`, false, "the object cannot be decoded as ChartPolicy"},
 		{"a ConfigMap", "ConfigMap", configMap(list), true, ""},
 		{"a ConfigMap with a typo", "ConfigMap", configMap(strings.Replace(list, "charts", "chart", 1)), false, "chart"},
-		{"a ConfigMap without the key", "ConfigMap", `data: {identities.yml: ""}`, false, "the key identities.yaml is missing"},
-		{"a ConfigMap that is no list", "ConfigMap", configMap("a: b"), false, "identities.yaml"},
+		{"a ConfigMap without the key", "ConfigMap", `data: {identities.yml: ""}`, false, "data[identities.yaml]: Required value"},
+		{"a ConfigMap that is no list", "ConfigMap", configMap("a: b"), false, "data[identities.yaml]: must be a list, and is a map of fields"},
 		{"a kind that is no policy", "Secret", `{}`, false, `chartgate does not know the kind "Secret"`},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			p := &webhook.Policies{
-				KnownIdentities: func() []string { return []string{"known"} },
-				KnownTrustRoots: func() []string { return []string{"corp"} },
-				CheckTrustRoot: func(obj v1alpha1.TrustRoot) error {
-					if obj.Spec.TrustedRoot != "good" {
-						return errors.New("it is bad")
-					}
-					return nil
-				},
-			}
-			got := p.Handle(t.Context(), policyRequest(t, c.kind, c.body))
+			got := newPolicies(t).Handle(t.Context(), policyRequest(t, c.kind, c.body))
 			text := strings.Join(got.Warnings, "\n")
 			if !got.Allowed {
 				text = got.Result.Message
@@ -85,16 +75,87 @@ func TestPolicies(t *testing.T) {
 			if got.Allowed != c.allowed || !strings.Contains(text, c.says) || c.says == "" && text != "" {
 				t.Errorf("allowed %t: %q", got.Allowed, text)
 			}
-			if !got.Allowed && (got.Result.Code != 403 || got.Result.Reason != metav1.StatusReasonForbidden || len(got.Result.Details.Causes) != 1 || got.Result.Details.Causes[0].Type != "PolicyInvalid") {
+			if got.Allowed {
+				return
+			}
+			want := metav1.Status{Code: 422, Reason: metav1.StatusReasonInvalid}
+			if strings.Contains(text, "cannot be decoded") || strings.Contains(text, "does not know") {
+				want = metav1.Status{Code: 403, Reason: metav1.StatusReasonForbidden}
+			}
+			if got.Result.Code != want.Code || got.Result.Reason != want.Reason || len(got.Result.Details.Causes) != 1 || got.Result.Details.Causes[0].Type != "PolicyInvalid" {
 				t.Errorf("%+v", got.Result)
+			}
+			for _, internal := range []string{"json:", "Go ", "unmarshal", "v1alpha1."} {
+				if strings.Contains(text, internal) {
+					t.Errorf("%q is shown: %s", internal, text)
+				}
 			}
 		})
 	}
 }
 
+func newPolicies(t *testing.T) *webhook.Policies {
+	t.Helper()
+	p, err := webhook.NewPolicies(webhook.PolicyChecks{
+		KnownIdentities: func() []string { return []string{"known"} },
+		KnownTrustRoots: func() []string { return []string{"corp"} },
+		CheckTrustRoot: func(obj v1alpha1.TrustRoot) field.ErrorList {
+			if obj.Spec.TrustedRoot != "good" {
+				return field.ErrorList{field.Invalid(field.NewPath("spec", "trustedRoot"), field.OmitValueType{}, "it is bad")}
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Each mistake is a cause at its field, which is what kubectl prints.
+func TestMistakesAreReportedAtTheirFields(t *testing.T) {
+	req := policyRequest(t, "ChartPolicy", `spec: {match: {charts: ["oci://ghcr.io/acme/**", "ghcr.io/**"]}, mode: "off", require: [{anyOf: []}]}`)
+	req.Kind.Group = v1alpha1.Group
+	got := newPolicies(t).Handle(t.Context(), req)
+	want := &metav1.Status{
+		Status: metav1.StatusFailure, Code: 422, Reason: metav1.StatusReasonInvalid,
+		Message: `ChartPolicy x denied (PolicyInvalid): spec.match.charts[1]: Invalid value: "ghcr.io/**": must start with oci://, https:// or http://; ` +
+			`spec.mode: Unsupported value: "off": supported values: "Enforce", "Warn"; spec.require[0].anyOf: Required value: at least one TrustedIdentity must be named
+  where:    spec.match.charts[1], spec.mode, spec.require[0].anyOf
+  next:     correct the field and apply again`,
+		Details: &metav1.StatusDetails{Group: "chartgate.dev", Kind: "ChartPolicy", Name: "x", Causes: []metav1.StatusCause{
+			{Type: "PolicyInvalid", Field: "spec.match.charts[1]", Message: `Invalid value: "ghcr.io/**": must start with oci://, https:// or http://`},
+			{Type: "PolicyInvalid", Field: "spec.mode", Message: `Unsupported value: "off": supported values: "Enforce", "Warn"`},
+			{Type: "PolicyInvalid", Field: "spec.require[0].anyOf", Message: `Required value: at least one TrustedIdentity must be named`},
+		}},
+	}
+	if diff := cmp.Diff(want, got.Result); diff != "" || got.Allowed {
+		t.Error(diff)
+	}
+}
+
+// An operation that chartgate does not check is denied, and an old object never stands in the way of a new one.
+func TestPoliciesByOperation(t *testing.T) {
+	good := `spec: {keyless: {issuer: "https://i.example", subject: s}}`
+	for operation, allowed := range map[admissionv1.Operation]bool{
+		admissionv1.Create: true, admissionv1.Update: true, admissionv1.Delete: false, admissionv1.Connect: false, "": false, "create": false,
+	} {
+		req := policyRequest(t, "TrustedIdentity", good)
+		req.Operation, req.OldObject.Raw = operation, []byte(`{"spec":1}`)
+		if got := newPolicies(t).Handle(t.Context(), req); got.Allowed != allowed {
+			t.Errorf("%q: %+v", operation, got)
+		}
+	}
+	bad := policyRequest(t, "TrustedIdentity", `spec: {}`)
+	bad.Operation, bad.OldObject = admissionv1.Update, policyRequest(t, "TrustedIdentity", good).Object
+	if got := newPolicies(t).Handle(t.Context(), bad); got.Allowed {
+		t.Error("the new object was not checked")
+	}
+}
+
 // The same through the handler that the API server talks to.
 func TestPoliciesOverHTTP(t *testing.T) {
-	p := &webhook.Policies{KnownIdentities: func() []string { return nil }}
+	p := newPolicies(t)
 	got := map[string]bool{}
 	for name, body := range map[string]string{
 		"good": reviewOf(t, "v1", policyRequest(t, "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}}`)),

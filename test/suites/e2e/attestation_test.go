@@ -263,18 +263,21 @@ func TestBrokenConditionsAreRefused(t *testing.T) {
 		return harness.Policy("broken", fmt.Sprintf(`{match: {charts: ["oci://ghcr.io/acme/seed/*"]}, require: [
   {anyOf: [acme-breakglass], attestation: {predicateType: %q, conditions: [{cel: %q}]}}]}`, slsaType, cel))
 	}
-	const prefix = "ChartPolicy broken denied (PolicyInvalid): require[0]: attestation.conditions[0]: "
+	refused := func(cel, why string) harness.Answer {
+		const field = "spec.require[0].attestation.conditions[0].cel"
+		return harness.Denied("PolicyInvalid "+field, fmt.Sprintf("ChartPolicy broken denied (PolicyInvalid): %s: Invalid value: %q: %s", field, cel, why)+correct(field))
+	}
 	w.check(t, []row{
 		{
 			sentence: "not CEL", object: asking("predicate.builder.id =="),
-			want: harness.Denied("PolicyInvalid spec", prefix+"cel: column 24: Syntax error: mismatched input '<EOF>' expecting "+
-				"{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"+correct("spec")),
+			want: refused("predicate.builder.id ==", "column 24: Syntax error: mismatched input '<EOF>' expecting "+
+				"{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"),
 		}, {
 			sentence: "a variable that does not exist", object: asking("provenance.builder.id == 'x'"),
-			want: harness.Denied("PolicyInvalid spec", prefix+"cel: column 1: undeclared reference to 'provenance' (in container '')"+correct("spec")),
+			want: refused("provenance.builder.id == 'x'", "column 1: undeclared reference to 'provenance' (in container '')"),
 		}, {
 			sentence: "a question whose answer is neither yes nor no", object: asking("size(predicateType)"),
-			want: harness.Denied("PolicyInvalid spec", prefix+"cel yields int, not bool"+correct("spec")),
+			want: refused("size(predicateType)", "yields int, not bool"),
 		},
 	})
 }

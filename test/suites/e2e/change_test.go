@@ -60,11 +60,11 @@ func TestPolicyChangesTakeEffect(t *testing.T) {
 		t.Errorf("the policy without its identity (-want +got):\n%s", diff)
 	}
 	w.becomes(t, chart, harness.Denied("PolicyInvalid spec.chart.spec", `
-HelmRelease apps/app denied (PolicyInvalid): policy change, which matches oci://ghcr.io/acme/change/app:1.0.0, is invalid: require[0]: TrustedIdentity "change-team" does not exist
+HelmRelease apps/app denied (PolicyInvalid): policy change, which matches oci://ghcr.io/acme/change/app:1.0.0, is invalid: spec.require[0].anyOf[0]: TrustedIdentity "change-team" does not exist
   where:    spec.chart.spec
   policy:   change cannot be evaluated
   next:     ask the platform team to fix the policy; its Ready condition says the same`))
-	w.condition(t, rule, `False Invalid: require[0]: TrustedIdentity "change-team" does not exist`)
+	w.condition(t, rule, `False Invalid: spec.require[0].anyOf[0]: TrustedIdentity "change-team" does not exist`)
 
 	who := w.Object(t, harness.Identity("change-team", changeTeam))
 	w.create(t, who)

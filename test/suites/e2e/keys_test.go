@@ -91,7 +91,7 @@ func (w *site) readiness(t *testing.T, name string) string {
 func keysSay(name, policy, why string) harness.Answer {
 	place := "oci://ghcr.io/acme/" + name + ":1.0.0"
 	return harness.Denied("PolicyInvalid spec.chart.spec", `
-HelmRelease apps/app denied (PolicyInvalid): policy `+policy+`, which matches `+place+`, is invalid: require[0]: TrustedIdentity "`+policy+`" is invalid: `+why+`
+HelmRelease apps/app denied (PolicyInvalid): policy `+policy+`, which matches `+place+`, is invalid: spec.require[0].anyOf[0]: TrustedIdentity "`+policy+`" is invalid: `+why+`
   where:    spec.chart.spec
   policy:   `+policy+` cannot be evaluated
   next:     ask the platform team to fix the policy; its Ready condition says the same`)

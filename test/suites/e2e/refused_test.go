@@ -161,43 +161,43 @@ func TestTheWebhookRefuses(t *testing.T) {
 		return row{
 			sentence: sentence,
 			object:   harness.Policy("wrong", fmt.Sprintf("{match: {charts: [%q]}, require: [{anyOf: [acme-release]}]}", pattern)),
-			want:     refused("ChartPolicy", "match.charts: "+message),
+			want:     refused("ChartPolicy", "spec.match.charts[0]", fmt.Sprintf("Invalid value: %q: ", pattern)+message),
 		}
 	}
-	who := func(sentence, spec, message string) row {
-		return row{sentence: sentence, object: harness.Identity("wrong", spec), want: refused("TrustedIdentity", message)}
+	who := func(sentence, spec, field, message string) row {
+		return row{sentence: sentence, object: harness.Identity("wrong", spec), want: refused("TrustedIdentity", field, message)}
 	}
 	key := func(sentence, text, message string) row {
-		return who(sentence, fmt.Sprintf("{key: {pem: %q}}", text), "key.pem: "+message)
+		return who(sentence, fmt.Sprintf("{key: {pem: %q}}", text), "spec.key.pem", message)
 	}
 	w.check(t, []row{
-		pattern("a pattern without a scheme", "ghcr.io/acme/**", `pattern "ghcr.io/acme/**" must start with oci://, https:// or http://`),
-		pattern("a pattern without a host", "oci://", `pattern "oci://" names no host`),
-		pattern("a pattern with ** inside a name", "oci://ghcr.io/acme/a**", `pattern "oci://ghcr.io/acme/a**": "**" must stand alone between slashes`),
-		pattern("a pattern with a host in upper case", "oci://GHCR.IO/acme/**", `pattern "oci://GHCR.IO/acme/**" could match no chart: "oci://GHCR.IO/acme/x/x" has no valid lower-case host name`),
-		pattern("a pattern with another name of Docker Hub", "oci://index.docker.io/acme/**", `pattern "oci://index.docker.io/acme/**" could match no chart: its host is spelled "docker.io"`),
-		pattern("a pattern of a registry and no charts", "oci://ghcr.io", `pattern "oci://ghcr.io" names a registry but no charts; append /** for all of them`),
-		pattern("a pattern with a tag", "oci://ghcr.io/acme/podinfo:6.*", `pattern "oci://ghcr.io/acme/podinfo:6.*" could match no chart: "oci://ghcr.io/acme/podinfo:6.x" must not contain a tag; remove ":6.x"`),
+		pattern("a pattern without a scheme", "ghcr.io/acme/**", `must start with oci://, https:// or http://`),
+		pattern("a pattern without a host", "oci://", `names no host`),
+		pattern("a pattern with ** inside a name", "oci://ghcr.io/acme/a**", `"**" must stand alone between slashes`),
+		pattern("a pattern with a host in upper case", "oci://GHCR.IO/acme/**", `could match no chart: "oci://GHCR.IO/acme/x/x" has no valid lower-case host name`),
+		pattern("a pattern with another name of Docker Hub", "oci://index.docker.io/acme/**", `could match no chart: its host is spelled "docker.io"`),
+		pattern("a pattern of a registry and no charts", "oci://ghcr.io", `names a registry but no charts; append /** for all of them`),
+		pattern("a pattern with a tag", "oci://ghcr.io/acme/podinfo:6.*", `could match no chart: "oci://ghcr.io/acme/podinfo:6.x" must not contain a tag; remove ":6.x"`),
 		{
 			sentence: "an exclusion that excludes nothing",
 			object:   harness.Policy("wrong", "{match: {charts: ['oci://ghcr.io/x/**'], exclude: [ghcr.io/x/y]}, require: [{anyOf: [acme-release]}]}"),
-			want:     refused("ChartPolicy", `match.exclude: pattern "ghcr.io/x/y" must start with oci://, https:// or http://`),
+			want:     refused("ChartPolicy", "spec.match.exclude[0]", `Invalid value: "ghcr.io/x/y": must start with oci://, https:// or http://`),
 		},
 		{
 			sentence: "a window whose end is no day",
 			object:   harness.Policy("wrong", "{"+onlyAll+", allowUnverified: {reason: x, until: '2027-02-31'}}"),
-			want:     refused("ChartPolicy", `allowUnverified.until is "2027-02-31", not a date such as 2027-01-31`),
+			want:     refused("ChartPolicy", "spec.allowUnverified.until", `Invalid value: "2027-02-31": must be a date such as 2027-01-31`),
 		},
 		{
 			sentence: "a window whose reason is a blank",
 			object:   harness.Policy("wrong", "{"+onlyAll+", allowUnverified: {reason: ' ', until: '2027-02-28'}}"),
-			want:     refused("ChartPolicy", `allowUnverified.reason is empty`),
+			want:     refused("ChartPolicy", "spec.allowUnverified.reason", "Required value: the reason must not be blank"),
 		},
-		who("an expression that is none", "{keyless: {issuer: x, subjectRegExp: 'a('}}", "keyless.subjectRegExp: error parsing regexp: missing closing ): `a(`"),
-		who("an expression that breaks out of its anchors", "{keyless: {issuer: x, subjectRegExp: 'a)|(b'}}", "keyless.subjectRegExp: error parsing regexp: unexpected ): `a)|(b`"),
-		who("an expression that matches nobody in particular", "{keyless: {issuerRegExp: '.*', subject: x}}", `keyless.issuerRegExp matches the empty string`),
-		who("a claim that no certificate makes", "{keyless: {"+anyone+", claims: {repository: x}}}", `claims.repository is not a certificate extension; known are issuer, githubWorkflowTrigger, githubWorkflowSHA, githubWorkflowName, githubWorkflowRepository, githubWorkflowRef, buildSignerURI, buildSignerDigest, runnerEnvironment, sourceRepositoryURI, sourceRepositoryDigest, sourceRepositoryRef, sourceRepositoryIdentifier, sourceRepositoryOwnerURI, sourceRepositoryOwnerIdentifier, buildConfigURI, buildConfigDigest, buildTrigger, runInvocationURI, sourceRepositoryVisibilityAtSigning`),
-		who("a claim that says nothing", "{keyless: {"+anyone+", claims: {sourceRepositoryURI: ''}}}", `claims.sourceRepositoryURI is empty`),
+		who("an expression that is none", "{keyless: {issuer: x, subjectRegExp: 'a('}}", "spec.keyless.subjectRegExp", "Invalid value: \"a(\": error parsing regexp: missing closing ): `a(`"),
+		who("an expression that breaks out of its anchors", "{keyless: {issuer: x, subjectRegExp: 'a)|(b'}}", "spec.keyless.subjectRegExp", "Invalid value: \"a)|(b\": error parsing regexp: unexpected ): `a)|(b`"),
+		who("an expression that matches nobody in particular", "{keyless: {issuerRegExp: '.*', subject: x}}", "spec.keyless.issuerRegExp", `Invalid value: ".*": matches the empty string`),
+		who("a claim that no certificate makes", "{keyless: {"+anyone+", claims: {repository: x}}}", "spec.keyless.claims", `Unsupported value: "repository": supported values: "issuer", "githubWorkflowTrigger", "githubWorkflowSHA", "githubWorkflowName", "githubWorkflowRepository", "githubWorkflowRef", "buildSignerURI", "buildSignerDigest", "runnerEnvironment", "sourceRepositoryURI", "sourceRepositoryDigest", "sourceRepositoryRef", "sourceRepositoryIdentifier", "sourceRepositoryOwnerURI", "sourceRepositoryOwnerIdentifier", "buildConfigURI", "buildConfigDigest", "buildTrigger", "runInvocationURI", "sourceRepositoryVisibilityAtSigning"`),
+		who("a claim that says nothing", "{keyless: {"+anyone+", claims: {sourceRepositoryURI: ''}}}", "spec.keyless.claims[sourceRepositoryURI]", "Required value: the value must not be empty"),
 		key("a key that is none", "cosign.pub", `no PEM block found`),
 		key("a certificate in the place of a key", pemBlock("CERTIFICATE", []byte("x")), `the PEM block is a "CERTIFICATE", not a "PUBLIC KEY"`),
 		key("a private key", pemBlock("PRIVATE KEY", []byte("x")), `the PEM block is a "PRIVATE KEY", not a "PUBLIC KEY"`),
@@ -212,8 +212,8 @@ func correct(field string) string {
 }
 
 // refused is the answer to a resource that chartgate cannot use.
-func refused(kind, message string) harness.Answer {
-	return harness.Denied("PolicyInvalid spec", kind+" wrong denied (PolicyInvalid): "+strings.ReplaceAll(message, "\n", " ")+correct("spec"))
+func refused(kind, field, message string) harness.Answer {
+	return harness.Denied("PolicyInvalid "+field, kind+" wrong denied (PolicyInvalid): "+field+": "+message+correct(field))
 }
 
 func pemBlock(kind string, der []byte) string {
@@ -257,28 +257,36 @@ func TestABrokenConfigMapIsRefused(t *testing.T) {
 	w := theSite(t)
 	object := w.Object(t, identitiesConfigMap)
 	entry := "  - name: x\n    charts: ['oci://ghcr.io/x/**']\n    keyless: {" + anyone + "}\n"
-	for _, tc := range []struct{ sentence, data, message string }{
-		{"no list", "{identities.yaml: null}", `the key identities.yaml is missing`},
-		{"text", "{identities.yaml: x}", `identities.yaml: the whole is a text, and must be a list`},
-		{"a field that does not exist", list(strings.Replace(entry, "name: x", "name: x\n    chart: y", 1)), `identities.yaml: unknown field "[0].chart"`},
-		{"a field twice", list(strings.Replace(entry, "name: x", "name: x\n    name: y", 1)), `identities.yaml: yaml: unmarshal errors:
-  line 2: key "name" already set in map`},
-		{"an entry without a name", list(strings.Replace(entry, "name: x", "name: ''", 1)), `identities.yaml: entry 0 (""): name is empty`},
-		{"an entry without charts", list(strings.Replace(entry, "'oci://ghcr.io/x/**'", "", 1)), `identities.yaml: entry 0 ("x"): charts is empty`},
-		{"an entry with a pattern that matches nothing", list(strings.Replace(entry, "oci://", "", 1)), `identities.yaml: entry 0 ("x"): charts: pattern "ghcr.io/x/**" must start with oci://, https:// or http://`},
-		{"an entry that is nobody", list(strings.Replace(entry, "keyless", "#", 1)), `identities.yaml: entry 0 ("x"): exactly one of keyless and key must be set`},
-		{"an entry twice", list(entry + entry), `identities.yaml: entry 1 ("x"): the name is used twice`},
-		{"two bad entries", list("  - name: a\n  - name: b\n"), `identities.yaml: entry 0 ("a"): charts is empty
-identities.yaml: entry 1 ("b"): charts is empty`},
+	const root = "data[identities.yaml]"
+	for _, tc := range []struct{ sentence, data, field, message string }{
+		{"no list", "{identities.yaml: null}", root, "Required value: the list of identities"},
+		{"text", "{identities.yaml: x}", root, "must be a list, and is a text"},
+		{"a field that does not exist", list(strings.Replace(entry, "name: x", "name: x\n    chart: y", 1)), root + "[0].chart", "unknown field"},
+		{"a field twice", list(strings.Replace(entry, "name: x", "name: x\n    name: y", 1)), root, `is not YAML: line 2: key "name" already set in map`},
+		{"an entry without a name", list(strings.Replace(entry, "name: x", "name: ''", 1)), root + "[0].name", "Required value: each entry needs a name"},
+		{"an entry without charts", list(strings.Replace(entry, "'oci://ghcr.io/x/**'", "", 1)), root + "[0].charts", "Required value: at least one pattern must be set"},
+		{"an entry with a pattern that matches nothing", list(strings.Replace(entry, "oci://", "", 1)), root + "[0].charts[0]", `Invalid value: "ghcr.io/x/**": must start with oci://, https:// or http://`},
+		{"an entry that is nobody", list(strings.Replace(entry, "keyless", "#", 1)), root + "[0]", "exactly one of keyless and key must be set"},
+		{"an entry twice", list(entry + entry), root + "[1].name", `Duplicate value: "x"`},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
-			want := harness.Denied("PolicyInvalid data[identities.yaml]", "ConfigMap chartgate-identities denied (PolicyInvalid): "+strings.ReplaceAll(tc.message, "\n", " ")+correct("data[identities.yaml]"))
+			want := harness.Denied("PolicyInvalid "+tc.field, "ConfigMap chartgate-identities denied (PolicyInvalid): "+tc.field+": "+tc.message+correct(tc.field))
 			got := w.patch(t, object, "data: "+tc.data, true)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s\nThe message is\n%s", diff, got.Message)
 			}
 		})
 	}
+	t.Run("two bad entries", func(t *testing.T) {
+		want := []string{
+			"PolicyInvalid " + root + "[0].charts", "PolicyInvalid " + root + "[0]",
+			"PolicyInvalid " + root + "[1].charts", "PolicyInvalid " + root + "[1]",
+		}
+		got := w.patch(t, object, "data: "+list("  - name: a\n  - name: b\n"), true)
+		if diff := cmp.Diff(want, got.Causes); diff != "" {
+			t.Errorf("(-want +got):\n%s\nThe message is\n%s", diff, got.Message)
+		}
+	})
 }
 
 const identitiesConfigMap = "{apiVersion: v1, kind: ConfigMap, metadata: {name: chartgate-identities, namespace: chartgate-system}}"

@@ -258,17 +258,15 @@ func TestTrustRootsAreCheckedWhenWritten(t *testing.T) {
 	w := theSite(t)
 	c := newCorp(t)
 	repository, mirror := c.publishes(t, time.Now().Add(time.Hour))
-	refused := func(why string) harness.Answer {
-		return harness.Denied("PolicyInvalid spec", "TrustRoot wrong denied (PolicyInvalid): "+strings.ReplaceAll(why, "\n", " ")+correct("spec"))
-	}
+	refused := func(field, why string) harness.Answer { return refused("TrustRoot", field, why) }
 	w.check(t, []row{
 		{sentence: "one that is good", object: followed("good", mirror.URL, repository.Root()), want: harness.Admitted()},
 		{sentence: "a root that is none", object: followed("wrong", mirror.URL, []byte("{}")),
-			want: refused("tuf.root is no TUF root metadata (root.json) that enough of its own keys signed")},
+			want: refused("spec.tuf.root", "is not TUF root metadata (root.json) that enough of its own keys signed")},
 		{sentence: "a root that somebody changed", object: followed("wrong", mirror.URL, []byte(strings.Replace(string(repository.Root()), `"version":1`, `"version":9`, 1))),
-			want: refused("tuf.root is no TUF root metadata (root.json) that enough of its own keys signed")},
+			want: refused("spec.tuf.root", "is not TUF root metadata (root.json) that enough of its own keys signed")},
 		{sentence: "a trusted_root.json that is none", object: harness.TrustRoot("wrong", "{trustedRoot: '{}'}"),
-			want: refused("trustedRoot: the content is no trusted_root.json")},
+			want: refused("spec.trustedRoot", "the content is no trusted_root.json")},
 		{sentence: "a mirror with a password", object: followed("wrong", "https://a:b@tuf.example.com", repository.Root()),
 			want: invalid("TrustRoot", `spec.tuf.mirror: Invalid value: "https://a:b@tuf.example.com": spec.tuf.mirror in body should match '^https?://[^?#@]+$'`, "FieldValueInvalid spec.tuf.mirror")},
 		{sentence: "two sources", object: harness.TrustRoot("wrong", "{trustedRoot: "+quoted(c.root)+", configMapRef: {name: x}}"),

@@ -80,7 +80,7 @@ func (f *clientFlags) tls(config *tls.Config) {
 // verify refuses a verified certificate of another name.
 func (f *clientFlags) verify(state tls.ConnectionState) error {
 	if len(state.VerifiedChains) == 0 || len(state.PeerCertificates) == 0 {
-		return errors.New("the client has shown no certificate that --client-ca vouches for")
+		return errors.New("the client has shown no certificate by a CA in --client-ca")
 	}
 	leaf := state.PeerCertificates[0]
 	names := append([]string{leaf.Subject.CommonName}, leaf.DNSNames...)

@@ -153,14 +153,14 @@ func TestVerifyCounts(t *testing.T) {
 	files := map[string]string{"a.yaml": documentsOf(acmeRepository, release("podinfo", ""), release("unsigned", ""), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"), "values.yaml": "a: b\n"}
 	got := s.verifyFolder(t, s.files(t, files))
 	lines := strings.Split(strings.TrimSpace(got.Stdout), "\n")
-	if diff := cmp.Diff("2 admitted, 1 denied, 0 warned, 2 passed over", lines[len(lines)-1]); diff != "" {
+	if diff := cmp.Diff("2 admitted, 1 denied, 0 warned, 2 skipped", lines[len(lines)-1]); diff != "" {
 		t.Error(diff)
 	}
-	if got := counts([]result{{admitted: true, Verdict: "Warned"}, {admitted: true, Verdict: "Deferred"}, {}}, 0); got != "1 admitted, 1 denied, 1 warned, 0 passed over" {
+	if got := counts([]result{{admitted: true, Verdict: "Warned"}, {admitted: true, Verdict: "Deferred"}, {}}, 0); got != "1 admitted, 1 denied, 1 warned, 0 skipped" {
 		t.Error(got)
 	}
 	delete(files, "values.yaml")
-	if got := s.verifyFolder(t, s.files(t, files)); strings.Contains(got.Stdout, "passed over") {
+	if got := s.verifyFolder(t, s.files(t, files)); strings.Contains(got.Stdout, "skipped") {
 		t.Errorf("counts of a few: %s", got.Stdout)
 	}
 }

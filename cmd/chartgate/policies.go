@@ -49,7 +49,7 @@ func loadPolicies(ctx context.Context, stdin io.Reader, w io.Writer, paths []str
 		return fixedPolicies{}, fmt.Errorf("no policies found in %s: a ChartPolicy or the identities ConfigMap is needed", strings.Join(paths, ", "))
 	}
 	for _, n := range read.notes {
-		fmt.Fprintf(w, "passed over: %s: %s\n", n.where, n.why)
+		fmt.Fprintf(w, "skipped: %s: %s\n", n.where, n.why)
 	}
 	set, report, err := compileDocuments(ctx, documents)
 	if err != nil {

@@ -99,7 +99,7 @@ func counts(results []result, passed int) string {
 			admitted++
 		}
 	}
-	return fmt.Sprintf("%d admitted, %d denied, %d warned, %d passed over", admitted, denied, warned, passed)
+	return fmt.Sprintf("%d admitted, %d denied, %d warned, %d skipped", admitted, denied, warned, passed)
 }
 
 func printJSON(w io.Writer, results []result) error {

@@ -76,7 +76,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 		return fmt.Errorf("read -f: %w", err)
 	}
 	for _, n := range read.notes {
-		fmt.Fprintf(cmd.ErrOrStderr(), "passed over: %s: %s\n", n.where, n.why)
+		fmt.Fprintf(cmd.ErrOrStderr(), "skipped: %s: %s\n", n.where, n.why)
 	}
 	if !cmd.Flags().Changed("registry-config") {
 		f.registryConfigs = dockerConfig()

@@ -12,7 +12,7 @@ const (
 	acmeCovered     = "HelmRepository apps/acme admitted\n"
 	unsignedDenied  = `HelmRelease apps/unsigned denied (SignatureMissing): oci://ghcr.io/acme/unsigned:1.0.0@sha256:<unsigned> has no signature
   where:    spec.chart.spec
-  policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)
+  policy:   acme requires a signature by release (subject release@acme.example, issuer https://issuer.example)
   found:    0 bundles, 0 legacy signatures
   next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@sha256:<unsigned>
 `
@@ -87,7 +87,7 @@ func TestVerifyReferences(t *testing.T) {
 		{"a signed chart by its digest", "oci://ghcr.io/acme/podinfo@" + s.digests["podinfo"], 0, "Chart admitted: "},
 		{"an unsigned chart", "oci://ghcr.io/acme/unsigned:1.0.0", 1, "Chart denied (SignatureMissing)"},
 		{"a chart that cosign 2 has attested only", "oci://ghcr.io/acme/attested:1.0.0", 1, "Chart denied (SignatureMissing): oci://ghcr.io/acme/attested:1.0.0@sha256:<attested> has no signature\n" +
-			"  policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)\n  found:    0 bundles, 0 legacy signatures\n  found:    attested, not signed: legacy attestations exist"},
+			"  policy:   acme requires a signature by release (subject release@acme.example, issuer https://issuer.example)\n  found:    0 bundles, 0 legacy signatures\n  found:    attested, not signed: legacy attestations exist"},
 		{"a misspelled repository", "oci://ghcr.io/amce/podinfo:1.0.0", 1, "Chart denied (NoPolicy): no policy matches oci://ghcr.io/amce/podinfo:1.0.0\n  found:    the pattern oci://ghcr.io/acme/** of policy acme is similar\n  next:     "},
 		{"a stranger's chart", "oci://ghcr.io/acme/stranger:1.0.0", 1, "Chart denied (IdentityNotAllowed)"},
 		{"a chart that does not exist", "oci://ghcr.io/acme/absent:1.0.0", 1, "Chart denied (ChartNotFound)"},
@@ -147,7 +147,7 @@ func TestVerifyJSON(t *testing.T) {
       "digest": "sha256:\u003cunsigned\u003e",
       "verdict": "Denied",
       "reason": "SignatureMissing",
-      "message": "HelmRelease apps/unsigned denied (SignatureMissing): oci://ghcr.io/acme/unsigned:1.0.0@sha256:\u003cunsigned\u003e has no signature\n  where:    spec.chart.spec\n  policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)\n  found:    0 bundles, 0 legacy signatures\n  next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@sha256:\u003cunsigned\u003e"
+      "message": "HelmRelease apps/unsigned denied (SignatureMissing): oci://ghcr.io/acme/unsigned:1.0.0@sha256:\u003cunsigned\u003e has no signature\n  where:    spec.chart.spec\n  policy:   acme requires a signature by release (subject release@acme.example, issuer https://issuer.example)\n  found:    0 bundles, 0 legacy signatures\n  next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@sha256:\u003cunsigned\u003e"
     },
     {
       "object": {

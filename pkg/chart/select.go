@@ -115,19 +115,19 @@ func (s Selector) noMatch(tags []string, constraint *semver.Constraints, filter 
 	p := &problem.Error{Kind: problem.KindNotFound, Detail: "no tag matches the range " + Quote(s.text)}
 	switch {
 	case unread.tag != "":
-		p.Detail += fmt.Sprintf("; the tag %s was passed over, because %s", Quote(unread.tag), s.whyUnread(unread.tag))
+		p.Detail += fmt.Sprintf("; the tag %s was skipped, because %s", Quote(unread.tag), s.whyUnread(unread.tag))
 		p.Next = s.nameUnread(unread.tag)
 	case filtered.tag != "":
-		p.Detail += fmt.Sprintf("; the tag %s was passed over by the semverFilter %s", Quote(filtered.tag), Quote(s.filter))
+		p.Detail += fmt.Sprintf("; the tag %s was skipped by the semverFilter %s", Quote(filtered.tag), Quote(s.filter))
 		p.Next = "correct spec.ref.semverFilter, or the range"
 	case prerelease.tag != "":
-		p.Detail += fmt.Sprintf("; the tag %s was passed over, because a range takes no prereleases unless it names one", Quote(prerelease.tag))
+		p.Detail += fmt.Sprintf("; the tag %s was skipped, because a range takes no prereleases unless it names one", Quote(prerelease.tag))
 		p.Next = "name the version itself: " + s.dialect.spelled(prerelease.tag)
 	case other.tag != "":
 		p.Detail += "; the newest version there is the tag " + Quote(other.tag)
 		p.Next = "correct the range, or push a version that it matches"
 	default:
-		p.Detail += fmt.Sprintf("; of %d tags, none is a version", len(tags))
+		p.Detail += fmt.Sprintf("; the repository has %d tags, but no tag is a version", len(tags))
 		p.Next = "push the chart with helm push, whose tag is the chart's version, or correct the chart's name"
 	}
 	return p
@@ -140,9 +140,9 @@ func (s Selector) whyUnread(tag string) string {
 	case s.dialect == FluxOCI && underscore && !s.plus:
 		return "Flux reads an underscore as + only where spec.layerSelector.mediaType is Helm's"
 	case strings.HasPrefix(tag, "v") && s.dialect != FluxOCI:
-		return "a tag with a v is no version in a range for a HelmChart, nor for helm"
+		return "a tag with a v is not a version in a range for a HelmChart, nor for helm"
 	default:
-		return "it is no complete semantic version"
+		return "it is not a complete semantic version"
 	}
 }
 

@@ -49,7 +49,7 @@ func KeyIn(secret corev1.Secret, item string) (string, error) {
 	case !is:
 		return "", &problem.Error{Kind: problem.KindNotFound, Detail: "the Secret has no such key"}
 	case len(text) > maxKeyText:
-		return "", &problem.Error{Kind: problem.KindInvalid, Detail: fmt.Sprintf("%d bytes are no public key; at most %d are read", len(text), maxKeyText)}
+		return "", &problem.Error{Kind: problem.KindInvalid, Detail: fmt.Sprintf("%d bytes are too many for public keys; at most %d are read", len(text), maxKeyText)}
 	}
 	return publicKeys(string(text))
 }

@@ -109,7 +109,7 @@ func (s *Snapshot) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, 
 	log.FromContext(ctx).Info("policies in force", "set", set.Summary(),
 		"invalidPolicies", len(report.Policies), "invalidIdentities", len(report.Identities))
 	if report.ConfigMap != nil {
-		log.FromContext(ctx).Error(report.ConfigMap, "the identities ConfigMap is invalid; every chart is denied until it is mended")
+		log.FromContext(ctx).Error(report.ConfigMap, "the identities ConfigMap is invalid; every chart is denied until it is fixed")
 	}
 	return ctrl.Result{RequeueAfter: s.keys.retryAfter()}, nil
 }

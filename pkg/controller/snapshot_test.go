@@ -32,7 +32,7 @@ func wants(t *testing.T, set *policy.Set, names ...string) []string {
 }
 
 func TestSnapshot(t *testing.T) {
-	const acme = "acme: acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)"
+	const acme = "acme: acme requires a signature by release (subject release@acme.example, issuer https://issuer.example)"
 	list := func(text string) client.Object { return configMap(map[string]string{policy.IdentitiesKey: text}) }
 	for _, c := range []struct {
 		sentence   string
@@ -42,7 +42,7 @@ func TestSnapshot(t *testing.T) {
 	}{
 		{"a cluster without policies has a set that matches nothing", nil, nil, []string{}},
 		{"a policy is in force", []client.Object{identity("release", "release@acme.example"), chartPolicy("acme", "release")}, []string{acme}, []string{"release"}},
-		{"a ConfigMap is in force", []client.Object{list(goodList)}, []string{"listed: the identities ConfigMap wants a signature by listed (subject s, issuer https://issuer.example)"}, []string{}},
+		{"a ConfigMap is in force", []client.Object{list(goodList)}, []string{"listed: the identities ConfigMap requires a signature by listed (subject s, issuer https://issuer.example)"}, []string{}},
 		{"a ConfigMap without the key is none", []client.Object{configMap(map[string]string{"other": "x"})}, nil, []string{}},
 		{"a ConfigMap of another name is none", func() []client.Object {
 			other := configMap(map[string]string{policy.IdentitiesKey: goodList})
@@ -115,7 +115,7 @@ func TestChangesReplaceTheSet(t *testing.T) {
 	if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"ops: ops wants a signature by ops (subject ops@acme.example, issuer https://issuer.example)"}
+	want := []string{"ops: ops requires a signature by ops (subject ops@acme.example, issuer https://issuer.example)"}
 	if diff := cmp.Diff(want, wants(t, s.Current(), "acme", "ops")); diff != "" {
 		t.Error(diff)
 	}

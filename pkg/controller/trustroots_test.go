@@ -107,7 +107,7 @@ func TestTrustRoots(t *testing.T) {
 		"inline": "True Loaded: the trust root is in use",
 		"stored": "True Loaded: the trust root is in use",
 		"lost":   "False Unavailable: the ConfigMap chartgate-system/elsewhere does not exist",
-		"wrong":  "False Invalid: spec.trustedRoot: the content is no trusted_root.json",
+		"wrong":  "False Invalid: spec.trustedRoot: the content is not a trusted_root.json",
 	}
 	if diff := cmp.Diff(want, conditionsOf(t, c, trustRoots.Names()...)); diff != "" {
 		t.Error(diff)

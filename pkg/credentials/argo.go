@@ -67,7 +67,7 @@ func (c *Connector) argoConnection(found argoSettings, host string, draft draft)
 	case found.foreign != "":
 		return draft.lack(&problem.Error{
 			Kind:   problem.KindUnauthorized,
-			Detail: found.foreign + " is for another host, although its URL begins like one at " + host + ", so nothing of it is sent there",
+			Detail: found.foreign + " is for another host, although its URL begins like one at " + host + ", so it is not sent there",
 			Next:   "end the URL in " + found.foreign + " with a slash",
 		}), nil
 	case found.azure:
@@ -101,7 +101,7 @@ func (d *draft) argoProxy(found argoSettings, host string) error {
 	config := httpproxy.Config{HTTPProxy: found.proxy, HTTPSProxy: found.proxy, NoProxy: found.noProxy}
 	proxy, err := config.ProxyFunc()(&url.URL{Scheme: "https", Host: host})
 	if err != nil {
-		return unusable(found.proxyFrom, "holds no valid proxy address (http://, https:// or socks5://)")
+		return unusable(found.proxyFrom, "does not hold a valid proxy address (http://, https:// or socks5://)")
 	}
 	d.Proxy = proxy
 	return nil

@@ -165,7 +165,7 @@ func TestArgoLogin(t *testing.T) {
 		{
 			sentence: "attack: a host that begins like a template's URL", access: argoSource("ghcr.io.attacker.example/charts"), host: "ghcr.io.attacker.example",
 			objects: []client.Object{template("creds", "ghcr.io", login("u"))},
-			want:    answer{Lacking: "Unauthorized: Secret argocd/creds is for another host, although its URL begins like one at ghcr.io.attacker.example, so nothing of it is sent there"},
+			want:    answer{Lacking: "Unauthorized: Secret argocd/creds is for another host, although its URL begins like one at ghcr.io.attacker.example, so it is not sent there"},
 		},
 	})
 }
@@ -204,7 +204,7 @@ func TestArgoTransport(t *testing.T) {
 		{sentence: "a proxy that noProxy excludes", access: argoSource(helmURL), objects: repo("proxy", "http://proxy.corp:3128", "noProxy", ".corp,ghcr.io"), want: logged},
 		{
 			sentence: "a proxy that is none", access: argoSource(helmURL), objects: repo("proxy", "ftp://u:hunter2@proxy"),
-			want: answer{Error: "Unauthorized: Secret argocd/repo holds no valid proxy address (http://, https:// or socks5://)", Next: "correct Secret argocd/repo"},
+			want: answer{Error: "Unauthorized: Secret argocd/repo does not hold a valid proxy address (http://, https:// or socks5://)", Next: "correct Secret argocd/repo"},
 		},
 		{
 			sentence: "a proxy of a template, in a repository of a project", access: argoSource(helmURL),
@@ -223,7 +223,7 @@ func TestArgoTransport(t *testing.T) {
 		{sentence: "insecure that is false", access: argoSource(helmURL), objects: repo("insecure", "false"), want: logged},
 		{
 			sentence: "Azure's identity for a host that is not Azure's", access: argoSource(helmURL), objects: repo("useAzureWorkloadIdentity", "true"),
-			want: answer{Error: "Unauthorized: ghcr.io is no registry of azure, so no azure identity is sent to it", Next: "correct the URL, or set provider to generic"},
+			want: answer{Error: "Unauthorized: ghcr.io is not a registry of azure, so no azure identity is sent to it", Next: "correct the URL, or set provider to generic"},
 		},
 	})
 }
@@ -233,7 +233,7 @@ func TestArgoTransport(t *testing.T) {
 func TestAProjectsSecretChoosesNoChart(t *testing.T) {
 	t.Parallel()
 	insecure := answer{
-		Error: "Invalid: Secret argocd/repo tells Argo CD not to check whom it speaks to (insecure), so what it pulls from ghcr.io can be replaced on the way",
+		Error: "Invalid: Secret argocd/repo lets Argo CD connect without a check of the server's identity (insecure), so an attacker on the network can replace what it pulls from ghcr.io",
 		Next: "remove insecure and insecureOCIForceHttp from Secret argocd/repo; a private CA goes into ConfigMap argocd-tls-certs-cm; " +
 			"for a test registry, the admin names the host with --plain-http",
 	}
@@ -292,7 +292,7 @@ func TestManySecrets(t *testing.T) {
 	}{
 		"several pages":        {3, answer{Login: "u:p", Origin: "Secret argocd/last"}},
 		"as many as there may": {10, answer{Login: "u:p", Origin: "Secret argocd/last"}},
-		"more than there may":  {11, answer{Error: "LimitExceeded: namespace argocd has more than 5000 repository Secrets; chartgate looks through no more"}},
+		"more than there may":  {11, answer{Error: "LimitExceeded: namespace argocd has more than 5000 repository Secrets, and chartgate reads no more"}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()

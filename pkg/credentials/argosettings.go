@@ -181,7 +181,7 @@ func (a *argoSettings) add(secret *corev1.Secret, from string) error {
 func (a argoSettings) check(access sourceauth.Auth, host string, plainHTTP []string) error {
 	switch {
 	case a.insecure && !slices.Contains(plainHTTP, host):
-		return problem.Invalid("%s tells Argo CD not to check whom it speaks to (insecure), so what it pulls from %s can be replaced on the way", a.insecureFrom, host).
+		return problem.Invalid("%s lets Argo CD connect without a check of the server's identity (insecure), so an attacker on the network can replace what it pulls from %s", a.insecureFrom, host).
 			WithNext("remove insecure and insecureOCIForceHttp from %s; a private CA goes into ConfigMap %s; for a test registry, the admin names the host with --plain-http", a.insecureFrom, argoCAs)
 	case a.projectProxy && !isNative(access.URL):
 		return problem.Invalid("%s of project %s sends Argo CD through a proxy, and a Helm source is pulled by version, so the project's members decide what it gets",
@@ -241,7 +241,7 @@ func normalArgoURL(s string) string {
 }
 
 func argoTooMany(namespace string) *problem.Error {
-	return &problem.Error{Kind: problem.KindLimitExceeded, Detail: fmt.Sprintf("namespace %s has more than %d repository Secrets; chartgate looks through no more", namespace, maxArgoSecrets)}
+	return &problem.Error{Kind: problem.KindLimitExceeded, Detail: fmt.Sprintf("namespace %s has more than %d repository Secrets, and chartgate reads no more", namespace, maxArgoSecrets)}
 }
 
 func or(s, fallback string) string {

@@ -86,7 +86,7 @@ func (c *Clouds) Login(ctx context.Context, cloud, host string) (username, passw
 func (c *Clouds) Identity(names []string) (registry.Login, error) {
 	for _, name := range names {
 		if !slices.Contains(CloudNames(), name) {
-			return nil, fmt.Errorf("%q is no cloud: they are %v", name, CloudNames())
+			return nil, fmt.Errorf("%q is not a supported cloud: they are %v", name, CloudNames())
 		}
 	}
 	return func(ctx context.Context, at chart.Location) (string, string, error) {
@@ -123,7 +123,7 @@ func (c *Connector) cloud(name, host string, draft draft) (registry.Connection, 
 
 func notOf(cloud, host string) *problem.Error {
 	return &problem.Error{
-		Kind: problem.KindUnauthorized, Detail: host + " is no registry of " + cloud + ", so no " + cloud + " identity is sent to it",
+		Kind: problem.KindUnauthorized, Detail: host + " is not a registry of " + cloud + ", so no " + cloud + " identity is sent to it",
 		Next: "correct the URL, or set provider to generic",
 	}
 }
@@ -132,7 +132,7 @@ func refused(ctx context.Context, cloud, host string, err error) *problem.Error 
 	p := &problem.Error{
 		Kind:   problem.KindUnauthorized,
 		Detail: "chartgate could not log in to " + host + " with its own " + cloud + " identity; its log has the cause",
-		Next:   "give chartgate's service account an identity of " + cloud + " that may pull from " + host,
+		Next:   "give chartgate's service account an identity of " + cloud + " that can pull from " + host,
 		Err:    fmt.Errorf("log in to %s as %s identity: %w", host, cloud, withoutAnswers(err)),
 	}
 	if ctx.Err() != nil {

@@ -80,8 +80,8 @@ func TestProvider(t *testing.T) {
 		problem               string
 	}{
 		{sentence: "a registry of the cloud", cloud: "aws", host: ecrHost, origin: "chartgate's own aws identity"},
-		{sentence: "a registry of another cloud", cloud: "aws", host: acr, problem: acr + " is no registry of aws, so no aws identity is sent to it"},
-		{sentence: "attack: a host of the tenant's", cloud: "gcp", host: "attacker.example", problem: "attacker.example is no registry of gcp, so no gcp identity is sent to it"},
+		{sentence: "a registry of another cloud", cloud: "aws", host: acr, problem: acr + " is not a registry of aws, so no aws identity is sent to it"},
+		{sentence: "attack: a host of the tenant's", cloud: "gcp", host: "attacker.example", problem: "attacker.example is not a registry of gcp, so no gcp identity is sent to it"},
 		{sentence: "an unknown cloud", cloud: "oracle\n", host: ecrHost, problem: `provider "oracle\n" is unknown`},
 		{
 			sentence: "attack: a CA of the tenant's", cloud: "azure", host: acr, draft: withCAs(pem),

@@ -71,7 +71,7 @@ func (c *Connector) Connect(ctx context.Context, access sourceauth.Auth, at char
 		found, err = c.argo(ctx, access, host)
 	default:
 		return registry.Connection{}, &problem.Error{
-			Kind: problem.KindInternal, Detail: "nobody knows how this consumer reaches " + host,
+			Kind: problem.KindInternal, Detail: "chartgate does not know how this consumer reaches " + host,
 			Err: fmt.Errorf("unexpected access: consumer %d", access.Consumer),
 		}
 	}

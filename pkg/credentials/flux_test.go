@@ -203,13 +203,13 @@ func TestDockerConfiguration(t *testing.T) {
 		{"auth goes before its parts", "ghcr.io", `"ghcr.io": {"username": "x", "password": "y", "auth": "` + encoded("u:p") + `"}`, login("u")},
 		{"auth with a colon in the password", "ghcr.io", `"ghcr.io": {"auth": "` + encoded("u:p:q") + `"}`, answer{Login: "u:p:q", Origin: "Secret apps/regcred"}},
 		{"auth without padding", "ghcr.io", `"ghcr.io": {"auth": "` + strings.TrimRight(encoded("u:pp"), "=") + `"}`, answer{Login: "u:pp", Origin: "Secret apps/regcred"}},
-		{"auth that is not base64", "ghcr.io", `"ghcr.io": {"auth": "%%%"}`, broken("is no valid Docker configuration: an auth is not base64 of user:password")},
-		{"auth without a colon", "ghcr.io", `"ghcr.io": {"auth": "` + encoded("hunter2") + `"}`, broken("is no valid Docker configuration: an auth is not base64 of user:password")},
+		{"auth that is not base64", "ghcr.io", `"ghcr.io": {"auth": "%%%"}`, broken("is not a valid Docker configuration: an auth is not base64 of user:password")},
+		{"auth without a colon", "ghcr.io", `"ghcr.io": {"auth": "` + encoded("hunter2") + `"}`, broken("is not a valid Docker configuration: an auth is not base64 of user:password")},
 		{"half a login", "ghcr.io", `"ghcr.io": {"username": "u"}`, broken("has a username but no password")},
 		{"an identity token", "ghcr.io", `"ghcr.io": {"identitytoken": "t"}`, answer{Login: "<token>:t", Origin: "Secret apps/regcred"}},
 		{"a registry token", "ghcr.io", `"ghcr.io": {"registrytoken": "t"}`, broken("holds a registry token, which chartgate cannot use, instead of a user name and password")},
-		{"an entry of another type", "ghcr.io", `"ghcr.io": "hunter2"`, broken("is no valid Docker configuration")},
-		{"malformed JSON", "ghcr.io", `hunter2`, broken("is no valid Docker configuration")},
+		{"an entry of another type", "ghcr.io", `"ghcr.io": "hunter2"`, broken("is not a valid Docker configuration")},
+		{"malformed JSON", "ghcr.io", `hunter2`, broken("is not a valid Docker configuration")},
 	} {
 		t.Run(r.sentence, func(t *testing.T) {
 			t.Parallel()
@@ -231,7 +231,7 @@ func TestFluxTransport(t *testing.T) {
 		return answer{Error: "Unauthorized: Secret apps/tls " + what, Next: "correct Secret apps/tls"}
 	}
 	badProxy := answer{
-		Error: "Unauthorized: Secret apps/proxy holds no valid proxy address (http://, https:// or socks5://)", Next: "correct Secret apps/proxy",
+		Error: "Unauthorized: Secret apps/proxy does not hold a valid proxy address (http://, https:// or socks5://)", Next: "correct Secret apps/proxy",
 	}
 	proxy := func(data map[string]string) []client.Object { return []client.Object{secret("proxy", data)} }
 	tls := func(data map[string]string) []client.Object { return []client.Object{secret("tls", data)} }
@@ -357,7 +357,7 @@ func TestErrorsOfTheAPIServer(t *testing.T) {
 // TestUnknownConsumer: what nobody knows is an error.
 func TestUnknownConsumer(t *testing.T) {
 	t.Parallel()
-	want := answer{Error: "Internal: nobody knows how this consumer reaches ghcr.io"}
+	want := answer{Error: "Internal: chartgate does not know how this consumer reaches ghcr.io"}
 	for sentence, access := range map[string]sourceauth.Auth{
 		"a consumer of another kind":  {Consumer: 99, Namespace: "apps"},
 		"names without a consumer":    {Secret: "x"},

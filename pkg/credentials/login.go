@@ -88,7 +88,7 @@ func dockerEntries(secret *corev1.Secret, from string) ([]dockerEntry, error) {
 	}
 	if err != nil {
 		// Not the error itself: it may quote the text.
-		return nil, unusable(from, "is no valid Docker configuration")
+		return nil, unusable(from, "is not a valid Docker configuration")
 	}
 	var entries []dockerEntry
 	for place, auth := range auths {
@@ -135,7 +135,7 @@ func (e dockerEntry) login() (username, password string, err error) {
 	case errors.Is(err, registry.ErrRegistryToken):
 		return "", "", unusable(e.from, "holds a registry token, which chartgate cannot use, instead of a user name and password")
 	case err != nil:
-		return "", "", unusable(e.from, "is no valid Docker configuration: an auth is not base64 of user:password")
+		return "", "", unusable(e.from, "is not a valid Docker configuration: an auth is not base64 of user:password")
 	}
 	return username, password, nil
 }

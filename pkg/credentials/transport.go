@@ -105,7 +105,7 @@ func (d *draft) fluxProxy(secret *corev1.Secret) error {
 func parseProxy(from, address string) (*url.URL, error) {
 	proxy, err := url.Parse(address)
 	if err != nil || len(address) > maxProxyAddress || proxy.Host == "" || !slices.Contains(proxySchemes, proxy.Scheme) {
-		return nil, unusable(from, "holds no valid proxy address (http://, https:// or socks5://)")
+		return nil, unusable(from, "does not hold a valid proxy address (http://, https:// or socks5://)")
 	}
 	return proxy, nil
 }

@@ -31,7 +31,7 @@ func (g *Gate) dependencies(ctx context.Context, resolved chart.Resolved, task t
 	case resolved.Other && task.key.as.by.Anything():
 		return dependencies{err: &problem.Error{
 			Kind:   problem.KindNotAChart,
-			Detail: fmt.Sprintf("%s@%s is no Helm chart by its media types, but Argo CD renders one if there is a Chart.yaml in it, so its dependencies cannot be checked", resolved.Location, resolved.Digest),
+			Detail: fmt.Sprintf("%s@%s is not a Helm chart by its media types, but Argo CD renders one if there is a Chart.yaml in it, so its dependencies cannot be checked", resolved.Location, resolved.Digest),
 			Next:   "push it with helm push if it is a chart, or ask the platform team to exclude it from the policy that says dependencies: Vendored",
 		}}
 	case resolved.Other:
@@ -57,6 +57,6 @@ func (d dependencies) denial(subject verdict.Subject) verdict.Denial {
 	case len(d.missing) > 0:
 		return verdict.DependenciesMissing(subject, d.missing)
 	default:
-		return verdict.FromError(errors.New("nobody looked at the chart's dependencies"))
+		return verdict.FromError(errors.New("the chart's dependencies were not checked"))
 	}
 }

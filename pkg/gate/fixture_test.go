@@ -151,7 +151,7 @@ func failing(errs ...error) iter.Seq2[attachment.Attachment, error] {
 	}
 }
 
-// requiring is a policy on oci://ghcr.io/acme/** that wants a signature by who.
+// requiring is a policy on oci://ghcr.io/acme/** that requires a signature by who.
 func requiring(name, who string, change ...func(*v1alpha1.ChartPolicy)) policy.Input {
 	p := v1alpha1.ChartPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: name},

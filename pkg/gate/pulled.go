@@ -28,8 +28,8 @@ func checkPulled(use chartUse, resolved chart.Resolved) error {
 	case held.Incomparable && held.Outdated:
 		return &problem.Error{
 			Kind:   problem.KindDigestMismatch,
-			Detail: "the archive was made of another spec than the HelmChart has now",
-			Next:   "wait: source-controller makes it again",
+			Detail: "the archive was built from another spec than the HelmChart has now",
+			Next:   "wait until source-controller builds it again",
 		}
 	case held.Incomparable && held.ByController:
 		return nil
@@ -52,7 +52,7 @@ func checkUnverified(use chartUse) error {
 func unproven() error {
 	return &problem.Error{
 		Kind:   problem.KindDigestMismatch,
-		Detail: "the artifact cannot be proven by its digest, and it was not the source controller who wrote it",
+		Detail: "the artifact cannot be proven by its digest, and its writer is not the source controller",
 		Next:   "leave status to Flux; if this was Flux, the admin must name its user with --artifact-writers",
 	}
 }

@@ -20,7 +20,7 @@ const (
 	scan       = "https://cosign.sigstore.dev/attestation/vuln/v1"
 )
 
-// attested is a policy that wants an attestation by release, of which the conditions hold.
+// attested is a policy that requires an attestation by release, of which the conditions hold.
 func attested(predicateType string, conditions ...v1alpha1.Condition) v1alpha1.ChartPolicy {
 	p := requiring("acme", "release")
 	p.Spec.Require[0].Attestation = &v1alpha1.Attestation{PredicateType: predicateType, Conditions: conditions}

@@ -184,7 +184,7 @@ func (id identity) made(e evidence.Evidence) bool {
 // not lie in the identity's validity; "" if it counts. A time counts only if the identity's own trust root proves it.
 func (id identity) outside(e evidence.Evidence) string {
 	if id.lacksLog(e) {
-		return id.name + " signed it without the transparency log entry that transparencyLog: Required asks for"
+		return id.name + " signed it without the transparency log entry that transparencyLog: Required demands"
 	}
 	at := e.SignedAt
 	if e.TrustRoot != id.trustRoot {

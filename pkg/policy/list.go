@@ -109,7 +109,7 @@ func (l *list) policyFor(location chart.Location) *Policy {
 	var matching []pattern
 	for _, entry := range l.entries {
 		for _, p := range entry.charts {
-			if p.mayMatch(location) { // an entry wants a signature, so it denies what has none
+			if p.mayMatch(location) { // an entry requires a signature, so it denies what has none
 				anyOf = append(anyOf, entry.identity)
 				matching = append(matching, entry.charts...)
 				break

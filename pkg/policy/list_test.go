@@ -126,7 +126,7 @@ func TestTheConfigMapsEntriesFormOnePolicyForEachChart(t *testing.T) {
 		}
 	}
 	team := set.For(locationOf(t, "oci://ghcr.io/acme/team/x"))[0]
-	const wants = `the identities ConfigMap wants a signature by release (subject release@acme.example, issuer https://issuer.example) or team (subject (team|lead)@acme\.example, issuer https://issuer.example)`
+	const wants = `the identities ConfigMap requires a signature by release (subject release@acme.example, issuer https://issuer.example) or team (subject (team|lead)@acme\.example, issuer https://issuer.example)`
 	if diff := cmp.Diff(wants, team.Wants()); diff != "" {
 		t.Errorf("wants (-want +got):\n%s", diff)
 	}

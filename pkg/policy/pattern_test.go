@@ -83,7 +83,7 @@ func TestPatterns(t *testing.T) {
 		{"an encoded slash", "https://gitlab.example/projects/team%2Fcharts/stable/*", "https://gitlab.example/projects/team%2Fcharts/stable/x", matches},
 		{"its repository", "https://gitlab.example/projects/team%2Fcharts/stable/*", "https://gitlab.example/projects/team%2Fcharts/stable", covers},
 		{"stars around an encoded slash", "https://gitlab.example/projects/*%2F*/stable/*", "https://gitlab.example/projects/team%2Fcharts/stable/x", matches},
-		{"what wants a signature matches slashes for encoded ones, too", "https://gitlab.example/projects/team/charts/*", "https://gitlab.example/projects/team%2Fcharts/x", matches},
+		{"what requires a signature matches slashes for encoded ones, too", "https://gitlab.example/projects/team/charts/*", "https://gitlab.example/projects/team%2Fcharts/x", matches},
 		{"and the reverse", "https://gitlab.example/projects/team%2Fcharts/*", "https://gitlab.example/projects/team/charts/x", matches},
 		{"and any query", "https://acme.example/charts/*", "https://acme.example/charts/x?a=b", matches},
 		{"a pattern for a query", "https://acme.example/charts/*?*", "https://acme.example/charts/x?a=b", matches},

@@ -297,5 +297,5 @@ func (p *Policy) Wants() string {
 	if p.vendored {
 		all = append(all, "every dependency in the chart itself")
 	}
-	return p.name + " wants " + strings.Join(all, ", and ")
+	return p.name + " requires " + strings.Join(all, ", and ")
 }

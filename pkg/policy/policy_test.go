@@ -349,7 +349,7 @@ func TestChartsThatCannotBeSignedAreDeniedBeforeAnyPacket(t *testing.T) {
 		set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{obj}})
 		subject := subjectOf(t, location, version(t, "1.0.0"))
 		acceptance, denial := set.For(locationOf(t, location))[0].Admissible(subject, noon)
-		want := verdict.NotFromOCI(subject, []string{"legacy wants a signature by release (subject release@acme.example, issuer https://issuer.example)"})
+		want := verdict.NotFromOCI(subject, []string{"legacy requires a signature by release (subject release@acme.example, issuer https://issuer.example)"})
 		if diff := cmp.Diff(&want, denial); diff != "" || acceptance != nil {
 			t.Errorf("%s (-want +got):\n%s\n%+v", location, diff, acceptance)
 		}
@@ -368,9 +368,9 @@ func TestWhatAPolicyWantsInOneClause(t *testing.T) {
 		policy v1alpha1.ChartPolicy
 		want   string
 	}{
-		{requiring("p", "release"), "p wants a signature by release (subject release@acme.example, issuer https://issuer.example)"},
-		{requiring("p", "release audit"), "p wants a signature by release (subject release@acme.example, issuer https://issuer.example) or audit (subject audit@acme.example, issuer https://issuer.example)"},
-		{requiring("p", "deploy", "ci"), "p wants a signature by deploy (key " + signer.Key + "), and a signature by ci (subject s.+, issuer i.+, buildTrigger push, sourceRepositoryURI r)"},
+		{requiring("p", "release"), "p requires a signature by release (subject release@acme.example, issuer https://issuer.example)"},
+		{requiring("p", "release audit"), "p requires a signature by release (subject release@acme.example, issuer https://issuer.example) or audit (subject audit@acme.example, issuer https://issuer.example)"},
+		{requiring("p", "deploy", "ci"), "p requires a signature by deploy (key " + signer.Key + "), and a signature by ci (subject s.+, issuer i.+, buildTrigger push, sourceRepositoryURI r)"},
 		{waiving("p", "x", "2027-01-31"), "p allows unverified charts until 2027-01-31"},
 	} {
 		set := compile(t, policy.Input{Identities: identities, Policies: []v1alpha1.ChartPolicy{tc.policy}})
@@ -387,7 +387,7 @@ func TestAnUnreadPatternIsSaidToCountForEveryChart(t *testing.T) {
 		changed(requiring("acme", "release"), func(s *v1alpha1.ChartPolicySpec) { s.Match.Charts = []string{"ghcr.io/acme/**"} }),
 	}})
 	_, denial := set.For(locationOf(t, podinfo))[0].Admissible(subjectOf(t, podinfo, version(t, "1.0.0")), noon)
-	const want = "policy acme, which counts for every chart, because its patterns cannot be read, is invalid: spec.match.charts[0]: Invalid value: \"ghcr.io/acme/**\": must start with oci://, https:// or http://"
+	const want = "policy acme is invalid, and applies to every chart because its patterns cannot be read: spec.match.charts[0]: Invalid value: \"ghcr.io/acme/**\": must start with oci://, https:// or http://"
 	if denial == nil || denial.Summary != want {
 		t.Errorf("%+v", denial)
 	}

@@ -88,7 +88,7 @@ func (r requirement) isAbout(digest chart.Digest, e evidence.Evidence) bool {
 	return e.Signs(digest)
 }
 
-// predicateType is that of the attestation, "" if r wants a signature.
+// predicateType is that of the attestation, "" if r requires a signature.
 func (r requirement) predicateType() string {
 	if r.attestation == nil {
 		return ""

@@ -47,7 +47,7 @@ type Options struct {
 	// from x509.SystemCertPool. A Transport brings its own.
 	RootCAs *x509.CertPool
 	// Credentials are the logins that the admin names hosts for. They are asked for only
-	// when a registry wants credentials, and again when it refuses the ones it had. Nil is
+	// when a registry requires credentials, and again when it refuses the ones it had. Nil is
 	// anonymous.
 	Credentials Login
 	// Identity logs in where Credentials has nothing, with an identity that the admin gave

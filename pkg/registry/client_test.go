@@ -175,14 +175,14 @@ func TestMirrorsOfPlaces(t *testing.T) {
 func TestMirrorIsNamed(t *testing.T) {
 	t.Parallel()
 	const ref = "oci://ghcr.io/acme/charts/podinfo:1.0.0"
-	const asked = ", asked at the mirror HOST/mirrored/acme/charts/podinfo"
+	const asked = ", read from the mirror HOST/mirrored/acme/charts/podinfo"
 	for name, tc := range map[string]struct {
 		fault registrytest.Fault
 		want  outcome
 	}{
 		"nothing there": {registrytest.Status(404), outcome{problem.KindNotFound, "HOST has no " + ref + asked, nextCheck}},
 		"no rights": {registrytest.Status(403), outcome{problem.KindUnauthorized, "HOST does not let chartgate read mirrored/acme/charts/podinfo: the registry answered 403 Forbidden" + asked,
-			"give chartgate credentials (--registry-config) that may pull mirrored/acme/charts/podinfo from HOST; if it should be public, check the name: registries also answer so where nothing exists"}},
+			"give chartgate credentials (--registry-config) that can pull mirrored/acme/charts/podinfo from HOST; if it should be public, check the name: registries give the same answer for repositories that do not exist"}},
 		"no service":  {registrytest.Status(500), outcome{Kind: problem.KindUnavailable, Detail: ref + " could not be read: unexpected answer (the registry answered 500 Internal Server Error)" + asked}},
 		"not a chart": {serve(manifestType, "{}"), outcome{problem.KindNotAChart, ref + " is not a Helm chart: its manifest does not have the schema version 2" + asked, nextPush}},
 	} {

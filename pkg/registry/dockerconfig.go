@@ -210,7 +210,7 @@ func DockerConfig(path string) Login {
 		var file dockerFile
 		if len(content) > 0 {
 			if err := json.Unmarshal(content, &file); err != nil {
-				return "", "", fmt.Errorf("read %s: it is no valid Docker configuration", path) // the error may quote a login
+				return "", "", fmt.Errorf("read %s: it is not a valid Docker configuration", path) // the error may quote a login
 			}
 		}
 		key, fit := file.best(at)

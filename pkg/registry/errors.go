@@ -57,7 +57,7 @@ func (r *repository) problem(ctx context.Context, what string, err error) error 
 		p.Detail = host + " has no " + what
 	case problem.KindUnauthorized:
 		p.Detail = host + " does not let chartgate read " + r.at.Path() + r.with() + ": " + text
-		p.Next = r.mend(err) + "; if it should be public, check the name: registries also answer so where nothing exists"
+		p.Next = r.mend(err) + "; if it should be public, check the name: registries give the same answer for repositories that do not exist"
 	default:
 		p.Detail = what + " could not be read: " + text
 	}
@@ -92,7 +92,7 @@ func (r *repository) mirrored() string {
 	if r.at == r.location {
 		return ""
 	}
-	return ", asked at the mirror " + unschemed(r.at)
+	return ", read from the mirror " + unschemed(r.at)
 }
 
 // mend says what helps where a registry refuses.
@@ -100,14 +100,14 @@ func (r *repository) mend(err error) string {
 	host, path := r.at.Host(), r.at.Path()
 	switch {
 	case errors.Is(err, errIntroduction):
-		return "let the source of the chart name a Secret with a client certificate that " + host + " accepts"
+		return "in the chart's source, name a Secret with a client certificate that " + host + " accepts"
 	case r.connection.Login != nil:
-		return "let " + r.connection.origin() + " hold credentials that may pull " + path + " from " + host
+		return "let " + r.connection.origin() + " hold credentials that can pull " + path + " from " + host
 	case r.connection.foreign():
-		return "let the source of the chart name a Secret with credentials that may pull " + path + " from " + host +
+		return "in the chart's source, name a Secret with credentials that can pull " + path + " from " + host +
 			": chartgate's own are not sent where the source brings its own CA, client certificate or proxy"
 	default:
-		return "give chartgate credentials (--registry-config) that may pull " + path + " from " + host
+		return "give chartgate credentials (--registry-config) that can pull " + path + " from " + host
 	}
 }
 
@@ -137,15 +137,15 @@ func (r *repository) classify(ctx context.Context, err error) (kind problem.Kind
 	case errors.Is(err, errdef.ErrTooManyPages):
 		return problem.KindLimitExceeded, "the list has more pages than chartgate reads", ""
 	case errors.Is(err, content.ErrMismatchedDigest):
-		return problem.KindDigestMismatch, "the content is not what its digest promises", ""
+		return problem.KindDigestMismatch, "the content does not match its digest", ""
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
-		return problem.KindUnauthorized, "it wants credentials and chartgate has none for it", ""
+		return problem.KindUnauthorized, "it requires credentials, and chartgate has no credentials for it", ""
 	case errors.As(err, &status):
 		return r.classifyStatus(status, err)
 	case errors.Is(err, errIntroduction) && r.connection.ClientCertificate != nil:
 		return problem.KindUnauthorized, "it refuses the client certificate", ""
 	case errors.Is(err, errIntroduction):
-		return problem.KindUnauthorized, "it wants a client certificate and chartgate has none for it", ""
+		return problem.KindUnauthorized, "it requires a client certificate, and chartgate has no certificate for it", ""
 	case expired(ctx):
 		return problem.KindTimeout, "", ""
 	case isJSON(err):
@@ -180,7 +180,7 @@ func (r *repository) classifyStatus(status *errcode.ErrorResponse, err error) (k
 		return problem.KindUnavailable, "too many requests (" + answered + ")", r.slowDown(err)
 	case code >= http.StatusInternalServerError:
 		return problem.KindUnavailable, "unexpected answer (" + answered + ")",
-			"try again; if it stays so, ask the operator of " + operator + ": the fault is there, or in a proxy on the way" + r.refersTo(operator)
+			"try again; if the error persists, ask the operator of " + operator + ": the cause is there, or in a proxy on the way" + r.refersTo(operator)
 	case operator != r.at.Host():
 		return problem.KindUnavailable, "unexpected answer (" + answered + ")",
 			"ask the operator of " + r.at.Host() + " whether " + operator + " is the host to which it means to refer"

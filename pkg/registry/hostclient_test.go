@@ -37,11 +37,11 @@ func login(username, password string) func(context.Context) (string, string, err
 // own, and what goes wrong names them.
 func TestConsumersLogin(t *testing.T) {
 	t.Parallel()
-	const public = "; if it should be public, check the name: registries also answer so where nothing exists"
+	const public = "; if it should be public, check the name: registries give the same answer for repositories that do not exist"
 	missing := &problem.Error{Kind: problem.KindUnauthorized, Detail: "Secret apps/regcred does not exist", Next: "create it"}
 	refused := func(answered string) *outcome {
 		return &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo with the credentials of Secret apps/regcred: " + answered,
-			"let Secret apps/regcred hold credentials that may pull acme/charts/podinfo from HOST" + public}
+			"let Secret apps/regcred hold credentials that can pull acme/charts/podinfo from HOST" + public}
 	}
 	for name, tc := range map[string]struct {
 		auth       registrytest.Auth
@@ -54,13 +54,13 @@ func TestConsumersLogin(t *testing.T) {
 		"nobody asks":                     {auth: registrytest.Open, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}},
 		"basic, wrong":                    {auth: registrytest.Basic, own: "hunter2", connection: registry.Connection{ID: "1", Login: login("user", "hunter3"), Origin: "Secret apps/regcred"}, want: refused("the registry answered 401 Unauthorized")},
 		"bearer, wrong":                   {auth: registrytest.Bearer, own: "hunter2", connection: registry.Connection{ID: "1", Login: login("user", "hunter3"), Origin: "Secret apps/regcred"}, want: refused("its token service answered 401 Unauthorized")},
-		"wrong, from nobody knows where":  {auth: registrytest.Basic, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}, want: &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo with the credentials of the chart's source: the registry answered 401 Unauthorized", "let the chart's source hold credentials that may pull acme/charts/podinfo from HOST" + public}},
+		"wrong, from nobody knows where":  {auth: registrytest.Basic, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}, want: &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo with the credentials of the chart's source: the registry answered 401 Unauthorized", "let the chart's source hold credentials that can pull acme/charts/podinfo from HOST" + public}},
 		"none of the consumer's":          {auth: registrytest.Basic, own: "hunter2"},
-		"none at all":                     {auth: registrytest.Basic, want: &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it wants credentials and chartgate has none for it", nextCredentials}},
+		"none at all":                     {auth: registrytest.Basic, want: &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it requires credentials, and chartgate has no credentials for it", nextCredentials}},
 		"lacking, and chartgate's own do": {auth: registrytest.Basic, own: "hunter2", connection: registry.Connection{Lacking: missing}},
 		"lacking, and nobody asks":        {auth: registrytest.Open, connection: registry.Connection{Lacking: missing}},
 		"lacking": {auth: registrytest.Basic, connection: registry.Connection{Lacking: missing}, want: &outcome{problem.KindUnauthorized,
-			"HOST does not let chartgate read acme/charts/podinfo (it wants credentials and chartgate has none for it), and Secret apps/regcred does not exist", "create it"}},
+			"HOST does not let chartgate read acme/charts/podinfo (it requires credentials, and chartgate has no credentials for it), and Secret apps/regcred does not exist", "create it"}},
 		"lacking, of another kind": {auth: registrytest.Bearer, connection: registry.Connection{Lacking: &problem.Error{Kind: problem.KindSourceNotFound, Detail: "no Secret", Next: "x"}}, want: &outcome{problem.KindSourceNotFound,
 			"HOST does not let chartgate read acme/charts/podinfo (its token service answered 401 Unauthorized), and no Secret", "x"}},
 		"the login fails": {auth: registrytest.Basic, connection: registry.Connection{ID: "1", Origin: "Secret apps/regcred", Login: func(context.Context) (string, string, error) { return "", "", errors.New("hunter2") }},
@@ -254,8 +254,8 @@ func TestOwnCredentialsStayHome(t *testing.T) {
 				equal(t, tc.kept, err != nil)
 				equal(t, tc.kept, asked == 0)
 				if tc.kept && connection.Lacking == nil {
-					equal(t, s.text("let the source of the chart name a Secret with credentials that may pull acme/charts/podinfo from HOST: chartgate's own are not sent where "+
-						"the source brings its own CA, client certificate or proxy; if it should be public, check the name: registries also answer so where nothing exists"), outcomeOf(t, err).Next)
+					equal(t, s.text("in the chart's source, name a Secret with credentials that can pull acme/charts/podinfo from HOST: chartgate's own are not sent where "+
+						"the source brings its own CA, client certificate or proxy; if it should be public, check the name: registries give the same answer for repositories that do not exist"), outcomeOf(t, err).Next)
 				}
 			})
 		}
@@ -290,7 +290,7 @@ func TestCertificates(t *testing.T) {
 	clients := registrytest.NewAuthority()
 	pair, stranger := clients.Client(), registrytest.NewAuthority().Client()
 	missing := &problem.Error{Kind: problem.KindUnauthorized, Detail: "Secret apps/ca does not exist"}
-	const nextCertificate = "let the source of the chart name a Secret with a client certificate that HOST accepts; if it should be public, check the name: registries also answer so where nothing exists"
+	const nextCertificate = "in the chart's source, name a Secret with a client certificate that HOST accepts; if it should be public, check the name: registries give the same answer for repositories that do not exist"
 	for name, tc := range map[string]struct {
 		clients    *registrytest.Authority
 		connection func(s shelf) registry.Connection
@@ -316,9 +316,9 @@ func TestCertificates(t *testing.T) {
 			return registry.Connection{ID: "1", ClientCertificate: pair.Certificate, ClientKey: pair.Key}
 		}, nil},
 		"no certificate": {clients, func(shelf) registry.Connection { return registry.Connection{} },
-			&outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it wants a client certificate and chartgate has none for it", nextCertificate}},
+			&outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it requires a client certificate, and chartgate has no certificate for it", nextCertificate}},
 		"no certificate, since it is lacking": {clients, func(shelf) registry.Connection { return registry.Connection{Lacking: missing} },
-			&outcome{Kind: problem.KindUnauthorized, Detail: "HOST does not let chartgate read acme/charts/podinfo (it wants a client certificate and chartgate has none for it), and Secret apps/ca does not exist"}},
+			&outcome{Kind: problem.KindUnauthorized, Detail: "HOST does not let chartgate read acme/charts/podinfo (it requires a client certificate, and chartgate has no certificate for it), and Secret apps/ca does not exist"}},
 		"a stranger's certificate": {clients, func(shelf) registry.Connection {
 			return registry.Connection{ID: "1", ClientCertificate: stranger.Certificate, ClientKey: stranger.Key}
 		}, &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it refuses the client certificate", nextCertificate}},

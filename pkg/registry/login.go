@@ -117,7 +117,7 @@ func (t *tokens) Set(ctx context.Context, host string, scheme auth.Scheme, key s
 	if err != nil {
 		if _, own := errors.AsType[fault](err); !own && scheme == auth.SchemeBasic && !errors.Is(err, auth.ErrBasicCredentialNotFound) {
 			// All that is left of what oras can refuse.
-			err = fmt.Errorf("%w: %w", fault{problem.KindUnauthorized, "it wants a user name and password, and an identity token is neither"}, err)
+			err = fmt.Errorf("%w: %w", fault{problem.KindUnauthorized, "it requires a user name and password, and an identity token is neither"}, err)
 		}
 		return "", err
 	}

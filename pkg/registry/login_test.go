@@ -43,7 +43,7 @@ func TestLogin(t *testing.T) {
 		"bearer, for anybody":                    {options: registrytest.Options{Auth: registrytest.Bearer}, asked: 1},
 		"basic, wrong password":                  {options: basic, username: "user", password: "hunter3", want: unauthorized("the registry answered 401 Unauthorized"), asked: 1},
 		"bearer, wrong password":                 {options: bearer, username: "user", password: "hunter3", want: unauthorized("its token service answered 401 Unauthorized"), asked: 1},
-		"basic, no credentials":                  {options: basic, want: unauthorized("it wants credentials and chartgate has none for it"), asked: 1},
+		"basic, no credentials":                  {options: basic, want: unauthorized("it requires credentials, and chartgate has no credentials for it"), asked: 1},
 		"bearer, no credentials":                 {options: bearer, want: unauthorized("its token service answered 401 Unauthorized"), asked: 1},
 		"basic, no password":                     {options: basic, username: "user", want: unauthorized("chartgate's credentials for HOST lack the user name or the password"), asked: 1},
 		"credentials that cannot be read":        {options: basic, err: errors.New("secret hunter2"), want: unauthorized("chartgate's credentials for HOST could not be read"), asked: 1},
@@ -257,7 +257,7 @@ func TestIdentityToken(t *testing.T) {
 		"good":       {auth: registrytest.Bearer, token: "1dentity"},
 		"wrong":      {auth: registrytest.Bearer, token: "0ther", want: "HOST does not let chartgate read acme/charts/podinfo: its token service answered 401 Unauthorized"},
 		"redirected": {auth: registrytest.Bearer, token: "1dentity", moved: true, want: "CHART:1.0.0 could not be read: the token service redirects a login, which is refused"},
-		"basic":      {auth: registrytest.Basic, token: "1dentity", want: "HOST does not let chartgate read acme/charts/podinfo: it wants a user name and password, and an identity token is neither"},
+		"basic":      {auth: registrytest.Basic, token: "1dentity", want: "HOST does not let chartgate read acme/charts/podinfo: it requires a user name and password, and an identity token is neither"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -384,7 +384,7 @@ func TestFallbackLies(t *testing.T) {
 	s.Fail("/manifests/sha256-[0-9a-f]*$", with("Docker-Content-Digest: "+layerDigest))
 	found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 	equal(t, []string(nil), contents(found))
-	equal(t, []outcome{{Kind: problem.KindDigestMismatch, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: the content is not what its digest promises")}}, problems)
+	equal(t, []outcome{{Kind: problem.KindDigestMismatch, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: the content does not match its digest")}}, problems)
 }
 
 // TestJunkReferrers: what is no bundle is passed over; what says that it is one

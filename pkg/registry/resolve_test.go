@@ -23,7 +23,7 @@ const (
 
 	nextCheck       = "check the chart's name and version, and that it has been pushed"
 	nextPush        = "push the chart with helm push, or correct the reference"
-	nextCredentials = "give chartgate credentials (--registry-config) that may pull acme/charts/podinfo from HOST; if it should be public, check the name: registries also answer so where nothing exists"
+	nextCredentials = "give chartgate credentials (--registry-config) that can pull acme/charts/podinfo from HOST; if it should be public, check the name: registries give the same answer for repositories that do not exist"
 )
 
 // chartManifest is a minimal chart manifest, with more fields and layers.

@@ -26,13 +26,13 @@ func (r *repository) unreachable(err error) (text, next string) {
 	switch {
 	case throughProxy(err):
 		text, _ = r.network(err)
-		return text, "ask whoever chose the proxy to correct its address: the cluster's admin (chart value registry.proxy.url), or the proxySecretRef of the chart's source"
+		return text, "correct the address of the proxy: in the chart value registry.proxy.url (the cluster's admin), or in the proxySecretRef of the chart's source"
 	case errors.As(err, &dns) && dns.IsNotFound && r.refers(err):
 		return "the host name does not exist", r.correctReferral(host)
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "the host name does not exist", "correct the host " + host + " in the chart's source, or ask the cluster's admin to make it known to the cluster's DNS"
 	case errors.As(err, &dns):
-		return "the host name could not be looked up", "try again; if it stays so, ask the cluster's admin whether chartgate reaches the cluster's DNS (network policies)"
+		return "the host name could not be looked up", "try again; if the error persists, ask the cluster's admin whether chartgate reaches the cluster's DNS (network policies)"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "no connection or answer within the time allowed for it",
 			"ask the cluster's admin to let chartgate reach " + host + " (network policies, firewall, a proxy in registry.proxy.url); if others reach it no faster, ask its operator"
@@ -64,7 +64,7 @@ func (r *repository) network(err error) (text, next string) {
 }
 
 func brokenOff(host string) string {
-	return "try again; if it stays so, ask the operator of " + host + ", or of a proxy on the way, why answers break off"
+	return "try again; if the error persists, ask the operator of " + host + ", or of a proxy on the way, why answers break off"
 }
 
 // insecure names what is wrong with a TLS connection.
@@ -99,7 +99,7 @@ func (r *repository) insecure(err error) (text, next string) {
 		return "the port does not speak HTTPS",
 			"correct the port; if " + host + " has no TLS on purpose, ask the cluster's admin to allow that: --plain-http " + host + ", or plainHTTP among the values of chartgate's chart"
 	case alert(err) != "":
-		return "the TLS handshake failed", "ask the operator of " + host + " which versions of TLS it speaks (chartgate wants 1.2 or later) and which names it serves"
+		return "the TLS handshake failed", "ask the operator of " + host + " which versions of TLS it speaks (chartgate requires 1.2 or later) and which names it serves"
 	default:
 		return "the request failed; chartgate's log has the cause", ""
 	}
@@ -147,7 +147,7 @@ func isPage(mediaType string) bool {
 
 // aPage is the fault of such an answer.
 func aPage(host string) error {
-	return advice{fault{problem.KindUnavailable, "the answer is a web page, as of a login or a proxy, and not a registry's"}, notARegistry(host)}
+	return advice{fault{problem.KindUnavailable, "the answer is a web page, such as that of a login or a proxy, and not a registry's"}, notARegistry(host)}
 }
 
 func notARegistry(host string) string {
@@ -171,7 +171,7 @@ func (r *repository) slowDown(err error) string {
 	if r.connection.Login != nil {
 		return "try again " + wait + "; the limit is that of the credentials of " + r.connection.origin()
 	}
-	return "try again " + wait + "; anonymous readers are limited most, so give the chart's source a Secret with a login (secretRef), or chartgate one (--registry-config, chart value registryConfig.existingSecrets)"
+	return "try again " + wait + "; anonymous clients have the strictest limits, so give the chart's source a Secret with a login (secretRef), or chartgate one (--registry-config, chart value registryConfig.existingSecrets)"
 }
 
 // throughProxy reports whether the proxy, and not the registry, could not be reached.

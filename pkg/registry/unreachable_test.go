@@ -131,10 +131,10 @@ func TestNextSteps(t *testing.T) {
 	const caNext = "ask the cluster's admin to trust the CA of HOST: --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef)"
 	const plainNext = "correct the port; if HOST has no TLS on purpose, ask the cluster's admin to allow that: --plain-http HOST, or plainHTTP among the values of chartgate's chart"
 	const noPlainNext = "ask the cluster's admin to take HOST out of --plain-http (plainHTTP among the values of chartgate's chart)"
-	const serverNext = "try again; if it stays so, ask the operator of HOST: the fault is there, or in a proxy on the way"
-	const brokenNext = "try again; if it stays so, ask the operator of HOST, or of a proxy on the way, why answers break off"
+	const serverNext = "try again; if the error persists, ask the operator of HOST: the cause is there, or in a proxy on the way"
+	const brokenNext = "try again; if the error persists, ask the operator of HOST, or of a proxy on the way, why answers break off"
 	const pageNext = "check that HOST is the host of a registry and not that of its web pages, and that no proxy answers in its place"
-	const login = "; anonymous readers are limited most, so give the chart's source a Secret with a login (secretRef), or chartgate one (--registry-config, chart value registryConfig.existingSecrets)"
+	const login = "; anonymous clients have the strictest limits, so give the chart's source a Secret with a login (secretRef), or chartgate one (--registry-config, chart value registryConfig.existingSecrets)"
 	for name, tc := range map[string]struct {
 		host  string
 		roots *x509.CertPool
@@ -159,7 +159,7 @@ func TestNextSteps(t *testing.T) {
 		"400":                                 {host: answering(answer(400)), want: outcome{Detail: "unexpected answer (the registry answered 400 Bad Request)", Next: pageNext}},
 		"an answer that breaks off":           {host: answering(registrytest.Truncated()), want: outcome{Detail: "connection closed in the middle of the answer", Next: brokenNext}},
 		"a connection that is reset":          {host: answering(registrytest.Reset()), want: outcome{Detail: "connection reset", Next: brokenNext}},
-		"a web page in place of a manifest":   {host: answering(serve("text/html; charset=utf-8", "<html>login</html>")), want: outcome{Detail: "the answer is a web page, as of a login or a proxy, and not a registry's", Next: pageNext}},
+		"a web page in place of a manifest":   {host: answering(serve("text/html; charset=utf-8", "<html>login</html>")), want: outcome{Detail: "the answer is a web page, such as that of a login or a proxy, and not a registry's", Next: pageNext}},
 		"a page that a manifest's type hides": {host: answering(serve(manifestType, "<html>")), want: outcome{Kind: problem.KindNotAChart}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestNextStepsElsewhere(t *testing.T) {
 		"a storage that does not run":            {redirect("http://" + gone.Host() + "/x"), gone.Host(), "ask the operator of " + gone.Host() + " whether it runs (HOST refers chartgate there)"},
 		"a token service that does not run":      {realm("http://" + gone.Host()), gone.Host(), "ask the operator of " + gone.Host() + " whether it runs (HOST refers chartgate there)"},
 		"a storage with a private CA":            {redirect("https://" + private + "/x"), "", "ask the cluster's admin to trust the CA of " + private + ": --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef) (HOST refers chartgate there)"},
-		"a token service that answers 500":       {realm(down.URL), down.host(), "try again; if it stays so, ask the operator of " + down.host() + ": the fault is there, or in a proxy on the way (HOST refers chartgate there)"},
+		"a token service that answers 500":       {realm(down.URL), down.host(), "try again; if the error persists, ask the operator of " + down.host() + ": the cause is there, or in a proxy on the way (HOST refers chartgate there)"},
 		"a storage without HTTPS":                {redirect("https://" + down.host() + "/x"), "", "ask the operator of HOST to correct the address " + down.host() + " (HOST refers chartgate there)"},
 		"a redirect to plain HTTP":               {redirect("http://storage.example/x"), "", "ask the registry's operator to refer to storage.example by https://"},
 		"a token service by plain HTTP":          {realm("http://token.example"), "", "ask the registry's operator to refer to token.example by https://"},

@@ -37,7 +37,7 @@ func checkContent(m attachment.Attachment, limit int) error {
 	}
 	sum := sha256.Sum256(m.Content)
 	if m.Source.Hex() != hex.EncodeToString(sum[:]) {
-		return invalid("the payload is not what its digest promises", nil)
+		return invalid("the payload does not match its digest", nil)
 	}
 	return nil
 }

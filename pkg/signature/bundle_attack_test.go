@@ -55,7 +55,7 @@ func TestBundleAttacks(t *testing.T) {
 
 	const invalid = verdict.SignatureInvalid
 	const other = "made for another digest"
-	const broken = "its signature, certificate or log entry does not hold"
+	const broken = "its signature, certificate or log entry is not valid"
 	for _, tc := range []struct {
 		name     string
 		material attachment.Attachment
@@ -67,16 +67,16 @@ func TestBundleAttacks(t *testing.T) {
 		{name: "statement for another digest", material: about(w.other, w.workflow), wanted: keyless(), reason: invalid, detail: other},
 		{name: "statement for another digest, by a key", material: about(w.other, w.key), wanted: withUnlogged, reason: invalid, detail: other},
 		{name: "statement changed to this digest", material: bundleOf(must(w.Bundle(w.workflow, w.other.String(), sigstore.SignPredicateType, nil, sigstore.Tampered(thisChart)))(t)), wanted: keyless(), reason: invalid, detail: broken},
-		{name: "statement changed to this digest, by a key", material: bundleOf(must(w.Bundle(w.key, w.other.String(), sigstore.SignPredicateType, nil, sigstore.Tampered(thisChart)))(t)), wanted: withUnlogged, reason: invalid, detail: "made with none of the trusted keys"},
+		{name: "statement changed to this digest, by a key", material: bundleOf(must(w.Bundle(w.key, w.other.String(), sigstore.SignPredicateType, nil, sigstore.Tampered(thisChart)))(t)), wanted: withUnlogged, reason: invalid, detail: "made with a key that no policy trusts"},
 		{name: "statement changed to another digest", material: w.bundle(t, w.workflow, sigstore.Tampered(otherChart)), wanted: keyless(), reason: invalid, detail: other},
 		{name: "message signature of another digest", material: message(w.other), wanted: keyless(), reason: invalid, detail: broken},
 		{name: "message signature of another digest that says it is of this one", material: message(w.other, sigstore.Tampered(func([]byte) []byte { return must(rawHex(w.chart))(t) })), wanted: keyless(), reason: invalid, detail: broken},
 		{name: "tampered signature", material: changed(byWorkflow, flipSignature), wanted: keyless(), reason: invalid, detail: broken},
-		{name: "tampered signature, by a key", material: changed(byKey, flipSignature), wanted: withUnlogged, reason: invalid, detail: "made with none of the trusted keys"},
+		{name: "tampered signature, by a key", material: changed(byKey, flipSignature), wanted: withUnlogged, reason: invalid, detail: "made with a key that no policy trusts"},
 		{name: "two signatures in the envelope", material: changed(byKey, func(b map[string]any) {
 			e := at(b, "dsseEnvelope")
 			e["signatures"] = append(e["signatures"].([]any), e["signatures"].([]any)...)
-		}), wanted: withUnlogged, reason: invalid, detail: "made with none of the trusted keys"},
+		}), wanted: withUnlogged, reason: invalid, detail: "made with a key that no policy trusts"},
 		{name: "attestation turned into a signature", material: bundleOf(must(w.Bundle(w.workflow, w.chart.String(), slsa, nil, sigstore.Tampered(func(b []byte) []byte {
 			return bytes.Replace(b, []byte(slsa), []byte(sigstore.SignPredicateType), 1)
 		})))(t)), wanted: keyless(), reason: invalid, detail: broken},
@@ -114,13 +114,13 @@ func TestBundleAttacks(t *testing.T) {
 		{name: "a key while certificates are wanted", material: byKey, wanted: keyless(), reason: invalid, detail: "made with a key, while the policy trusts certificates only"},
 		{name: "a certificate beside a key", material: with(byKey, byWorkflow, "certificate"), wanted: withUnlogged, reason: invalid, detail: "not a sigstore bundle"},
 
-		{name: "stranger's key", material: w.bundle(t, w.strangers), wanted: withLogged, reason: invalid, detail: "made with none of the trusted keys"},
-		{name: "stranger's key, unlogged", material: w.bundle(t, w.strangers, sigstore.WithoutLog()), wanted: withUnlogged, reason: invalid, detail: "made with none of the trusted keys"},
-		{name: "stranger's key that says it is ours", material: with(w.bundle(t, w.strangers), byKey, "publicKey"), wanted: withLogged, reason: invalid, detail: "made with none of the trusted keys"},
+		{name: "stranger's key", material: w.bundle(t, w.strangers), wanted: withLogged, reason: invalid, detail: "made with a key that no policy trusts"},
+		{name: "stranger's key, unlogged", material: w.bundle(t, w.strangers, sigstore.WithoutLog()), wanted: withUnlogged, reason: invalid, detail: "made with a key that no policy trusts"},
+		{name: "stranger's key that says it is ours", material: with(w.bundle(t, w.strangers), byKey, "publicKey"), wanted: withLogged, reason: invalid, detail: "made with a key that no policy trusts"},
 
 		{name: "certificate without trust root", material: byWorkflow, wanted: keyless(), rootless: true, reason: verdict.TrustRootUnavailable, detail: "no trust root"},
 		{name: "logged key without trust root", material: byKey, wanted: withLogged, rootless: true, reason: verdict.TrustRootUnavailable, detail: "by key " + fingerprint + ", but its log entry cannot be verified: there is no trust root"},
-		{name: "stranger's key without trust root", material: w.bundle(t, w.strangers), wanted: withLogged, rootless: true, reason: invalid, detail: "made with none of the trusted keys"},
+		{name: "stranger's key without trust root", material: w.bundle(t, w.strangers), wanted: withLogged, rootless: true, reason: invalid, detail: "made with a key that no policy trusts"},
 
 		{name: "nothing", material: bundleOf(nil), wanted: keyless(), reason: invalid, detail: "not a sigstore bundle"},
 		{name: "garbage", material: bundleOf([]byte("\x00\xff")), wanted: keyless(), reason: invalid, detail: "not a sigstore bundle"},
@@ -138,7 +138,7 @@ func TestBundleAttacks(t *testing.T) {
 			at(b, "verificationMaterial", "tlogEntries", "0")["canonicalizedBody"] = "AAAA"
 		}), wanted: keyless(), reason: invalid, detail: "log entry of an unknown kind"},
 		{name: "no envelope", material: changed(byWorkflow, func(b map[string]any) { delete(b, "dsseEnvelope") }), wanted: keyless(), reason: invalid, detail: "not a sigstore bundle"},
-		{name: "no signature", material: changed(byKey, func(b map[string]any) { delete(at(b, "dsseEnvelope"), "signatures") }), wanted: withUnlogged, reason: invalid, detail: "made with none of the trusted keys"},
+		{name: "no signature", material: changed(byKey, func(b map[string]any) { delete(at(b, "dsseEnvelope"), "signatures") }), wanted: withUnlogged, reason: invalid, detail: "made with a key that no policy trusts"},
 		{name: "no verification material", material: changed(byWorkflow, func(b map[string]any) { delete(b, "verificationMaterial") }), wanted: keyless(), reason: invalid, detail: "not a sigstore bundle"},
 		{name: "a certificate that does not parse", material: changed(byWorkflow, func(b map[string]any) { at(b, "verificationMaterial", "certificate")["rawBytes"] = "AAAA" }), wanted: keyless(), reason: invalid, detail: "names no signer"},
 		{name: "a log entry of a kind that no signature has", material: changed(byWorkflow, func(b map[string]any) {
@@ -192,7 +192,7 @@ func TestAuthorities(t *testing.T) {
 	})
 	end := w.now.AddDate(10, 0, 0)
 	before, after := end.Add(-5*time.Minute), end.Add(2*time.Minute)
-	const unknown = "its certificate is by no authority of the trust root"
+	const unknown = "its certificate was not issued by an authority of the trust root"
 
 	for _, tc := range []struct {
 		name    string
@@ -206,7 +206,7 @@ func TestAuthorities(t *testing.T) {
 		}), detail: unknown},
 		{name: "our log, another's certificate transparency log", root: edit(t, ours, func(r map[string]any) {
 			r["ctlogs"] = strange["ctlogs"]
-		}), detail: "does not hold"},
+		}), detail: "is not valid"},
 		{name: "our certificate authority, another's log", root: edit(t, ours, func(r map[string]any) {
 			r["tlogs"] = strange["tlogs"]
 		}), detail: "logged in no transparency log of the trust root"},
@@ -215,13 +215,13 @@ func TestAuthorities(t *testing.T) {
 		}},
 		{name: "CVE-2026-24122: the certificate is still valid, the issuer's is not", root: endless, options: []sigstore.Option{
 			sigstore.CertificateAt(before), sigstore.SignedAt(after), sigstore.WithoutTimestamp(),
-		}, detail: "does not hold"},
+		}, detail: "is not valid"},
 		{name: "the authority was retired before signing", root: edit(t, ours, func(r map[string]any) {
 			at(r, "certificateAuthorities", "0", "validFor")["end"] = w.now.Add(-time.Minute).Format(time.RFC3339)
-		}), options: []sigstore.Option{sigstore.CertificateAt(w.now.Add(-2 * time.Minute))}, detail: "does not hold"},
+		}), options: []sigstore.Option{sigstore.CertificateAt(w.now.Add(-2 * time.Minute))}, detail: "is not valid"},
 		{name: "the log was retired before signing", root: edit(t, ours, func(r map[string]any) {
 			at(r, "tlogs", "0", "publicKey", "validFor")["end"] = w.now.Add(-time.Minute).Format(time.RFC3339)
-		}), detail: "does not hold"},
+		}), detail: "is not valid"},
 	} {
 		verifier := verifierOf(t, tc.root)
 		for _, m := range []attachment.Attachment{w.bundle(t, w.workflow, tc.options...), w.legacy(t, w.workflow, tc.options...)} {

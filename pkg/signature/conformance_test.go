@@ -341,7 +341,7 @@ func TestUnloggedLegacy(t *testing.T) {
 	flipped[0] = annotate(flipped[0], signatureAnnotation, both(noLog)[0].Annotations[signatureAnnotation])
 	flipped[1] = annotate(flipped[1], certificateAnnotation, both(noLog)[1].Annotations[certificateAnnotation])
 
-	const detail = "signed timestamp does not hold"
+	const detail = "signed timestamp is not valid"
 	for _, tc := range []struct {
 		sentence string
 		material []attachment.Attachment
@@ -360,11 +360,11 @@ func TestUnloggedLegacy(t *testing.T) {
 		{sentence: "neither stamped nor in the log", material: both(noLog, noStamp), wanted: anyLog(), detail: detail},
 		{sentence: "stamped after the certificate expired", material: stamped(11, both(noLog)), trust: own, wanted: anyLog(), detail: detail},
 		{sentence: "stamped before the certificate was valid", material: stamped(-1, both(noLog)), trust: own, wanted: anyLog(), detail: detail},
-		{sentence: "in the log in time, and stamped after the certificate expired", material: stamped(11, both()), trust: own, wanted: anyLog(), detail: "log entry does not hold"},
-		{sentence: "in the log too late, and stamped in time", material: stamped(1, both(sigstore.SignedAt(w.now.Add(time.Hour)))), trust: own, wanted: anyLog(), detail: "log entry does not hold"},
-		{sentence: "the log entry of something else, and stamped in time", material: both(sigstore.UnrelatedLogEntry()), wanted: anyLog(), detail: "log entry does not hold"},
+		{sentence: "in the log in time, and stamped after the certificate expired", material: stamped(11, both()), trust: own, wanted: anyLog(), detail: "log entry is not valid"},
+		{sentence: "in the log too late, and stamped in time", material: stamped(1, both(sigstore.SignedAt(w.now.Add(time.Hour)))), trust: own, wanted: anyLog(), detail: "log entry is not valid"},
+		{sentence: "the log entry of something else, and stamped in time", material: both(sigstore.UnrelatedLogEntry()), wanted: anyLog(), detail: "log entry is not valid"},
 		{sentence: "stamped by a stranger", material: both(noLog, sigstore.TimestampBy(w.stranger, w.now)), wanted: anyLog(), detail: detail},
-		{sentence: "a certificate by another authority", material: both(noLog, sigstore.CertificateOf(w.stranger)), wanted: anyLog(), detail: "by no authority of the trust root"},
+		{sentence: "a certificate by another authority", material: both(noLog, sigstore.CertificateOf(w.stranger)), wanted: anyLog(), detail: "not issued by an authority of the trust root"},
 		{sentence: "a certificate without an SCT", material: both(noLog, noSCT), wanted: anyLog(), detail: detail},
 		{sentence: "another signature, or another certificate", material: flipped, wanted: anyLog(), detail: detail},
 	} {
@@ -403,7 +403,7 @@ func TestLogOfOneRoot(t *testing.T) {
 	got, err = one(signature.New(twoRoots(t, w)).Verify(context.Background(), w.chart, ours, wanted))
 	wantRejection(t, got, err, verdict.SignatureInvalid, "without a transparency log entry")
 	got, err = one(signature.New(twoRoots(t, w)).Verify(context.Background(), w.chart, expired, wanted))
-	wantRejection(t, got, err, verdict.SignatureInvalid, "signed timestamp does not hold")
+	wantRejection(t, got, err, verdict.SignatureInvalid, "signed timestamp is not valid")
 }
 
 func decode(raw []byte) (object map[string]any, err error) {

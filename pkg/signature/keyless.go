@@ -75,13 +75,13 @@ func (t trusted) diagnose(s signed, logged bool, err error) error {
 	_, unknown := chains(s.certificate(), s.certificate().NotBefore, t.trust)
 	switch {
 	case unknown != nil && !logged:
-		return invalid("its certificate is by no authority of the trust root", foreign{err})
+		return invalid("its certificate was not issued by an authority of the trust root", foreign{err})
 	case unknown != nil:
-		return invalid("its certificate is by no authority of the trust root", err)
+		return invalid("its certificate was not issued by an authority of the trust root", err)
 	case !logged:
-		return invalid("its signature, certificate or signed timestamp does not hold", err)
+		return invalid("its signature, certificate or signed timestamp is not valid", err)
 	default:
-		return invalid("its signature, certificate or log entry does not hold", err)
+		return invalid("its signature, certificate or log entry is not valid", err)
 	}
 }
 

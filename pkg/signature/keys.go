@@ -17,7 +17,7 @@ import (
 
 // byKeys proves a signature by one of the keys.
 func (t trusted) byKeys(ctx context.Context, s signed, keys []evidence.WantedKey) (proof, error) {
-	var rejection error = invalid("made with none of the trusted keys", foreign{errors.New("no key verifies it")})
+	var rejection error = invalid("made with a key that no policy trusts", foreign{errors.New("no key verifies it")})
 	for _, key := range keys {
 		if err := ctx.Err(); err != nil {
 			return proof{}, outOfTime(err)

@@ -87,7 +87,7 @@ func TestKeyTypes(t *testing.T) {
 				got, err := one(verifier.Verify(context.Background(), digest, m, wanted))
 				switch {
 				case !good:
-					wantRejection(t, got, err, verdict.SignatureInvalid, "made with none of the trusted keys")
+					wantRejection(t, got, err, verdict.SignatureInvalid, "made with a key that no policy trusts")
 				case err != nil, got.Signs(digest) == got.Attests(digest, slsa), got.Signer.Key != key.Fingerprint():
 					t.Errorf("got %+v, %v", got, err)
 				}

@@ -64,7 +64,7 @@ func TestLegacyAttacks(t *testing.T) {
 
 	const invalid = verdict.SignatureInvalid
 	const other = "made for another digest"
-	const broken = "its signature, certificate or log entry does not hold"
+	const broken = "its signature, certificate or log entry is not valid"
 	const entryBroken = "but its log entry, which the policy requires, could not be verified"
 	for _, tc := range []struct {
 		name     string
@@ -77,11 +77,11 @@ func TestLegacyAttacks(t *testing.T) {
 		{name: "copied from another chart", material: about(w.other, w.workflow), wanted: keyless(), reason: invalid, detail: other},
 		{name: "copied from another chart, by a key", material: about(w.other, w.key), wanted: withUnlogged, reason: invalid, detail: other},
 		{name: "claim changed to this digest", material: about(w.other, w.workflow, sigstore.Tampered(thisChart)), wanted: keyless(), reason: invalid, detail: broken},
-		{name: "claim changed to this digest, by a key", material: about(w.other, w.key, sigstore.Tampered(thisChart)), wanted: withUnlogged, reason: invalid, detail: "made with none of the trusted keys"},
+		{name: "claim changed to this digest, by a key", material: about(w.other, w.key, sigstore.Tampered(thisChart)), wanted: withUnlogged, reason: invalid, detail: "made with a key that no policy trusts"},
 		{name: "tampered signature", material: annotate(byWorkflow, signatureAnnotation, flip(t, byWorkflow.Annotations[signatureAnnotation])), wanted: keyless(), reason: invalid, detail: broken},
 		{name: "tampered signature without timestamp", material: without(annotate(byWorkflow, signatureAnnotation, flip(t, byWorkflow.Annotations[signatureAnnotation])), timestampAnnotation), wanted: keyless(), reason: invalid, detail: broken},
-		{name: "tampered signature, by a key", material: annotate(bare, signatureAnnotation, flip(t, bare.Annotations[signatureAnnotation])), wanted: withUnlogged, reason: invalid, detail: "made with none of the trusted keys"},
-		{name: "another payload than its digest says", material: misplaced, wanted: withUnlogged, reason: invalid, detail: "the payload is not what its digest promises"},
+		{name: "tampered signature, by a key", material: annotate(bare, signatureAnnotation, flip(t, bare.Annotations[signatureAnnotation])), wanted: withUnlogged, reason: invalid, detail: "made with a key that no policy trusts"},
+		{name: "another payload than its digest says", material: misplaced, wanted: withUnlogged, reason: invalid, detail: "the payload does not match its digest"},
 
 		{name: "CVE-2026-22703: log entry of another signature", material: w.legacy(t, w.workflow, sigstore.UnrelatedLogEntry()), wanted: keyless(), reason: invalid, detail: broken},
 		{name: "CVE-2026-22703: log entry of another digest", material: with(byWorkflow, about(w.other, w.workflow), bundleAnnotation), wanted: keyless(), reason: invalid, detail: broken},
@@ -111,7 +111,7 @@ func TestLegacyAttacks(t *testing.T) {
 		{name: "certificate without issuer", material: w.legacy(t, sigstore.Identity{Subject: w.workflow.Subject}), wanted: keyless(), reason: invalid, detail: "its certificate does not say who signed"},
 		{name: "certificate without subject", material: w.legacy(t, sigstore.Identity{Issuer: w.workflow.Issuer}), wanted: keyless(), reason: invalid, detail: broken},
 		{name: "another's certificate", material: with(byWorkflow, w.legacy(t, w.workflow), certificateAnnotation), wanted: keyless(), reason: invalid, detail: broken},
-		{name: "another authority's certificate with its chain", material: with(byWorkflow, byStranger, certificateAnnotation, chainAnnotation), wanted: keyless(), reason: invalid, detail: "its certificate is by no authority of the trust root"},
+		{name: "another authority's certificate with its chain", material: with(byWorkflow, byStranger, certificateAnnotation, chainAnnotation), wanted: keyless(), reason: invalid, detail: "its certificate was not issued by an authority of the trust root"},
 		{name: "GHSA-fx35-mq7g-6g98: a bare public key as certificate", material: annotate(byKey, certificateAnnotation, keyPEM), wanted: keyless(), reason: invalid, detail: "the certificate annotation is not exactly one certificate"},
 		{name: "GHSA-fx35-mq7g-6g98: a certificate and a public key", material: annotate(byWorkflow, certificateAnnotation, byWorkflow.Annotations[certificateAnnotation]+keyPEM), wanted: keyless(), reason: invalid, detail: "not exactly one certificate"},
 		{name: "two certificates", material: annotate(byWorkflow, certificateAnnotation, strings.Repeat(byWorkflow.Annotations[certificateAnnotation], 2)), wanted: keyless(), reason: invalid, detail: "not exactly one certificate"},
@@ -122,8 +122,8 @@ func TestLegacyAttacks(t *testing.T) {
 		{name: "a key's signature with another's certificate", material: with(bare, byWorkflow, certificateAnnotation), wanted: evidence.Wanted{Keyless: keyless().Keyless, Keys: withUnlogged.Keys}, reason: invalid, detail: "without a transparency log entry"},
 		{name: "a key while certificates are wanted", material: byKey, wanted: keyless(), reason: invalid, detail: "made with a key, while the policy trusts certificates only"},
 
-		{name: "stranger's key", material: w.legacy(t, w.strangers), wanted: withLogged, reason: invalid, detail: "made with none of the trusted keys"},
-		{name: "stranger's key, unlogged", material: w.legacy(t, w.strangers, sigstore.WithoutLog()), wanted: withUnlogged, reason: invalid, detail: "made with none of the trusted keys"},
+		{name: "stranger's key", material: w.legacy(t, w.strangers), wanted: withLogged, reason: invalid, detail: "made with a key that no policy trusts"},
+		{name: "stranger's key, unlogged", material: w.legacy(t, w.strangers, sigstore.WithoutLog()), wanted: withUnlogged, reason: invalid, detail: "made with a key that no policy trusts"},
 		{name: "certificate without trust root", material: byWorkflow, wanted: keyless(), rootless: true, reason: verdict.TrustRootUnavailable, detail: "no trust root"},
 		{name: "logged key without trust root", material: byKey, wanted: withLogged, rootless: true, reason: verdict.TrustRootUnavailable, detail: "by key " + fingerprint + ", but its log entry cannot be verified: there is no trust root"},
 

@@ -69,7 +69,7 @@ func (k byKey) PublicKeyVerifier(string) (root.TimeConstrainedVerifier, error) {
 // times, one at least.
 func validAt(leaf *x509.Certificate, times []time.Time, trust root.TrustedMaterial) error {
 	if len(times) == 0 {
-		return errors.New("no log and no timestamp authority of the trust root vouches for a time")
+		return errors.New("no log and no timestamp authority of the trust root proves a time")
 	}
 	for _, at := range times {
 		if _, err := chains(leaf, at, trust); err != nil {

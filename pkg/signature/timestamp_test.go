@@ -67,7 +67,7 @@ func TestTimes(t *testing.T) {
 			got, err := one(verifier.Verify(context.Background(), w.chart, tsa.restamp(t, tc.material, tc.stamp), tc.wanted))
 			switch {
 			case tc.want.IsZero():
-				wantRejection(t, got, err, verdict.SignatureInvalid, "does not hold")
+				wantRejection(t, got, err, verdict.SignatureInvalid, "is not valid")
 			case err != nil:
 				t.Error(err)
 			case !got.SignedAt.Equal(tc.want):

@@ -20,7 +20,7 @@ type artifactStatus struct {
 // compared with an OCI digest; without any, nobody checks the download.
 func (a artifactStatus) archive() (chart.Digest, error) {
 	if a.Digest == "" {
-		return chart.Digest{}, problem.Invalid("status.artifact has no digest, so nobody would check what is downloaded from it")
+		return chart.Digest{}, problem.Invalid("status.artifact has no digest, so its download could not be checked")
 	}
 	if !strings.HasPrefix(a.Digest, "sha256:") {
 		return chart.Digest{}, nil

@@ -166,7 +166,7 @@ func (c attemptClaim) checkHeld(held *Artifact) error {
 			Kind: problem.KindDigestMismatch,
 			Detail: fmt.Sprintf("the release is about to deploy %s, but %s %s/%s holds %s now",
 				chart.Quote(c.digest), c.kind, c.namespace, c.name, held.Manifest),
-			Next: "wait: helm-controller tries again with what the source holds now",
+			Next: "wait until helm-controller retries with what the source holds now",
 		}
 	default:
 		return nil

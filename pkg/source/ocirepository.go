@@ -113,7 +113,7 @@ func (c ociSpecClaim) use(ctx context.Context, e *Extractor) Use {
 	if found, ok := use.Target.(Chart); ok && c.moved {
 		found.Refused = &problem.Error{
 			Kind:   problem.KindDigestMismatch,
-			Detail: fmt.Sprintf("OCIRepository %s/%s holds an archive that was made of what another URL served, and Flux may go on to use it", c.id.Namespace, c.id.Name),
+			Detail: fmt.Sprintf("OCIRepository %s/%s holds an archive that was built from another URL, and Flux may still use it", c.id.Namespace, c.id.Name),
 			Next:   "delete the OCIRepository and create it with the new URL, or set spec.layerSelector.operation to copy, so that the archive can be compared",
 		}
 		use.Target = found

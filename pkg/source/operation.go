@@ -264,7 +264,7 @@ func (c manifestsClaim) bare() claim { return c }
 func (c manifestsClaim) use(context.Context, *Extractor) Use {
 	return Use{Field: c.field, Target: Unresolved{Err: &problem.Error{
 		Kind:   problem.KindUnsupported,
-		Detail: "the sync brings its own manifests in place of the chart, and nobody has signed those",
+		Detail: "the sync brings its own manifests in place of the chart, and they are not signed",
 		Next:   "sync the chart itself, without --local",
 	}}}
 }

@@ -126,7 +126,7 @@ func attacks() []attack {
 		{"the trust root is something else, well signed", func(t *testing.T, w *world) {
 			must(t, w.repository.Publish(map[string][]byte{target: []byte(`{"mediaType":"x"}`)}))
 			w.show()
-		}, "the target trusted_root.json is no trusted_root.json", true},
+		}, "the target trusted_root.json is not a trusted_root.json", true},
 		{"the trust root is larger than any", func(t *testing.T, w *world) {
 			must(t, w.repository.Publish(map[string][]byte{target: bytes.Repeat([]byte(" "), 1<<20+1)}))
 			w.show()

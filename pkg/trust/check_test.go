@@ -55,8 +55,8 @@ func TestCheck(t *testing.T) {
 		{"a root that is null", tuf(good, []byte("null"), ""), noRoot},
 		{"a root that somebody changed", tuf(good, bytes.Replace(root, []byte(`"version":1`), []byte(`"version":9`), 1), ""), noRoot},
 		{"a root with a key that is null", tuf(good, []byte(`{"signatures":[],"signed":{"_type":"root","keys":{"a":null},"roles":{"root":{"keyids":["a"],"threshold":1}}}}`), ""), noRoot},
-		{"a trusted_root.json that is a root", v1alpha1.TrustRootSpec{TrustedRoot: string(root)}, "spec.trustedRoot: the content is no trusted_root.json"},
-		{"a trusted_root.json that is empty JSON", v1alpha1.TrustRootSpec{TrustedRoot: "{}"}, "spec.trustedRoot: the content is no trusted_root.json"},
+		{"a trusted_root.json that is a root", v1alpha1.TrustRootSpec{TrustedRoot: string(root)}, "spec.trustedRoot: the content is not a trusted_root.json"},
+		{"a trusted_root.json that is empty JSON", v1alpha1.TrustRootSpec{TrustedRoot: "{}"}, "spec.trustedRoot: the content is not a trusted_root.json"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			got := ""
@@ -97,7 +97,7 @@ func TestConfigMaps(t *testing.T) {
 		{"it holds a trust root", of(map[string]string{"corp.json": string(content)}), ""},
 		{"it does not exist", missing, "the ConfigMap roots does not exist"},
 		{"it lacks the key", of(map[string]string{"trusted_root.json": string(content)}), "the ConfigMap roots has no key corp.json"},
-		{"it holds something else", of(map[string]string{"corp.json": "x"}), "ConfigMap roots, key corp.json: the content is no trusted_root.json"},
+		{"it holds something else", of(map[string]string{"corp.json": "x"}), "ConfigMap roots, key corp.json: the content is not a trusted_root.json"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			w := newWorld(t)

@@ -66,7 +66,7 @@ func ItemOf(data map[string]string, ref v1alpha1.ConfigMapKeyReference) (string,
 func itemKey(ref v1alpha1.ConfigMapKeyReference) string { return cmp.Or(ref.Key, defaultTarget) }
 
 // errNoTrustedRoot leaves out what the parser says: its texts are not for people.
-var errNoTrustedRoot = errors.New("the content is no trusted_root.json")
+var errNoTrustedRoot = errors.New("the content is not a trusted_root.json")
 
 func parse(text string) (signature.Root, error) {
 	root, err := signature.ParseRoot([]byte(text))

@@ -49,7 +49,7 @@ func TestExpiry(t *testing.T) {
 			if role == "root" {
 				file = "3.root.json"
 			}
-			detail := "the TrustRoot corp expired on 2026-11-20T13:00:00Z and could not be fetched anew from " + w.mirror.URL + ": it answered 503 when asked for " + file
+			detail := "the TrustRoot corp expired on 2026-11-20T13:00:00Z and could not be fetched again from " + w.mirror.URL + ": it answered 503 when asked for " + file
 			mustDeny(t, w.roots, "corp", detail)
 			w.mustShow(t, "False Unavailable: "+detail)
 			status, _ := w.roots.Status("corp")
@@ -65,7 +65,7 @@ func TestExpiryBeforeTheRefresh(t *testing.T) {
 	w := newWorld(t)
 	w.follow()
 	w.clock.set(expiry)
-	mustDeny(t, w.roots, "corp", "the TrustRoot corp expired on 2026-11-22T12:00:00Z and is being fetched anew from "+w.mirror.URL)
+	mustDeny(t, w.roots, "corp", "the TrustRoot corp expired on 2026-11-22T12:00:00Z and is being fetched again from "+w.mirror.URL)
 }
 
 // TestRestart: the cache is as good as memory, and no better.

@@ -184,8 +184,8 @@ func (s *source) why() *failure {
 		return nil
 	case s.state.failed != nil:
 		f := s.state.failed
-		return &failure{clause: fmt.Sprintf("%s expired on %s and could not be fetched anew from %s: %s", s.title, day(good.expires), s.where.mirror, f.clause), err: f.err}
+		return &failure{clause: fmt.Sprintf("%s expired on %s and could not be fetched again from %s: %s", s.title, day(good.expires), s.where.mirror, f.clause), err: f.err}
 	default:
-		return &failure{clause: fmt.Sprintf("%s expired on %s and is being fetched anew from %s", s.title, day(good.expires), s.where.mirror)}
+		return &failure{clause: fmt.Sprintf("%s expired on %s and is being fetched again from %s", s.title, day(good.expires), s.where.mirror)}
 	}
 }

@@ -93,7 +93,7 @@ func (u *update) walk() (found content, failed *failure) {
 	}
 	root, err := signature.ParseRoot(text)
 	if err != nil {
-		return content{}, &failure{refused: true, clause: "the target " + u.where.target + " is no trusted_root.json", err: err}
+		return content{}, &failure{refused: true, clause: "the target " + u.where.target + " is not a trusted_root.json", err: err}
 	}
 	trusted := u.updater.GetTrustedMetadataSet()
 	return content{root: root, version: trusted.Root.Signed.Version, expires: earliest(trusted)}, nil

@@ -86,18 +86,18 @@ func (n NearPattern) String() string {
 	text := fmt.Sprintf("the pattern %s of policy %s ", n.Pattern, n.Policy)
 	switch n.Match {
 	case ThatOnly:
-		return text + "matches that chart only, none below it"
+		return text + "matches that chart only, not the charts below it"
 	case OneLevel:
 		return text + `matches one level only: "*" stands for one segment, "**" for several`
 	case BelowOnly:
-		return text + "matches charts below that location only, not the one that is named"
+		return text + "matches charts below that location only, not the location itself"
 	case OtherQuery:
 		if strings.HasSuffix(n.Pattern, "?*") {
 			return text + "matches URLs with a query only"
 		}
 		return text + "matches URLs without a query only"
 	case Excluded:
-		return "policy " + n.Policy + " excludes it by the pattern " + n.Pattern
+		return "policy " + n.Policy + " excludes it with the pattern " + n.Pattern
 	default:
 		return text + "is similar"
 	}
@@ -123,7 +123,7 @@ func NotPinnedEnough(subject Subject, policy string, need chart.Pinning) Denial 
 	return Denial{
 		Reason:  NotPinned,
 		Summary: fmt.Sprintf("%s is not pinned: %s", subject.Reference, why),
-		Policy:  []string{fmt.Sprintf("%s wants pinning %s", policy, need)},
+		Policy:  []string{fmt.Sprintf("%s requires pinning %s", policy, need)},
 		Next:    next,
 	}
 }
@@ -132,8 +132,8 @@ func NotPinnedEnough(subject Subject, policy string, need chart.Pinning) Denial 
 func WaiverEnded(subject Subject, policy, until string) Denial {
 	return Denial{
 		Reason:  NoPolicy,
-		Summary: fmt.Sprintf("policy %s allowed %s unverified until %s, which is over", policy, subject.Reference, until),
-		Next:    "use a signed chart, or ask the platform team to extend the window",
+		Summary: fmt.Sprintf("policy %s allowed %s unverified until %s, and that day has passed", policy, subject.Reference, until),
+		Next:    "use a signed chart, or ask the platform team to extend the waiver",
 	}
 }
 
@@ -151,7 +151,7 @@ func BrokenPolicy(subject Subject, policy, problem string) Denial {
 // be read.
 func UnreadPatterns(subject Subject, policy, problem string) Denial {
 	d := BrokenPolicy(subject, policy, problem)
-	d.Summary = fmt.Sprintf("policy %s, which counts for every chart, because its patterns cannot be read, is invalid: %s", policy, problem)
+	d.Summary = fmt.Sprintf("policy %s is invalid, and applies to every chart because its patterns cannot be read: %s", policy, problem)
 	return d
 }
 
@@ -173,15 +173,15 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 		f.unattested(&d, f.Unmet[0], subject.Chart(), image)
 	case len(f.Unmet) > 0 && f.Unmet[0].Unlogged:
 		d.Reason = IdentityNotAllowed
-		d.Summary = fmt.Sprintf("%s is signed, but not in the log that the policy asks for: %s", subject.Chart(), List(f.Unmet[0].Near))
+		d.Summary = fmt.Sprintf("%s is signed, but without the transparency log entry that the policy requires: %s", subject.Chart(), List(f.Unmet[0].Near))
 		d.Next = cmp.Or(ask, nextFor(IdentityNotAllowed))
 	case len(f.Unmet) > 0 && len(f.Unmet[0].Near) > 0:
 		d.Reason = IdentityNotAllowed
-		d.Summary = fmt.Sprintf("%s is signed, but not at a time that counts: %s", subject.Chart(), List(f.Unmet[0].Near))
+		d.Summary = fmt.Sprintf("%s is signed, but not at a time that the policy accepts: %s", subject.Chart(), List(f.Unmet[0].Near))
 		d.Next = cmp.Or(ask, "have the chart signed by an identity that is valid now: cosign sign "+image)
 	case f.Partly && len(f.signers(evidence.ChartSignature)) > 0:
 		d.Reason = IdentityNotAllowed
-		d.Summary = fmt.Sprintf("%s has some of the signatures that the policy wants, but not all of them", subject.Chart())
+		d.Summary = fmt.Sprintf("%s has only some of the signatures that the policy requires", subject.Chart())
 		d.Next = cmp.Or(ask, "have the chart signed by the others too: cosign sign "+image)
 	case len(f.signers(evidence.ChartSignature)) > 0:
 		d.Reason = IdentityNotAllowed
@@ -189,7 +189,7 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 		d.Next = cmp.Or(ask, nextFor(IdentityNotAllowed))
 	case len(f.Rejections) > 0:
 		d.Reason = f.worst()
-		d.Summary = fmt.Sprintf("%s carries no signature that could be verified", subject.Chart())
+		d.Summary = fmt.Sprintf("%s has no signature that could be verified", subject.Chart())
 		d.Next = cmp.Or(ask, "sign the chart again with an allowed identity: cosign sign "+image)
 		if d.Reason != SignatureInvalid {
 			d.Next = nextFor(d.Reason)
@@ -200,7 +200,7 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 		d.Next = cmp.Or(ask, "cosign sign "+image)
 	}
 	if !f.Mirror.IsZero() && (d.Reason == SignatureMissing || d.Reason == AttestationMissing) {
-		d.Summary += ", asked at the mirror " + imageOf(f.Mirror, subject.Digest)
+		d.Summary += ", read from the mirror " + imageOf(f.Mirror, subject.Digest)
 		d.Next = copyTo(subject, image, f.Mirror)
 	}
 	return d
@@ -230,7 +230,7 @@ func (f Findings) unattested(d *Denial, unmet Unmet, chart, image string) {
 	switch {
 	case unmet.Unlogged:
 		d.Reason = AttestationRejected
-		d.Summary = fmt.Sprintf("%s has no attestation %s in the log that the policy asks for: %s", chart, unmet.Predicate, List(unmet.Near))
+		d.Summary = fmt.Sprintf("%s has no attestation %s with the transparency log entry that the policy requires: %s", chart, unmet.Predicate, List(unmet.Near))
 	case len(unmet.Near) > 0:
 		d.Reason = AttestationRejected
 		d.Summary = fmt.Sprintf("%s has no attestation %s that satisfies the policy: %s", chart, unmet.Predicate, List(unmet.Near))
@@ -250,7 +250,7 @@ func DependenciesMissing(subject Subject, missing []string) Denial {
 	return Denial{
 		Reason:  DependencyMissing,
 		Summary: fmt.Sprintf("%s declares dependencies that it does not contain: %s", subject.Chart(), List(missing)),
-		Next:    "vendor them before the chart is packaged (helm dependency update), then push and sign it again: what is fetched later is not verified",
+		Next:    "run helm dependency update before you package the chart, then push and sign it again: dependencies that are fetched later are not verified",
 	}
 }
 

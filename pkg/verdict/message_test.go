@@ -16,7 +16,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-const wants = "acme-charts wants a signature by acme-release (subject release@acme.example, issuer https://issuer.example)"
+const wants = "acme-charts requires a signature by acme-release (subject release@acme.example, issuer https://issuer.example)"
 
 // The whole text of each denial, as the developer reads it.
 func TestMessages(t *testing.T) {
@@ -79,7 +79,7 @@ HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/po
   found:    0 bundles, 0 legacy signatures
   next:     cosign sign ghcr.io/acme/charts/podinfo@sha256:` + hexA},
 		{"no signature at a mirror", unsigned(subject, verdict.Findings{Mirror: mirror}), `
-HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature, asked at the mirror registry.corp.example/podinfo@sha256:` + hexA + `
+HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature, read from the mirror registry.corp.example/podinfo@sha256:` + hexA + `
   where:    spec.chart.spec
   policy:   ` + wants + `
   found:    0 bundles, 0 legacy signatures
@@ -106,7 +106,7 @@ HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/
   found:    signed by subject w, issuer i, sourceRepositoryURI https://github.com/acme/a, subject w, issuer i, sourceRepositoryURI https://github.com/acme/b
   next:     have the chart signed by an allowed identity, or ask the platform team to allow this one`},
 		{"nothing that could be verified", unsigned(subject, verdict.Findings{Bundles: 2, Rejections: []*verdict.Rejection{rejected(verdict.SignatureInvalid, "the certificate is not of a trusted authority"), rejected(verdict.SignatureInvalid, "the certificate is not of a trusted authority")}}), `
-HelmRelease apps/podinfo denied (SignatureInvalid): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` carries no signature that could be verified
+HelmRelease apps/podinfo denied (SignatureInvalid): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature that could be verified
   where:    spec.chart.spec
   policy:   ` + wants + `
   found:    2 bundles, 0 legacy signatures
@@ -116,7 +116,7 @@ HelmRelease apps/podinfo denied (SignatureInvalid): oci://ghcr.io/acme/charts/po
 			rejected(verdict.SignatureInvalid, "a"), rejected(verdict.SignatureInvalid, "b"), rejected(verdict.SignatureInvalid, "c"), rejected(verdict.SignatureInvalid, "d"),
 			rejected(verdict.SignatureInvalid, "e"), rejected(verdict.SignatureInvalid, "f"), rejected(verdict.TrustRootUnavailable, "g"),
 		}}), `
-HelmRelease apps/podinfo denied (TrustRootUnavailable): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` carries no signature that could be verified
+HelmRelease apps/podinfo denied (TrustRootUnavailable): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature that could be verified
   where:    spec.chart.spec
   policy:   ` + wants + `
   found:    0 bundles, 7 legacy signatures
@@ -141,22 +141,22 @@ HelmRelease apps/podinfo denied (NotOCI): https://charts.legacy.example/podinfo:
 		{"a range where a version is wanted", verdict.Deny(at(">=6.0.0"), verdict.NotPinnedEnough(at(">=6.0.0"), "acme-charts", chart.Version)), `
 HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:>=6.0.0 is not pinned: ">=6.0.0" is a range of versions, and names other content tomorrow
   where:    spec.chart.spec
-  policy:   acme-charts wants pinning Version
+  policy:   acme-charts requires pinning Version
   next:     write one complete version, as in version: "1.2.3"`},
 		{"a tag where a digest is wanted", verdict.Deny(at("6.7.1"), verdict.NotPinnedEnough(at("6.7.1"), "acme-charts", chart.ByDigest)), `
 HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7.1 is not pinned: a tag can be moved to other content
   where:    spec.chart.spec
-  policy:   acme-charts wants pinning Digest
+  policy:   acme-charts requires pinning Digest
   next:     name the chart's digest (sha256:…): OCIRepository spec.ref.digest, or targetRevision of an Argo CD oci:// source`},
 		{"a version that Argo CD looks up later", verdict.Deny(again, verdict.NotPinnedEnough(again, "acme-charts", chart.Version)), `
 HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7.1 is not pinned: the sync names no revision, or one that a retry resolves again, so Argo CD would look it up later, without the gate
   where:    spec.chart.spec
-  policy:   acme-charts wants pinning Version
+  policy:   acme-charts requires pinning Version
   next:     sync to a concrete revision, as argocd app sync does, without retry.refresh`},
 		{"a waiver that is over", verdict.Deny(legacy, verdict.WaiverEnded(legacy, "legacy", "2027-01-31")), `
-HelmRelease apps/podinfo denied (NoPolicy): policy legacy allowed https://charts.legacy.example/podinfo:6.7.1 unverified until 2027-01-31, which is over
+HelmRelease apps/podinfo denied (NoPolicy): policy legacy allowed https://charts.legacy.example/podinfo:6.7.1 unverified until 2027-01-31, and that day has passed
   where:    spec.chart.spec
-  next:     use a signed chart, or ask the platform team to extend the window`},
+  next:     use a signed chart, or ask the platform team to extend the waiver`},
 		{"a broken policy", verdict.Deny(at("6.7.1"), verdict.BrokenPolicy(at("6.7.1"), "acme-charts", "require is empty")), `
 HelmRelease apps/podinfo denied (PolicyInvalid): policy acme-charts, which matches oci://ghcr.io/acme/charts/podinfo:6.7.1, is invalid: require is empty
   where:    spec.chart.spec
@@ -167,14 +167,14 @@ HelmRelease apps/podinfo denied (ReferenceInvalid): targetRevision is empty
   where:    spec.chart.spec
   next:     set it`},
 		{"an internal error", verdict.Deny(at("6.7.1"), verdict.FromError(errors.New("raw"))), `
-HelmRelease apps/podinfo denied (InternalError): chartgate failed while it decided; its log has the cause
+HelmRelease apps/podinfo denied (InternalError): chartgate failed with an internal error; its log has the cause
   where:    spec.chart.spec
-  next:     try again; if it stays so, ask the cluster's admin for chartgate's log`},
+  next:     try again; if the error persists, ask the cluster's admin for chartgate's log`},
 		{"a signature at the wrong time", unsigned(subject, verdict.Findings{
 			Bundles: 1, Evidence: []evidence.Evidence{signedBy(t, "release@acme.example")},
 			Unmet: []verdict.Unmet{{Near: []string{"acme-release signed it at 2026-07-01T13:00:00Z, after validity.notAfter 2026-07-01T12:00:00Z"}}},
 		}), `
-HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` is signed, but not at a time that counts: acme-release signed it at 2026-07-01T13:00:00Z, after validity.notAfter 2026-07-01T12:00:00Z
+HelmRelease apps/podinfo denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` is signed, but not at a time that the policy accepts: acme-release signed it at 2026-07-01T13:00:00Z, after validity.notAfter 2026-07-01T12:00:00Z
   where:    spec.chart.spec
   policy:   ` + wants + `
   found:    1 bundle, 0 legacy signatures
@@ -218,7 +218,7 @@ HelmRelease apps/podinfo denied (LimitExceeded): it has 40 bundles
 		{"dependencies", verdict.Deny(subject, verdict.DependenciesMissing(subject, []string{`"redis"`, `"mysql"`})), `
 HelmRelease apps/podinfo denied (DependencyMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` declares dependencies that it does not contain: "redis", "mysql"
   where:    spec.chart.spec
-  next:     vendor them before the chart is packaged (helm dependency update), then push and sign it again: what is fetched later is not verified`},
+  next:     run helm dependency update before you package the chart, then push and sign it again: dependencies that are fetched later are not verified`},
 		{"two policies", verdict.Deny(subject, verdict.Unsigned(subject, wants, verdict.Findings{}), verdict.BrokenPolicy(subject, "other", "require is empty")), `
 HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature
   where:    spec.chart.spec
@@ -229,8 +229,8 @@ HelmRelease apps/podinfo denied (SignatureMissing): oci://ghcr.io/acme/charts/po
   policy:   other cannot be evaluated
   next:     ask the platform team to fix the policy; its Ready condition says the same`},
 		{"the zero verdict", verdict.Verdict{}, `
- denied (InternalError): chartgate failed while it decided; its log has the cause
-  next:     try again; if it stays so, ask the cluster's admin for chartgate's log`},
+ denied (InternalError): chartgate failed with an internal error; its log has the cause
+  next:     try again; if the error persists, ask the cluster's admin for chartgate's log`},
 		{"a warning", verdict.Warn(subject, []verdict.Denial{verdict.Unsigned(subject, wants, verdict.Findings{})}, nil), `
 HelmRelease apps/podinfo admitted in Warn mode (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:` + hexA + ` has no signature
   where:    spec.chart.spec
@@ -246,8 +246,8 @@ HelmRelease apps/podinfo admitted for now (SourceNotFound): HelmRepository apps/
 		{"an admission", verdict.Admit(subject, []verdict.Acceptance{{Policy: "acme-charts", Identity: "acme-release", Evidence: signedBy(t, "release@acme.example")}}), `
 HelmRelease apps/podinfo admitted`},
 		{"an object without a namespace", verdict.Deny(verdict.Subject{Kind: "Application", Name: "x"}), `
-Application x denied (InternalError): chartgate failed while it decided; its log has the cause
-  next:     try again; if it stays so, ask the cluster's admin for chartgate's log`},
+Application x denied (InternalError): chartgate failed with an internal error; its log has the cause
+  next:     try again; if the error persists, ask the cluster's admin for chartgate's log`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -305,7 +305,7 @@ func TestWarningsAreOneLine(t *testing.T) {
 		},
 		{
 			"a warning without a next step gets that of its reason", verdict.Warn(subject, []verdict.Denial{{Reason: verdict.Timeout, Summary: "no answer", Policy: []string{"acme"}}}, nil),
-			"chartgate would deny this (Timeout): no answer; policy: acme; next: try again; if it stays so, ask the cluster's admin to raise webhook.timeoutSeconds (30 at most)",
+			"chartgate would deny this (Timeout): no answer; policy: acme; next: try again; if the error persists, ask the cluster's admin to raise webhook.timeoutSeconds (30 at most)",
 		},
 		{
 			"a warning by two policies names both", verdict.Warn(subject, []verdict.Denial{{Reason: verdict.Timeout, Summary: "a", Policy: []string{"one"}, Next: "x"}, {Reason: verdict.NotPinned, Summary: "b", Policy: []string{"two"}, Next: "y"}}, nil),

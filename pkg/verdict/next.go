@@ -8,8 +8,8 @@ import (
 // internalSummary is all that people read of an error that is not for them, and
 // internalLocally what they read where no log exists.
 const (
-	internalSummary = "chartgate failed while it decided; its log has the cause"
-	internalLocally = "chartgate failed while it decided; the cause stands on standard error"
+	internalSummary = "chartgate failed with an internal error; its log has the cause"
+	internalLocally = "chartgate failed with an internal error; the cause is on standard error"
 )
 
 // nextFor returns the next step for a denial of which nothing more is known than
@@ -24,15 +24,15 @@ func nextFor(reason Reason) string {
 	case NotOCI:
 		return "use the chart from an OCI registry (oci://), or ask the platform team for a ChartPolicy with allowUnverified"
 	case ReferenceInvalid:
-		return "correct what the first line names; docs/reasons.md#ReferenceInvalid shows the accepted forms, such as oci://ghcr.io/acme/charts/podinfo:1.2.3"
+		return "correct the value that the first line names; docs/reasons.md#ReferenceInvalid shows the accepted forms, such as oci://ghcr.io/acme/charts/podinfo:1.2.3"
 	case ChartNotFound:
 		return "check the chart's name and version, and that it has been pushed"
 	case NotAChart:
 		return "push the chart with helm push, or correct the reference"
 	case RegistryUnavailable:
-		return "try again; if it stays so, check that the registry is up and that chartgate can reach it"
+		return "try again; if the error persists, check that the registry is up and that chartgate can reach it"
 	case RegistryUnauthorized:
-		return "let the source of the chart name a Secret with credentials that may pull the chart"
+		return "in the chart's source, name a Secret with credentials that can pull the chart"
 	case SignatureMissing, SignatureInvalid:
 		return "ask the publisher of the chart to sign it with an identity that the policy allows"
 	case IdentityNotAllowed:
@@ -44,7 +44,7 @@ func nextFor(reason Reason) string {
 	case DependencyMissing:
 		return "run helm dependency update, then package, push and sign the chart again"
 	case DigestMismatch:
-		return "tell the platform team: a registry that serves other content than it promises is broken, or attacked"
+		return "tell the platform team: the content does not match its digest, so the registry is broken or under attack"
 	case SourceNotFound:
 		return "apply the source first, or correct its name and namespace"
 	case PolicyInvalid:
@@ -52,13 +52,13 @@ func nextFor(reason Reason) string {
 	case TrustRootUnavailable:
 		return "ask the cluster's admin to check the trust root that this signature needs: kubectl get trustroots"
 	case LimitExceeded:
-		return "docs/architecture.md lists the limits; remove what is too much or too large"
+		return "remove what exceeds the limit; docs/architecture.md lists the limits"
 	case Timeout:
-		return "try again; if it stays so, ask the cluster's admin to raise webhook.timeoutSeconds (30 at most)"
+		return "try again; if the error persists, ask the cluster's admin to raise webhook.timeoutSeconds (30 at most)"
 	case Unsupported:
 		return "deploy a chart from an OCI registry through a kind that docs/reasons.md#Unsupported names"
 	default:
-		return "try again; if it stays so, ask the cluster's admin for chartgate's log"
+		return "try again; if the error persists, ask the cluster's admin for chartgate's log"
 	}
 }
 
@@ -67,7 +67,7 @@ func nextFor(reason Reason) string {
 func localNext(reason Reason) string {
 	switch reason {
 	case RegistryUnavailable:
-		return "try again; if it stays so, check that the registry is up and that this machine can reach it"
+		return "try again; if the error persists, check that the registry is up and that this machine can reach it"
 	case RegistryUnauthorized:
 		return "log in to the registry (helm registry login, docker login), or give --registry-config a file with a login for it"
 	case PolicyInvalid:
@@ -77,7 +77,7 @@ func localNext(reason Reason) string {
 	case Timeout:
 		return "try again with a longer --timeout"
 	case InternalError:
-		return "try again; if it stays so, report the cause that stands on standard error"
+		return "try again; if the error persists, report the cause on standard error"
 	default:
 		return nextFor(reason)
 	}

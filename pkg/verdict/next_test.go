@@ -22,7 +22,7 @@ func TestEveryDenialHasANextStep(t *testing.T) {
 	subject := resolved(t)
 	check := func(what string, d verdict.Denial) {
 		t.Helper()
-		d.Policy = []string{"acme wants a signature"}
+		d.Policy = []string{"acme requires a signature"}
 		missing := d
 		missing.Reason = verdict.SourceNotFound
 		for name, v := range map[string]verdict.Verdict{

@@ -130,8 +130,8 @@ func TestRawErrorsStayInTheLog(t *testing.T) {
 			if !strings.Contains(denial.Cause.Error(), canary) {
 				t.Error("the log has lost the cause")
 			}
-			denial.Policy = []string{"acme wants a signature"}
-			unsigned := verdict.Unsigned(subject, "acme wants a signature", verdict.Findings{Failure: tc.err, Rejections: []*verdict.Rejection{{Detail: "bad", Err: leak}}})
+			denial.Policy = []string{"acme requires a signature"}
+			unsigned := verdict.Unsigned(subject, "acme requires a signature", verdict.Findings{Failure: tc.err, Rejections: []*verdict.Rejection{{Detail: "bad", Err: leak}}})
 			deferred := denial
 			deferred.Reason = verdict.SourceNotFound
 			for _, v := range []verdict.Verdict{

@@ -31,7 +31,7 @@ func TestWithoutJustificationEveryConstructorDenies(t *testing.T) {
 	proven := func(digest chart.Digest, statement evidence.Statement) []verdict.Acceptance {
 		return without(func(a *verdict.Acceptance) { a.Evidence = evidence.New(digest, statement, good.Evidence.Signer) })
 	}
-	warning := verdict.Denial{Reason: verdict.SignatureMissing, Summary: "unsigned", Policy: []string{"acme wants a signature"}}
+	warning := verdict.Denial{Reason: verdict.SignatureMissing, Summary: "unsigned", Policy: []string{"acme requires a signature"}}
 	anonymous := verdict.Denial{Reason: verdict.SignatureMissing, Summary: "unsigned"}
 	attested := evidence.New(subject.Digest, evidence.Attestation, evidence.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
 	attested.Predicate = "sbom"
@@ -99,7 +99,7 @@ func TestWithJustificationTheConstructorsAdmit(t *testing.T) {
 	subject, unresolved := resolved(t), podinfo(t, "https://charts.legacy.example/podinfo", "6.7.1")
 	good := verdict.Acceptance{Policy: "acme", Identity: "release", Evidence: signedBy(t, "release@acme.example")}
 	waiver := verdict.Acceptance{Policy: "legacy", Waiver: "moving; until 2027-01-31"}
-	warning := verdict.Denial{Reason: verdict.SignatureMissing, Policy: []string{"acme wants a signature"}}
+	warning := verdict.Denial{Reason: verdict.SignatureMissing, Policy: []string{"acme requires a signature"}}
 	missing := verdict.Denial{Reason: verdict.SourceNotFound}
 	attested := evidence.New(subject.Digest, evidence.Attestation, evidence.Signer{Subject: "release@acme.example", Issuer: "https://issuer.example"})
 	attested.Predicate = "sbom"

@@ -142,7 +142,7 @@ func (c *Charts) decide(ctx context.Context, r *review) findings {
 	release, ok := c.pending.TryAcquire(1, by)
 	if !ok {
 		return findings{verdicts: denied(req, &problem.Error{
-			Kind: problem.KindLimitExceeded, Detail: "too many writes, of this namespace or in all, wait for their charts to be verified already", Next: "try again",
+			Kind: problem.KindLimitExceeded, Detail: "too many writes, of this namespace or in total, already wait for verification", Next: "try again",
 		})}
 	}
 	defer release()

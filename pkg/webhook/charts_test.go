@@ -73,7 +73,7 @@ func TestRequests(t *testing.T) {
 		{"a deferral warns", create(t, helmRelease("podinfo", "absent")), said{Allowed: true,
 			Warnings: []string{"not verified yet: HelmRepository apps/absent does not exist; the chart will be verified when it is pulled"}}},
 		{"a chart in mode Warn warns", create(t, helmRelease("unsigned", "warn")), said{Allowed: true, Warnings: []string{
-			"chartgate would deny this (SignatureMissing): oci://ghcr.io/warn/unsigned:1.0.0@" + hex("a") + " has no signature; policy: warn wants a signature by release (subject release@acme.example, issuer https://issuer.example); next: release@acme.example must sign it: cosign sign --yes ghcr.io/warn/unsigned@" + hex("a")}}},
+			"chartgate would deny this (SignatureMissing): oci://ghcr.io/warn/unsigned:1.0.0@" + hex("a") + " has no signature; policy: warn requires a signature by release (subject release@acme.example, issuer https://issuer.example); next: release@acme.example must sign it: cosign sign --yes ghcr.io/warn/unsigned@" + hex("a")}}},
 		{"a chart of the migration window warns", create(t, helmRelease("unsigned", "old")), said{Allowed: true, Warnings: []string{
 			"chartgate admitted this unverified: policy old allows oci://ghcr.io/old/unsigned:1.0.0 (migration; until 2099-12-31)"}}},
 		{"each bad source of an application has a cause", create(t, object("Application", "argocd/x",

@@ -86,7 +86,7 @@ func TestNotes(t *testing.T) {
 		On: "helm.toolkit.fluxcd.io/v2 HelmRelease apps/unsigned", UID: "unsigned-uid", Type: "Warning", Reason: "SignatureMissing", Action: "Admit",
 		Note: "HelmRelease apps/unsigned denied (SignatureMissing): oci://ghcr.io/acme/unsigned:1.0.0@" + hex("a") + ` has no signature
   where:    spec.chart.spec
-  policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)
+  policy:   acme requires a signature by release (subject release@acme.example, issuer https://issuer.example)
   found:    0 bundles, 0 legacy signatures
   next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@` + hex("a"),
 	}}

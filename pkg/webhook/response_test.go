@@ -44,14 +44,14 @@ func TestResponses(t *testing.T) {
 		{"denied", create(t, helmRelease("unsigned", "acme")), admissionv1.AdmissionResponse{
 			Result: forbidden("HelmRelease apps/unsigned denied (SignatureMissing): "+unsigned+`
   where:    spec.chart.spec
-  policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)
+  policy:   acme requires a signature by release (subject release@acme.example, issuer https://issuer.example)
   found:    0 bundles, 0 legacy signatures
   next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@`+hex("a"), metav1.StatusCause{Type: "SignatureMissing", Message: unsigned, Field: "spec.chart.spec"}),
 			AuditAnnotations: map[string]string{"verdict": "Denied", "reason": "SignatureMissing", "chart": "oci://ghcr.io/acme/unsigned:1.0.0", "digest": hex("a")},
 		}},
 		{"warned", create(t, helmRelease("unsigned", "warn")), admissionv1.AdmissionResponse{
 			Allowed: true, Result: ok(),
-			Warnings:         []string{"chartgate would deny this (SignatureMissing): oci://ghcr.io/warn/unsigned:1.0.0@" + hex("a") + " has no signature; policy: warn wants a signature by release (subject release@acme.example, issuer https://issuer.example); next: release@acme.example must sign it: cosign sign --yes ghcr.io/warn/unsigned@" + hex("a")},
+			Warnings:         []string{"chartgate would deny this (SignatureMissing): oci://ghcr.io/warn/unsigned:1.0.0@" + hex("a") + " has no signature; policy: warn requires a signature by release (subject release@acme.example, issuer https://issuer.example); next: release@acme.example must sign it: cosign sign --yes ghcr.io/warn/unsigned@" + hex("a")},
 			AuditAnnotations: map[string]string{"verdict": "Warned", "reason": "SignatureMissing", "chart": "oci://ghcr.io/warn/unsigned:1.0.0", "digest": hex("a")},
 		}},
 		{"deferred", create(t, helmRelease("podinfo", "absent")), admissionv1.AdmissionResponse{
@@ -67,7 +67,7 @@ func TestResponses(t *testing.T) {
 			admissionv1.AdmissionResponse{
 				Result: forbidden("Application argocd/x denied (SignatureMissing): "+unsigned+`
   where:    spec.sources[1]
-  policy:   acme wants a signature by release (subject release@acme.example, issuer https://issuer.example)
+  policy:   acme requires a signature by release (subject release@acme.example, issuer https://issuer.example)
   found:    0 bundles, 0 legacy signatures
   next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@`+hex("a")+`
 Application argocd/x denied (NoPolicy): `+noPolicy+`

@@ -22,7 +22,7 @@ import (
 
 const spdx = "https://spdx.dev/Document"
 
-// attestedGate wants a signature by acme, and a provenance by acme that names the builder and the repository.
+// attestedGate requires a signature by acme, and a provenance by acme that names the builder and the repository.
 func (s *stall) attestedGate(t *testing.T) *gate.Gate {
 	t.Helper()
 	rule := chartPolicy("attested", s.Host(), []string{"acme"})

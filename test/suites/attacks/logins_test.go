@@ -301,7 +301,7 @@ func TestHonestLogins(t *testing.T) {
 		sentence, verb, object, by, want, says string
 	}{
 		{"an OCIRepository with its user name and password waits for its artifact", "create", bankSource("apps", "basic", "ghcr.io", "secretRef: {name: login}"), editor, warned,
-			"not verified yet: ghcr.io does not let chartgate read charts/podinfo (it wants credentials and chartgate has none for it), and the login of Secret apps/login is not sent to ghcr.io before an object that names both is stored; the chart will be verified when it is pulled"},
+			"not verified yet: ghcr.io does not let chartgate read charts/podinfo (it requires credentials, and chartgate has no credentials for it), and the login of Secret apps/login is not sent to ghcr.io before an object that names both is stored; the chart will be verified when it is pulled"},
 		{"its artifact is verified", "status", artifact("basic"), sourceController, admitted, ""},
 		{"a change of what is stored is verified at once", "patch", strings.Replace(bankSource("apps", "basic", "ghcr.io", "secretRef: {name: login}"), "tag: 1.0.0", "tag: 1.0.1", 1), editor, "ChartNotFound spec.ref; ChartNotFound spec.ref", ""},
 		{"a Docker configuration is verified at once", "create", bankSource("apps", "docker", "ghcr.io", "secretRef: {name: regcred}"), editor, admitted, ""},
@@ -309,7 +309,7 @@ func TestHonestLogins(t *testing.T) {
 		{"a HelmRepository", "create", strings.Replace(bankRepository("ghcr.io", "secretRef: {name: login}"), "flux-system", "apps", 1), editor, admitted, ""},
 		{"a HelmRelease is verified at once", "create", strings.Replace(bankRelease, "flux-system", "apps", 1), editor, admitted, ""},
 		{"attack: a tenant stores another host for a Secret that he cannot read", "create", bankSource("apps", "evil", "thief.example", "secretRef: {name: login}"), editor, "RegistryUnauthorized spec.ref",
-			"thief.example does not let chartgate read charts/podinfo (it wants credentials and chartgate has none for it), and the login of Secret apps/login is not sent to thief.example, because no policy names this host literally"},
+			"thief.example does not let chartgate read charts/podinfo (it requires credentials, and chartgate has no credentials for it), and the login of Secret apps/login is not sent to thief.example, because no policy names this host literally"},
 	} {
 		got, message := b.do(t, write{by: step.by, verb: step.verb}, b.Object(t, step.object))
 		if got != step.want || !strings.Contains(message, step.says) {

@@ -78,7 +78,7 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsign
   next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>
 Application apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:latest is not pinned: the tag "latest" names other content tomorrow
   where:    spec.sources[2]
-  policy:   acme-charts wants pinning Version
+  policy:   acme-charts requires pinning Version
   next:     write one complete version, as in targetRevision: "1.2.3"`),
 			},
 		},
@@ -87,7 +87,7 @@ Application apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:lates
 			object:   application("sources: [" + strings.Repeat("{repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1}, ", 65) + "]"),
 			want: harness.Denied("LimitExceeded", `
 Application apps/app denied (LimitExceeded): it names 65 charts; at most 64 are verified at once
-  next:     docs/architecture.md lists the limits; remove what is too much or too large`),
+  next:     remove what exceeds the limit; docs/architecture.md lists the limits`),
 		},
 		{
 			sentence: "the sample with oci:// and chart together",
@@ -132,7 +132,7 @@ Application apps/app denied (ReferenceInvalid): targetRevision is empty
 			want: harness.Denied("NotPinned spec.source", `
 Application apps/app denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.* is not pinned: "6.*" is a range of versions, and names other content tomorrow
   where:    spec.source
-  policy:   acme-charts wants pinning Version
+  policy:   acme-charts requires pinning Version
   next:     write one complete version, as in targetRevision: "1.2.3"`),
 		},
 		{

@@ -118,7 +118,7 @@ const (
 	vulnType = "https://cosign.sigstore.dev/attestation/vuln/v1"
 
 	byAcme    = "key sha256:<key of acme>"
-	seedWants = "seed wants a signature by " + wantsBreakglass + ", and an attestation " + slsaType + " by " + wantsBreakglass +
+	seedWants = "seed requires a signature by " + wantsBreakglass + ", and an attestation " + slsaType + " by " + wantsBreakglass +
 		", and an attestation " + bomType + " by " + wantsBreakglass + ", and an attestation " + vulnType + " by " + wantsBreakglass
 )
 
@@ -184,7 +184,7 @@ func TestTheSeedWorkflow(t *testing.T) {
 			"SignatureMissing", "1.1.2", "has no signature", "the holder of acme-breakglass must sign it: cosign sign --yes --key cosign.key --use-signing-config=false --tlog-upload=false ghcr.io/acme/seed/podinfo@sha256:<podinfo:1.1.2>",
 			"3 bundles, 0 legacy signatures", "attested, not signed, by "+byAcme)},
 		{"an SBOM by somebody else", "1.1.3", released("SBOM", attest("cosign3", "mallory", "cyclonedx", billOfMaterials)), missing("1.1.3", bomType,
-			"4 bundles, 0 legacy signatures", "signed by "+byAcme, attestedBy(slsaType, vulnType), "not usable: made with none of the trusted keys")},
+			"4 bundles, 0 legacy signatures", "signed by "+byAcme, attestedBy(slsaType, vulnType), "not usable: made with a key that no policy trusts")},
 		{"the SBOM of another version, copied", "1.1.4", released("SBOM", copied("1.0.0", bomType)), missing("1.1.4", bomType,
 			"4 bundles, 0 legacy signatures", "signed by "+byAcme, attestedBy(slsaType, vulnType), "not usable: made for another digest")},
 

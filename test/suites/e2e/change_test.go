@@ -73,13 +73,13 @@ HelmRelease apps/app denied (PolicyInvalid): policy change, which matches oci://
 	w.condition(t, who, "True Compiled: the identity can be used")
 
 	w.mustPatch(t, rule, "{spec: {require: [{anyOf: [acme-release]}]}}")
-	w.becomes(t, chart, notBy(releaseWorkflow, "change wants "+wantsRelease))
+	w.becomes(t, chart, notBy(releaseWorkflow, "change requires "+wantsRelease))
 	w.mustPatch(t, rule, "{spec: {mode: Warn}}")
-	w.becomes(t, chart, harness.Admitted("chartgate would deny this (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows; policy: change wants "+wantsRelease+"; next: the workflow "+releaseWorkflow+" must sign it: cosign sign --yes ghcr.io/acme/change/app@sha256:<app:1.0.0>"))
+	w.becomes(t, chart, harness.Admitted("chartgate would deny this (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows; policy: change requires "+wantsRelease+"; next: the workflow "+releaseWorkflow+" must sign it: cosign sign --yes ghcr.io/acme/change/app@sha256:<app:1.0.0>"))
 	w.mustPatch(t, rule, "{spec: {mode: Enforce, require: [{anyOf: [change-team]}]}}")
 	w.becomes(t, chart, harness.Admitted())
 	w.mustPatch(t, who, "{spec: {keyless: {subject: 'https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main'}}}")
-	w.becomes(t, chart, notBy("https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main", "change wants a signature by change-team ("+strings.Replace(byChangeTeam, "release.yaml", "other.yaml", 1)+")"))
+	w.becomes(t, chart, notBy("https://github.com/acme/change/.github/workflows/other.yaml@refs/heads/main", "change requires a signature by change-team ("+strings.Replace(byChangeTeam, "release.yaml", "other.yaml", 1)+")"))
 
 	w.remove(t, rule)
 	w.becomes(t, chart, noPolicyYet())
@@ -95,7 +95,7 @@ func TestTheIdentitiesConfigMapTakesEffect(t *testing.T) {
 
 	sample := strings.ReplaceAll(w.sample("configmap/chartgate-identities.yaml"), "charts/**", "change/**")
 	w.mustPatch(t, list, sample)
-	w.becomes(t, chart, notBy(releaseWorkflow, "the identities ConfigMap wants a signature by acme-release ("+byRelease+")"))
+	w.becomes(t, chart, notBy(releaseWorkflow, "the identities ConfigMap requires a signature by acme-release ("+byRelease+")"))
 	w.mustPatch(t, list, strings.ReplaceAll(sample, "github.com/acme/charts", "github.com/acme/change"))
 	w.becomes(t, chart, harness.Admitted())
 	w.mustPatch(t, list, "{data: {identities.yaml: '[]'}}")

@@ -160,7 +160,7 @@ chartgate: the files hold no object that chartgate gates (HelmRelease, HelmRepos
 			args:     []string{"-f", "-"}, code: 2,
 			stdin: "{apiVersion: v1, kind: ConfigMap, kind: Secret, metadata: {name: x}}",
 			stderr: `
-passed over: -: document 1: not readable as YAML: unmarshal errors: line 1: key "kind" already set in map
+skipped: -: document 1: not readable as YAML: unmarshal errors: line 1: key "kind" already set in map
 chartgate: the files hold no object that chartgate gates (HelmRelease, HelmRepository, HelmChart, OCIRepository, Application)`,
 		},
 		{

@@ -41,8 +41,8 @@ func TestDependencies(t *testing.T) {
 		return `
 Application argocd/` + chart + ` denied (DependencyMissing): oci://ghcr.io/acme/vendored/` + chart + `:1.0.0@sha256:<` + chart + `:1.0.0> declares dependencies that it does not contain: "redis"
   where:    spec.source
-  policy:   vendored wants ` + wantsRelease + `, and every dependency in the chart itself
-  next:     vendor them before the chart is packaged (helm dependency update), then push and sign it again: what is fetched later is not verified`
+  policy:   vendored requires ` + wantsRelease + `, and every dependency in the chart itself
+  next:     run helm dependency update before you package the chart, then push and sign it again: dependencies that are fetched later are not verified`
 	}
 	w.check(t, []row{
 		{sentence: "a chart without dependencies", object: application("vendored", "plain"), want: harness.Admitted()},

@@ -181,7 +181,7 @@ OCIRepository apps/app denied (NoPolicy): no policy matches oci://registry.examp
 			want: harness.Denied("SignatureMissing spec.ref", `
 OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/app:2.0.0@sha256:<app:2.0.0> (the newest of ">=1.0.0") has no signature
   where:    spec.ref
-  policy:   floating wants `+wantsRelease+`
+  policy:   floating requires `+wantsRelease+`
   found:    0 bundles, 0 legacy signatures
   next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/floating/app@sha256:<app:2.0.0>`),
 		},
@@ -195,7 +195,7 @@ OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/ap
 			want: harness.Denied("SignatureMissing spec.ref", `
 OCIRepository apps/app denied (SignatureMissing): oci://ghcr.io/acme/floating/app:2.0.0@sha256:<app:2.0.0> has no signature
   where:    spec.ref
-  policy:   floating wants `+wantsRelease+`
+  policy:   floating requires `+wantsRelease+`
   found:    0 bundles, 0 legacy signatures
   next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/floating/app@sha256:<app:2.0.0>`),
 		},

@@ -37,7 +37,7 @@ const (
 	wantsRelease = "a signature by acme-release (subject https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main, " +
 		"issuer https://token.actions.githubusercontent.com, sourceRepositoryURI https://github.com/acme/charts)"
 	wantsBreakglass = "acme-breakglass (key sha256:<key of acme>)"
-	acmeWants       = "acme-charts wants " + wantsRelease + " or " + wantsBreakglass
+	acmeWants       = "acme-charts requires " + wantsRelease + " or " + wantsBreakglass
 
 	// Signers whom messages name.
 	byRelease = "subject https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main, issuer https://token.actions.githubusercontent.com"

@@ -52,7 +52,7 @@ func (v *vip) certificates() string {
 	return opaque("tls", "ca.crt", string(v.fallback.CA()), "tls.crt", string(v.client.Certificate), "tls.key", string(v.client.Key))
 }
 
-const privateWants = "private wants a signature by release (subject https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main, " +
+const privateWants = "private requires a signature by release (subject https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main, " +
 	"issuer https://token.actions.githubusercontent.com)"
 
 // unauthorized is the denial of something by a registry.
@@ -111,7 +111,7 @@ func TestPrivateCharts(t *testing.T) {
 			given: v.certificates() + dockerLogin("regcred", "quay.io", "puller", pullerPassword) +
 				opaque("proxy", "address", "http://proxy.example", "username", "proxy", "password", proxyPassword),
 			object: privateOCI("quay.io", "secretRef: {name: regcred}, certSecretRef: {name: tls}, proxySecretRef: {name: proxy}"),
-			want: later("quay.io does not let chartgate read acme/charts/podinfo (it wants a client certificate and chartgate has none for it), and the client certificate of Secret apps/tls " +
+			want: later("quay.io does not let chartgate read acme/charts/podinfo (it requires a client certificate, and chartgate has no certificate for it), and the client certificate of Secret apps/tls " +
 				"is not sent to quay.io before an object that names both is stored"),
 		},
 		{
@@ -164,7 +164,7 @@ func TestPrivateChartsDenied(t *testing.T) {
 			given:    opaque("login", "username", "puller", "password", "wrong-canary") + privately("ghcr.io", "secretRef: {name: login}"),
 			object:   privateRelease(),
 			want: release(closed+" with the credentials of Secret apps/login: its token service answered 401 Unauthorized",
-				"let Secret apps/login hold credentials that may pull acme/charts/podinfo from ghcr.io; if it should be public, check the name: registries also harness.Answer so where nothing exists"),
+				"let Secret apps/login hold credentials that can pull acme/charts/podinfo from ghcr.io; if it should be public, check the name: registries also harness.Answer so where nothing exists"),
 		},
 		{
 			sentence: "half a login",

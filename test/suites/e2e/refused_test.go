@@ -102,7 +102,7 @@ func TestTheSchemaRefuses(t *testing.T) {
 			want:     invalid("ChartPolicy", `spec: Invalid value: exactly one of require and allowUnverified must be set`, "FieldValueInvalid spec"),
 		},
 		{
-			sentence: "a policy that wants pinning without verification",
+			sentence: "a policy that requires pinning without verification",
 			object:   harness.Policy("wrong", "{"+onlyAll+", pinning: Digest, allowUnverified: {reason: x, until: '2099-01-01'}}"),
 			want:     invalid("ChartPolicy", `spec: Invalid value: pinning has no meaning with allowUnverified`, "FieldValueInvalid spec"),
 		},

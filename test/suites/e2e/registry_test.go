@@ -35,17 +35,17 @@ HelmRelease apps/app denied (ChartNotFound): ghcr.io has no oci://ghcr.io/acme/c
 			want: harness.Denied("RegistryUnavailable spec.chart.spec", `
 HelmRelease apps/app denied (RegistryUnavailable): oci://down.example/acme/charts/podinfo:6.7.1 could not be read: connection refused
   where:    spec.chart.spec
-  policy:   down-charts wants `+wantsRelease+`
+  policy:   down-charts requires `+wantsRelease+`
   next:     correct host and port (down.example) in the chart's source; if they are right, ask the registry's operator whether it runs`),
 		},
 		{
-			sentence: "a registry that wants credentials",
+			sentence: "a registry that requires credentials",
 			object:   releaseOf("closed", "1.0.0"),
 			want: harness.Denied("RegistryUnauthorized spec.chart.spec", `
 HelmRelease apps/app denied (RegistryUnauthorized): ghcr.io does not let chartgate read acme/charts/closed: the registry answered 401 Unauthorized
   where:    spec.chart.spec
   policy:   `+acmeWants+`
-  next:     give chartgate credentials (--registry-config) that may pull acme/charts/closed from ghcr.io; if it should be public, check the name: registries also harness.Answer so where nothing exists`),
+  next:     give chartgate credentials (--registry-config) that can pull acme/charts/closed from ghcr.io; if it should be public, check the name: registries also harness.Answer so where nothing exists`),
 		},
 		{
 			sentence: "a registry with an error of its own",
@@ -54,7 +54,7 @@ HelmRelease apps/app denied (RegistryUnauthorized): ghcr.io does not let chartga
 HelmRelease apps/app denied (RegistryUnavailable): oci://ghcr.io/acme/charts/broken:1.0.0 could not be read: unexpected harness.Answer (the registry answered 500 Internal Server Error)
   where:    spec.chart.spec
   policy:   `+acmeWants+`
-  next:     try again; if it stays so, ask the operator of ghcr.io: the fault is there, or in a proxy on the way`),
+  next:     try again; if the error persists, ask the operator of ghcr.io: the cause is there, or in a proxy on the way`),
 		},
 		{
 			sentence: "a registry that hides the signatures behind an error",
@@ -64,7 +64,7 @@ HelmRelease apps/app denied (RegistryUnavailable): the list of referrers of oci:
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures
-  next:     try again; if it stays so, ask the operator of ghcr.io: the fault is there, or in a proxy on the way`),
+  next:     try again; if the error persists, ask the operator of ghcr.io: the cause is there, or in a proxy on the way`),
 		},
 		{
 			sentence: "an artifact that is no chart",

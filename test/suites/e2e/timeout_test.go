@@ -25,7 +25,7 @@ func TestASlowRegistryIsDeniedInTime(t *testing.T) {
 HelmRelease apps/app denied (Timeout): the admission's deadline passed before ghcr.io had given what the verification of oci://ghcr.io/acme/charts/slow:1.0.0 needs
   where:    spec.chart.spec
   policy:   `+acmeWants+`
-  next:     try again; if it stays so, ask the cluster's admin to raise webhook.timeoutSeconds (30 at most)`)
+  next:     try again; if the error persists, ask the cluster's admin to raise webhook.timeoutSeconds (30 at most)`)
 	got := w.try(t, w.Object(t, releaseOf("slow", "1.0.0")), true)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s\nThe message is\n%s", diff, got.Message)

@@ -92,9 +92,9 @@ func appOf(name string) string {
 // notTrusted is the denial of appOf(name).
 func notTrusted(name, why string) harness.Answer {
 	return harness.Denied("TrustRootUnavailable spec.source", `
-Application apps/app denied (TrustRootUnavailable): oci://ghcr.io/acme/`+name+`/app:1.0.0@sha256:<app:1.0.0> carries no signature that could be verified
+Application apps/app denied (TrustRootUnavailable): oci://ghcr.io/acme/`+name+`/app:1.0.0@sha256:<app:1.0.0> has no signature that could be verified
   where:    spec.source
-  policy:   `+name+` wants a signature by `+name+`-release (`+byRelease+`)
+  policy:   `+name+` requires a signature by `+name+`-release (`+byRelease+`)
   found:    1 bundle, 0 legacy signatures
   found:    not usable: made with a certificate, which cannot be verified: `+why+`
   next:     ask the cluster's admin to check the trust root that this signature needs: kubectl get trustroots`)
@@ -266,7 +266,7 @@ func TestTrustRootsAreCheckedWhenWritten(t *testing.T) {
 		{sentence: "a root that somebody changed", object: followed("wrong", mirror.URL, []byte(strings.Replace(string(repository.Root()), `"version":1`, `"version":9`, 1))),
 			want: refused("spec.tuf.root", "is not TUF root metadata (root.json) that enough of its own keys signed")},
 		{sentence: "a trusted_root.json that is none", object: harness.TrustRoot("wrong", "{trustedRoot: '{}'}"),
-			want: refused("spec.trustedRoot", "the content is no trusted_root.json")},
+			want: refused("spec.trustedRoot", "the content is not a trusted_root.json")},
 		{sentence: "a mirror with a password", object: followed("wrong", "https://a:b@tuf.example.com", repository.Root()),
 			want: invalid("TrustRoot", `spec.tuf.mirror: Invalid value: "https://a:b@tuf.example.com": spec.tuf.mirror in body should match '^https?://[^?#@]+$'`, "FieldValueInvalid spec.tuf.mirror")},
 		{sentence: "two sources", object: harness.TrustRoot("wrong", "{trustedRoot: "+quoted(c.root)+", configMapRef: {name: x}}"),

@@ -27,7 +27,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsign
 			want: harness.Denied("SignatureMissing spec.chart.spec", `
 HelmRelease apps/app denied (SignatureMissing): oci://quay.io/acme/charts/bare:1.0.0@sha256:<bare:1.0.0> has no signature
   where:    spec.chart.spec
-  policy:   quay-charts wants `+wantsRelease+` or `+wantsBreakglass+`
+  policy:   quay-charts requires `+wantsRelease+` or `+wantsBreakglass+`
   found:    0 bundles, 0 legacy signatures
   next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes quay.io/acme/charts/bare@sha256:<bare:1.0.0>`),
 		},
@@ -57,22 +57,22 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stra
 			sentence: "a bundle by a stranger's key",
 			object:   releaseOf("stranger-key3", "1.0.0"),
 			want: harness.Denied("SignatureInvalid spec.chart.spec", `
-HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/stranger-key3:1.0.0@sha256:<stranger-key3:1.0.0> carries no signature that could be verified
+HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/stranger-key3:1.0.0@sha256:<stranger-key3:1.0.0> has no signature that could be verified
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    1 bundle, 0 legacy signatures
-  found:    not usable: made with none of the trusted keys
+  found:    not usable: made with a key that no policy trusts
   next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/stranger-key3@sha256:<stranger-key3:1.0.0>`),
 		},
 		{
 			sentence: "a legacy signature by a stranger's key",
 			object:   releaseOf("stranger-key2", "1.0.0"),
 			want: harness.Denied("SignatureInvalid spec.chart.spec", `
-HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/stranger-key2:1.0.0@sha256:<stranger-key2:1.0.0> carries no signature that could be verified
+HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/stranger-key2:1.0.0@sha256:<stranger-key2:1.0.0> has no signature that could be verified
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    0 bundles, 1 legacy signature
-  found:    not usable: made with none of the trusted keys
+  found:    not usable: made with a key that no policy trusts
   next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/stranger-key2@sha256:<stranger-key2:1.0.0>`),
 		},
 		{
@@ -85,7 +85,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/charts/stra
   found:    3 bundles, 2 legacy signatures
   found:    signed by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
   found:    attested, not signed, by `+byMallory+`, sourceRepositoryURI https://github.com/mallory/charts
-  found:    not usable: made with none of the trusted keys
+  found:    not usable: made with a key that no policy trusts
   next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/strangers@sha256:<strangers:1.0.0>`),
 		},
 		{
@@ -105,7 +105,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/attest
 			want: harness.Denied("IdentityNotAllowed spec.chart.spec", `
 HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/billing/invoice:1.0.0@sha256:<invoice:1.0.0> is signed, but not by an identity that the policy allows
   where:    spec.chart.spec
-  policy:   acme-billing wants a signature by billing-release (subject https://github.com/acme/billing/.github/workflows/release.yaml@refs/heads/main, issuer https://token.actions.githubusercontent.com)
+  policy:   acme-billing requires a signature by billing-release (subject https://github.com/acme/billing/.github/workflows/release.yaml@refs/heads/main, issuer https://token.actions.githubusercontent.com)
   found:    1 bundle, 0 legacy signatures
   found:    signed by `+byRelease+`, sourceRepositoryURI https://github.com/acme/charts
   next:     the workflow https://github.com/acme/billing/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/billing/invoice@sha256:<invoice:1.0.0>`),
@@ -114,7 +114,7 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/billing/inv
 			sentence: "a good legacy signature of another chart, copied to this one",
 			object:   releaseOf("copied-legacy", "1.0.0"),
 			want: harness.Denied("SignatureInvalid spec.chart.spec", `
-HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied-legacy:1.0.0@sha256:<copied-legacy:1.0.0> carries no signature that could be verified
+HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied-legacy:1.0.0@sha256:<copied-legacy:1.0.0> has no signature that could be verified
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    0 bundles, 1 legacy signature
@@ -125,7 +125,7 @@ HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied
 			sentence: "a good bundle of another chart, attached to this one",
 			object:   releaseOf("copied-bundle", "1.0.0"),
 			want: harness.Denied("SignatureInvalid spec.chart.spec", `
-HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied-bundle:1.0.0@sha256:<copied-bundle:1.0.0> carries no signature that could be verified
+HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied-bundle:1.0.0@sha256:<copied-bundle:1.0.0> has no signature that could be verified
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    1 bundle, 0 legacy signatures
@@ -136,9 +136,9 @@ HelmRelease apps/app denied (SignatureInvalid): oci://ghcr.io/acme/charts/copied
 			sentence: "one signature where two are required",
 			object:   releaseFrom("team", "both/half", "1.0.0"),
 			want: harness.Denied("IdentityNotAllowed spec.chart.spec", `
-HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/both/half:1.0.0@sha256:<half:1.0.0> has some of the signatures that the policy wants, but not all of them
+HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/both/half:1.0.0@sha256:<half:1.0.0> has only some of the signatures that the policy requires
   where:    spec.chart.spec
-  policy:   both wants `+wantsRelease+`, and a signature by `+wantsBreakglass+`
+  policy:   both requires `+wantsRelease+`, and a signature by `+wantsBreakglass+`
   found:    1 bundle, 0 legacy signatures
   found:    signed by `+byRelease+`, sourceRepositoryURI https://github.com/acme/charts
   next:     the holder of acme-breakglass must sign it: cosign sign --yes --key cosign.key --use-signing-config=false --tlog-upload=false ghcr.io/acme/both/half@sha256:<half:1.0.0>`),

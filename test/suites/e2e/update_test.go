@@ -35,7 +35,7 @@ func TestUpdates(t *testing.T) {
 HelmRelease apps/app denied (RegistryUnavailable): oci://ghcr.io/acme/charts/outage:1.0.0 could not be read: connection reset
   where:    spec.chart.spec
   policy:   `+acmeWants+`
-  next:     try again; if it stays so, ask the operator of ghcr.io, or of a proxy on the way, why answers break off`),
+  next:     try again; if the error persists, ask the operator of ghcr.io, or of a proxy on the way, why answers break off`),
 	}})
 	down.Store(false)
 	w.update(t, object, []step{
@@ -56,7 +56,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/outage
 			want: harness.Denied("NotPinned spec.chart.spec", `
 HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/outage:1.x is not pinned: "1.x" is a range of versions, and names other content tomorrow
   where:    spec.chart.spec
-  policy:   acme-charts wants pinning Version
+  policy:   acme-charts requires pinning Version
   next:     write one complete version, as in version: "1.2.3"`),
 		},
 		{sentence: "an unsigned version and suspended, which installs nothing", patch: `{spec: {suspend: true, chart: {spec: {version: 1.1.0}}}}`},

@@ -38,7 +38,7 @@ const (
 )
 
 // vip is a cluster whose charts are in private registries. ghcr.io wants a token, for the user "puller"; quay.io has a
-// private CA, and wants a client certificate and a login. home.example is the admin's: chartgate has a login of its own.
+// private CA, and requires a client certificate and a login. home.example is the admin's: chartgate has a login of its own.
 type vip struct {
 	*site
 	own      *registrytest.Registry // home.example, behind front

@@ -17,7 +17,7 @@ func TestKubectlShows(t *testing.T) {
 		t.Fatal(err)
 	}
 	const warning = "Warning: chartgate would deny this (SignatureMissing): oci://ghcr.io/acme/warn/app:1.0.0@sha256:<app:1.0.0> has no signature; " +
-		"policy: warning wants " + wantsRelease + "; next: the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/warn/app@sha256:<app:1.0.0>"
+		"policy: warning requires " + wantsRelease + "; next: the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/warn/app@sha256:<app:1.0.0>"
 	if got := strings.TrimSpace(w.public(out.Stderr)); got != warning {
 		t.Errorf("got %q, want %q", got, warning)
 	}

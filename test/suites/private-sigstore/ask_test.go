@@ -38,7 +38,7 @@ func denied(reason string, found ...string) answer {
 // unusable is the answer to one bundle that proves nothing.
 func unusable(why string) answer {
 	if why == "" {
-		why = "its signature, certificate or log entry does not hold"
+		why = "its signature, certificate or log entry is not valid"
 	}
 	return denied("SignatureInvalid", "1 bundle, 0 legacy signatures", "not usable: "+why)
 }

@@ -34,7 +34,7 @@ func TestKeys(t *testing.T) {
 		{"not logged", signed(ours.Without(sigstore.Rekor), key), logged, invalid("without the log entry that the policy requires")},
 		{"not logged, not required", signed(ours.Without(sigstore.Rekor), key), unlogged, good},
 		{"logged elsewhere", signed(ours.With(theirs, sigstore.Rekor), key), logged, invalid("its log entry, which the policy requires, could not be verified")},
-		{"with another key", signed(ours, w.newKey(t)), logged, unusable("made with none of the trusted keys")},
+		{"with another key", signed(ours, w.newKey(t)), logged, unusable("made with a key that no policy trusts")},
 		{"in time, says the timestamp", signed(ours, key), logged + inTime, good},
 		{"in time, says the timestamp without a log entry", signed(ours.Without(sigstore.Rekor), key), unlogged + inTime, good},
 		{"in time, says nobody", signed(ours.Without(sigstore.Timestamp), key), logged + inTime, timeless},

@@ -18,7 +18,7 @@ func TestWithoutLog(t *testing.T) {
 		notRequired = "    transparencyLog: NotRequired\n"
 		required    = "    transparencyLog: Required\n"
 	)
-	good, broken := w.admitted("acme-release", release), unusable("its signature, certificate or signed timestamp does not hold")
+	good, broken := w.admitted("acme-release", release), unusable("its signature, certificate or signed timestamp is not valid")
 	rows := []struct {
 		sentence  string
 		signature signature
@@ -47,7 +47,7 @@ func TestWithoutLog(t *testing.T) {
 			material(bundle)["tlogEntries"] = material(another)["tlogEntries"]
 		}), notRequired, ours, unusable("")},
 		{"stamped by another Sigstore", signed(logless.With(theirs, sigstore.Timestamp), release), notRequired, ours, broken},
-		{"a certificate of another Sigstore, stamped by ours", signed(logless.With(theirs, sigstore.Fulcio, sigstore.CTLog), release), notRequired, ours, unusable("its certificate is by no authority of the trust root")},
+		{"a certificate of another Sigstore, stamped by ours", signed(logless.With(theirs, sigstore.Fulcio, sigstore.CTLog), release), notRequired, ours, unusable("its certificate was not issued by an authority of the trust root")},
 	}
 	var items []item
 	for i, row := range rows {

@@ -90,11 +90,11 @@ func TestWhatIsTrusted(t *testing.T) {
 	}{
 		{"all", ours, w.admitted("acme-release", w.release())},
 		{"another Sigstore", theirs, unusable("logged in no transparency log of the trust root")},
-		{"another certificate authority", ours.With(theirs, sigstore.Fulcio), unusable("its certificate is by no authority of the trust root")},
+		{"another certificate authority", ours.With(theirs, sigstore.Fulcio), unusable("its certificate was not issued by an authority of the trust root")},
 		{"another certificate transparency log", ours.With(theirs, sigstore.CTLog), unusable("")},
 		{"another log", ours.With(theirs, sigstore.Rekor), unusable("logged in no transparency log of the trust root")},
 		{"another timestamp authority", ours.With(theirs, sigstore.Timestamp), unusable("")},
-		{"no certificate authority", ours.Without(sigstore.Fulcio), unusable("its certificate is by no authority of the trust root")},
+		{"no certificate authority", ours.Without(sigstore.Fulcio), unusable("its certificate was not issued by an authority of the trust root")},
 		{"no certificate transparency log, so no promise of one can be wanted", ours.Without(sigstore.CTLog), w.admitted("acme-release", w.release())},
 		{"no log", ours.Without(sigstore.Rekor), unusable("logged in no transparency log of the trust root")},
 		{"no timestamp authority", ours.Without(sigstore.Timestamp), unusable("")},
@@ -118,7 +118,7 @@ func TestForgeries(t *testing.T) {
 		want      answer
 	}{
 		{"a signature in another Sigstore, which certifies the same identity", signed(theirs, release), unusable("logged in no transparency log of the trust root")},
-		{"a certificate of another Sigstore, logged in ours", signed(ours.With(theirs, sigstore.Fulcio, sigstore.CTLog), release), unusable("its certificate is by no authority of the trust root")},
+		{"a certificate of another Sigstore, logged in ours", signed(ours.With(theirs, sigstore.Fulcio, sigstore.CTLog), release), unusable("its certificate was not issued by an authority of the trust root")},
 		{"a timestamp by another Sigstore", signed(ours.With(theirs, sigstore.Timestamp), release), unusable("")},
 		{"no change", forged(ours, release, func(_, _ map[string]any) {}), w.admitted("acme-release", release)},
 		{"no timestamp", forged(ours, release, func(bundle, _ map[string]any) {

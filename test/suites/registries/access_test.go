@@ -93,11 +93,11 @@ func (w *site) examine(t *testing.T, c *registry.Client, digest chart.Digest, ar
 func TestNoAccess(t *testing.T) {
 	t.Parallel()
 	const (
-		public      = "; if it should be public, check the name: registries also answer so where nothing exists"
+		public      = "; if it should be public, check the name: registries give the same answer for repositories that do not exist"
 		does        = "HOST does not let chartgate read acme/charts/podinfo"
-		credentials = "let Secret apps/regcred hold credentials that may pull acme/charts/podinfo from HOST" + public
-		certificate = "let the source of the chart name a Secret with a client certificate that HOST accepts" + public
-		foreign     = "let the source of the chart name a Secret with credentials that may pull acme/charts/podinfo from HOST: chartgate's own are not sent " +
+		credentials = "let Secret apps/regcred hold credentials that can pull acme/charts/podinfo from HOST" + public
+		certificate = "in the chart's source, name a Secret with a client certificate that HOST accepts" + public
+		foreign     = "in the chart's source, name a Secret with credentials that can pull acme/charts/podinfo from HOST: chartgate's own are not sent " +
 			"where the source brings its own CA, client certificate or proxy" + public
 		untrusted = "oci://HOST/acme/charts/podinfo:1.0.0 could not be read: the TLS certificate is signed by a CA that chartgate does not trust"
 	)
@@ -114,19 +114,19 @@ func TestNoAccess(t *testing.T) {
 	}{
 		"basic, wrong password": {setup{tls: true, basic: true}, func(c *registry.Connection) { c.Login = wrong }, outcome{problem.KindUnauthorized, does + " with the credentials of Secret apps/regcred: the registry answered 401 Unauthorized", credentials}},
 		"token, wrong password": {setup{tls: true, tokens: true}, func(c *registry.Connection) { c.Login = wrong }, outcome{problem.KindUnauthorized, does + " with the credentials of Secret apps/regcred: its token service answered 401 Unauthorized", credentials}},
-		"basic, nothing":        {setup{tls: true, basic: true}, func(c *registry.Connection) { c.Login = nil }, outcome{problem.KindUnauthorized, does + ": it wants credentials and chartgate has none for it", foreign}},
+		"basic, nothing":        {setup{tls: true, basic: true}, func(c *registry.Connection) { c.Login = nil }, outcome{problem.KindUnauthorized, does + ": it requires credentials, and chartgate has no credentials for it", foreign}},
 		"token, nothing":        {setup{tls: true, tokens: true}, func(c *registry.Connection) { c.Login = nil }, outcome{problem.KindUnauthorized, does + ": its token service answered 401 Unauthorized", foreign}},
 		"another CA":            {setup{tls: true}, func(c *registry.Connection) { c.CAs = stranger.PEM() }, outcome{problem.KindUnavailable, untrusted, "put the CA's certificate (PEM) into Secret apps/regcred, or ask the cluster's admin to trust it (--registry-ca, chart value registry.caBundle)"}},
 		"no CA": {setup{tls: true}, func(c *registry.Connection) { c.CAs = nil }, outcome{problem.KindUnavailable, untrusted,
 			"ask the cluster's admin to trust the CA of HOST: --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef)"}},
-		"no client certificate": {setup{tls: true, clients: true}, func(c *registry.Connection) { c.ClientCertificate, c.ClientKey = nil, nil }, outcome{problem.KindUnauthorized, does + ": it wants a client certificate and chartgate has none for it", certificate}},
+		"no client certificate": {setup{tls: true, clients: true}, func(c *registry.Connection) { c.ClientCertificate, c.ClientKey = nil, nil }, outcome{problem.KindUnauthorized, does + ": it requires a client certificate, and chartgate has no certificate for it", certificate}},
 		"another's client certificate": {setup{tls: true, clients: true}, func(c *registry.Connection) {
 			pair := stranger.Client()
 			c.ClientCertificate, c.ClientKey = pair.Certificate, pair.Key
 		}, outcome{problem.KindUnauthorized, does + ": it refuses the client certificate", certificate}},
 		"a Secret that is lacking": {setup{tls: true, basic: true}, func(c *registry.Connection) {
 			c.Login, c.Lacking = nil, &problem.Error{Kind: problem.KindUnauthorized, Detail: "Secret apps/regcred could not be read: chartgate may not read Secrets in apps", Next: "grant it"}
-		}, outcome{problem.KindUnauthorized, does + " (it wants credentials and chartgate has none for it), and Secret apps/regcred could not be read: chartgate may not read Secrets in apps", "grant it"}},
+		}, outcome{problem.KindUnauthorized, does + " (it requires credentials, and chartgate has no credentials for it), and Secret apps/regcred could not be read: chartgate may not read Secrets in apps", "grant it"}},
 		"plain HTTP where HTTPS is spoken": {setup{}, func(*registry.Connection) {}, outcome{problem.KindUnavailable, "oci://HOST/acme/charts/podinfo:1.0.0 could not be read: the port does not speak HTTPS",
 			"correct the port; if HOST has no TLS on purpose, ask the cluster's admin to allow that: --plain-http HOST, or plainHTTP among the values of chartgate's chart"}},
 	} {

@@ -57,7 +57,7 @@ func TestCommand(t *testing.T) {
 		{sentence: "at a mirror through a proxy", chart: "ghcr.io/acme/podinfo", environment: []string{"HTTPS_PROXY=" + proxy.URL},
 			args: []string{"--registry-ca=ca.crt", "--registry-config=acme.json", "--registry-mirror=ghcr.io/acme=" + acme + "/acme/charts"}, admitted: true, through: []string{acme + ":443"}},
 		{sentence: "not at the mirror", chart: "ghcr.io/acme/other", args: []string{"--registry-ca=ca.crt", "--registry-mirror=ghcr.io=" + w.host},
-			says: "HOST has no oci://ghcr.io/acme/other:1.0.0, asked at the mirror HOST/acme/other"},
+			says: "HOST has no oci://ghcr.io/acme/other:1.0.0, read from the mirror HOST/acme/other"},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
 			through = nil
@@ -107,7 +107,7 @@ func TestMirrorWithoutSignatures(t *testing.T) {
 		return w.verify(t, nil, image, "--plain-http="+w.host, "--registry-mirror=ghcr.io/acme="+w.host+"/mirror")
 	}
 	out, admitted := ask()
-	says := "has no signature, asked at the mirror " + w.host + "/mirror/podinfo@" + digest.String()
+	says := "has no signature, read from the mirror " + w.host + "/mirror/podinfo@" + digest.String()
 	command := regexp.MustCompile(`: oras copy -r (\S+) (\S+):1\.0\.0\n`).FindStringSubmatch(out + "\n")
 	if admitted || !strings.Contains(out, says) || command == nil {
 		t.Fatalf("admitted: %v, want %q:\n%s", admitted, says, out)

@@ -88,7 +88,7 @@ func TestKeysInSecrets(t *testing.T) {
 		{"no such item", inSecret(""), ours(map[string]string{"cosign.key": private}), written + item + ": the Secret has no such key"},
 		{"an empty item", inSecret(""), ours(map[string]string{"cosign.pub": ""}), written + item + ": no PEM block found"},
 		{"more text than keys can be", inSecret(""), ours(map[string]string{"cosign.pub": alice + strings.Repeat(canary, 10_000)}),
-			written + item + fmt.Sprintf(": %d bytes are no public key; at most 16384 are read", len(alice)+10_000*len(canary))},
+			written + item + fmt.Sprintf(": %d bytes are too many for public keys; at most 16384 are read", len(alice)+10_000*len(canary))},
 		{"a Secret of this name in another namespace", inSecret(""), secretIn("apps", "release", map[string]string{"cosign.pub": alice}),
 			written + item + ": there is no such Secret in namespace chartgate-system"},
 		{"a name that leads into another namespace",

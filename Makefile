@@ -57,6 +57,10 @@ load: build ## Drive the real webhook: admissions per second, latency, memory, r
 bench: ## Measure verification: time, allocations, registry requests
 	go test -run '^$$' -bench . -benchmem ./pkg/gate ./pkg/webhook
 
+.PHONY: bench-start
+bench-start: build tools-test ## Measure the time from the start of the process until it is ready, ten times
+	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test -run '^$$' -bench Start -benchtime 10x ./test/suites/e2e
+
 .PHONY: generate
 generate: $(BIN)/controller-gen ## Regenerate CRDs, deep copies, RBAC and the chart's copies
 	hack/generate.sh

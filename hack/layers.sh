@@ -15,6 +15,7 @@ allowed() {
     pkg/fair) ;;
     pkg/fielderr) ;;
     pkg/sourceauth) ;;
+    pkg/servingcert) ;;
     pkg/chart) echo pkg/problem ;;
     pkg/attachment) echo pkg/chart pkg/sourceauth ;;
     pkg/evidence) echo pkg/attachment pkg/chart ;;

@@ -10,7 +10,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
-// TestSeveralRegistryConfigs: the first that names a registry counts, and one that is broken hides no other.
+// TestSeveralRegistryConfigs: the first that names a registry counts, and one that is broken hides
+// no other.
 func TestSeveralRegistryConfigs(t *testing.T) {
 	config := func(user string, hosts ...string) string {
 		text := ""

@@ -64,8 +64,8 @@ func (k kinds) has(group, kind string) bool {
 	return false
 }
 
-// gatedKinds are the kinds that deploy charts. "Application" is a common word, so in text it counts as
-// a kind only. A kind that a template fills in counts by its group.
+// gatedKinds are the kinds that deploy charts. "Application" is a common word, so in text it counts
+// as a kind only. A kind that a template fills in counts by its group.
 var gatedKinds = kinds{
 	names: map[string][]string{
 		"helm.toolkit.fluxcd.io":   {"HelmRelease"},

@@ -47,7 +47,7 @@ func (h *hooks) start() error {
 	}
 	server := newServer(h.manager.GetLogger(), ctrlwebhook.Options{
 		Host: h.flags.webhookHost, Port: h.flags.webhookPort, CertDir: h.flags.certDir,
-		TLSOpts: []func(*tls.Config){h.flags.clientFlags.tls},
+		TLSOpts: []func(*tls.Config){certificate.tls, h.flags.clientFlags.tls},
 	})
 	policies, err := webhook.NewPolicies(webhook.PolicyChecks{
 		KnownIdentities: h.snapshot.Identities, KnownTrustRoots: h.trustRoots.Names, CheckTrustRoot: trust.Check,
@@ -60,7 +60,7 @@ func (h *hooks) start() error {
 		webhook.NewCharts(h.engine.extractor, h.engine.gate, h.flags.maxConcurrent, metrics,
 			webhook.NewNotices(h.manager.GetEventRecorder("chartgate")))))))
 	server.Register(policiesPath, h.drain.handler(webhook.WithDeadline(bodies.Policies(policies))))
-	return h.manager.Add(waitFor{certificate, func(ctx context.Context) error {
+	return h.manager.Add(waitFor{certificate.ready, func(ctx context.Context) error {
 		var answers func(*http.Request) error = server.ready
 		if h.flags.required() {
 			answers = once(answers)

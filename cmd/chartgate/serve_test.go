@@ -71,12 +71,14 @@ func TestCertificates(t *testing.T) {
 		{"managed without a Service", certificateFlags{certificates: "Managed", certSecret: "x", webhookConfig: "x"}, "must be set with --certificates=Managed"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			ready, err := c.flags.setup(nil, "chartgate-system")
+			certificate, err := c.flags.setup(nil, "chartgate-system")
 			if c.says == "" {
 				if err != nil {
 					t.Fatal(err)
 				}
-				<-ready
+				if <-certificate.ready; certificate.get != nil {
+					t.Error("the files are not served")
+				}
 				return
 			}
 			if err == nil || !strings.Contains(err.Error(), c.says) {

@@ -56,8 +56,8 @@ func (f *engineFlags) roots(o trust.Options) (*trust.Roots, error) {
 	return trust.New(o), nil
 }
 
-// trustRoots follows the TrustRoots of a cluster. They are never closed: admissions that were accepted before the end still
-// need them.
+// trustRoots follows the TrustRoots of a cluster. They are never closed: admissions that were
+// accepted before the end still need them.
 func (f *serveFlags) trustRoots(mgr manager.Manager) (*trust.Roots, *controller.TrustRoots, error) {
 	changes := controller.NewChanges()
 	roots, err := f.roots(trust.Options{Changed: changes.Tell, Log: mgr.GetLogger()})
@@ -94,7 +94,8 @@ func takeTrustRoots(documents []document) (items []trust.Item, others []document
 	return items, others, nil
 }
 
-// takeConfigMaps takes the ConfigMaps that TrustRoots refer to, by name. The one with the identities stays, too.
+// takeConfigMaps takes the ConfigMaps that TrustRoots refer to, by name. The one with the
+// identities stays, too.
 func takeConfigMaps(documents []document, objects []v1alpha1.TrustRoot) (taken []corev1.ConfigMap, others []document, err error) {
 	for _, d := range documents {
 		kind := d.object.GroupVersionKind()

@@ -25,7 +25,8 @@ func asText(t *testing.T, raw []byte) string {
 	return string(text)
 }
 
-// TestVerifyTrustRoots: TrustRoots among the policies count as in a cluster. ConfigMaps come with them.
+// TestVerifyTrustRoots: TrustRoots among the policies count as in a cluster. ConfigMaps come with
+// them.
 func TestVerifyTrustRoots(t *testing.T) {
 	s := theShop(t)
 	repository, err := tuf.New(time.Now().Add(time.Hour), map[string][]byte{"trusted_root.json": s.root})

@@ -13,7 +13,7 @@ import (
 // Process is a running `chartgate serve`.
 type Process struct {
 	*process.Server
-	// CertDir is where a kubelet would mount the serving certificate.
+	// CertDir is where a kubelet would mount a serving certificate that chartgate does not make itself.
 	CertDir string
 	scrape  string // URL of /metrics
 }
@@ -22,26 +22,19 @@ type Process struct {
 func (i *Installation) Address() string { return fmt.Sprintf("127.0.0.1:%d", i.port) }
 
 // Run starts `chartgate serve` with the chart's arguments and waits until it is ready. The test
-// replaces the addresses and files that a pod would have of its own; more arguments come last. A
-// certificate that chartgate makes itself is mounted as a kubelet would.
+// replaces the addresses and files that a pod would have of its own; more arguments come last.
 func (i *Installation) Run(ctx context.Context, args ...string) (*Process, error) {
 	p, err := i.Launch(ctx, args...)
 	if err != nil {
 		return nil, err
 	}
-	if i.certificate.tls == nil {
-		err = i.Mount(ctx, p)
-	}
-	if err == nil {
-		err = p.WaitReady(ctx)
-	}
-	if err != nil {
+	if err := p.WaitReady(ctx); err != nil {
 		return nil, errors.Join(err, p.Stop())
 	}
 	return p, nil
 }
 
-// Launch is Run without waiting, and without mounting the certificate that chartgate makes.
+// Launch is Run without waiting.
 func (i *Installation) Launch(ctx context.Context, args ...string) (*Process, error) {
 	binary, err := Chartgate(ctx)
 	if err != nil {

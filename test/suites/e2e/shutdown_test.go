@@ -10,14 +10,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestShutdown: a pod that ends answers what it has accepted; without any pod nothing is admitted, but policies can be
-// mended; and a new pod takes over.
+// TestShutdown: a pod that ends answers what it has accepted; without any pod nothing is admitted,
+// but policies can be mended; and a new pod takes over.
 func TestShutdown(t *testing.T) {
 	w := theOldSite(t)
 	w.given(t, repositories())
@@ -76,10 +78,15 @@ func (w *site) checkWithoutPod(t *testing.T) {
 	w.create(t, w.Object(t, harness.Policy("mended", `{match: {charts: ["oci://ghcr.io/acme/mended/*"]}, require: [{anyOf: [acme-release]}]}`)))
 }
 
-// checkReadiness starts a new pod, which is not ready before it has its certificate, however ready the rest of it is.
+// checkReadiness starts a new pod, which is not ready before it has its certificate, however ready
+// the rest of it is. Without the Secret it has none: it may fill it, and not create it.
 func (w *site) checkReadiness(t *testing.T) {
 	t.Helper()
-	var err error
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace, Name: "chartgate-certificate"}}
+	err := w.Client.Delete(t.Context(), secret)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if w.Gate, err = w.Installation.Launch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +102,8 @@ func (w *site) checkReadiness(t *testing.T) {
 	if err := w.Gate.Ready(t.Context()); err == nil {
 		t.Error("ready without a certificate, with policies")
 	}
-	if err := errors.Join(w.Installation.Mount(t.Context(), w.Gate), w.Gate.WaitReady(t.Context())); err != nil {
+	secret.ResourceVersion = ""
+	if err := errors.Join(w.Client.Create(t.Context(), secret), w.Gate.WaitReady(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 }

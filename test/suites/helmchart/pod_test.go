@@ -19,8 +19,9 @@ func TestArguments(t *testing.T) {
 		"--certificates=Managed", "--webhook-configuration=chartgate", "--webhook-service=chartgate",
 		"--certificate-secret=chartgate-certificate",
 	}
+	files := []string{"--certificates=Files", "--cert-dir=/tmp/certs"}
 	arguments := func(certificates, options []string) []string {
-		return slices.Concat([]string{"serve", "--webhook-port=9443", "--cert-dir=/tmp/certs"}, certificates, []string{
+		return slices.Concat([]string{"serve", "--webhook-port=9443"}, certificates, []string{
 			"--metrics-bind-address=:8080", "--health-probe-bind-address=:8081", "--namespace=$(POD_NAMESPACE)",
 			"--policy-configmap=chartgate-identities", "--leader-elect", "--tuf-cache=/var/cache/chartgate",
 		}, options)
@@ -34,8 +35,8 @@ func TestArguments(t *testing.T) {
 	}
 	for name, want := range map[string][]string{
 		"the defaults":                             arguments(managed, defaults),
-		"everything, with cert-manager":            arguments([]string{"--certificates=Files"}, everything),
-		"everything, with an existing certificate": arguments([]string{"--certificates=Files"}, everything),
+		"everything, with cert-manager":            arguments(files, everything),
+		"everything, with an existing certificate": arguments(files, everything),
 		"next to nothing":                          arguments(managed, slices.Concat([]string{"--trusted-root=/etc/chartgate/trusted_root.json"}, defaults)),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -67,10 +68,10 @@ func TestImage(t *testing.T) {
 // TestMounts: what lies in the container's file system, by path.
 func TestMounts(t *testing.T) {
 	t.Parallel()
-	certificate := func(secret string, optional *bool) corev1.VolumeSource {
+	certificate := func(secret string) corev1.VolumeSource {
 		return corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-			SecretName: secret, Optional: optional,
-			Items: []corev1.KeyToPath{{Key: "tls.crt", Path: "tls.crt"}, {Key: "tls.key", Path: "tls.key"}},
+			SecretName: secret,
+			Items:      []corev1.KeyToPath{{Key: "tls.crt", Path: "tls.crt"}, {Key: "tls.key", Path: "tls.key"}},
 		}}
 	}
 	root := func(configMap string) corev1.VolumeSource {
@@ -81,15 +82,15 @@ func TestMounts(t *testing.T) {
 	}
 	ca := corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "corp-ca"}}}
 	for name, want := range map[string]map[string]corev1.VolumeSource{
-		"the defaults": {"/tmp/certs": certificate("chartgate-certificate", new(true))},
+		"the defaults": {}, // the serving key is in no file
 		"everything, with cert-manager": {
-			"/tmp/certs": certificate("chartgate-tls", nil), "/etc/chartgate": root("chartgate-trusted-root"), "/etc/corp-ca": ca,
+			"/tmp/certs": certificate("chartgate-tls"), "/etc/chartgate": root("chartgate-trusted-root"), "/etc/corp-ca": ca,
 		},
 		"everything, with an existing certificate": {
-			"/tmp/certs": certificate("my-certificate", nil), "/etc/chartgate": root("chartgate-trusted-root"), "/etc/corp-ca": ca,
+			"/tmp/certs": certificate("my-certificate"), "/etc/chartgate": root("chartgate-trusted-root"), "/etc/corp-ca": ca,
 		},
 		"next to nothing": {
-			"/tmp/certs": certificate("chartgate-certificate", new(true)), "/etc/chartgate": root("corp-root"),
+			"/etc/chartgate": root("corp-root"),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

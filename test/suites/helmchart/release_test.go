@@ -2,13 +2,10 @@ package helmchart_test
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/open-policy-agent/cert-controller/pkg/rotator"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -17,9 +14,12 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/chartgate/chartgate/pkg/servingcert"
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/harness"
 )
@@ -42,8 +42,8 @@ func TestServerAccepts(t *testing.T) {
 	}
 }
 
-// TestLifeOfARelease installs, upgrades and uninstalls the chart with helm, while the real certificate rotator works
-// with nothing but the rights of chartgate's ServiceAccount.
+// TestLifeOfARelease installs, upgrades and uninstalls the chart with helm, while chartgate's certificate is made with
+// nothing but the rights of chartgate's ServiceAccount.
 func TestLifeOfARelease(t *testing.T) {
 	c := theControlPlane(t)
 	c.helm("", "install", "chartgate", chartDir)
@@ -168,7 +168,7 @@ func (c *controlPlane) certificates() map[string]string {
 	return result
 }
 
-// rotate runs the rotator as chartgate does, as chartgate's ServiceAccount, until the certificates are there.
+// rotate makes the certificate as chartgate does, as chartgate's ServiceAccount.
 func (c *controlPlane) rotate() {
 	c.t.Helper()
 	config := rest.CopyConfig(c.Config)
@@ -177,34 +177,22 @@ func (c *controlPlane) rotate() {
 		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"},
 	}
 	manager, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                  clientgoscheme.Scheme,
-		Metrics:                 metricsserver.Options{BindAddress: "0"},
-		LeaderElection:          true,
-		LeaderElectionID:        "chartgate",
-		LeaderElectionNamespace: namespace,
-		// Released at the end, for the next run.
-		LeaderElectionReleaseOnCancel: true,
+		Scheme:     clientgoscheme.Scheme,
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Controller: ctrlconfig.Controller{SkipNameValidation: new(true)}, // several in this process
+		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
+			&corev1.Secret{}: {Namespaces: map[string]cache.Config{namespace: {}}},
+		}},
 	})
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	// The mounted files are the kubelet's work. The rotator looks only whether they are there.
-	directory := c.t.TempDir()
-	if err := os.WriteFile(filepath.Join(directory, "tls.crt"), nil, 0o600); err != nil {
-		c.t.Fatal(err)
-	}
-	ready := make(chan struct{})
-	if err := rotator.AddRotator(manager, &rotator.CertRotator{
-		SecretKey:             types.NamespacedName{Namespace: namespace, Name: "chartgate-certificate"},
-		CertDir:               directory,
-		ControllerName:        "cert-rotator " + directory, // unique in this process
-		CAName:                "chartgate-ca",
-		CAOrganization:        "chartgate",
-		DNSName:               "chartgate." + namespace + ".svc",
-		IsReady:               ready,
-		Webhooks:              []rotator.WebhookInfo{{Name: "chartgate", Type: rotator.Validating}},
-		RequireLeaderElection: true,
-	}); err != nil {
+	certificate := servingcert.New(manager.GetAPIReader(), manager.GetClient(), servingcert.Options{
+		Secret:        types.NamespacedName{Namespace: namespace, Name: "chartgate-certificate"},
+		Configuration: "chartgate",
+		DNSName:       "chartgate." + namespace + ".svc",
+	})
+	if err := certificate.SetupWithManager(manager); err != nil {
 		c.t.Fatal(err)
 	}
 	ctx, stop := context.WithTimeout(c.t.Context(), harness.Patience)
@@ -212,9 +200,9 @@ func (c *controlPlane) rotate() {
 	done := make(chan error, 1)
 	go func() { done <- manager.Start(ctx) }()
 	select {
-	case <-ready:
+	case <-certificate.Ready():
 	case err := <-done:
-		c.t.Fatalf("the rotator stopped before the certificates were there: %v", err)
+		c.t.Fatalf("the manager stopped before the certificate was there: %v", err)
 	}
 	stop()
 	if err := <-done; err != nil {

@@ -28,7 +28,7 @@ allowed() {
     pkg/kms) echo pkg/coalesce pkg/problem ;;
     pkg/signature) echo pkg/attachment pkg/chart pkg/evidence pkg/problem pkg/verdict ;;
     pkg/trust) echo pkg/api/v1alpha1 pkg/evidence pkg/fielderr pkg/signature pkg/verdict ;;
-    pkg/gate) echo pkg/archive pkg/attachment pkg/chart pkg/evidence pkg/fair pkg/policy pkg/problem pkg/source pkg/sourceauth pkg/verdict ;;
+    pkg/gate) echo pkg/archive pkg/attachment pkg/chart pkg/coalesce pkg/evidence pkg/fair pkg/policy pkg/problem pkg/source pkg/sourceauth pkg/verdict ;;
     pkg/webhook) echo pkg/api/v1alpha1 pkg/chart pkg/evidence pkg/fair pkg/fielderr pkg/gate pkg/policy pkg/problem pkg/source pkg/verdict ;;
     pkg/controller) echo pkg/api/v1alpha1 pkg/evidence pkg/policy pkg/problem pkg/source pkg/trust ;;
     *) return 1 ;;

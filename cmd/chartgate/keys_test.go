@@ -92,7 +92,7 @@ func TestKeysOnTheCommandLine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, p := range loaded.Current().For(location) {
+			for _, p := range loaded.Current().For(location).Policies() {
 				if knows := strings.Contains(p.Wants(), "release (key sha256:"); knows != (c.warns == "") {
 					t.Errorf("the policy wants: %s", p.Wants())
 				}

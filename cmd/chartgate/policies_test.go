@@ -66,7 +66,7 @@ func TestLoadPolicies(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got[repository] = len(loaded.Current().For(location))
+				got[repository] = len(loaded.Current().For(location).Policies())
 			}
 			if diff := cmp.Diff(c.matching, got); len(c.matching) > 0 && diff != "" {
 				t.Error(diff)

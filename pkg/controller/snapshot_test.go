@@ -24,7 +24,7 @@ func wants(t *testing.T, set *policy.Set, names ...string) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range set.For(location) {
+		for _, p := range set.For(location).Policies() {
 			all = append(all, name+": "+p.Wants())
 		}
 	}
@@ -73,7 +73,7 @@ func TestInvalidConfigMap(t *testing.T) {
 		t.Fatal(err)
 	}
 	location, _ := chart.ParseLocation("oci://anywhere.example/x")
-	if matching := s.Current().For(location); len(matching) != 1 {
+	if matching := s.Current().For(location).Policies(); len(matching) != 1 {
 		t.Errorf("%d policies match a chart that nothing should admit", len(matching))
 	}
 }

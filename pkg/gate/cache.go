@@ -13,16 +13,15 @@ import (
 )
 
 const (
-	// maxVerified bounds the cache. An entry takes about 2 KiB, so a full cache
-	// takes about 40 MiB; larger clusters deploy some thousand distinct charts.
+	// maxVerified bounds the cache. An entry takes about 2 KiB, so a full cache takes about 40 MiB;
+	// larger clusters deploy some thousand distinct charts.
 	maxVerified = 20_000
-	// verifiedFor bounds an entry's age. The content of a digest never changes, and
-	// policies are judged anew each time; the limit makes withdrawn log keys or
-	// certificates that arrive with a new trust root the only thing that matters,
-	// and these change the key.
+	// verifiedFor bounds an entry's age. The content of a digest never changes, and the policies judge
+	// what is cached in every admission. What remains are log keys and certificates that are withdrawn:
+	// they arrive with a new trust root, which changes the key.
 	verifiedFor = time.Hour
-	// maxContent bounds the predicates in the cache: the SBOMs of some hundred charts.
-	// A chart whose own exceed it is verified each time.
+	// maxContent bounds the predicates in the cache: the SBOMs of some hundred charts. A chart whose
+	// own exceed it is verified each time.
 	maxContent = 64 << 20
 )
 
@@ -30,13 +29,13 @@ const (
 type cacheKey struct {
 	location   chart.Location
 	digest     chart.Digest
-	identities string
-	as         artifact // what is no chart is one by no other way of taking it
+	identities string   // the fingerprint of the policies
+	as         artifact // what is not a chart was taken in this way, and in no other
 	trustRoots string   // "" while one of them cannot be used
 }
 
-// archiveKey is a cacheKey by the digest of the chart's archive, which is all that the status
-// of a HelmChart tells.
+// archiveKey is a cacheKey by the digest of the chart's archive, which is all that the status of a
+// HelmChart tells.
 type archiveKey struct {
 	location   chart.Location
 	archive    chart.Digest
@@ -48,16 +47,18 @@ type archiveKey struct {
 type verifiedChart struct {
 	resolved chart.Resolved
 	evidence []evidence.Evidence
-	vendored bool // it contains the sub-charts that it declares; false if nobody asked
-	at       time.Time
+	vendored bool // it contains the sub-charts that it declares; false if no policy asked
 }
 
-func (v verifiedChart) examined() examined {
-	return examined{resolved: v.resolved, findings: verdict.Findings{Evidence: v.evidence}, dependencies: dependencies{vendored: v.vendored}}
+func (v *verifiedChart) examined() examined {
+	return examined{
+		resolved: v.resolved, findings: verdict.Findings{Evidence: v.evidence},
+		dependencies: dependencies{vendored: v.vendored},
+	}
 }
 
-// bytes is what the predicates of attestations take, which are judged anew each time.
-func (v verifiedChart) bytes() int64 {
+// bytes is the size of the predicates of attestations, which are judged in every admission.
+func (v *verifiedChart) bytes() int64 {
 	var n int64
 	for _, e := range v.evidence {
 		n += int64(len(e.Content))
@@ -65,29 +66,26 @@ func (v verifiedChart) bytes() int64 {
 	return n
 }
 
+// verifiedCache holds verified charts.
 type verifiedCache struct {
-	entries *lru.Cache[cacheKey, verifiedChart]
+	charts  *expiring[cacheKey, *verifiedChart]
 	digests *lru.Cache[archiveKey, chart.Digest] // of charts by their archives
-	now     func() time.Time
 	adding  sync.Mutex
-	content atomic.Int64 // of the predicates in it
+	content atomic.Int64 // bytes of the predicates in it
 }
 
 func newVerifiedCache(now func() time.Time) *verifiedCache {
-	c := &verifiedCache{now: now}
-	entries, err := lru.NewWithEvict(maxVerified, func(_ cacheKey, gone verifiedChart) { c.content.Add(-gone.bytes()) })
-	if err != nil {
-		panic(err) // only for a size below one
-	}
-	c.entries = entries
+	c := &verifiedCache{}
+	c.charts = newExpiring[cacheKey](maxVerified, verifiedFor, now, func(gone *verifiedChart) { c.content.Add(-gone.bytes()) })
+	var err error
 	if c.digests, err = lru.New[archiveKey, chart.Digest](maxVerified); err != nil {
 		panic(err) // only for a size below one
 	}
 	return c
 }
 
-// digestOf returns the digest of a verified chart with this archive, zero if none is known. It
-// may have been forgotten since: get decides.
+// digestOf returns the digest of a verified chart with this archive, zero if none is known. The
+// chart may have left the cache since: get decides.
 func (c *verifiedCache) digestOf(key cacheKey, archive chart.Digest) chart.Digest {
 	if archive.IsZero() {
 		return chart.Digest{}
@@ -96,30 +94,23 @@ func (c *verifiedCache) digestOf(key cacheKey, archive chart.Digest) chart.Diges
 	return digest
 }
 
-func (c *verifiedCache) get(key cacheKey) (verifiedChart, bool) {
-	found, ok := c.entries.Get(key)
-	if !ok {
-		return verifiedChart{}, false
-	}
-	if age := c.now().Sub(found.at); age < 0 || age > verifiedFor {
-		c.entries.Remove(key)
-		return verifiedChart{}, false
-	}
-	return found, true
+// get returns nil if the chart is not in the cache.
+func (c *verifiedCache) get(key cacheKey) *verifiedChart {
+	found, _ := c.charts.get(key)
+	return found
 }
 
-func (c *verifiedCache) add(key cacheKey, found verifiedChart) {
-	found.at = c.now()
+func (c *verifiedCache) add(key cacheKey, found *verifiedChart) {
 	if key.trustRoots == "" || found.bytes() > maxContent {
 		return
 	}
 	c.adding.Lock()
 	defer c.adding.Unlock()
-	c.entries.Remove(key) // so that what it replaces is counted out
+	c.charts.entries.Remove(key) // so that what it replaces is counted out
 	c.content.Add(found.bytes())
-	c.entries.Add(key, found)
+	c.charts.add(key, found, c.charts.now())
 	c.digests.Add(archiveKey{key.location, found.resolved.Layer, key.identities, key.trustRoots}, key.digest)
-	for c.content.Load() > maxContent && c.entries.Len() > 0 {
-		c.entries.RemoveOldest()
+	for c.content.Load() > maxContent && c.charts.entries.Len() > 0 {
+		c.charts.entries.RemoveOldest()
 	}
 }

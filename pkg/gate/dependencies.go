@@ -9,11 +9,12 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fair"
 	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 // dependencies is what is known of the sub-charts that a chart declares. The zero value
-// knows nothing, which is not good enough for a policy that asks.
+// knows nothing, which does not satisfy a policy that asks.
 type dependencies struct {
 	vendored bool     // the archive contains all of them
 	missing  []string // those that it does not contain
@@ -24,11 +25,12 @@ type dependencies struct {
 // and 64 MiB unpacked (pkg/archive). More wait; one namespace holds one of them at most.
 const maxArchives = 2
 
-// dependencies reads the archive of a chart whose signatures hold: it is what was
-// signed, by the digest of its layer.
-func (g *Gate) dependencies(ctx context.Context, resolved chart.Resolved, task task) dependencies {
+// dependencies reads the archive of a chart whose signatures hold: it is what was signed, by the
+// digest of its layer.
+func (s *search) dependencies(ctx context.Context, access sourceauth.Auth) dependencies {
+	resolved, gate := s.resolved, s.x.gate
 	switch {
-	case resolved.Other && task.key.as.by.Anything():
+	case resolved.Other && s.x.as.by.Anything():
 		return dependencies{err: &problem.Error{
 			Kind:   problem.KindNotAChart,
 			Detail: fmt.Sprintf("%s@%s is not a Helm chart by its media types, but Argo CD renders one if there is a Chart.yaml in it, so its dependencies cannot be checked", resolved.Location, resolved.Digest),
@@ -37,12 +39,12 @@ func (g *Gate) dependencies(ctx context.Context, resolved chart.Resolved, task t
 	case resolved.Other:
 		return dependencies{vendored: true} // Flux renders no chart from it
 	}
-	release, err := g.archives.Acquire(ctx, 1, fair.Share{Tenants: task.access.Askers, Resource: resolved.Location.String()})
+	release, err := gate.archives.Acquire(ctx, 1, fair.Share{Tenants: access.Askers, Resource: resolved.Location.String()})
 	if err != nil {
 		return dependencies{err: timeout(chart.Reference{Location: resolved.Location}, err)}
 	}
 	defer release()
-	content, err := g.registry.Archive(ctx, resolved, task.access)
+	content, err := gate.registry.Archive(ctx, resolved, access)
 	if err != nil {
 		return dependencies{err: err}
 	}

@@ -4,19 +4,19 @@
 package gate
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"runtime/debug"
-	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/coalesce"
 	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/fair"
 	"github.com/chartgate/chartgate/pkg/policy"
@@ -64,14 +64,24 @@ type Gate struct {
 	now      func() time.Time
 	verified *verifiedCache
 	recent   *recent // for dry runs only
-	flights  flights
+	lookups  *coalesce.Group[lookup, chart.Resolved]
+	searches *coalesce.Group[task, *examined]
 	archives *fair.Semaphore // bounds the archives that are unpacked at the same time
 }
 
-// New returns a gate. The clock decides about the end of waivers and the age of
-// cached evidence.
+// maxShared bounds work that admissions share: an API server waits for a webhook for 30 s at most,
+// so no admission needs the work for longer.
+const maxShared = 30 * time.Second
+
+// New returns a gate. The clock decides about the end of waivers and the age of evidence.
 func New(policies Policies, registry Registry, verifier Verifier, now func() time.Time) *Gate {
-	return &Gate{policies: policies, registry: registry, verifier: verifier, now: now, verified: newVerifiedCache(now), recent: newRecent(now), archives: fair.NewSemaphore(maxArchives)}
+	return &Gate{
+		policies: policies, registry: registry, verifier: verifier, now: now,
+		verified: newVerifiedCache(now), recent: newRecent(now),
+		lookups:  coalesce.New[lookup, chart.Resolved](maxShared),
+		searches: coalesce.New[task, *examined](maxShared),
+		archives: fair.NewSemaphore(maxArchives),
+	}
 }
 
 // maxUses bounds the charts of one object; real Applications have some ten sources.
@@ -90,12 +100,13 @@ func (g *Gate) DecideAll(ctx context.Context, uses []source.Use) []verdict.Verdi
 			Kind: problem.KindLimitExceeded, Detail: fmt.Sprintf("it names %d charts; at most %d are verified at once", len(uses), maxUses),
 		}))}
 	}
+	now := sync.OnceValue(g.now)                   // a write is decided about at one time
 	verdicts := make([]verdict.Verdict, len(uses)) // all deny until decided
 	var group errgroup.Group
 	group.SetLimit(maxParallel)
 	for i, use := range uses {
 		group.Go(func() error {
-			verdicts[i] = g.Decide(ctx, use)
+			verdicts[i] = g.decide(ctx, use, now)
 			return nil
 		})
 	}
@@ -103,16 +114,17 @@ func (g *Gate) DecideAll(ctx context.Context, uses []source.Use) []verdict.Verdi
 	return verdicts
 }
 
-// Decide returns the verdict on one use. It never fails: whatever goes wrong,
-// panics included, is a denial.
-func (g *Gate) Decide(ctx context.Context, use source.Use) (result verdict.Verdict) {
-	subject := verdict.Subject{
-		Kind: use.Object.Kind, Namespace: use.Object.Namespace, Name: use.Object.Name,
-		Field: use.Field, Reference: referenceOf(use.Target),
-	}
+// Decide returns the verdict on one use.
+func (g *Gate) Decide(ctx context.Context, use source.Use) verdict.Verdict {
+	return g.decide(ctx, use, g.now)
+}
+
+// decide never fails: anything that goes wrong, panics included, is a denial.
+func (g *Gate) decide(ctx context.Context, use source.Use, now func() time.Time) (result verdict.Verdict) {
+	subject := subjectOf(use)
 	defer func() {
 		if r := recover(); r != nil {
-			result = verdict.Deny(subject, verdict.FromError(panicError(r)))
+			result = verdict.Deny(subject, verdict.FromError(fmt.Errorf("panic: %v\n%s", r, debug.Stack())))
 		}
 	}()
 	set := g.policies.Current()
@@ -131,8 +143,7 @@ func (g *Gate) Decide(ctx context.Context, use source.Use) (result verdict.Verdi
 		}
 	case source.Chart:
 		if location := target.Reference.Location; !location.IsZero() && !target.Reference.Selector.IsZero() {
-			target.Access = mayLogIn(target.Access, location.Host(), set.For(location))
-			return g.decideChart(ctx, set, chartUse{use, target}, subject)
+			return g.decideChart(ctx, set, chartUse{use, target}, now())
 		}
 	}
 	return verdict.Deny(subject, verdict.FromError(errors.New("the use names no chart")))
@@ -158,145 +169,10 @@ func referenceOf(target source.Target) chart.Reference {
 	}
 }
 
-// mayLogIn adds to a consumer's access whether its policies name the host of the chart.
-func mayLogIn(access sourceauth.Auth, host string, policies []*policy.Policy) sourceauth.Auth {
-	access.NamedHost = ""
-	if access.Consumer != 0 && policy.NamesHost(policies, host) {
-		access.NamedHost = host
+// subjectOf names the use for a verdict.
+func subjectOf(use source.Use) verdict.Subject {
+	return verdict.Subject{
+		Kind: use.Object.Kind, Namespace: use.Object.Namespace, Name: use.Object.Name,
+		Field: use.Field, Reference: referenceOf(use.Target),
 	}
-	return access
 }
-
-// decideRepository judges a repository of charts by its place alone: policies name
-// charts, and one of them must be able to match below it.
-func decideRepository(set *policy.Set, subject verdict.Subject) verdict.Verdict {
-	location := subject.Reference.Location
-	if name := set.Covering(location); name != "" {
-		return verdict.Cover(subject, name)
-	}
-	return verdict.Deny(subject, noPolicy(set, subject))
-}
-
-// decideChart asks the policies in three steps, and stops at the first that
-// denies: what is known before any packet is sent, what the registry has, and who
-// signed it.
-func (g *Gate) decideChart(ctx context.Context, set *policy.Set, use chartUse, subject verdict.Subject) verdict.Verdict {
-	policies := set.For(use.Reference.Location)
-	switch {
-	case len(policies) > 0:
-	case use.MaybeChart:
-		// Flux's manifests. Argo CD's are not outside: only their content tells them from a chart.
-		if err := checkUnverified(use); err != nil {
-			return verdict.Deny(subject, verdict.FromError(err))
-		}
-		return verdict.Outside(subject, "nothing uses it as a chart, and no policy is about it")
-	default:
-		return verdict.Deny(subject, noPolicy(set, subject))
-	}
-	tally := tally{subject: subject}
-	var undecided []*policy.Policy
-	for _, p := range policies {
-		acceptance, denial := p.Admissible(subject, g.now())
-		if acceptance != nil {
-			if err := checkUnverified(use); err != nil {
-				acceptance, denial = nil, wanting(p, err)
-			}
-		}
-		switch {
-		case denial != nil:
-			tally.deny(p, *denial)
-		case acceptance != nil:
-			tally.accept(*acceptance)
-		default:
-			undecided = append(undecided, p)
-		}
-	}
-	if len(undecided) == 0 || tally.denied() {
-		return tally.verdict()
-	}
-	if err := g.verify(ctx, use, undecided, &tally); use.Defers(err) {
-		return verdict.Defer(tally.subject, verdict.FromError(err))
-	}
-	return tally.verdict()
-}
-
-// contentOf returns the reference to the content that becomes deployable: the
-// digest that was pulled where that is known, and what the use names otherwise.
-func contentOf(use chartUse) chart.Reference {
-	reference := use.Reference
-	if use.Artifact != nil && !use.Artifact.Manifest.IsZero() {
-		reference.Selector = reference.Selector.At(use.Artifact.Manifest)
-	}
-	return reference
-}
-
-// verify finds out about the chart's signatures and lets the policies judge them. The
-// error is what kept it from finding out; every policy has denied by it then.
-func (g *Gate) verify(ctx context.Context, use chartUse, policies []*policy.Policy, tally *tally) error {
-	found, err := g.examine(ctx, use, policies)
-	if err == nil {
-		tally.subject.Digest, tally.subject.Tag = found.resolved.Digest, found.resolved.Tag
-		if !use.AnyArtifact() || !found.resolved.Other {
-			err = cmp.Or(use.Refused, found.resolved.Taken(use.Taking))
-		}
-		if err == nil {
-			err = checkPulled(use, found.resolved)
-		}
-	}
-	for _, p := range policies {
-		if err != nil {
-			tally.deny(p, *wanting(p, err))
-			continue
-		}
-		accepted, denial := g.judge(p, found, tally.subject)
-		if denial != nil {
-			tally.deny(p, *denial)
-			continue
-		}
-		tally.accept(accepted...)
-	}
-	return err
-}
-
-// judge lets one policy judge what was found.
-func (g *Gate) judge(p *policy.Policy, found examined, subject verdict.Subject) ([]verdict.Acceptance, *verdict.Denial) {
-	accepted, unmet := p.Accept(found.resolved.Digest, found.findings.Evidence, g.now())
-	if len(unmet) > 0 || len(accepted) == 0 {
-		findings := found.findings
-		findings.Partly, findings.Unmet = len(accepted) > 0, unmet
-		if places := policy.Places([]*policy.Policy{p}); slices.Contains(places, chart.Location{}) || slices.Contains(places, found.resolved.Location) {
-			findings.Mirror = found.resolved.Mirror
-		}
-		denial := verdict.Unsigned(subject, p.Wants(), findings)
-		return nil, &denial
-	}
-	if p.Vendored() && !found.dependencies.vendored {
-		denial := found.dependencies.denial(subject)
-		denial.Policy = []string{p.Wants()}
-		return nil, &denial
-	}
-	return accepted, nil
-}
-
-// wanting is the denial by a policy that an error kept from being satisfied.
-func wanting(p *policy.Policy, err error) *verdict.Denial {
-	denial := verdict.FromError(err)
-	denial.Policy = []string{p.Wants()}
-	return &denial
-}
-
-// noPolicy is the denial where no policy of the set matches.
-func noPolicy(set *policy.Set, subject verdict.Subject) verdict.Denial {
-	near := set.Nearest(subject.Reference.Location)
-	if !subject.Reference.Location.IsOCI() {
-		return verdict.NotFromOCI(subject, nil).Near(near)
-	}
-	return verdict.NoPolicyFor(subject).Near(near)
-}
-
-func isProblem(err error, kind problem.Kind) bool {
-	var perr *problem.Error
-	return errors.As(err, &perr) && perr.Kind == kind
-}
-
-func panicError(r any) error { return fmt.Errorf("panic: %v\n%s", r, debug.Stack()) }

@@ -63,7 +63,7 @@ func shortNames() map[string]string {
 }
 
 // rejects says which condition does not hold of an attestation, "" if all do.
-func (a *attestation) rejects(about subject, e evidence.Evidence) string {
+func (a *attestation) rejects(about target, e *piece) string {
 	if len(a.conditions) == 0 {
 		return ""
 	}

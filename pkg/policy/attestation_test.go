@@ -85,7 +85,7 @@ func TestConditions(t *testing.T) {
 			t.Parallel()
 			set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{attested(sbom, cel(tc.expression))}})
 			proven := []evidence.Evidence{attestation(t, "release", sbom, tc.predicate)}
-			accepted, unmet := set.For(locationOf(t, podinfo))[0].Accept(digestOf(t, "a"), proven, noon)
+			accepted, unmet := judge(set.For(locationOf(t, podinfo)).Policies()[0], digestOf(t, "a"), proven, noon)
 			switch {
 			case tc.near == "":
 				if len(accepted) != 1 || len(unmet) > 0 {
@@ -138,7 +138,7 @@ func TestAttestationsThatDoNotDo(t *testing.T) {
 				Identities: []v1alpha1.TrustedIdentity{tc.identity},
 				Policies:   []v1alpha1.ChartPolicy{attested(sbom, complaint, cel("has(predicate.spdxVersion)"))},
 			})
-			accepted, unmet := set.For(locationOf(t, podinfo))[0].Accept(digestOf(t, "a"), tc.evidence, noon)
+			accepted, unmet := judge(set.For(locationOf(t, podinfo)).Policies()[0], digestOf(t, "a"), tc.evidence, noon)
 			if diff := cmp.Diff(tc.want, unmet, cmpopts.IgnoreFields(verdict.Unmet{}, "By", "Place")); diff != "" || len(accepted) > 0 {
 				t.Errorf("accepted %v, unmet (-want +got):\n%s", accepted, diff)
 			}
@@ -162,7 +162,7 @@ func TestEvidenceThatConcernsNobody(t *testing.T) {
 		{"a signature that is wanted", signature(t, signerNamed("audit")), true},
 		{"nothing", evidence.Evidence{}, false},
 	} {
-		if got := policy.Concerns(policies, tc.evidence); got != tc.want {
+		if got := policies.Concerns(tc.evidence); got != tc.want {
 			t.Errorf("%s: %v", tc.sentence, got)
 		}
 	}
@@ -173,12 +173,12 @@ func TestAScanGrowsOld(t *testing.T) {
 	t.Parallel()
 	week := cel(`now - timestamp(predicate.metadata.scanFinishedOn) < duration("168h")`)
 	set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{attested(scan, week)}})
-	p := set.For(locationOf(t, podinfo))[0]
+	p := set.For(locationOf(t, podinfo)).Policies()[0]
 	proven := []evidence.Evidence{attestation(t, "release", scan, findings)}
-	if _, unmet := p.Accept(digestOf(t, "a"), proven, noon); len(unmet) > 0 {
+	if _, unmet := judge(p, digestOf(t, "a"), proven, noon); len(unmet) > 0 {
 		t.Errorf("young: %+v", unmet)
 	}
-	if _, unmet := p.Accept(digestOf(t, "a"), proven, noon.AddDate(0, 0, 5)); len(unmet) == 0 {
+	if _, unmet := judge(p, digestOf(t, "a"), proven, noon.AddDate(0, 0, 5)); len(unmet) == 0 {
 		t.Error("a scan of 8 days ago was taken for one of the last week")
 	}
 }
@@ -211,7 +211,7 @@ func TestAttestationsThatAreRefused(t *testing.T) {
 			if report.Policies["acme"] == nil {
 				t.Error("it was compiled")
 			}
-			if accepted, unmet := set.For(locationOf(t, podinfo))[0].Accept(digestOf(t, "a"), []evidence.Evidence{attestation(t, "release", sbom, spdx)}, noon); len(accepted) > 0 || len(unmet) == 0 {
+			if accepted, unmet := judge(set.For(locationOf(t, podinfo)).Policies()[0], digestOf(t, "a"), []evidence.Evidence{attestation(t, "release", sbom, spdx)}, noon); len(accepted) > 0 || len(unmet) == 0 {
 				t.Errorf("accepted %v", accepted)
 			}
 		})

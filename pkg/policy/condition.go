@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/google/cel-go/cel"
@@ -11,7 +9,6 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // maxConditionCost bounds the evaluation of one condition, in CEL's units: about one for
@@ -67,13 +64,10 @@ func mistakesIn(path *field.Path, expression string, issues *cel.Issues) field.E
 }
 
 // variablesOf are what conditions see of an attestation.
-func variablesOf(about subject, e evidence.Evidence) (map[string]any, error) {
-	if len(e.Content) == 0 {
-		return nil, errors.New("it has no content")
-	}
-	var predicate any
-	if err := json.Unmarshal(e.Content, &predicate); err != nil {
-		return nil, errors.New("it is not JSON")
+func variablesOf(about target, e *piece) (map[string]any, error) {
+	predicate, err := e.content()
+	if err != nil {
+		return nil, err
 	}
 	return map[string]any{
 		"predicate":     predicate,

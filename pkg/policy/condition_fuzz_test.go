@@ -22,10 +22,10 @@ func FuzzCondition(f *testing.F) {
 		if (report.Policies["acme"] == nil) != (policy.CheckPolicy(obj) == nil) {
 			t.Fatal("what is written and what is compiled are judged differently")
 		}
-		p := set.For(locationOf(t, podinfo))[0]
+		p := set.For(locationOf(t, podinfo)).Policies()[0]
 		proven := []evidence.Evidence{attestation(t, "release", sbom, predicate)}
-		accepted, unmet := p.Accept(digestOf(t, "a"), proven, noon)
-		again, _ := p.Accept(digestOf(t, "a"), proven, noon)
+		accepted, unmet := judge(p, digestOf(t, "a"), proven, noon)
+		again, _ := judge(p, digestOf(t, "a"), proven, noon)
 		switch {
 		case len(accepted) != len(again):
 			t.Fatal("judged differently the second time")

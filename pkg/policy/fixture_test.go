@@ -130,9 +130,17 @@ func signature(t testing.TB, signer evidence.Signer) evidence.Evidence {
 	return e
 }
 
+// judge lets one policy judge evidence.
+func judge(p *policy.Policy, digest chart.Digest, proven []evidence.Evidence, now time.Time) ([]verdict.Acceptance, []verdict.Unmet) {
+	judgement := policy.MatchedOf(p).Judge(digest, now)
+	judgement.Add(proven...)
+	result := judgement.Results()[0]
+	return result.Accepted, result.Unmet
+}
+
 // accepts lets one policy judge, at noon.
 func accepts(p *policy.Policy, digest chart.Digest, proven []evidence.Evidence) ([]verdict.Acceptance, bool) {
-	accepted, unmet := p.Accept(digest, proven, noon)
+	accepted, unmet := judge(p, digest, proven, noon)
 	return accepted, len(unmet) == 0 && len(accepted) > 0
 }
 

@@ -104,7 +104,7 @@ func TestWhoAnIdentityIs(t *testing.T) {
 			})
 			e := signature(t, tc.signer)
 			e.Logged, e.SignedAt = !tc.unlogged, tc.at
-			if got := accepted(t, set.For(locationOf(t, podinfo)), e); got != tc.want {
+			if got := accepted(t, set.For(locationOf(t, podinfo)).Policies(), e); got != tc.want {
 				t.Errorf("accepted: %v", got)
 			}
 		})
@@ -146,7 +146,7 @@ func TestWhoAKeyIs(t *testing.T) {
 			})
 			e := signature(t, tc.signer)
 			e.Logged = tc.logged
-			if got := accepted(t, set.For(locationOf(t, podinfo)), e); got != tc.want {
+			if got := accepted(t, set.For(locationOf(t, podinfo)).Policies(), e); got != tc.want {
 				t.Errorf("accepted: %v", got)
 			}
 		})
@@ -254,7 +254,7 @@ func TestTwoIdentitiesOfOneNameAreNobody(t *testing.T) {
 	}
 	wantBroken(t, set, podinfo, `metadata.name: Duplicate value: "release"`)
 	for _, signer := range []string{"release", "eve"} {
-		if accepted(t, set.For(locationOf(t, podinfo)), signature(t, signerNamed(signer))) {
+		if accepted(t, set.For(locationOf(t, podinfo)).Policies(), signature(t, signerNamed(signer))) {
 			t.Errorf("%s is accepted", signer)
 		}
 	}
@@ -263,7 +263,7 @@ func TestTwoIdentitiesOfOneNameAreNobody(t *testing.T) {
 // wantBroken: exactly one policy matches the chart; it denies it as invalid, and accepts nothing.
 func wantBroken(t *testing.T, set *policy.Set, location, because string) {
 	t.Helper()
-	policies := set.For(locationOf(t, location))
+	policies := set.For(locationOf(t, location)).Policies()
 	if len(policies) != 1 {
 		t.Fatalf("%q match %s", names(policies), location)
 	}

@@ -81,7 +81,7 @@ func wantBrokenList(t *testing.T, text, because string) {
 		wantBroken(t, set, location, because)
 	}
 	set, _ = policy.Compile(policy.Input{ConfigMap: &text, Identities: people("release"), Policies: []v1alpha1.ChartPolicy{requiring("acme", "release")}})
-	if accepted(t, set.For(locationOf(t, podinfo)), signature(t, signerNamed("release"))) {
+	if accepted(t, set.For(locationOf(t, podinfo)).Policies(), signature(t, signerNamed("release"))) {
 		t.Error("accepted beside a good policy")
 	}
 }
@@ -117,7 +117,7 @@ func TestTheConfigMapsEntriesFormOnePolicyForEachChart(t *testing.T) {
 		{"no entry", "oci://ghcr.io/other/x", "release", false},
 		{"a registry that no entry names", "oci://evil.example/acme/podinfo", "release", false},
 	} {
-		policies := set.For(locationOf(t, tc.chart))
+		policies := set.For(locationOf(t, tc.chart)).Policies()
 		if got := accepted(t, policies, signature(t, signerNamed(tc.signer))); got != tc.want {
 			t.Errorf("%s: accepted: %v", tc.name, got)
 		}
@@ -125,7 +125,7 @@ func TestTheConfigMapsEntriesFormOnePolicyForEachChart(t *testing.T) {
 			t.Errorf("%s: %d policies", tc.name, len(policies))
 		}
 	}
-	team := set.For(locationOf(t, "oci://ghcr.io/acme/team/x"))[0]
+	team := set.For(locationOf(t, "oci://ghcr.io/acme/team/x")).Policies()[0]
 	const wants = `the identities ConfigMap requires a signature by release (subject release@acme.example, issuer https://issuer.example) or team (subject (team|lead)@acme\.example, issuer https://issuer.example)`
 	if diff := cmp.Diff(wants, team.Wants()); diff != "" {
 		t.Errorf("wants (-want +got):\n%s", diff)
@@ -142,7 +142,7 @@ func TestTheConfigMapsEntriesFormOnePolicyForEachChart(t *testing.T) {
 		{"a version", "oci://ghcr.io/acme/team/x", version(t, "1.0.0"), ""},
 		{"a classic repository", "https://legacy.example/x", version(t, "1.0.0"), verdict.NotOCI},
 	} {
-		acceptance, denial := set.For(locationOf(t, tc.location))[0].Admissible(subjectOf(t, tc.location, tc.version), noon)
+		acceptance, denial := set.For(locationOf(t, tc.location)).Policies()[0].Admissible(subjectOf(t, tc.location, tc.version), noon)
 		if acceptance != nil || (denial == nil) != (tc.want == "") || denial != nil && denial.Reason != tc.want {
 			t.Errorf("%s: got %+v, %+v, want %q", tc.name, acceptance, denial, tc.want)
 		}
@@ -162,7 +162,7 @@ func TestTheConfigMapAndTheResourcesMustBothAccept(t *testing.T) {
 	t.Parallel()
 	text := good
 	set := compile(t, policy.Input{ConfigMap: &text, Identities: people("audit"), Policies: []v1alpha1.ChartPolicy{requiring("acme", "audit")}})
-	policies := set.For(locationOf(t, podinfo))
+	policies := set.For(locationOf(t, podinfo)).Policies()
 	release, audit := signature(t, signerNamed("release")), signature(t, signerNamed("audit"))
 	got := []bool{accepted(t, policies, release), accepted(t, policies, audit), accepted(t, policies, release, audit)}
 	if diff := cmp.Diff([]bool{false, false, true}, got); diff != "" {
@@ -174,7 +174,7 @@ func TestAnEmptyConfigMapAllowsNothing(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "[]", "null", "# nothing yet\n"} {
 		set := compile(t, policy.Input{ConfigMap: &text})
-		if got := set.For(locationOf(t, podinfo)); got != nil || set.Covering(locationOf(t, podinfo)) != "" {
+		if got := set.For(locationOf(t, podinfo)).Policies(); got != nil || set.Covering(locationOf(t, podinfo)) != "" {
 			t.Errorf("%q is about something: %q", text, names(got))
 		}
 	}
@@ -191,7 +191,7 @@ func TestAHugeConfigMap(t *testing.T) {
 	set := compile(t, policy.Input{ConfigMap: &text})
 	last := fmt.Sprint(n - 1)
 	e := signature(t, evidence.Signer{Issuer: "i", Subject: "s" + last})
-	if !accepted(t, set.For(locationOf(t, "oci://ghcr.io/team-"+last+"/x")), e) || accepted(t, set.For(locationOf(t, "oci://ghcr.io/team-0/x")), e) {
+	if !accepted(t, set.For(locationOf(t, "oci://ghcr.io/team-"+last+"/x")).Policies(), e) || accepted(t, set.For(locationOf(t, "oci://ghcr.io/team-0/x")).Policies(), e) {
 		t.Errorf("not the last of %d entries", n)
 	}
 	text += "- {name: team-0, charts: ['oci://x/**'], keyless: {issuer: i, subject: s}}\n"
@@ -219,7 +219,7 @@ func FuzzConfigMap(f *testing.F) {
 		if (report.ConfigMap == nil) != (policy.CheckConfigMap(text) == nil) {
 			t.Fatal("the check and the compiler disagree")
 		}
-		policies := set.For(l)
+		policies := set.For(l).Policies()
 		if report.ConfigMap != nil {
 			if len(policies) != 1 {
 				t.Fatalf("a broken list does not match %v", l)

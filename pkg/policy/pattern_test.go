@@ -93,14 +93,14 @@ func TestPatterns(t *testing.T) {
 			t.Parallel()
 			set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{about(tc.pattern)}})
 			l := locationOf(t, tc.location)
-			got := found{Matches: len(set.For(l)) > 0, Covers: set.Covering(l) != ""}
+			got := found{Matches: len(set.For(l).Policies()) > 0, Covers: set.Covering(l) != ""}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("%s, %s (-want +got):\n%s", tc.pattern, tc.location, diff)
 			}
 			// The ConfigMap's charts are the same patterns.
 			text := "- {name: release, charts: ['" + tc.pattern + "'], keyless: {issuer: a, subject: b}}"
 			set = compile(t, policy.Input{ConfigMap: &text})
-			got = found{Matches: len(set.For(l)) > 0, Covers: set.Covering(l) != ""}
+			got = found{Matches: len(set.For(l).Policies()) > 0, Covers: set.Covering(l) != ""}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("in the ConfigMap: %s, %s (-want +got):\n%s", tc.pattern, tc.location, diff)
 			}
@@ -186,7 +186,7 @@ func TestManyStarsAreMatchedAtOnce(t *testing.T) {
 		set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{about(pattern)}})
 		for _, location := range []string{"oci://a" + strings.Repeat("/a", 120), "oci://a/" + strings.Repeat("a", 240)} {
 			l, start := locationOf(t, location), time.Now()
-			if len(set.For(l)) > 0 {
+			if len(set.For(l).Policies()) > 0 {
 				t.Errorf("%s matches %s", pattern, location)
 			}
 			if took := time.Since(start); took > time.Second {
@@ -212,7 +212,7 @@ func FuzzPattern(f *testing.F) {
 			l = locationOf(t, podinfo)
 		}
 		set, report := policy.Compile(policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{about(pattern)}})
-		policies := set.For(l)
+		policies := set.For(l).Policies()
 		if report.Policies["acme"] != nil {
 			if len(policies) != 1 {
 				t.Fatalf("the broken pattern %q does not match %v", pattern, l)
@@ -292,7 +292,7 @@ func TestAWaiverIsNotWidenedBySpelling(t *testing.T) {
 				}
 			})
 			set := compile(t, policy.Input{Policies: []v1alpha1.ChartPolicy{p}})
-			if got := len(set.For(locationOf(t, tc.location))) > 0; got != tc.want {
+			if got := len(set.For(locationOf(t, tc.location)).Policies()) > 0; got != tc.want {
 				t.Errorf("waived: %v, want %v", got, tc.want)
 			}
 		})
@@ -307,7 +307,7 @@ func TestAnExclusionFromARequirementIsTakenLiterally(t *testing.T) {
 	for location, want := range map[string]int{
 		"https://acme.example/a/x": 0, "https://acme.example/a%2Fx": 1, "https://acme.example/a/x?b": 1, "https://acme.example/b/x": 1,
 	} {
-		if got := len(set.For(locationOf(t, location))); got != want {
+		if got := len(set.For(locationOf(t, location)).Policies()); got != want {
 			t.Errorf("%s: %d policies, want %d", location, got, want)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/fielderr"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -24,10 +23,10 @@ type Policy struct {
 	require []requirement // every entry must hold
 	waiver  *waiver
 	pinning chart.Pinning
-	// place is where the signatures are; the zero Location is beside the chart.
-	place    chart.Location
-	vendored bool // the chart must contain the sub-charts that it declares
-	warnOnly bool
+	// signatures is the repository that holds the signatures; the zero Location is the chart's own.
+	signatures chart.Location
+	vendored   bool // the chart must contain the sub-charts that it declares
+	warnOnly   bool
 	// broken is why the policy cannot be evaluated. It then denies what it matches,
 	// in mode Warn too: nobody knows what it would have warned of.
 	broken string
@@ -53,7 +52,7 @@ func compilePolicy(obj v1alpha1.ChartPolicy, identities compiledIdentities) (Pol
 	errs = append(errs, p.compileMode(spec, obj.Spec)...)
 	errs = append(errs, p.compileWaiver(spec, obj.Spec)...)
 	errs = append(errs, p.compileRequire(spec.Child("require"), obj.Spec, identities)...)
-	errs = append(errs, p.compilePlace(spec.Child("signatureRepository"), obj.Spec)...)
+	errs = append(errs, p.compileSignatureRepository(spec.Child("signatureRepository"), obj.Spec)...)
 	errs = append(errs, p.compileDependencies(spec.Child("dependencies"), obj.Spec)...)
 	if len(errs) > 0 {
 		p.warnOnly = false
@@ -165,21 +164,21 @@ func (p *Policy) compileRequire(path *field.Path, spec v1alpha1.ChartPolicySpec,
 	return errs
 }
 
-func (p *Policy) compilePlace(path *field.Path, spec v1alpha1.ChartPolicySpec) field.ErrorList {
+func (p *Policy) compileSignatureRepository(path *field.Path, spec v1alpha1.ChartPolicySpec) field.ErrorList {
 	switch {
 	case spec.SignatureRepository == "":
 		return nil
 	case spec.AllowUnverified != nil:
 		return field.ErrorList{field.Forbidden(path, "has no meaning with allowUnverified")}
 	}
-	place, err := chart.ParseChart(spec.SignatureRepository)
-	if err == nil && !place.IsOCI() {
+	repository, err := chart.ParseChart(spec.SignatureRepository)
+	if err == nil && !repository.IsOCI() {
 		err = errors.New("is not in an OCI registry")
 	}
 	if err != nil {
 		return field.ErrorList{field.Invalid(path, spec.SignatureRepository, err.Error())}
 	}
-	p.place = place
+	p.signatures = repository
 	return nil
 }
 
@@ -262,25 +261,9 @@ func (p *Policy) Admissible(subject verdict.Subject, now time.Time) (*verdict.Ac
 	}
 }
 
-// Accept judges evidence about the chart with the digest. It returns an acceptance for
-// each requirement that evidence satisfies, and what is known of each that none does.
-// Only if there are acceptances and nothing is unmet does the policy accept.
-func (p *Policy) Accept(digest chart.Digest, proven []evidence.Evidence, now time.Time) (accepted []verdict.Acceptance, unmet []verdict.Unmet) {
-	if p.broken != "" || p.waiver != nil || len(p.require) == 0 {
-		return nil, []verdict.Unmet{{}}
-	}
-	subject := subject{digest: digest, now: now}
-	for _, r := range p.require {
-		id, proof, missing := r.satisfiedBy(subject, proven)
-		if proof == nil {
-			missing.Place = p.place
-			unmet = append(unmet, missing)
-			continue
-		}
-		accepted = append(accepted, verdict.Acceptance{Policy: p.name, Identity: id.name, Predicate: r.predicateType(), Evidence: *proof})
-	}
-	return accepted, unmet
-}
+// SignatureRepository returns the repository in which the policy looks for signatures; the zero
+// Location is the chart's own.
+func (p *Policy) SignatureRepository() chart.Location { return p.signatures }
 
 // Vendored reports whether the chart must contain the sub-charts that it declares.
 func (p *Policy) Vendored() bool { return p.vendored }

@@ -54,7 +54,7 @@ func TestWhoseSignaturesSatisfy(t *testing.T) {
 			for _, name := range strings.Fields(tc.signers) {
 				proven = append(proven, signature(t, signerNamed(name)))
 			}
-			if got := accepted(t, set.For(locationOf(t, podinfo)), proven...); got != tc.want {
+			if got := accepted(t, set.For(locationOf(t, podinfo)).Policies(), proven...); got != tc.want {
 				t.Errorf("accepted: %v", got)
 			}
 		})
@@ -64,7 +64,7 @@ func TestWhoseSignaturesSatisfy(t *testing.T) {
 func TestEvidenceThatIsNoSignatureOfTheChart(t *testing.T) {
 	t.Parallel()
 	set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{requiring("acme", "release")}})
-	p := set.For(locationOf(t, podinfo))[0]
+	p := set.For(locationOf(t, podinfo)).Policies()[0]
 	digest, signer := digestOf(t, "a"), signerNamed("release")
 	proven := func(digest chart.Digest, statement evidence.Statement) []evidence.Evidence {
 		e := evidence.New(digest, statement, signer)
@@ -120,11 +120,11 @@ func TestZeroPoliciesAcceptNothing(t *testing.T) {
 	}
 	var set policy.Set
 	l := locationOf(t, podinfo)
-	if set.For(l) != nil || set.Covering(l) != "" || set.Summary() != "0 policies" {
+	if set.For(l).Policies() != nil || set.Covering(l) != "" || set.Summary() != "0 policies" {
 		t.Errorf("the zero set is about something: %s", set.Summary())
 	}
 	empty := compile(t, policy.Input{Identities: people("release")})
-	if empty.For(l) != nil || empty.Covering(l) != "" {
+	if empty.For(l).Policies() != nil || empty.Covering(l) != "" {
 		t.Error("a set without policies is about something")
 	}
 }
@@ -177,11 +177,11 @@ func TestBrokenPoliciesDenyWhatTheyMatch(t *testing.T) {
 			for _, location := range []string{elsewhere, "https://any.example/chart", "http://any.example/a/b"} {
 				if tc.everything {
 					wantBroken(t, set, location, tc.because)
-				} else if got := set.For(locationOf(t, location)); got != nil {
+				} else if got := set.For(locationOf(t, location)).Policies(); got != nil {
 					t.Errorf("it is about %s as well: %q", location, names(got))
 				}
 			}
-			if set.For(locationOf(t, podinfo))[0].WarnOnly() {
+			if set.For(locationOf(t, podinfo)).Policies()[0].WarnOnly() {
 				t.Error("it only warns")
 			}
 		})
@@ -210,7 +210,7 @@ func TestABrokenPolicyInModeWarnDenies(t *testing.T) {
 			if !tc.warns {
 				wantBroken(t, set, podinfo, "")
 			}
-			if got := set.For(locationOf(t, podinfo))[0].WarnOnly(); got != tc.warns {
+			if got := set.For(locationOf(t, podinfo)).Policies()[0].WarnOnly(); got != tc.warns {
 				t.Errorf("warns only: %v", got)
 			}
 		})
@@ -230,7 +230,7 @@ func TestEnforcingPoliciesComeFirst(t *testing.T) {
 		Identities: people("release"),
 		Policies:   []v1alpha1.ChartPolicy{warn("w1"), enforce("e1"), warn("w2"), requiring("e2", "release")}, ConfigMap: &list,
 	})
-	policies := set.For(locationOf(t, podinfo))
+	policies := set.For(locationOf(t, podinfo)).Policies()
 	if diff := cmp.Diff([]string{"e1", "e2", "the identities ConfigMap", "w1", "w2"}, names(policies)); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}
@@ -263,7 +263,7 @@ func TestAWaiverEndsWithItsLastDayInUTC(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			set := compile(t, policy.Input{Policies: []v1alpha1.ChartPolicy{waiving("legacy", "moving to OCI\n", "2027-01-31")}})
-			p := set.For(locationOf(t, podinfo))[0]
+			p := set.For(locationOf(t, podinfo)).Policies()[0]
 			subject := subjectOf(t, podinfo, version(t, "*"))
 			acceptance, denial := p.Admissible(subject, tc.now)
 			if tc.want {
@@ -288,7 +288,7 @@ func TestAWaiverEndsWithItsLastDayInUTC(t *testing.T) {
 func TestAWaiverIsForItsOwnPolicyOnly(t *testing.T) {
 	t.Parallel()
 	set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{requiring("acme", "release"), waiving("legacy", "x", "2027-01-31")}})
-	policies := set.For(locationOf(t, podinfo))
+	policies := set.For(locationOf(t, podinfo)).Policies()
 	if diff := cmp.Diff([]string{"acme", "legacy"}, names(policies)); diff != "" {
 		t.Fatalf("policies (-want +got):\n%s", diff)
 	}
@@ -327,7 +327,7 @@ func TestPinning(t *testing.T) {
 			obj := changed(requiring("acme", "release"), func(s *v1alpha1.ChartPolicySpec) { s.Pinning = tc.pinning })
 			set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{obj}})
 			subject := subjectOf(t, podinfo, tc.version)
-			acceptance, denial := set.For(locationOf(t, podinfo))[0].Admissible(subject, noon)
+			acceptance, denial := set.For(locationOf(t, podinfo)).Policies()[0].Admissible(subject, noon)
 			var want *verdict.Denial
 			if tc.denied {
 				d := verdict.NotPinnedEnough(subject, "acme", tc.want)
@@ -348,7 +348,7 @@ func TestChartsThatCannotBeSignedAreDeniedBeforeAnyPacket(t *testing.T) {
 		})
 		set := compile(t, policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{obj}})
 		subject := subjectOf(t, location, version(t, "1.0.0"))
-		acceptance, denial := set.For(locationOf(t, location))[0].Admissible(subject, noon)
+		acceptance, denial := set.For(locationOf(t, location)).Policies()[0].Admissible(subject, noon)
 		want := verdict.NotFromOCI(subject, []string{"legacy requires a signature by release (subject release@acme.example, issuer https://issuer.example)"})
 		if diff := cmp.Diff(&want, denial); diff != "" || acceptance != nil {
 			t.Errorf("%s (-want +got):\n%s\n%+v", location, diff, acceptance)
@@ -374,7 +374,7 @@ func TestWhatAPolicyWantsInOneClause(t *testing.T) {
 		{waiving("p", "x", "2027-01-31"), "p allows unverified charts until 2027-01-31"},
 	} {
 		set := compile(t, policy.Input{Identities: identities, Policies: []v1alpha1.ChartPolicy{tc.policy}})
-		if diff := cmp.Diff(tc.want, set.For(locationOf(t, podinfo))[0].Wants()); diff != "" {
+		if diff := cmp.Diff(tc.want, set.For(locationOf(t, podinfo)).Policies()[0].Wants()); diff != "" {
 			t.Errorf("wants (-want +got):\n%s", diff)
 		}
 	}
@@ -386,7 +386,7 @@ func TestAnUnreadPatternIsSaidToCountForEveryChart(t *testing.T) {
 	set, _ := policy.Compile(policy.Input{Identities: people("release"), Policies: []v1alpha1.ChartPolicy{
 		changed(requiring("acme", "release"), func(s *v1alpha1.ChartPolicySpec) { s.Match.Charts = []string{"ghcr.io/acme/**"} }),
 	}})
-	_, denial := set.For(locationOf(t, podinfo))[0].Admissible(subjectOf(t, podinfo, version(t, "1.0.0")), noon)
+	_, denial := set.For(locationOf(t, podinfo)).Policies()[0].Admissible(subjectOf(t, podinfo, version(t, "1.0.0")), noon)
 	const want = "policy acme is invalid, and applies to every chart because its patterns cannot be read: spec.match.charts[0]: Invalid value: \"ghcr.io/acme/**\": must start with oci://, https:// or http://"
 	if denial == nil || denial.Summary != want {
 		t.Errorf("%+v", denial)

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,12 +20,6 @@ type requirement struct {
 	attestation *attestation
 }
 
-// subject is what a requirement is asked about.
-type subject struct {
-	digest chart.Digest
-	now    time.Time
-}
-
 func (c compiledIdentities) compileRequirement(path *field.Path, spec v1alpha1.Requirement) (requirement, field.ErrorList) {
 	anyOf, errs := c.compileAnyOf(path.Child("anyOf"), spec.AnyOf)
 	r := requirement{anyOf: anyOf}
@@ -39,32 +32,6 @@ func (c compiledIdentities) compileRequirement(path *field.Path, spec v1alpha1.R
 		return requirement{}, errs
 	}
 	return r, nil
-}
-
-// satisfiedBy returns the evidence that satisfies r and the identity that made it, or
-// nil and what came near.
-func (r requirement) satisfiedBy(about subject, proven []evidence.Evidence) (by identity, proof *evidence.Evidence, unmet verdict.Unmet) {
-	unmet = verdict.Unmet{Predicate: r.predicateType(), Unlogged: true, By: r.signatories(about.now)}
-	for _, e := range proven {
-		for _, id := range r.anyOf {
-			if !r.isAbout(about.digest, e) || !id.made(e) {
-				continue
-			}
-			why := id.outside(e)
-			if why == "" && r.attestation != nil {
-				why = r.attestation.rejects(about, e)
-			}
-			switch {
-			case why == "":
-				return id, &e, verdict.Unmet{}
-			case !slices.Contains(unmet.Near, why):
-				unmet.Near = append(unmet.Near, why)
-				unmet.Unlogged = unmet.Unlogged && id.lacksLog(e)
-			}
-		}
-	}
-	unmet.Unlogged = unmet.Unlogged && len(unmet.Near) > 0
-	return identity{}, nil, unmet
 }
 
 // signatories are those who may make what r asks for, first those whose validity has not

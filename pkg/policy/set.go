@@ -1,9 +1,6 @@
 package policy
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +9,6 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/fielderr"
 )
 
@@ -126,9 +122,8 @@ func CheckConfigMap(text string) field.ErrorList {
 	return errs
 }
 
-// For returns the policies that match a chart, enforcing ones first. All of them
-// must accept it. None means that the chart is denied.
-func (s *Set) For(l chart.Location) []*Policy {
+// For returns the policies that match a chart.
+func (s *Set) For(l chart.Location) Matched {
 	var enforce, warn []*Policy
 	for _, p := range s.policies {
 		switch {
@@ -142,7 +137,7 @@ func (s *Set) For(l chart.Location) []*Policy {
 	if p := s.list.policyFor(l); p != nil {
 		enforce = append(enforce, p)
 	}
-	return append(enforce, warn...)
+	return newMatched(append(enforce, warn...))
 }
 
 // Covering returns the name of a policy that can match charts below l, and "" if
@@ -159,131 +154,6 @@ func (s *Set) Covering(l chart.Location) string {
 		return listName
 	}
 	return ""
-}
-
-// Wanted collects the signers and attestations that any of the policies can use.
-func Wanted(policies []*Policy) evidence.Wanted {
-	var wanted evidence.Wanted
-	index := map[string]int{}
-	for _, p := range policies {
-		for _, r := range p.require {
-			wanted.Predicates = addNew(wanted.Predicates, r.predicateType())
-			for _, id := range r.anyOf {
-				if len(id.keys) == 0 {
-					wanted.Keyless = addNew(wanted.Keyless, id.trustRoot)
-					if id.unlogged {
-						wanted.KeylessUnlogged = addNew(wanted.KeylessUnlogged, id.trustRoot)
-					}
-				}
-				for _, key := range id.keys {
-					at, seen := index[key.Fingerprint()]
-					if !seen {
-						at = len(wanted.Keys)
-						index[key.Fingerprint()] = at
-						wanted.Keys = append(wanted.Keys, evidence.WantedKey{PublicKey: key})
-					}
-					wanted.Keys[at] = id.wantedOf(wanted.Keys[at])
-				}
-			}
-		}
-	}
-	return wanted
-}
-
-// wantedOf adds to a wanted key what this identity wants of it. Where neither a log
-// entry nor a time is asked for, no trust root is needed.
-func (id identity) wantedOf(key evidence.WantedKey) evidence.WantedKey {
-	key.AllowUnlogged = key.AllowUnlogged || id.unlogged
-	if !id.unlogged || !id.validity.isZero() {
-		key.TrustRoots = addNew(key.TrustRoots, id.trustRoot)
-	}
-	return key
-}
-
-func addNew[T comparable](all []T, one T) []T {
-	var none T
-	if one == none || slices.Contains(all, one) {
-		return all
-	}
-	return append(all, one)
-}
-
-// Concerns reports whether evidence is by somebody whom the policies name for it. Only
-// then is it worth its memory: anybody may attach attestations of 8 MiB to a chart.
-func Concerns(policies []*Policy, e evidence.Evidence) bool {
-	for _, p := range policies {
-		for _, r := range p.require {
-			by := func(id identity) bool { return r.isAbout(e.Digest(), e) && id.is(e) }
-			if slices.ContainsFunc(r.anyOf, by) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// Places returns the repositories in which the signatures are that the policies ask
-// for; the zero Location is the chart's own.
-func Places(policies []*Policy) []chart.Location {
-	var places []chart.Location
-	for _, p := range policies {
-		if !slices.Contains(places, p.place) {
-			places = append(places, p.place)
-		}
-	}
-	return places
-}
-
-// NamesHost reports whether any of the policies names a host literally: in a pattern of
-// match.charts whose host has no wildcard, or as that of its signature repository. It is
-// the platform team's word that consumers' logins may go there.
-func NamesHost(policies []*Policy, host string) bool {
-	for _, p := range policies {
-		if p.place.Host() == host && host != "" || slices.ContainsFunc(p.charts, func(pattern pattern) bool { return pattern.names(host) }) {
-			return true
-		}
-	}
-	return false
-}
-
-// Fingerprint identifies all that the policies ask of evidence and of the chart: equal
-// fingerprints accept equal evidence.
-func Fingerprint(policies []*Policy) string {
-	h := sha256.New()
-	for _, p := range policies {
-		// Encoding strings, and slices and maps of them, cannot fail.
-		line, _ := json.Marshal([]any{p.name, p.fingerprints(), p.place.String(), p.vendored})
-		_, _ = h.Write(line)
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// fingerprints keeps every part in a place of its own: run together into one text,
-// different identities could read the same.
-func (p *Policy) fingerprints() [][]any {
-	var all [][]any
-	for _, r := range p.require {
-		entry := []any{r.predicateType()}
-		if r.attestation != nil {
-			var conditions []string
-			for _, c := range r.attestation.conditions {
-				conditions = append(conditions, c.text)
-			}
-			entry = append(entry, conditions)
-		}
-		for _, id := range r.anyOf {
-			var keys []string
-			for _, key := range id.keys {
-				keys = append(keys, key.Fingerprint())
-			}
-			entry = append(entry, []any{
-				id.name, keys, id.unlogged, id.claims, id.trustRoot, id.validity.notBefore, id.validity.notAfter,
-				id.issuer.String(), id.issuer.re != nil, id.subject.String(), id.subject.re != nil,
-			})
-		}
-		all = append(all, entry)
-	}
-	return all
 }
 
 // Summary counts what a set holds, for logs.

@@ -104,7 +104,7 @@ func TestWantedMergesWhatPoliciesCanUse(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			set := compile(t, policy.Input{Identities: identities, Policies: tc.policies})
-			w := policy.Wanted(set.For(locationOf(t, podinfo)))
+			w := set.For(locationOf(t, podinfo)).Wanted()
 			got := wanted{Keyless: len(w.Keyless) > 0, Unlogged: len(w.KeylessUnlogged) > 0}
 			for _, k := range w.Keys {
 				got.Keys = append(got.Keys, map[bool]string{true: "unlogged ", false: "logged "}[k.AllowUnlogged]+k.Fingerprint())
@@ -138,8 +138,8 @@ func TestFingerprintsOfOtherIdentitiesDiffer(t *testing.T) {
 	check := func(name string, release v1alpha1.TrustedIdentity, policies []v1alpha1.ChartPolicy) {
 		t.Helper()
 		in := policy.Input{Identities: append(people("audit", "breakglass"), release), Policies: policies}
-		got := policy.Fingerprint(compile(t, in).For(locationOf(t, podinfo)))
-		if again := policy.Fingerprint(compile(t, in).For(locationOf(t, podinfo))); again != got {
+		got := compile(t, in).For(locationOf(t, podinfo)).Fingerprint()
+		if again := compile(t, in).For(locationOf(t, podinfo)).Fingerprint(); again != got {
 			t.Errorf("%s: %s, and then %s", name, got, again)
 		}
 		if other, twice := seen[got]; twice {
@@ -284,7 +284,7 @@ func TestNobodyElseIsAccepted(t *testing.T) {
 				return slices.ContainsFunc(requirement.AnyOf, func(name string) bool { return isWanted(requirement, digest, e) && isBy(specs[name], e, pems, keys) })
 			})
 		}
-		for _, p := range set.For(locationOf(t, podinfo)) {
+		for _, p := range set.For(locationOf(t, podinfo)).Policies() {
 			acceptance, ok := accepts(p, digest, proven)
 			outcomes[ok]++
 			if ok != want {

@@ -1,0 +1,223 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/coalesce"
+	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+// examination finds out about one chart for one use of it. It is immutable, and returns what it
+// finds: a search that other admissions wait for too goes on when this one has given up.
+type examination struct {
+	gate      *Gate
+	use       chartUse
+	reference chart.Reference // the content that becomes deployable
+	access    sourceauth.Auth
+	as        artifact
+	policies  policy.Matched // those that evidence must satisfy
+	now       time.Time      // by which the whole admission is judged
+}
+
+// artifact is what a consumer takes: the zero value is a chart and nothing else.
+type artifact struct {
+	any bool
+	by  chart.Taking
+}
+
+// examined is what was found out about a chart, and how the policies judge it.
+type examined struct {
+	resolved chart.Resolved
+	findings verdict.Findings
+	// dependencies are known only where a policy asks about them.
+	dependencies dependencies
+	judgement    *policy.Judgement
+	// by is the examination whose policies and time the judgement is by.
+	by *examination
+}
+
+func (g *Gate) newExamination(use chartUse, policies policy.Matched, now time.Time) *examination {
+	x := &examination{gate: g, use: use, reference: use.Reference, access: use.Access, policies: policies, now: now}
+	if use.Artifact != nil && !use.Artifact.Manifest.IsZero() {
+		x.reference.Selector = x.reference.Selector.At(use.Artifact.Manifest)
+	}
+	if use.AnyArtifact() {
+		x.as = artifact{any: true, by: use.Taking}
+	}
+	x.access.NamedHost = ""
+	if host := use.Reference.Location.Host(); x.access.Consumer != 0 && policies.NamesHost(host) {
+		x.access.NamedHost = host
+	}
+	return x
+}
+
+// only returns the examination for some of its policies.
+func (x *examination) only(some []*policy.Policy) *examination {
+	narrowed := *x
+	narrowed.policies = x.policies.Only(some)
+	return &narrowed
+}
+
+// examine resolves the reference and searches for evidence that satisfies the policies. Only a
+// chart that every policy accepted is cached, by its digest: which digest a tag means is asked
+// each time, and a denial is never cached, so that "sign, then apply again" works at once. The
+// consumer is not part of the key: signatures hold for every consumer. What is not a chart has a
+// key of its own, so that it never passes for a chart.
+func (x *examination) examine(ctx context.Context) (*examined, error) {
+	key := cacheKey{
+		location:   x.reference.Location,
+		identities: x.policies.Fingerprint(),
+		trustRoots: x.gate.verifier.State(ctx, x.policies.Wanted()),
+	}
+	found, outdated := x.cachedWithoutRequest(key)
+	if found != nil {
+		return found, nil
+	}
+	resolved, err := x.resolve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key.digest = resolved.Digest
+	if resolved.Other {
+		key.as = x.as
+	}
+	if known := x.gate.verified.get(key); known != outdated {
+		found, outdated = x.judgeCached(known), known
+	}
+	if found == nil {
+		s := &search{x: x, task: task{key: key, access: x.access}, resolved: resolved, outdated: outdated}
+		if found, err = s.run(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return x.own(*found, resolved), nil
+}
+
+// own returns what was found for this admission: its tag may have led to the digest in another way,
+// and its own policies and time judge.
+func (x *examination) own(found examined, resolved chart.Resolved) *examined {
+	found.resolved = resolved
+	if found.by != x {
+		found.by, found.judgement = x, x.judge(found)
+	}
+	return &found
+}
+
+// judge lets the policies judge all evidence that was found.
+func (x *examination) judge(found examined) *policy.Judgement {
+	judgement := x.policies.Judge(found.resolved.Digest, x.now)
+	judgement.Add(found.findings.Evidence...)
+	return judgement
+}
+
+// cachedWithoutRequest returns the chart if it is cached by what is known of it before the registry
+// is asked. If its policies no longer accept what is cached, it returns that as outdated.
+//
+// What a source has stored is going to be deployed, whatever its tag means by now: a chart that is
+// cached with this very archive is not asked for again.
+func (x *examination) cachedWithoutRequest(key cacheKey) (found *examined, outdated *verifiedChart) {
+	digest, pinned := x.reference.Selector.Digest()
+	if pulled := x.use.Artifact; !pinned && pulled != nil && pulled.Stored() {
+		digest = x.gate.verified.digestOf(key, pulled.Archive)
+	}
+	if digest.IsZero() {
+		return nil, nil
+	}
+	key.digest = digest
+	if known := x.gate.verified.get(key); known != nil && (!x.as.any || known.resolved.Taken(x.as.by) == nil) {
+		if found = x.judgeCached(known); found != nil {
+			return found, nil
+		}
+		outdated = known
+	}
+	if x.as.any {
+		key.as = x.as
+		if known := x.gate.verified.get(key); known != nil {
+			return x.judgeCached(known), known
+		}
+	}
+	return nil, outdated
+}
+
+// judgeCached returns what is cached of a chart if every policy accepts it now. A scan that has
+// grown old since may have been followed by a new one, so that is searched for.
+func (x *examination) judgeCached(known *verifiedChart) *examined {
+	if known == nil {
+		return nil
+	}
+	found := known.examined()
+	found.by, found.judgement = x, x.judge(found)
+	if !found.judgement.Accepted() {
+		return nil
+	}
+	return &found
+}
+
+// lookup is what a registry is asked: what a reference means to those who reach it so.
+type lookup struct {
+	reference chart.Reference
+	access    sourceauth.Auth
+	as        artifact
+}
+
+// resolve asks the registry; concurrent equal lookups share one answer. A dry run, which stores
+// nothing, may get an answer of a moment ago instead.
+func (x *examination) resolve(ctx context.Context) (chart.Resolved, error) {
+	asked := lookup{x.reference, x.access, x.as}
+	if x.use.Asker.DryRun {
+		if known, ok := x.gate.recent.get(asked); ok {
+			return known, nil
+		}
+	}
+	resolved, err := x.gate.lookups.DoFor(ctx, x.use.Asker.Namespace, asked, func(ctx context.Context, callers *coalesce.Callers) (chart.Resolved, error) {
+		since := x.gate.now()
+		resolved, err := x.gate.ask(ctx, asked, callers)
+		if err == nil {
+			x.gate.recent.add(asked, resolved, since)
+		}
+		return resolved, err
+	})
+	switch {
+	case err != nil:
+		return chart.Resolved{}, x.timely(err)
+	case resolved.Other && !x.as.any:
+		return chart.Resolved{}, errors.New("the registry client resolved a chart to something else")
+	case resolved.Digest.IsZero() || resolved.Location != x.reference.Location:
+		return chart.Resolved{}, errors.New("the registry client resolved the reference to nothing")
+	}
+	return resolved, nil
+}
+
+// ask asks the registry on behalf of all callers.
+func (g *Gate) ask(ctx context.Context, asked lookup, callers *coalesce.Callers) (chart.Resolved, error) {
+	access := asked.access
+	access.Askers = callers
+	if asked.as.any {
+		return g.registry.Artifact(ctx, asked.reference, access, asked.as.by)
+	}
+	return g.registry.Resolve(ctx, asked.reference, access)
+}
+
+// timely returns the error of shared work, for which the admission may have stopped waiting.
+func (x *examination) timely(err error) error {
+	if errors.Is(err, coalesce.ErrStoppedWaiting) {
+		return timeout(x.reference, err)
+	}
+	return err
+}
+
+// timeout is the problem that a chart's verification took too long.
+func timeout(about chart.Reference, err error) error {
+	return &problem.Error{
+		Kind:   problem.KindTimeout,
+		Detail: fmt.Sprintf("the admission's deadline passed before %s had given what the verification of %s needs", about.Location.Host(), about),
+		Err:    err,
+	}
+}

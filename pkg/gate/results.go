@@ -1,0 +1,61 @@
+package gate
+
+import (
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+// policyResults collects what the policies say about one use. All of them must accept.
+type policyResults struct {
+	subject  verdict.Subject
+	accepted []verdict.Acceptance
+	denials  []verdict.Denial // by policies that enforce
+	warnings []verdict.Denial // by policies in mode Warn
+}
+
+func (r *policyResults) accept(a ...verdict.Acceptance) { r.accepted = append(r.accepted, a...) }
+
+func (r *policyResults) deny(by *policy.Policy, d verdict.Denial) {
+	if by.WarnOnly() {
+		r.warnings = append(r.warnings, d)
+		return
+	}
+	r.denials = append(r.denials, d)
+}
+
+// fail denies by a policy that an error kept from being evaluated.
+func (r *policyResults) fail(p *policy.Policy, err error) {
+	denial := verdict.FromError(err)
+	denial.Policy = []string{p.Wants()}
+	r.deny(p, denial)
+}
+
+// evaluate adds what one policy says about what was found out.
+func (r *policyResults) evaluate(result policy.Result, found *examined) {
+	p := result.Policy
+	switch {
+	case !result.Accepts():
+		findings := found.findings
+		findings.Partly, findings.Unmet = len(result.Accepted) > 0, result.Unmet
+		if in := p.SignatureRepository(); in == (chart.Location{}) || in == found.resolved.Location {
+			findings.Mirror = found.resolved.Mirror
+		}
+		r.deny(p, verdict.Unsigned(r.subject, p.Wants(), findings))
+	case p.Vendored() && !found.dependencies.vendored:
+		denial := found.dependencies.denial(r.subject)
+		denial.Policy = []string{p.Wants()}
+		r.deny(p, denial)
+	default:
+		r.accept(result.Accepted...)
+	}
+}
+
+func (r *policyResults) denied() bool { return len(r.denials) > 0 }
+
+func (r *policyResults) verdict() verdict.Verdict {
+	if r.denied() {
+		return verdict.Deny(r.subject, r.denials...)
+	}
+	return verdict.Warn(r.subject, r.warnings, r.accepted)
+}

@@ -23,45 +23,45 @@ func TestForgedOperations(t *testing.T) {
 		return []write{patch(by, application(join(fields)), want)}
 	}
 	w.check(t, []row{
-		{"1: a benign operation, and a running one whose result has another source", "FACTS.md, Argo CD", given,
+		{"1: a benign operation, and a running one whose result has another source", argoResumes, given,
 			does(editor, resumed, benign, running(bare, "syncResult: {"+evil+"}"))},
-		{"2: a benign operation, and a running one that asked for another source", "FACTS.md, Argo CD", given,
+		{"2: a benign operation, and a running one that asked for another source", argoResumes, given,
 			does(editor, recorded, benign, running("operation: {sync: {"+evil+"}}"))},
-		{"3: the same as a retry, whose result is good", "FACTS.md, Argo CD", given,
+		{"3: the same as a retry, whose result is good", argoResumes, given,
 			does(editor, recorded, benign, running("finishedAt: '2026-01-01T00:00:00Z'", "operation: {sync: {"+evil+"}, retry: {limit: 5}}",
 				"syncResult: {source: "+helmSource("podinfo", "1.0.0")+", revision: 1.0.0}"))},
-		{"4: a running operation with manifests of its own", "FACTS.md, Argo CD", given,
+		{"4: a running operation with manifests of its own", argoManifests, given,
 			does(editor, manifests, benign, running("operation: {sync: {revision: 1.0.0, manifests: ['{}']}}"))},
-		{"5: the state first, and a benign operation in a second request", "FACTS.md, Argo CD", given, []write{
+		{"5: the state first, and a benign operation in a second request", argoResumes, given, []write{
 			patch(editor, application(running(bare, "syncResult: {"+evil+"}")), resumed),
 			patch(editor, application(benign), admitted),
 		}},
-		{"6: an operation with another source", "FACTS.md, Argo CD", given, does(editor, unsigned, "operation: {sync: {"+evil+"}}")},
-		{"7: an operation with manifests of its own", "FACTS.md, Argo CD", given, does(editor, "Unsupported operation.sync.manifests", "operation: {sync: {revision: 1.0.0, manifests: ['{}']}}")},
-		{"8: a creation with a forged operation", "FACTS.md, Argo CD", "", []write{create(editor, argo("source: "+helmSource("podinfo", "1.0.0"), "operation: {sync: {"+evil+"}}"), unsigned)}},
-		{"8: a creation with a forged state", "FACTS.md, Argo CD", "", []write{
+		{"6: an operation with another source", argoSources, given, does(editor, unsigned, "operation: {sync: {"+evil+"}}")},
+		{"7: an operation with manifests of its own", argoManifests, given, does(editor, "Unsupported operation.sync.manifests", "operation: {sync: {revision: 1.0.0, manifests: ['{}']}}")},
+		{"8: a creation with a forged operation", argoSources, "", []write{create(editor, argo("source: "+helmSource("podinfo", "1.0.0"), "operation: {sync: {"+evil+"}}"), unsigned)}},
+		{"8: a creation with a forged state", argoResumes, "", []write{
 			create(editor, argo("source: "+helmSource("podinfo", "1.0.0"), benign, running(bare, "syncResult: {"+evil+"}")), resumed),
 		}},
-		{"a creation with a forged state, by way of argocd-server, which clears the operation and keeps status", "issue 8", "", []write{
+		{"a creation with a forged state, by way of argocd-server, which clears the operation and keeps status", argoCreates, "", []write{
 			create(argoServer, argo("source: "+helmSource("podinfo", "1.0.0"), running(bare, "syncResult: {"+evil+"}")), resumed),
 		}},
-		{"the same by the controller of a parent Application", "issue 8, app of apps", "", []write{
+		{"the same by the controller of a parent Application", argoAppOfApps, "", []write{
 			create(argoController, argo("source: "+helmSource("podinfo", "1.0.0"), running(bare, "syncResult: {"+evil+"}")), resumed),
 		}},
-		{"argocd app patch-resource of a child: argocd-server's own user writes the state of the operation that runs", "issue 8, seen with argocd-server 3.2.1", given, []write{
+		{"argocd app patch-resource of a child: argocd-server's own user writes the state of the operation that runs", argoPatchChild, given, []write{
 			patch(editor, application(benign), admitted),
 			patch(argoServer, application(running(bare, "syncResult: {"+evil+"}")), mixed),
 		}},
-		{"the phase that stops an operation, with another source", "issue 8", given, []write{
+		{"the phase that stops an operation, with another source", argoTerminates, given, []write{
 			patch(editor, application("status: {operationState: {phase: Terminating, startedAt: '2026-01-01T00:00:00Z', "+bare+", syncResult: {"+evil+"}}}"), resumed),
 		}},
-		{"a state of signed charts beside an operation that runs, which Argo CD's own patches make another chart of", "issue 8, argo-cd v3.2 setOperationState", given, []write{
+		{"a state of signed charts beside an operation that runs, which Argo CD's own patches make another chart of", argoPatches, given, []write{
 			patch(argoController, application(benign+", "+running(bare)), admitted),
 			patch(editor, application("status: {operationState: {operation: {sync: {source: "+helmSource("other", "1.0.0")+", revision: 1.0.0}}}}"), mixed),
 			patch(editor, application("status: {operationState: {phase: Terminating, operation: {sync: {sources: ["+helmSource("unsigned", "1.0.0")+"], revisions: [1.0.0]}}}}"), mixed),
 			patch(editor, application("status: {operationState: {phase: Terminating}}"), admitted),
 		}},
-		{"a state from before, which an honest operation would resume", "issue 8", given, []write{
+		{"a state from before, which an honest operation would resume", argoResumes, given, []write{
 			patch(argoController, application(running(bare, "syncResult: {"+evil+"}")), admitted),
 			patch(editor, application(benign), resumed),
 			patch(argoServer, application(benign), resumed),
@@ -74,36 +74,36 @@ func TestForgedOperations(t *testing.T) {
 		{"a forged state by the admin", "CVE-2025-46342", given, does(admin, resumed, running(bare, "syncResult: {"+evil+"}"))},
 		{"a forged state that is finished, to be started later", "", given, does(editor, resumed, "status: {operationState: {phase: Succeeded, startedAt: '2026-01-01T00:00:00Z', "+bare+", syncResult: {"+evil+"}}}")},
 		{"a forged state whose result has another revision and no source", "", given, does(editor, resumed+"; "+recorded, running(bare, "syncResult: {revision: 2.0.0}"))},
-		{"a forged state of which Argo CD 2 takes the source from the operation and the revision from the result", "argo-cd v2.14 controller/sync.go", given,
+		{"a forged state of which Argo CD 2 takes the source from the operation and the revision from the result", argoSources, given,
 			does(editor, recorded, benign, running("operation: {sync: {source: "+helmSource("other", "1.0.0")+", revision: 1.0.0}}", "syncResult: {source: "+helmSource("podinfo", "1.1.0")+", revision: 1.1.0}"))},
 		{"a forged state of several sources", "", several, does(editor, "SignatureMissing status.operationState.syncResult.sources[1]",
 			running("operation: {sync: {revisions: [1.0.0, 1.0.0]}}", "syncResult: {revision: '', sources: ["+helmSource("podinfo", "1.0.0")+", "+helmSource("unsigned", "1.0.0")+"], revisions: [1.0.0, 1.0.0]}"))},
 
-		{"a finished state of what is unsigned by now, set going again", "pkg/source operation.go, when", given, []write{
+		{"a finished state of what is unsigned by now, set going again", argoResumes, given, []write{
 			patch(argoController, application("status: {operationState: {phase: Failed, finishedAt: '2026-01-01T00:00:00Z', startedAt: '2026-01-01T00:00:00Z', operation: {sync: {"+evil+"}}}}"), admitted),
 			patch(editor, application(benign+", status: {operationState: {phase: Running}}"), recorded),
 		}},
-		{"an operation that rolls back to an unsigned version", "issue 3, rollback", given, does(editor, unsigned, "operation: {sync: {source: "+helmSource("podinfo", "0.9.0")+", revision: 0.9.0}}")},
+		{"an operation that rolls back to an unsigned version", argoRollsBack, given, does(editor, unsigned, "operation: {sync: {source: "+helmSource("podinfo", "0.9.0")+", revision: 0.9.0}}")},
 		{"an operation whose revision is not the source's", "", given, does(editor, unsigned, "operation: {sync: {revision: 2.0.0}}")},
-		{"an operation whose revision is not the source's, by Argo CD's own user", "issue 3, last gate", given, does(argoController, unsigned, "operation: {sync: {revision: 2.0.0}}")},
-		{"an operation whose revision is not the source's, by Argo CD's server", "issue 3, last gate", given, does(argoServer, unsigned, "operation: {sync: {revision: 2.0.0}}")},
-		{"an operation that repeats a spec whose tag has been moved since", "issue 3, repeated operation", "", []write{
+		{"an operation whose revision is not the source's, by Argo CD's own user", argoSources, given, does(argoController, unsigned, "operation: {sync: {revision: 2.0.0}}")},
+		{"an operation whose revision is not the source's, by Argo CD's server", argoSources, given, does(argoServer, unsigned, "operation: {sync: {revision: 2.0.0}}")},
+		{"an operation that repeats a spec whose tag has been moved since", argoResolves, "", []write{
 			create(admin, argo("source: "+helmSource("moved", "1.0.0")), admitted),
 			{by: admin, verb: "push", object: "charts/moved:1.0.0", want: ""},
 			patch(editor, application("operation: {sync: {revision: 1.0.0}}"), unsigned),
 		}},
-		{"an operation without a revision", "FACTS.md, Argo CD", given, does(editor, "NotPinned operation.sync.source", "operation: {sync: {}}")},
-		{"an operation with a range", "FACTS.md, Argo CD", given, does(editor, "NotPinned operation.sync.source", "operation: {sync: {revision: '>=1.0.0'}}")},
-		{"an operation with a floating tag of a native source", "FACTS.md, Argo CD", native, does(editor, "NotPinned operation.sync.source", "operation: {sync: {revision: latest}}")},
-		{"an operation whose retries take the newest", "FACTS.md, Argo CD", given, does(editor, "NotPinned operation.sync.source", "operation: {sync: {revision: 1.0.0}, retry: {limit: 5, refresh: true}}")},
-		{"an operation whose retries take the newest, in a running state", "FACTS.md, Argo CD", given,
+		{"an operation without a revision", argoResolves, given, does(editor, "NotPinned operation.sync.source", "operation: {sync: {}}")},
+		{"an operation with a range", argoResolves, given, does(editor, "NotPinned operation.sync.source", "operation: {sync: {revision: '>=1.0.0'}}")},
+		{"an operation with a floating tag of a native source", argoResolves, native, does(editor, "NotPinned operation.sync.source", "operation: {sync: {revision: latest}}")},
+		{"an operation whose retries take the newest", argoRefreshes, given, does(editor, "NotPinned operation.sync.source", "operation: {sync: {revision: 1.0.0}, retry: {limit: 5, refresh: true}}")},
+		{"an operation whose retries take the newest, in a running state", argoRefreshes, given,
 			does(editor, "NotPinned status.operationState.operation.sync.source", running("operation: {sync: {revision: 1.0.0}, retry: {limit: 5, refresh: true}}"))},
-		{"an operation on several sources of which the second has an unsigned revision", "issue 3, multi-source by position", several,
+		{"an operation on several sources of which the second has an unsigned revision", argoSources, several,
 			does(editor, "SignatureMissing operation.sync.sources[1]", "operation: {sync: {revisions: [1.0.0, 2.0.0]}}", "spec: {sources: ["+helmSource("other", "1.0.0")+", "+helmSource("podinfo", "1.0.0")+"]}")},
-		{"an operation on several sources with one revision too few", "issue 3, multi-source by position", several, does(editor, "NotPinned operation.sync.sources[0]; NotPinned operation.sync.sources[1]", "operation: {sync: {revisions: [1.0.0]}}")},
-		{"an operation on several sources with the revision of a single one", "issue 3, multi-source by position", several,
+		{"an operation on several sources with one revision too few", argoSources, several, does(editor, "NotPinned operation.sync.sources[0]; NotPinned operation.sync.sources[1]", "operation: {sync: {revisions: [1.0.0]}}")},
+		{"an operation on several sources with the revision of a single one", argoSources, several,
 			does(editor, "NotPinned operation.sync.sources[0]; NotPinned operation.sync.sources[1]", "operation: {sync: {revision: 1.0.0}}")},
-		{"an operation whose sources differ from its source", "FACTS.md, Argo CD", given,
+		{"an operation whose sources differ from its source", argoSources, given,
 			does(editor, "SignatureMissing operation.sync.sources[0]", "operation: {sync: {source: "+helmSource("podinfo", "1.0.0")+", revision: 1.0.0, sources: ["+helmSource("unsigned", "1.0.0")+"], revisions: [1.0.0]}}")},
 		{"an operation whose source is empty, with an unsigned revision", "", given, does(editor, unsigned, "operation: {sync: {source: {repoURL: ''}, revision: 2.0.0}}")},
 		{"an operation on an Application that is being deleted", "CVE-2023-34091", "", []write{
@@ -115,13 +115,13 @@ func TestForgedOperations(t *testing.T) {
 		{"control: a benign operation", "", given, does(editor, admitted, benign)},
 		{"control: a benign operation on several sources", "", several, does(argoController, admitted, "operation: {sync: {revisions: [1.0.0, 1.0.0]}}")},
 		{"control: a rollback to a signed version", "", argo("source: " + helmSource("podinfo", "1.1.0")), does(argoServer, admitted, "operation: {sync: {source: "+helmSource("podinfo", "1.0.0")+", revision: 1.0.0}}")},
-		{"control: Argo CD records a sync of what is unsigned by now", "FACTS.md, never deny", given, does(argoController, admitted, running("operation: {sync: {"+evil+"}}", "syncResult: {"+evil+"}"))},
-		{"an operation by Argo CD's own user that would resume another; its own code wipes the state first", "argo-cd v3.2 util/argo SetAppOperation", given, does(argoController, recorded+"; "+resumed, benign, running("operation: {sync: {"+evil+"}}", "syncResult: {"+evil+"}"))},
-		{"control: Argo CD's server records a termination", "FACTS.md, never deny", given, []write{
+		{"control: Argo CD records a sync of what is unsigned by now", argoRepeats, given, does(argoController, admitted, running("operation: {sync: {"+evil+"}}", "syncResult: {"+evil+"}"))},
+		{"an operation by Argo CD's own user that would resume another; its own code wipes the state first", argoWipes, given, does(argoController, recorded+"; "+resumed, benign, running("operation: {sync: {"+evil+"}}", "syncResult: {"+evil+"}"))},
+		{"control: Argo CD's server records a termination", argoRepeats, given, []write{
 			patch(argoController, application("status: {operationState: {phase: Running, startedAt: '2026-01-01T00:00:00Z', operation: {sync: {"+evil+"}}}}"), admitted),
 			patch(argoServer, application("status: {operationState: {phase: Terminating}}"), admitted),
 		}},
-		{"control: Argo CD clears the operation and records the result", "FACTS.md, never deny", given, []write{
+		{"control: Argo CD clears the operation and records the result", argoRepeats, given, []write{
 			patch(editor, application(benign), admitted),
 			patch(argoController, application("operation: null, status: {operationState: {phase: Succeeded, startedAt: '2026-01-01T00:00:00Z', "+bare+", syncResult: {"+evil+"}}}"), admitted),
 			patch(editor, application("status: {operationState: {message: seen}}"), admitted),
@@ -135,10 +135,10 @@ func TestDoorsOfArgo(t *testing.T) {
 	w.check(t, []row{
 		{"an unsigned Helm-OCI source", "", "", []write{create(editor, argo("source: "+helmSource("unsigned", "1.0.0")), "SignatureMissing spec.source")}},
 		{"an unsigned native source", "", "", []write{create(editor, argo("source: "+nativeSource("unsigned", "1.0.0")), "SignatureMissing spec.source")}},
-		{"a signed tag and an unsigned digest, of which the digest decides", "FACTS.md, Argo CD", "", []write{
+		{"a signed tag and an unsigned digest, of which the digest decides", argoIsOCI, "", []write{
 			create(editor, argo("source: "+nativeSource("podinfo", "1.0.0@digest(charts/podinfo:2.0.0)")), "SignatureMissing spec.source"),
 		}},
-		{"a signed digest in the URL, which Argo CD ignores", "FACTS.md, Argo CD", "", []write{
+		{"a signed digest in the URL, which Argo CD ignores", argoIsOCI, "", []write{
 			create(editor, argo("source: {repoURL: 'oci://ghcr.io/charts/podinfo@digest(charts/podinfo:1.0.0)', targetRevision: 2.0.0}"), "ReferenceInvalid spec.source"),
 		}},
 		{"a good source beside an unsigned one among several", "", "", []write{
@@ -158,15 +158,15 @@ func TestDoorsOfArgo(t *testing.T) {
 		{"a repository whose name ends in .git, which Argo CD does not take for part of it", "", "", []write{
 			create(editor, argo("source: {repoURL: 'oci://ghcr.io/charts/podinfo.git', targetRevision: 1.0.0}"), "ReferenceInvalid spec.source"),
 		}},
-		{"oci:// and chart together, which Argo CD 2 and 3 read differently", "FACTS.md, Argo CD", "", []write{
+		{"oci:// and chart together, which Argo CD 2 and 3 read differently", argoIsOCI, "", []write{
 			create(editor, argo("source: {repoURL: 'oci://ghcr.io/charts/podinfo', chart: unsigned, targetRevision: 1.0.0}"), "ReferenceInvalid spec.source"),
 		}},
-		{"a scheme in upper case, which Argo CD takes for Git", "FACTS.md, Argo CD", "", []write{
+		{"a scheme in upper case, which Argo CD takes for Git", argoIsOCI, "", []write{
 			create(editor, argo("source: {repoURL: 'OCI://ghcr.io/charts/podinfo', targetRevision: 1.0.0}"), "ReferenceInvalid spec.source"),
 		}},
 		{"a classic Helm repository", "", "", []write{
 			create(editor, argo("source: {repoURL: 'https://charts.mallory.example', chart: podinfo, targetRevision: 1.0.0}"), "NotOCI spec.source"),
 		}},
-		{"a path out of the repository in chart", "FACTS.md, Argo CD", "", []write{create(editor, argo("source: "+helmSource("../evil/podinfo", "1.0.0")), "ReferenceInvalid spec.source")}},
+		{"a path out of the repository in chart", "CVE-2022-24348", "", []write{create(editor, argo("source: "+helmSource("../evil/podinfo", "1.0.0")), "ReferenceInvalid spec.source")}},
 	})
 }

@@ -44,7 +44,7 @@ func TestAVerdictThatIsOldWhenItIsUsed(t *testing.T) {
 		created <- answer + message
 	}()
 	<-held
-	w.check(t, []row{{"the source is changed while its verdict is made", "issue 8", "", []write{
+	w.check(t, []row{{"the source is changed while its verdict is made", checkThenUse, "", []write{
 		patch(editor, ociAt("app", "oci://registry.mallory.example/podinfo", "{tag: 1.0.0}"), admitted),
 		status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@"+evil, evil)), admitted),
 	}}})
@@ -52,7 +52,7 @@ func TestAVerdictThatIsOldWhenItIsUsed(t *testing.T) {
 	if answer := <-created; answer != admitted {
 		t.Fatal("the attack has not begun: " + answer)
 	}
-	w.check(t, []row{{"helm-controller is about to deploy it", "issue 8", "", []write{
+	w.check(t, []row{{"helm-controller is about to deploy it", fluxActs, "", []write{
 		status(helmController, announced("install"), "NoPolicy status.conditions"),
 		status(helmController, attempt("1.0.0+eeeeeeeeeeee", evil), "NoPolicy status.lastAttemptedRevision"),
 		status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "DigestMismatch status.lastAttemptedRevision"),
@@ -89,40 +89,40 @@ func TestTheLastGateOfFlux(t *testing.T) {
 			status(helmController, announced("install"), admitted),
 			status(helmController, attempt("1.0.0", ""), admitted),
 		)},
-		{"an install before anything was pulled", "issue 8", byReference, []write{
+		{"an install before anything was pulled", fluxActs, byReference, []write{
 			status(helmController, announced("install"), "SourceNotFound "+running),
 			status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "SourceNotFound "+last),
 		}},
-		{"an install of another digest than was pulled", "issue 8", byReference, []write{
+		{"an install of another digest than was pulled", fluxReleases, byReference, []write{
 			goodArtifact,
 			status(helmController, attempt("2.0.0", "digest(charts/podinfo:2.0.0)"), "DigestMismatch "+last),
 		}},
-		{"an install of what is pulled from a tag that has moved: the digest decides", "issue 8", byReference, []write{
+		{"an install of what is pulled from a tag that has moved: the digest decides", fluxReleases, byReference, []write{
 			goodArtifact,
 			status(helmController, attempt("1.0.0", evil), "DigestMismatch "+last),
 		}},
-		{"the repository of a HelmChart is swapped after the chart was pulled", "issue 8", byChart, append(goodChart,
+		{"the repository of a HelmChart is swapped after the chart was pulled", fluxRepackages, byChart, append(goodChart,
 			patch(editor, repositoryAt("oci://ghcr.io/mirror"), warned),
 			status(helmController, announced("upgrade"), "DigestMismatch "+running),
 			status(helmController, attempt("1.0.0", ""), "DigestMismatch "+last),
 		)},
-		{"the HelmChart names another chart by now", "issue 8", byChart, append(goodChart,
+		{"the HelmChart names another chart by now", fluxRepackages, byChart, append(goodChart,
 			patch(helmController, helmChart("apps-app", "other", "1.0.0"), admitted),
 			status(helmController, attempt("1.0.0", ""), "DigestMismatch "+last),
 		)},
-		{"another team's manifests as a chart", "issue 8, trap", ociAt("team-b/app", "oci://ghcr.io/charts/manifests", "{tag: 1.0.0}"), []write{
+		{"another team's manifests as a chart", fluxRefs, ociAt("team-b/app", "oci://ghcr.io/charts/manifests", "{tag: 1.0.0}"), []write{
 			status(sourceController, flux("OCIRepository", "team-b/app", pulled("1.0.0@digest(charts/manifests:1.0.0)", evil)), admitted),
 			create(editor, helmRelease("app", chartRef("OCIRepository", "team-b/app")), "NotAChart spec.chartRef"),
 			create(editor, helmRelease("app", chartRef("OCIRepository", "team-b/app")[:len(chartRef("OCIRepository", "team-b/app"))-1]+", suspend: true}"), admitted),
 			status(sourceController, flux("OCIRepository", "team-b/app", pulled("1.0.1@digest(charts/manifests:1.0.0)", evil)), admitted),
 			status(helmController, announced("install"), "NotAChart "+running),
 		}},
-		{"an editor writes the record first, so that helm-controller's own is no news", "issue 8", byReference, []write{
+		{"an editor writes the record first, so that helm-controller's own is no news", fluxEdit, byReference, []write{
 			goodArtifact,
 			status(editor, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "Unsupported status"),
 			status(editor, announced("install"), "Unsupported status"),
 		}},
-		{"an editor writes the history that helm-controller rolls back to", "issue 8, item 4", byReference, []write{
+		{"an editor writes the history that helm-controller rolls back to", fluxHistory, byReference, []write{
 			status(editor, helmRelease("app", "status: {history: [{name: app, namespace: apps, version: 1, digest: 'sha256:0', configDigest: 'sha256:0', chartName: podinfo, chartVersion: 1.0.0, "+
 				"status: deployed, firstDeployed: '2026-01-01T00:00:00Z', lastDeployed: '2026-01-01T00:00:00Z'}]}"), "Unsupported status"),
 		}},
@@ -130,7 +130,7 @@ func TestTheLastGateOfFlux(t *testing.T) {
 			status(editor, helmRelease("app", "status: {conditions: [{type: Ready, status: 'True', reason: Mine, lastTransitionTime: '2026-01-01T00:00:00Z', message: fine}]}"), admitted),
 		}},
 		{"control: a rollback deploys what helm has stored", "", byReference, []write{status(helmController, announced("rollback"), admitted)}},
-		{"a second condition of an editor's, by which the next announcement would be no news", "issue 8", byReference, []write{
+		{"a second condition of an editor's, by which the next announcement would be no news", fluxEdit, byReference, []write{
 			goodArtifact,
 			status(helmController, announced("install"), admitted),
 			status(editor, helmRelease("app", "status: {conditions: ["+reconcilingNow("Running 'install' action with timeout of 5m0s")+", "+reconcilingNow("Running 'install' action with timeout of 5m0s")+"]}"), "Unsupported status"),
@@ -139,26 +139,26 @@ func TestTheLastGateOfFlux(t *testing.T) {
 			status(sourceController, flux("OCIRepository", "app", "status: {artifact: null}"), admitted),
 			status(helmController, helmRelease("app", "status: {conditions: ["+reconcilingNow("Running 'install' action with timeout of 5m0s")+", "+reconcilingNow("Running 'install' action with timeout of 5m0s")+"]}"), "SourceNotFound "+running),
 		}},
-		{"what another registry served under the digest of a signed chart, extracted: source-controller reads no layer to its end", "issue 8, seen with source-controller 1.9.0", ociAt("app", "oci://registry.mallory.example/podinfo", "{tag: 1.0.0}"), []write{
+		{"what another registry served under the digest of a signed chart, extracted: source-controller reads no layer to its end", fluxLayers, ociAt("app", "oci://registry.mallory.example/podinfo", "{tag: 1.0.0}"), []write{
 			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", evil)), admitted),
 			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), "DigestMismatch spec.ref"),
 			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}", suspended), "DigestMismatch spec.ref"),
 		}},
-		{"the same through a proxy that the tenant names", "issue 8, seen with source-controller 1.9.0", ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), []write{
+		{"the same through a proxy that the tenant names", fluxLayers, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), []write{
 			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", evil)), admitted),
 			patch(editor, flux("OCIRepository", "app", "spec: {proxySecretRef: {name: mallory}}"), admitted),
 			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd")), "DigestMismatch status.artifact"),
 		}},
-		{"a HelmChart of old content, called repackaged", "issue 8", acmeRepository() + helmChart("old", "podinfo", "1.0.0") + helmRelease("app", chartRef("HelmChart", "old")), []write{
+		{"a HelmChart of old content, called repackaged", fluxRepackages, acmeRepository() + helmChart("old", "podinfo", "1.0.0") + helmRelease("app", chartRef("HelmChart", "old")), []write{
 			status(sourceController, flux("HelmChart", "old", pulled("1.0.0", "layer(charts/podinfo:1.0.0)")), admitted),
 			patch(editor, flux("HelmChart", "old", "spec: {chart: other, suspend: true, valuesFiles: [none.yaml]}"), admitted),
 			status(helmController, announced("upgrade"), "DigestMismatch "+running),
 		}},
-		{"the chart's own values.yaml, which changes no archive", "issue 8", acmeRepository() + helmChart("own", "podinfo", "1.0.0", "valuesFiles: [values.yaml]"), []write{
+		{"the chart's own values.yaml, which changes no archive", fluxRepackages, acmeRepository() + helmChart("own", "podinfo", "1.0.0", "valuesFiles: [values.yaml]"), []write{
 			status(sourceController, flux("HelmChart", "own", pulled("1.0.0", evil)), "DigestMismatch status.artifact"),
 			status(sourceController, flux("HelmChart", "own", pulled("1.0.0", "layer(charts/podinfo:1.0.0)")), admitted),
 		}},
-		{"control: a release that leaves its OCIRepository for a template", "issue 8", byReference + acmeRepository() + helmChart("apps-app", "podinfo", "1.0.0"), []write{
+		{"control: a release that leaves its OCIRepository for a template", fluxReleases, byReference + acmeRepository() + helmChart("apps-app", "podinfo", "1.0.0"), []write{
 			goodArtifact,
 			status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), admitted),
 			status(sourceController, flux("HelmChart", "apps-app", pulled("1.0.0", "layer(charts/podinfo:1.0.0)")), admitted),
@@ -167,7 +167,7 @@ func TestTheLastGateOfFlux(t *testing.T) {
 			status(helmController, announced("upgrade"), admitted),
 			status(helmController, helmRelease("app", "status: {lastAttemptedRevision: 1.0.0, lastAttemptedRevisionDigest: null, lastAttemptedConfigDigest: x}"), admitted),
 		}},
-		{"an ExternalArtifact that was there before chartgate", "issue 8", helmRelease("app", chartRef("ExternalArtifact", "app")[:len(chartRef("ExternalArtifact", "app"))-1]+", suspend: true}"), []write{
+		{"an ExternalArtifact that was there before chartgate", fluxExternal, helmRelease("app", chartRef("ExternalArtifact", "app")[:len(chartRef("ExternalArtifact", "app"))-1]+", suspend: true}"), []write{
 			status(helmController, announced("install"), "Unsupported "+running),
 		}},
 	})

@@ -127,7 +127,7 @@ func TestAttestations(t *testing.T) {
 		{"an attestation in the place of the signature", "CVE-2022-35929", true, byAcme(slsa, proper()), verdict.SignatureMissing},
 		{"a signature in the place of the attestation", "", false, byAcme(sigstore.SignPredicateType, proper()), missing},
 		{"an attestation of another type", "", false, byAcme(spdx, proper()), missing},
-		{"an attestation of another type whose annotations say otherwise", "FACTS.md, cosign 2", false, func(t *testing.T, s *stall) {
+		{"an attestation of another type whose annotations say otherwise", cosignPredicates, false, func(t *testing.T, s *stall) {
 			s.attach(t, must(s.Bundle(acme(), s.digest, spdx, proper()))(t), map[string]string{predicateAnnotation: slsa})
 			envelope, annotations, err := s.LegacyAttestation(acme(), s.digest, spdx, proper())
 			if err != nil {
@@ -141,7 +141,7 @@ func TestAttestations(t *testing.T) {
 		{"an attestation in the name of the right workflow, by a stranger's Sigstore", "", false, func(t *testing.T, s *stall) {
 			s.attestedIn(t, s.stranger, s.digest, acme(), slsa, proper())
 		}, missing},
-		{"a good attestation of another chart, copied", "FACTS.md, cosign 3", false, func(t *testing.T, s *stall) {
+		{"a good attestation of another chart, copied", cosignClaims, false, func(t *testing.T, s *stall) {
 			other, _ := s.push(t, s.repo, "2.0.0", "other")
 			s.attestedIn(t, s.Sigstore, other, acme(), slsa, proper())
 		}, missing},

@@ -17,14 +17,14 @@ func TestForgedArtifacts(t *testing.T) {
 	const revision = "1.0.0@digest(charts/podinfo:1.0.0)"
 
 	w.check(t, []row{
-		{"an editor forges the artifact of a HelmChart", "FACTS.md, flux-edit", podinfo, []write{status(editor, chart("1.0.0", evil), mismatch)}},
-		{"an editor forges the artifact of a HelmChart with valuesFiles", "FACTS.md, flux-edit", withFiles, []write{status(editor, chart("1.0.0+1", evil), mismatch)}},
+		{"an editor forges the artifact of a HelmChart", fluxEdit, podinfo, []write{status(editor, chart("1.0.0", evil), mismatch)}},
+		{"an editor forges the artifact of a HelmChart with valuesFiles", fluxEdit, withFiles, []write{status(editor, chart("1.0.0+1", evil), mismatch)}},
 		{"an editor forges the right artifact of a HelmChart with valuesFiles", "", withFiles, []write{status(editor, chart("1.0.0+1", "layer(charts/other:1.0.0)"), mismatch)}},
 		{"an editor adds valuesFiles first, then forges", "", podinfo, []write{
 			patch(editor, flux("HelmChart", "app", "spec: {"+repackaged+"}"), admitted),
 			status(editor, chart("1.0.0+1", evil), mismatch),
 		}},
-		{"a repackaged artifact of the unsigned chart that spec named for a moment", "issue 8, item 3", withFiles, []write{
+		{"a repackaged artifact of the unsigned chart that spec named for a moment", fluxRepackages, withFiles, []write{
 			patch(editor, flux("HelmChart", "app", "spec: {chart: other}"), admitted),
 			patch(editor, flux("HelmChart", "app", "spec: {chart: podinfo}"), admitted),
 			status(sourceController, chart("1.0.0+2", evil), mismatch),
@@ -60,7 +60,7 @@ func TestForgedArtifacts(t *testing.T) {
 			status(sourceController, flux("HelmChart", "app", "status: {artifact: null}"), admitted),
 		}},
 
-		{"an editor forges the artifact of an OCIRepository", "FACTS.md, flux-edit", asCopy, []write{status(editor, oci("1.0.0@"+evil, evil), "ChartNotFound status.artifact")}},
+		{"an editor forges the artifact of an OCIRepository", fluxEdit, asCopy, []write{status(editor, oci("1.0.0@"+evil, evil), "ChartNotFound status.artifact")}},
 		{"an editor forges one of an unsigned chart in the same place", "", asCopy, []write{
 			status(editor, oci("1.0.0@digest(charts/podinfo:2.0.0)", "layer(charts/podinfo:2.0.0)"), "SignatureMissing status.artifact"),
 		}},
@@ -89,7 +89,7 @@ func TestForgedHelmChartOfARelease(t *testing.T) {
 		helmChart("bad", "unsigned", "1.0.0", suspended) + helmChart("team-b/bad", "unsigned", "1.0.0", suspended)
 	points := func(to string) string { return helmRelease("app", "status: {helmChart: "+to+"}") }
 	w.check(t, []row{
-		{"status.helmChart points at a HelmChart of an unsigned chart", "FACTS.md, flux-edit", given, []write{status(editor, points("apps/bad"), "SignatureMissing status.helmChart")}},
+		{"status.helmChart points at a HelmChart of an unsigned chart", fluxEdit, given, []write{status(editor, points("apps/bad"), "SignatureMissing status.helmChart")}},
 		{"status.helmChart points at one of a source that is not there", "", given, []write{status(editor, points("team-b/bad"), warned)}},
 		{"status.helmChart points at an unsigned chart, by the helm-controller's user", "", given, []write{status(helmController, points("apps/bad"), "SignatureMissing status.helmChart")}},
 		{"status.helmChart names no namespace", "", given, []write{status(editor, points("bad"), "ReferenceInvalid status.helmChart")}},
@@ -127,12 +127,12 @@ func TestDoorsOfFlux(t *testing.T) {
 		{"plain HTTP is asked for", "", acmeRepository(), []write{
 			patch(editor, flux("HelmRepository", "acme", "spec: {insecure: true, url: 'oci://registry.mallory.example/charts'}"), "ReferenceInvalid spec.url"),
 		}},
-		{"a HelmRelease first, and later a source where the chart is not signed", "issue 3, deferred siblings", "", []write{
+		{"a HelmRelease first, and later a source where the chart is not signed", fluxReleases, "", []write{
 			create(editor, releaseOf("app", "podinfo", "1.0.0"), warned),
 			create(editor, repositoryAt("oci://ghcr.io/mirror"), warned),
 			create(helmController, helmChart("apps-app", "podinfo", "1.0.0"), "SignatureMissing spec"),
 		}},
-		{"a HelmRelease and its HelmChart first, and later a source where the chart is not signed", "issue 3, deferred siblings", "", []write{
+		{"a HelmRelease and its HelmChart first, and later a source where the chart is not signed", fluxReleases, "", []write{
 			create(editor, releaseOf("app", "podinfo", "1.0.0"), warned),
 			create(helmController, helmChart("apps-app", "podinfo", "1.0.0"), warned),
 			create(editor, repositoryAt("oci://ghcr.io/mirror"), warned),
@@ -147,15 +147,15 @@ func TestDoorsOfFlux(t *testing.T) {
 			create(helmController, helmChart("apps-app", "podinfo", "1.0.0"), warned),
 			status(sourceController, flux("HelmChart", "apps-app", artifact("1.0.0", "layer(charts/podinfo:1.0.0)")), "SourceNotFound status.artifact"),
 		}},
-		{"a HelmRelease first, and later an OCIRepository of an unsigned chart", "issue 3, deferred siblings", "", []write{
+		{"a HelmRelease first, and later an OCIRepository of an unsigned chart", fluxReleases, "", []write{
 			create(editor, helmRelease("app", chartRef("OCIRepository", "later")), warned),
 			create(editor, ociAt("later", "oci://ghcr.io/charts/unsigned", "{tag: 1.0.0}"), "SignatureMissing spec.ref"),
 		}},
-		{"a HelmRelease first, and later an OCIRepository that no policy is about", "issue 3, deferred siblings", "", []write{
+		{"a HelmRelease first, and later an OCIRepository that no policy is about", fluxReleases, "", []write{
 			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), warned),
 			create(editor, mallorys, "NoPolicy spec.ref"),
 		}},
-		{"a HelmRelease first, and later an OCIRepository that holds no chart", "issue 3, non-chart media type", "", []write{
+		{"a HelmRelease first, and later an OCIRepository that holds no chart", fluxLayers, "", []write{
 			create(editor, helmRelease("app", chartRef("OCIRepository", "manifests")), warned),
 			create(editor, manifests, "NotAChart spec.ref"),
 		}},
@@ -163,53 +163,53 @@ func TestDoorsOfFlux(t *testing.T) {
 			create(editor, ociAt("app", "oci://registry.mallory.example/podinfo", "{tag: 1.0.0}", suspended), admitted),
 			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "NoPolicy spec.chartRef"),
 		}},
-		{"an OCIRepository that no policy is about, with an artifact, and later a HelmRelease", "issue 3, non-chart media type", mallorys, []write{
+		{"an OCIRepository that no policy is about, with an artifact, and later a HelmRelease", fluxLayers, mallorys, []write{
 			status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@"+evil, evil)), admitted),
 			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "NoPolicy spec.chartRef"),
 		}},
-		{"the same, with the URL of a signed chart put into it before the HelmRelease", "pkg/source follow", mallorys, []write{
+		{"the same, with the URL of a signed chart put into it before the HelmRelease", fluxReleases, mallorys, []write{
 			status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@"+evil, evil)), admitted),
 			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), "DigestMismatch spec.ref"),
 			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "NoPolicy spec.chartRef"),
 		}},
-		{"the same, where the stale artifact is an unsigned chart in the same place", "pkg/source follow", ociAt("app", "oci://ghcr.io/evil/podinfo", "{tag: 1.0.0}"), []write{
+		{"the same, where the stale artifact is an unsigned chart in the same place", fluxReleases, ociAt("app", "oci://ghcr.io/evil/podinfo", "{tag: 1.0.0}"), []write{
 			status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@digest(charts/podinfo:2.0.0)", evil)), admitted),
 			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), "DigestMismatch spec.ref"),
 			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "NoPolicy spec.chartRef"),
 		}},
-		{"a HelmRelease of an OCIRepository that holds no chart", "issue 3, non-chart media type", manifests, []write{
+		{"a HelmRelease of an OCIRepository that holds no chart", fluxLayers, manifests, []write{
 			create(editor, helmRelease("app", chartRef("OCIRepository", "manifests")), "NotAChart spec.chartRef"),
 		}},
-		{"a HelmRelease of a HelmChart whose artifact is of another chart than it names by now", "pkg/source follow", acmeRepository() + helmChart("app", "other", "1.0.0"), []write{
+		{"a HelmRelease of a HelmChart whose artifact is of another chart than it names by now", fluxReleases, acmeRepository() + helmChart("app", "other", "1.0.0"), []write{
 			status(sourceController, flux("HelmChart", "app", artifact("1.0.0", "layer(charts/other:1.0.0)")), admitted),
 			patch(editor, helmChart("app", "podinfo", "1.0.0", suspended), admitted),
 			create(editor, helmRelease("app", chartRef("HelmChart", "app")), "DigestMismatch spec.chartRef"),
 		}},
-		{"an OCIRepository in another namespace that is not there", "issue 3, namespace rule", "", []write{
+		{"an OCIRepository in another namespace that is not there", fluxRefs, "", []write{
 			create(editor, helmRelease("app", chartRef("OCIRepository", "team-b/later")), "SourceNotFound spec.chartRef"),
 		}},
-		{"a suspended HelmRelease declares another namespace's manifests to be a chart, which would have them denied", "issue 3, namespace rule", "", []write{
+		{"a suspended HelmRelease declares another namespace's manifests to be a chart, which would have them denied", fluxRefs, "", []write{
 			create(tenant, helmRelease("team-b/app", "spec: {suspend: true, interval: 10m, chartRef: {kind: OCIRepository, name: manifests, namespace: apps}}"), admitted),
 			create(editor, manifests, admitted),
 		}},
-		{"a HelmRelease of an unsigned chart is resumed", "issue 3, un-suspending", acmeRepository() + helmRelease("app", chartOf("unsigned", "1.0.0")[:len(chartOf("unsigned", "1.0.0"))-1]+", suspend: true}"), []write{
+		{"a HelmRelease of an unsigned chart is resumed", fluxResumes, acmeRepository() + helmRelease("app", chartOf("unsigned", "1.0.0")[:len(chartOf("unsigned", "1.0.0"))-1]+", suspend: true}"), []write{
 			patch(editor, helmRelease("app", "spec: {suspend: false}"), "SignatureMissing spec.chart.spec"),
 			patch(editor, helmRelease("app", "spec: {suspend: null}"), "SignatureMissing spec.chart.spec"),
 		}},
-		{"an OCIRepository of an unsigned chart is resumed", "issue 3, un-suspending", unsigned, []write{patch(editor, flux("OCIRepository", "unsigned", "spec: {suspend: false}"), "SignatureMissing spec.ref")}},
-		{"a HelmChart of an unsigned chart is resumed", "issue 3, un-suspending", acmeRepository() + helmChart("app", "unsigned", "1.0.0", suspended), []write{
+		{"an OCIRepository of an unsigned chart is resumed", fluxResumes, unsigned, []write{patch(editor, flux("OCIRepository", "unsigned", "spec: {suspend: false}"), "SignatureMissing spec.ref")}},
+		{"a HelmChart of an unsigned chart is resumed", fluxResumes, acmeRepository() + helmChart("app", "unsigned", "1.0.0", suspended), []write{
 			patch(editor, flux("HelmChart", "app", "spec: {suspend: false}"), "SignatureMissing spec"),
 		}},
-		{"chartRef is switched to an OCIRepository of an unsigned chart", "issue 3, chartRef switches", unsigned + ociAt("good", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}") + helmRelease("app", chartRef("OCIRepository", "good")), []write{
+		{"chartRef is switched to an OCIRepository of an unsigned chart", fluxSources, unsigned + ociAt("good", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}") + helmRelease("app", chartRef("OCIRepository", "good")), []write{
 			patch(editor, helmRelease("app", "spec: {chartRef: {name: unsigned}}"), "SignatureMissing spec.chartRef"),
 		}},
-		{"chart is switched to chartRef of an unsigned chart", "issue 3, chartRef switches", unsigned + acmeRepository() + releaseOf("app", "podinfo", "1.0.0"), []write{
+		{"chart is switched to chartRef of an unsigned chart", fluxSources, unsigned + acmeRepository() + releaseOf("app", "podinfo", "1.0.0"), []write{
 			patch(editor, helmRelease("app", "spec: {chart: null, chartRef: {kind: OCIRepository, name: unsigned}}"), "SignatureMissing spec.chartRef"),
 		}},
-		{"chartRef is switched to a HelmChart of an unsigned chart", "issue 3, chartRef switches", acmeRepository() + releaseOf("app", "podinfo", "1.0.0") + helmChart("bad", "unsigned", "1.0.0", suspended), []write{
+		{"chartRef is switched to a HelmChart of an unsigned chart", fluxSources, acmeRepository() + releaseOf("app", "podinfo", "1.0.0") + helmChart("bad", "unsigned", "1.0.0", suspended), []write{
 			patch(editor, helmRelease("app", "spec: {chart: null, chartRef: {kind: HelmChart, name: bad}}"), "SignatureMissing spec.chartRef"),
 		}},
-		{"an ExternalArtifact", "issue 3", "", []write{create(editor, helmRelease("app", chartRef("ExternalArtifact", "app")), "Unsupported spec.chartRef")}},
+		{"an ExternalArtifact", fluxExternal, "", []write{create(editor, helmRelease("app", chartRef("ExternalArtifact", "app")), "Unsupported spec.chartRef")}},
 		{"a chart in a Git repository", "", "", []write{
 			create(editor, helmRelease("app", "spec: {interval: 10m, chart: {spec: {chart: ./podinfo, sourceRef: {kind: GitRepository, name: acme}}}}"), "NotOCI spec.chart.spec"),
 		}},
@@ -223,10 +223,10 @@ func TestDoorsOfFlux(t *testing.T) {
 			{by: editor, verb: "delete", object: ociAt("app", "", "{}")},
 			status(editor, flux("OCIRepository", "app", artifact("1.0.0@digest(charts/podinfo:2.0.0)", "layer(charts/podinfo:2.0.0)")), "SignatureMissing status.artifact"),
 		}},
-		{"a generated name", "issue 3, generateName", acmeRepository(), []write{
+		{"a generated name", kubeNames, acmeRepository(), []write{
 			create(editor, generated(releaseOf("app", "unsigned", "1.0.0")), "SignatureMissing spec.chart.spec"),
 		}},
-		{"a dry run of an unsigned chart", "issue 3, dry run", acmeRepository(), []write{inDryRun(create(editor, releaseOf("app", "unsigned", "1.0.0"), "SignatureMissing spec.chart.spec"))}},
+		{"a dry run of an unsigned chart", kubeDryRun, acmeRepository(), []write{inDryRun(create(editor, releaseOf("app", "unsigned", "1.0.0"), "SignatureMissing spec.chart.spec"))}},
 	})
 }
 
@@ -239,7 +239,7 @@ func TestNothingButTheChartDecides(t *testing.T) {
 		{"labels by which other webhooks are told to look away", "CVE-2025-46342", acmeRepository(), []write{
 			create(editor, labelled(unsigned, "labels", `{control-plane: controller-manager, admission.gatekeeper.sh/ignore: "true", policy.sigstore.dev/include: "false", chartgate.dev/ignore: "true"}`), denied),
 		}},
-		{"an annotation that claims a verdict", "issue 3, forged annotations", acmeRepository(), []write{
+		{"an annotation that claims a verdict", kyvernoImages, acmeRepository(), []write{
 			create(editor, labelled(unsigned, "annotations", `{chartgate.dev/verdict: Verified, charts.chartgate.dev/verdict: Verified, chartgate.dev/digest: "digest(charts/unsigned:1.0.0)"}`), denied),
 		}},
 		{"an annotation that tells Kyverno that it has looked", "CVE-2025-46342", acmeRepository(), []write{

@@ -27,16 +27,16 @@ func TestOldVersions(t *testing.T) {
 	withFile := in("v1beta2", helmChart("app", "podinfo", "1.0.0", "valuesFile: prod.yaml"))
 	var rows []row
 	for _, version := range []string{"v2beta1", "v2beta2", "v2"} {
-		rows = append(rows, row{"an unsigned chart in a HelmRelease of " + version, "DESIGN.md, section 3", given, []write{
+		rows = append(rows, row{"an unsigned chart in a HelmRelease of " + version, kubeVersions, given, []write{
 			create(editor, in(version, releaseOf("app", "unsigned", "1.0.0")), "SignatureMissing spec.chart.spec"),
 		}}, row{"status.helmChart points at an unsigned chart, in " + version, "", given + releaseOf("app", "podinfo", "1.0.0") + helmChart("bad", "unsigned", "1.0.0", suspended), []write{
 			status(editor, in(version, helmRelease("app", "status: {helmChart: apps/bad}")), "SignatureMissing status.helmChart"),
 		}})
 	}
 	for _, version := range []string{"v1beta1", "v1beta2", "v1"} {
-		rows = append(rows, row{"an unsigned chart in a HelmChart of " + version, "DESIGN.md, section 3", given, []write{
+		rows = append(rows, row{"an unsigned chart in a HelmChart of " + version, kubeVersions, given, []write{
 			create(editor, in(version, helmChart("app", "unsigned", "1.0.0")), "SignatureMissing spec"),
-		}}, row{"a forged artifact without a digest, in " + version, "DESIGN.md, section 3", chart, []write{
+		}}, row{"a forged artifact without a digest, in " + version, fluxChecksum, chart, []write{
 			status(editor, in(version, flux("HelmChart", "app", checksum("checksum: "+evil[7:]))), "ReferenceInvalid status.artifact"),
 		}})
 	}
@@ -45,10 +45,10 @@ func TestOldVersions(t *testing.T) {
 		{"a forged artifact of a HelmChart with the old valuesFile", "", given + withFile, []write{
 			status(editor, in("v1beta2", flux("HelmChart", "app", artifact("1.0.0+1", evil))), "DigestMismatch status.artifact"),
 		}},
-		{"chart and chartRef together, the chart unsigned", "issue 3, both", given + ociAt("good", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), []write{
+		{"chart and chartRef together, the chart unsigned", fluxSources, given + ociAt("good", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), []write{
 			create(editor, in("v2beta1", helmRelease("app", spec("unsigned", "good"))), "SignatureMissing spec.chart.spec"),
 		}},
-		{"chart and chartRef together, the chartRef unsigned", "issue 3, both", given, []write{
+		{"chart and chartRef together, the chartRef unsigned", fluxSources, given, []write{
 			create(editor, in("v2beta1", helmRelease("app", spec("podinfo", "unsigned"))), "SignatureMissing spec.chartRef"),
 		}},
 		{"an unsigned OCIRepository in v1beta2", "", given, []write{

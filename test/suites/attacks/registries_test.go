@@ -142,13 +142,13 @@ func TestRegistries(t *testing.T) {
 					t.Error("the archive was fetched")
 				}
 			}},
-		{sentence: "thousands of referrers on one page", source: "FACTS.md, cosign 9", unsigned: true,
+		{sentence: "thousands of referrers on one page", source: cosignReferrers, unsigned: true,
 			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/", referrers(3000, "")) }, want: verdict.LimitExceeded, then: atMost(510)},
-		{sentence: "hundreds of junk bundles in front of the good one do not hide it", source: "FACTS.md, cosign 9", unsigned: true,
+		{sentence: "hundreds of junk bundles in front of the good one do not hide it", source: cosignReferrers, unsigned: true,
 			evil: func(t *testing.T, s *stall) { s.bundle(t, acme()); s.crowd(t, 300) }, then: atMost(610)},
-		{sentence: "more junk bundles in front of the good one than chartgate looks at", source: "FACTS.md, cosign 9", unsigned: true,
+		{sentence: "more junk bundles in front of the good one than chartgate looks at", source: cosignReferrers, unsigned: true,
 			evil: func(t *testing.T, s *stall) { s.bundle(t, acme()); s.crowd(t, 510) }, want: verdict.LimitExceeded, then: atMost(1010)},
-		{sentence: "pages of referrers without end", source: "FACTS.md, cosign 9", unsigned: true,
+		{sentence: "pages of referrers without end", source: cosignReferrers, unsigned: true,
 			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/", referrers(1, "next")) }, want: verdict.LimitExceeded, then: atMost(80)},
 		{sentence: "a page of referrers that links to itself", unsigned: true,
 			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/", referrers(0, "same")) }, want: verdict.LimitExceeded, then: atMost(80)},

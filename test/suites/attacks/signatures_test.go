@@ -179,7 +179,7 @@ func TestSignatures(t *testing.T) {
 			annotations[signatureAnnotation] = ""
 			s.attachLegacy(t, payload, annotations)
 		}, invalid},
-		{"a bundle that decompresses to half a gigabyte", "FACTS.md, cosign 10", "", func(t *testing.T, s *stall) {
+		{"a bundle that decompresses to half a gigabyte", cosignDecompress, "", func(t *testing.T, s *stall) {
 			s.attach(t, gzipped(t, bytes.Repeat([]byte(" "), 1<<20)), map[string]string{predicateAnnotation: sigstore.SignPredicateType})
 		}, invalid},
 		{"a bundle of very many values", "CVE-2024-29902", "", func(t *testing.T, s *stall) {
@@ -193,7 +193,7 @@ func TestSignatures(t *testing.T) {
 			payload, annotations := s.legacyOf(t, acme(), other)
 			s.attachLegacy(t, payload, annotations)
 		}, invalid},
-		{"a signature by a key of another chart, copied", "FACTS.md, cosign 3", "unlogged", func(t *testing.T, s *stall) {
+		{"a signature by a key of another chart, copied", cosignClaims, "unlogged", func(t *testing.T, s *stall) {
 			other, _ := s.push(t, s.repo, "2.0.0", "other")
 			payload, annotations := s.legacyOf(t, s.key, other)
 			s.attachLegacy(t, payload, annotations)
@@ -211,9 +211,9 @@ func TestSignatures(t *testing.T) {
 		{"the right issuer and subject, a wrong claim", "", "", signedBy(sigstore.Identity{Issuer: issuer, Subject: acme().Subject, Claims: mallory().Claims}), stranger},
 		{"the right issuer and subject, no claim", "", "", signedBy(sigstore.Identity{Issuer: issuer, Subject: acme().Subject}), stranger},
 		{"control: a workflow that the regular expression is meant for", "", "regexp", signedBy(workflowOf("acme/charts")), ""},
-		{"a subject that holds the right one in its query", "FACTS.md, cosign 6", "regexp", signedBy(sigstore.Identity{Issuer: issuer, Subject: "https://mallory.example/?" + acme().Subject}), stranger},
-		{"a subject that goes on after the right one", "FACTS.md, cosign 6", "regexp", signedBy(sigstore.Identity{Issuer: issuer, Subject: acme().Subject + "-mallory"}), stranger},
-		{"an issuer that goes on after the right one", "FACTS.md, cosign 6", "regexp", signedBy(sigstore.Identity{Issuer: issuer + ".mallory.example", Subject: acme().Subject}), stranger},
+		{"a subject that holds the right one in its query", cosignIdentities, "regexp", signedBy(sigstore.Identity{Issuer: issuer, Subject: "https://mallory.example/?" + acme().Subject}), stranger},
+		{"a subject that goes on after the right one", cosignIdentities, "regexp", signedBy(sigstore.Identity{Issuer: issuer, Subject: acme().Subject + "-mallory"}), stranger},
+		{"an issuer that goes on after the right one", cosignIdentities, "regexp", signedBy(sigstore.Identity{Issuer: issuer + ".mallory.example", Subject: acme().Subject}), stranger},
 		{"an issuer where a dot of the expression is another letter", "", "regexp", signedBy(sigstore.Identity{Issuer: strings.Replace(issuer, ".", "x", 1), Subject: acme().Subject}), stranger},
 		{"a subject that is a prefix of the right one", "", "", signedBy(sigstore.Identity{Issuer: issuer, Subject: github + "acme/charts", Claims: acme().Claims}), stranger},
 		{"a subject in another case", "", "", signedBy(sigstore.Identity{Issuer: issuer, Subject: strings.Replace(acme().Subject, "acme", "Acme", 1), Claims: acme().Claims}), stranger},
@@ -233,9 +233,9 @@ func TestSignatures(t *testing.T) {
 		}, ""},
 
 		// Policies that say nobody.
-		{"an empty list of identities", "FACTS.md, cosign 4", "empty-anyof", signedBy(acme()), verdict.PolicyInvalid},
+		{"an empty list of identities", cosignIdentities, "empty-anyof", signedBy(acme()), verdict.PolicyInvalid},
 		{"an empty list of requirements", "", "empty-require", signedBy(acme()), verdict.PolicyInvalid},
-		{"an identity that names neither issuer nor subject", "FACTS.md, cosign 4", "blank", signedBy(mallory()), verdict.PolicyInvalid},
+		{"an identity that names neither issuer nor subject", cosignIdentities, "blank", signedBy(mallory()), verdict.PolicyInvalid},
 		{"an identity that is neither keyless nor a key", "", "neither", signedBy(mallory()), verdict.PolicyInvalid},
 		{"an identity whose expression matches everything", "", "any-subject", signedBy(mallory()), verdict.PolicyInvalid},
 		{"an identity whose expression closes the anchors' group", "", "two-groups", signedBy(mallory()), verdict.PolicyInvalid},
@@ -243,7 +243,7 @@ func TestSignatures(t *testing.T) {
 		{"a team that no policy knows", "", "nobodys", signedBy(acme()), verdict.NoPolicy},
 
 		// What looks like a chart.
-		{"control: an index of one chart, itself signed: helm pulls the chart by its digest in the index", "issue 9, item 24", "", func(t *testing.T, s *stall) {
+		{"control: an index of one chart, itself signed: helm pulls the chart by its digest in the index", helmPull, "", func(t *testing.T, s *stall) {
 			s.replaceBy(t, indexType, s.index())
 			s.signed(t, acme())
 		}, ""},
@@ -280,7 +280,7 @@ func TestSignatures(t *testing.T) {
 		}, verdict.NotAChart},
 
 		// Good and bad side by side.
-		{"control: a good legacy signature beside a stranger's attestation and garbage", "FACTS.md, cosign 16", "any", func(t *testing.T, s *stall) {
+		{"control: a good legacy signature beside a stranger's attestation and garbage", cosignFormats, "any", func(t *testing.T, s *stall) {
 			s.attach(t, must(s.Bundle(mallory(), s.digest, slsa, nil))(t), nil)
 			s.attach(t, []byte("garbage"), nil)
 			s.legacy(t, s.key, sigstore.WithoutLog())

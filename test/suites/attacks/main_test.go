@@ -1,9 +1,28 @@
+// Package attacks_test is the attack corpus: one table a family, one row an attack, each with what the attacker does and
+// the denial that is expected. README.md says which check each row would miss.
+//
+// Signatures and registries are attacked in process, through the real gate, registry client and verifier. Objects are
+// attacked through a real kube-apiserver with the webhook configuration of charts/chartgate and the real binary. Rows
+// with the word "control" show that the neighbour of an attack is still admitted.
 package attacks_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/fixtures/charts"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 	"github.com/chartgate/chartgate/test/harness"
 )
 
@@ -23,3 +42,245 @@ func theOldSite(t *testing.T) *site {
 	t.Helper()
 	return oldSite.Get(t, func(ctx context.Context) (*site, error) { return openSite(ctx, []string{"crds/flux-old"}) })
 }
+
+// Who writes, beside the users of the harness.
+const (
+	admin            = harness.Admin
+	editor           = harness.Editor
+	tenant           = "bob" // of the namespace team-b
+	sourceController = harness.SourceController
+	helmController   = harness.HelmController
+	argoController   = harness.ArgoController
+	argoServer       = harness.ArgoServer
+	// Service accounts that a tenant made in a namespace of his own.
+	falseSourceController = "system:serviceaccount:apps:source-controller"
+	falseArgoController   = "system:serviceaccount:apps:argocd-application-controller"
+)
+
+// site is a cluster with chartgate in it, and a registry.
+type site struct {
+	*harness.Site
+	*people
+	registry *registrytest.Registry
+	names    *strings.Replacer // of rows → of this machine
+	public   *strings.Replacer // and back
+}
+
+func openSite(ctx context.Context, crds []string) (*site, error) {
+	w := &site{registry: registrytest.New(registrytest.Options{})}
+	var err error
+	if w.people, err = thePeople(); err != nil {
+		return w, err
+	}
+	if err := w.publish(); err != nil {
+		return w, err
+	}
+	policies, err := w.policies()
+	if err != nil {
+		return w, err
+	}
+	root, err := w.TrustedRoot()
+	if err != nil {
+		return w, err
+	}
+	w.Site, err = harness.Open(ctx, harness.Setup{
+		Options: cluster.Options{CRDs: crds, Namespaces: []string{"apps", "argocd", "team-b", "flux-system"}},
+		Prepare: teachRefresh,
+		Values: map[string]any{
+			"plainHTTP":   []string{w.registry.Host()},
+			"trustedRoot": map[string]any{"json": string(root)},
+		},
+		Objects: roles + policies, Local: w.names.Replace, Public: w.public.Replace,
+	})
+	return w, err
+}
+
+// teachRefresh adds the field retry.refresh to the definition of Applications, which Argo CD has since 3.1; the one in
+// bin/ is of 2.14.
+func teachRefresh(ctx context.Context, c *cluster.Cluster) error {
+	definition := &unstructured.Unstructured{}
+	definition.SetAPIVersion("apiextensions.k8s.io/v1")
+	definition.SetKind("CustomResourceDefinition")
+	err := c.Client.Get(ctx, client.ObjectKey{Name: "applications.argoproj.io"}, definition)
+	if apierrors.IsNotFound(err) {
+		return nil // a cluster without Argo CD
+	}
+	if err != nil {
+		return err
+	}
+	const schema = "/spec/versions/0/schema/openAPIV3Schema/properties"
+	var changes []string
+	for _, operation := range []string{"/operation", "/status/properties/operationState/properties/operation"} {
+		changes = append(changes, fmt.Sprintf(`{"op":"add","path":%q,"value":{"type":"boolean"}}`, schema+operation+"/properties/retry/properties/refresh"))
+	}
+	return c.Client.Patch(ctx, definition, client.RawPatch(types.JSONPatchType, []byte("["+strings.Join(changes, ",")+"]")))
+}
+
+// Stop stops the cluster and the registry.
+func (w *site) Stop() error {
+	err := w.Site.Stop()
+	w.registry.Close()
+	return err
+}
+
+// policies are those of policies_test.go as YAML.
+func (w *site) policies() (string, error) {
+	pem, err := w.key.PEM()
+	if err != nil {
+		return "", err
+	}
+	in := policies(w.registry.Host(), string(pem))
+	var text strings.Builder
+	for _, identity := range in.Identities {
+		spec, err := json.Marshal(identity.Spec)
+		if err != nil {
+			return "", err
+		}
+		text.WriteString(harness.Identity(identity.Name, string(spec)))
+	}
+	for _, policy := range in.Policies {
+		spec, err := json.Marshal(policy.Spec)
+		if err != nil {
+			return "", err
+		}
+		text.WriteString(harness.Policy(policy.Name, string(spec)))
+	}
+	return text.String(), nil
+}
+
+// published are the charts that rows name, and whether they are signed. In YAML, digest(charts/podinfo:1.0.0) and
+// layer(charts/podinfo:1.0.0) are those of a chart.
+func published() map[string]sigstore.Signer {
+	return map[string]sigstore.Signer{
+		"charts/podinfo:1.0.0": acme(), "charts/podinfo:1.1.0": acme(), "charts/podinfo:0.9.0": nil, "charts/podinfo:2.0.0": nil,
+		"charts/other:1.0.0": acme(), "charts/other:1.1.0": nil, "charts/unsigned:1.0.0": nil, "charts/stranger:1.0.0": mallory(),
+		"mirror/podinfo:1.0.0": nil, "mirror/other:1.0.0": acme(), "floating/app:1.0.0": acme(), "floating/app:2.0.0": nil,
+		"charts/moved:1.0.0": acme(), "digest/app:1.0.0": acme(), "waived/app:1.0.0": nil, "evil/podinfo:1.0.0": nil,
+	}
+}
+
+func (w *site) publish() error {
+	names := []string{"ghcr.io", w.registry.Host()}
+	public := []string{w.registry.Host(), "ghcr.io"}
+	for place, by := range published() {
+		digest, layer, err := w.push(place, place)
+		if err != nil {
+			return err
+		}
+		names = append(names, "digest("+place+")", digest, "layer("+place+")", layer)
+		public = append(public, digest, "digest("+place+")", layer, "layer("+place+")")
+		if by == nil {
+			continue
+		}
+		bundle, err := w.Bundle(by, digest, sigstore.SignPredicateType, nil)
+		if err != nil {
+			return err
+		}
+		repo, _, _ := strings.Cut(place, ":")
+		if _, err := w.registry.AttachBundle(repo, digest, bundle, nil); err != nil {
+			return err
+		}
+	}
+	for _, repo := range []string{"charts/manifests", "charts/raw", "evil/manifests"} {
+		digest, err := w.publishManifests(repo)
+		if err != nil {
+			return err
+		}
+		names = append(names, "digest("+repo+":1.0.0)", digest)
+		if repo != "charts/manifests" {
+			continue // nobody has signed these
+		}
+		bundle, err := w.Bundle(acme(), digest, sigstore.SignPredicateType, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := w.registry.AttachBundle(repo, digest, bundle, nil); err != nil {
+			return err
+		}
+	}
+	w.names, w.public = strings.NewReplacer(names...), strings.NewReplacer(public...)
+	return nil
+}
+
+// push pushes a chart whose content the message decides.
+func (w *site) push(place, message string) (digest, layer string, err error) {
+	repo, tag, _ := strings.Cut(place, ":")
+	archive, err := charts.Archive(path.Base(repo), tag, charts.File{Name: "values.yaml", Body: "message: " + message + "\n"})
+	if err != nil {
+		return "", "", err
+	}
+	return w.registry.PushChart(repo, tag, archive)
+}
+
+// repush moves a tag to another chart, which nobody has signed.
+func (w *site) repush(t *testing.T, place string) {
+	t.Helper()
+	if _, _, err := w.push(place, "mallory"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// publishManifests pushes what `flux push artifact` does: Kubernetes manifests, and no chart.
+func (w *site) publishManifests(repo string) (digest string, err error) {
+	config, err := w.registry.PushBlob(repo, []byte("{}"))
+	if err != nil {
+		return "", err
+	}
+	layer, err := w.registry.PushBlob(repo, []byte(repo))
+	if err != nil {
+		return "", err
+	}
+	return w.registry.PushManifest(repo, "1.0.0", manifestType, fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,
+		"config":{"mediaType":"application/vnd.cncf.flux.config.v1+json","digest":%q,"size":2},
+		"layers":[{"mediaType":"application/vnd.cncf.flux.content.v1.tar+gzip","digest":%q,"size":%d}]}`, manifestType, config, layer, len(repo)))
+}
+
+// roles: everyone who edits a namespace has flux-edit.
+const roles = harness.FluxEdit + `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: view-and-applications}
+rules:
+- apiGroups: ["*"]
+  resources: ["*"]
+  verbs: [get, list, watch]
+- apiGroups: [argoproj.io]
+  resources: [applications]
+  verbs: [create, delete, patch, update]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: edit, namespace: apps}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: flux-edit}
+subjects:
+- {kind: User, name: jane, apiGroup: rbac.authorization.k8s.io}
+- {kind: ServiceAccount, name: source-controller, namespace: apps}
+- {kind: ServiceAccount, name: argocd-application-controller, namespace: apps}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: edit, namespace: team-b}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: flux-edit}
+subjects:
+- {kind: User, name: bob, apiGroup: rbac.authorization.k8s.io}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: view-and-applications}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view-and-applications}
+subjects:
+- {kind: User, name: jane, apiGroup: rbac.authorization.k8s.io}
+- {kind: User, name: bob, apiGroup: rbac.authorization.k8s.io}
+- {kind: ServiceAccount, name: source-controller, namespace: apps}
+- {kind: ServiceAccount, name: argocd-application-controller, namespace: apps}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: controllers}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
+subjects:
+- {kind: ServiceAccount, name: source-controller, namespace: flux-system}
+- {kind: ServiceAccount, name: helm-controller, namespace: flux-system}
+- {kind: ServiceAccount, name: argocd-application-controller, namespace: argocd}
+- {kind: ServiceAccount, name: argocd-server, namespace: argocd}
+`

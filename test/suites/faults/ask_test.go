@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/test/fixtures/charts"
+	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
 const (
@@ -143,5 +146,121 @@ func mustAdmit(t *testing.T, got answer) {
 	t.Helper()
 	if !got.allowed || got.verdict != "Verified" {
 		t.Errorf("want it verified, got %s: %s", got.verdict, got.message)
+	}
+}
+
+// application is an Argo CD Application of a chart by version. It needs nothing but the registry.
+func (w *world) application(repository, version string) write {
+	return w.argo(map[string]any{
+		"repoURL": w.registry.Host() + "/" + path.Dir(repository), "chart": path.Base(repository), "targetRevision": version,
+	})
+}
+
+// byDigest is an Application of a chart by digest.
+func (w *world) byDigest(repository, digest string) write {
+	return w.argo(map[string]any{"repoURL": "oci://" + w.registry.Host() + "/" + repository, "targetRevision": digest})
+}
+
+func (w *world) argo(source map[string]any) write {
+	return write{
+		group: "argoproj.io", version: "v1alpha1", kind: "Application", namespace: "argocd", name: "podinfo",
+		object: object("argoproj.io/v1alpha1", "Application", "argocd", map[string]any{"spec": map[string]any{"source": source}}),
+	}
+}
+
+// unchanged is the same object written again, with a new status, as Argo CD does all day.
+func unchanged(what write) write {
+	var fields map[string]any
+	if err := json.Unmarshal([]byte(what.object), &fields); err != nil {
+		panic(err)
+	}
+	fields["status"] = map[string]any{"reconciledAt": "2026-11-20T12:00:00Z"}
+	what.old, what.object = what.object, encode(fields)
+	return what
+}
+
+// release is a HelmRelease of acme/podinfo through the HelmRepository "acme", which must be read.
+func (w *world) release() write {
+	w.api.Put("/apis/source.toolkit.fluxcd.io/v1/namespaces/apps/helmrepositories/acme", json.RawMessage(object(
+		"source.toolkit.fluxcd.io/v1", "HelmRepository", "apps",
+		map[string]any{"spec": map[string]any{"type": "oci", "url": "oci://" + w.registry.Host() + "/acme"}})))
+	return write{
+		group: "helm.toolkit.fluxcd.io", version: "v2", kind: "HelmRelease", namespace: "apps", name: "podinfo",
+		object: object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "apps", map[string]any{"spec": map[string]any{"chart": map[string]any{
+			"spec": map[string]any{"chart": "podinfo", "version": "1.0.0", "sourceRef": map[string]any{"kind": "HelmRepository", "name": "acme"}},
+		}}}),
+	}
+}
+
+func object(apiVersion, kind, namespace string, fields map[string]any) string {
+	fields["apiVersion"], fields["kind"] = apiVersion, kind
+	fields["metadata"] = map[string]any{"namespace": namespace, "name": "podinfo"}
+	return encode(fields)
+}
+
+func encode(fields map[string]any) string {
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		panic(err)
+	}
+	return string(raw)
+}
+
+// push makes a chart "acme/podinfo", version 1.0.0, and returns its digest.
+func (w *world) push(t *testing.T, repository string) string {
+	t.Helper()
+	archive, err := charts.Archive("podinfo", "1.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, _, err := w.registry.PushChart(repository, "1.0.0", archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return digest
+}
+
+// variant makes another chart in a repository, which differs in an annotation, and returns its digest.
+func (w *world) variant(t *testing.T, repository string, number int) string {
+	t.Helper()
+	raw, err := w.registry.Manifest(repository, w.push(t, repository))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest map[string]any
+	if err := json.Unmarshal(raw, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	manifest["annotations"] = map[string]string{"number": fmt.Sprint(number)}
+	digest, err := w.registry.PushManifest(repository, fmt.Sprintf("1.0.%d", number+1), "application/vnd.oci.image.manifest.v1+json", []byte(encode(manifest)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return digest
+}
+
+// bundle signs a chart as cosign 3 does and returns the digest of the bundle's manifest.
+func (w *world) bundle(t *testing.T, repository, digest string, opts ...sigstore.Option) string {
+	t.Helper()
+	bundle, err := theSigstore(t).Bundle(acme(), digest, sigstore.SignPredicateType, nil, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attached, err := w.registry.AttachBundle(repository, digest, bundle, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attached
+}
+
+// legacy signs a chart as cosign 2 does.
+func (w *world) legacy(t *testing.T, repository, digest string, opts ...sigstore.Option) {
+	t.Helper()
+	payload, annotations, err := theSigstore(t).Legacy(acme(), w.registry.Host()+"/"+repository, digest, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.registry.AttachLegacy(repository, digest, payload, annotations); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,10 +1,15 @@
 package faults_test
 
 import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestCrash: two replicas of the real binary behind one address, asked by a real API server, while somebody creates
@@ -87,4 +92,106 @@ type replica struct {
 	process  *cluster.Process
 	balancer *balancer
 	address  string
+}
+
+// flood creates HelmReleases of a signed and of an unsigned chart, in turn, by a few clients, as long as the test lasts.
+type flood struct {
+	site *site
+
+	mu  sync.Mutex
+	sum tally
+}
+
+// tally is what became of them.
+type tally struct {
+	admitted, denied int    // as they should be
+	uncalled         int    // "failed calling webhook"
+	last             string // error of those
+}
+
+func (s tally) String() string {
+	return fmt.Sprintf("%d signed admitted, %d unsigned denied, %d times the webhook could not be called", s.admitted, s.denied, s.uncalled)
+}
+
+const floodClients = 4
+
+// flood starts it; the end of the test ends it.
+func (s *site) flood(t *testing.T) *flood {
+	t.Helper()
+	if err := s.ApplyText(t.Context(), harness.Source("HelmRepository", "acme", `spec: {type: oci, url: "oci://HOST/acme"}`)); err != nil {
+		t.Fatal(err)
+	}
+	f := &flood{site: s}
+	ctx, stop := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	for client := range floodClients {
+		group.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				f.create(ctx, t, "signed", fmt.Sprintf("%d-%d", client, n))
+				f.create(ctx, t, "unsigned", fmt.Sprintf("%d-%d", client, n))
+				time.Sleep(10 * time.Millisecond) // leave the API server room to breathe
+			}
+		})
+	}
+	t.Cleanup(func() {
+		stop()
+		group.Wait()
+	})
+	return f
+}
+
+// create creates one release and judges the API server's answer.
+func (f *flood) create(ctx context.Context, t *testing.T, chart, suffix string) {
+	err := f.site.Client.Create(ctx, f.site.Object(t, harness.HelmRelease(chart+"-"+suffix, "spec: {interval: 10m, "+harness.FromRepository("acme", chart, "1.0.0")+"}")))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case ctx.Err() != nil: // over
+	case err == nil && chart == "signed":
+		f.sum.admitted++
+	case err == nil:
+		t.Errorf("%s-%s was admitted", chart, suffix)
+	case strings.Contains(err.Error(), "failed calling webhook"):
+		f.sum.uncalled++
+		f.sum.last = err.Error()
+	case chart == "unsigned" && strings.Contains(err.Error(), "denied (SignatureMissing)"):
+		f.sum.denied++
+	default:
+		t.Errorf("%s-%s: %v", chart, suffix, err)
+	}
+}
+
+func (f *flood) sofar() tally {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sum
+}
+
+// goesOn waits until a good number of both have been decided from now on.
+func (f *flood) goesOn(t *testing.T) {
+	t.Helper()
+	before := f.sofar()
+	until(t, "signed charts are admitted and unsigned ones denied", func() bool {
+		now := f.sofar()
+		return now.admitted >= before.admitted+50 && now.denied >= before.denied+50
+	})
+}
+
+// fails waits until nothing has been decided for a while.
+func (f *flood) fails(t *testing.T) {
+	t.Helper()
+	before := f.sofar()
+	until(t, "calls fail", func() bool { return f.sofar().uncalled >= before.uncalled+20 })
+}
+
+// during returns what became of the releases meanwhile.
+func (f *flood) during(t *testing.T, happens func()) tally {
+	t.Helper()
+	before := f.sofar()
+	happens()
+	after := f.sofar()
+	return tally{
+		admitted: after.admitted - before.admitted, denied: after.denied - before.denied,
+		uncalled: after.uncalled - before.uncalled, last: after.last,
+	}
 }

@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/chartgate/chartgate/pkg/verdict"
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
 // TestFaults: whatever an admission needs fails in whatever way. It is denied for the right reason and in time, and
@@ -86,4 +89,154 @@ func totalAlloc() uint64 {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return stats.TotalAlloc
+}
+
+// dependency is a row of the matrix: something that an admission needs.
+type dependency struct {
+	what string // "the chart's manifest"
+	// given puts a signed chart into the world and returns the write that deploys it, and which requests (as of
+	// registry.Fail) or paths of the API server meet the fault.
+	given func(*testing.T, *world) (what write, requests string)
+	at    func(*setting)
+	ofAPI bool // the API server answers, not the registry
+	// healsLate is set where a question that hangs is given up by client-go's timeout only.
+	healsLate bool
+	reason    row
+}
+
+// row is why each column is denied. na is not tested: the API server is believed when it answers with JSON, and it stores
+// nothing that has no end.
+type row [15]verdict.Reason
+
+// Short names, for the table to be one.
+const (
+	un verdict.Reason = verdict.RegistryUnavailable
+	nf verdict.Reason = verdict.ChartNotFound
+	to verdict.Reason = verdict.Timeout
+	dm verdict.Reason = verdict.DigestMismatch
+	le verdict.Reason = verdict.LimitExceeded
+	sm verdict.Reason = verdict.SignatureMissing
+	si verdict.Reason = verdict.SignatureInvalid
+	ie verdict.Reason = verdict.InternalError
+	sn verdict.Reason = verdict.SourceNotFound
+	na verdict.Reason = ""
+)
+
+// dependencies are the rows of the matrix. Columns, as in columns(): refused, not there, slow, stalled, 429 (an hour),
+// 429 (a second), 500, reset, reset in mid body, cut off, half, garbage, other JSON, endless, endless JSON.
+func dependencies() []dependency {
+	return []dependency{
+		{
+			what: "the manifest of a chart by version", given: chartByVersion,
+			reason: row{un, nf, to, to, un, un, un, un, un, un, dm, dm, dm, le, le},
+		},
+		{
+			what: "the manifest of a chart by digest", given: chartByDigest,
+			reason: row{un, nf, to, to, un, un, un, un, un, un, dm, dm, dm, le, le},
+		},
+		{
+			what: "the list of tags that a range chooses from", given: chartByRange,
+			reason: row{un, nf, to, to, un, un, un, un, un, un, un, un, nf, le, le},
+		},
+		{
+			what: "the list of referrers", given: referrers,
+			reason: row{un, sm, to, to, un, un, un, un, un, un, un, un, sm, le, le},
+		},
+		{
+			what: "the list of referrers in a registry without the API", given: fallbackTag, at: withoutReferrersAPI,
+			reason: row{un, sm, to, to, un, un, un, un, un, un, un, un, dm, le, le},
+		},
+		{
+			what: "the manifest of a bundle", given: bundleManifest,
+			reason: row{un, si, to, to, un, un, un, un, un, un, dm, dm, dm, le, le},
+		},
+		{
+			what: "the content of a bundle", given: bundleContent,
+			reason: row{un, si, to, to, un, un, un, un, un, un, dm, dm, dm, le, le},
+		},
+		{
+			what: "the list of legacy signatures", given: legacyManifest,
+			reason: row{un, sm, to, to, un, un, un, un, un, un, dm, dm, dm, le, le},
+		},
+		{
+			what: "the payload of a legacy signature", given: legacyPayload,
+			reason: row{un, si, to, to, un, un, un, un, un, un, dm, dm, dm, le, le},
+		},
+		{
+			what: "the token to read with", given: token, at: withTokens,
+			reason: row{un, un, to, to, un, un, un, un, un, un, un, un, un, le, le},
+		},
+		{
+			what: "the HelmRepository of a HelmRelease", given: helmRepository, ofAPI: true,
+			reason: row{ie, sn, to, to, to, to, ie, to, ie, ie, ie, ie, ie, na, na},
+		},
+		{
+			what: "what the API server says that it serves", given: discovered, ofAPI: true, healsLate: true,
+			reason: row{ie, ie, to, to, to, to, ie, to, ie, ie, ie, ie, na, na, na},
+		},
+	}
+}
+
+func withoutReferrersAPI(s *setting) { s.registry.NoReferrers = true }
+func withTokens(s *setting)          { s.registry.Auth = registrytest.Bearer }
+
+func chartByVersion(t *testing.T, w *world) (write, string) {
+	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
+	return w.application("acme/podinfo", "1.0.0"), `/manifests/1[.]0[.]0$`
+}
+
+func chartByDigest(t *testing.T, w *world) (write, string) {
+	digest := w.push(t, "acme/podinfo")
+	w.bundle(t, "acme/podinfo", digest)
+	return w.byDigest("acme/podinfo", digest), `/manifests/` + digest + `$`
+}
+
+func chartByRange(t *testing.T, w *world) (write, string) {
+	w.bundle(t, "floating/podinfo", w.push(t, "floating/podinfo"))
+	return w.application("floating/podinfo", ">=1.0.0"), `/tags/list$`
+}
+
+func referrers(t *testing.T, w *world) (write, string) {
+	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
+	return w.application("acme/podinfo", "1.0.0"), `/referrers/`
+}
+
+func fallbackTag(t *testing.T, w *world) (write, string) {
+	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
+	return w.application("acme/podinfo", "1.0.0"), `/manifests/sha256-[0-9a-f]{64}$`
+}
+
+func bundleManifest(t *testing.T, w *world) (write, string) {
+	bundle := w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
+	return w.application("acme/podinfo", "1.0.0"), `/manifests/` + bundle + `$`
+}
+
+func bundleContent(t *testing.T, w *world) (write, string) {
+	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
+	return w.application("acme/podinfo", "1.0.0"), `/blobs/`
+}
+
+func legacyManifest(t *testing.T, w *world) (write, string) {
+	w.legacy(t, "acme/podinfo", w.push(t, "acme/podinfo"))
+	return w.application("acme/podinfo", "1.0.0"), `[.]sig$`
+}
+
+func legacyPayload(t *testing.T, w *world) (write, string) {
+	w.legacy(t, "acme/podinfo", w.push(t, "acme/podinfo"))
+	return w.application("acme/podinfo", "1.0.0"), `/blobs/`
+}
+
+func token(t *testing.T, w *world) (write, string) {
+	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
+	return w.application("acme/podinfo", "1.0.0"), `/token$`
+}
+
+func helmRepository(t *testing.T, w *world) (write, string) {
+	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
+	return w.release(), `/helmrepositories/acme$`
+}
+
+func discovered(t *testing.T, w *world) (write, string) {
+	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
+	return w.release(), `^/(api|apis|apis/[^/]+/v1)$`
 }

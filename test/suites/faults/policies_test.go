@@ -1,58 +1,164 @@
 package faults_test
 
 import (
+	"context"
+	"strings"
 	"testing"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/controller"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
-	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// acme is who must sign, and the only one who does.
-func acme() sigstore.Identity {
-	return sigstore.Identity{Issuer: "https://issuer.example", Subject: "release@acme.example"}
-}
+// listed is a good ConfigMap.
+const listed = "- {name: acme, charts: [\"oci://HOST/acme/**\"], keyless: {issuer: \"https://issuer.example\", subject: release@acme.example}}\n"
 
-// policies are the ones in force where a test does not say otherwise: acme signs the charts below /acme and, by whatever
-// version, those below /floating.
-func (w *world) policies() policy.Input {
-	return policy.Input{
-		Identities: []v1alpha1.TrustedIdentity{{
-			ObjectMeta: metav1.ObjectMeta{Name: "acme-release"},
-			Spec:       v1alpha1.TrustedIdentitySpec{Keyless: &v1alpha1.Keyless{Issuer: acme().Issuer, Subject: acme().Subject}},
-		}},
-		Policies: []v1alpha1.ChartPolicy{
-			w.policy("acme", "oci://HOST/acme/**", v1alpha1.PinningVersion),
-			w.policy("floating", "oci://HOST/floating/**", v1alpha1.PinningFloating),
-		},
+// loaded makes the product's own snapshot, which has loaded nothing yet, the webhook's policies.
+func loaded(into **controller.Snapshot) func(*setting) {
+	return func(s *setting) {
+		s.policies = func(t *testing.T, w *world) gate.Policies {
+			in := w.policies()
+			list := w.local(listed)
+			in.ConfigMap = &list
+			w.serve(in)
+			keys := controller.NewKeys(w.api.reader(t), "chartgate-system", nil, controller.RefreshKeys) // no policy here names one elsewhere
+			*into = controller.NewSnapshot(w.api.reader(t), types.NamespacedName{Namespace: "chartgate-system", Name: "chartgate-identities"}, keys)
+			return *into
+		}
 	}
 }
 
-func (w *world) policy(name, charts string, pinning v1alpha1.Pinning) v1alpha1.ChartPolicy {
-	return v1alpha1.ChartPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: v1alpha1.ChartPolicySpec{
-			Match:   v1alpha1.Match{Charts: []string{w.local(charts)}},
-			Require: []v1alpha1.Requirement{{AnyOf: []string{"acme-release"}}},
-			Pinning: pinning,
-		},
+// serve puts policies into the API server.
+func (w *world) serve(in policy.Input) {
+	w.api.Put("/apis/chartgate.dev/v1alpha1/chartpolicies", v1alpha1.ChartPolicyList{
+		TypeMeta: metav1.TypeMeta{APIVersion: "chartgate.dev/v1alpha1", Kind: "ChartPolicyList"}, Items: in.Policies,
+	})
+	w.api.Put("/apis/chartgate.dev/v1alpha1/trustedidentities", v1alpha1.TrustedIdentityList{
+		TypeMeta: metav1.TypeMeta{APIVersion: "chartgate.dev/v1alpha1", Kind: "TrustedIdentityList"}, Items: in.Identities,
+	})
+	const path = "/api/v1/namespaces/chartgate-system/configmaps/chartgate-identities"
+	if in.ConfigMap == nil {
+		w.api.Remove(path)
+		return
 	}
+	w.api.Put(path, corev1.ConfigMap{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "chartgate-system", Name: "chartgate-identities"},
+		Data:       map[string]string{policy.IdentitiesKey: *in.ConfigMap},
+	})
 }
 
-func fixedPolicies(t *testing.T, w *world) gate.Policies {
+// load loads the policies, for at most half a second.
+func load(t *testing.T, snapshot *controller.Snapshot) error {
 	t.Helper()
-	return compiled(t, w.policies())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+	defer cancel()
+	_, err := snapshot.Reconcile(ctx, ctrl.Request{})
+	return err
 }
 
-// compiled are policies that must compile.
-func compiled(t *testing.T, in policy.Input) gate.Policies {
-	t.Helper()
-	set, report := policy.Compile(in)
-	for name, err := range report.Policies {
-		t.Fatalf("policy %s: %v", name, err)
+// TestPoliciesThatCannotBeLoaded: before the first load every chart is denied, and no registry is asked; afterwards a
+// load that fails changes nothing.
+func TestPoliciesThatCannotBeLoaded(t *testing.T) {
+	for what, path := range map[string]string{
+		"the list of ChartPolicies":     `/chartpolicies$`,
+		"the list of TrustedIdentities": `/trustedidentities$`,
+		"the identities ConfigMap":      `/configmaps/chartgate-identities$`,
+	} {
+		for i, c := range columns() {
+			// The API server is believed when it answers with JSON, and no ConfigMap is a state like any other.
+			if dependencies()[len(dependencies())-1].reason[i] == na || what == "the identities ConfigMap" && c.what == "is not there" {
+				continue
+			}
+			t.Run(what+" "+c.what, func(t *testing.T) {
+				t.Parallel()
+				var snapshot *controller.Snapshot
+				w := newWorld(t, loaded(&snapshot))
+				w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
+				release := w.application("acme/podinfo", "1.0.0")
+				w.api.Fail(path, c.fault(t))
+				if err := load(t, snapshot); err == nil {
+					t.Error("the load did not fail")
+				}
+				mustDeny(t, verdict.InternalError, w.ask(t, release, patience))
+				if asked := w.registry.Requests(); len(asked) > 0 {
+					t.Errorf("the registry was asked: %v", asked)
+				}
+				w.heal()
+				until(t, "the policies are loaded", func() bool { return load(t, snapshot) == nil })
+				mustAdmit(t, w.ask(t, release, patience))
+				w.api.Fail(path, c.fault(t))
+				if err := load(t, snapshot); err == nil {
+					t.Error("the second load did not fail")
+				}
+				mustAdmit(t, w.ask(t, release, patience))
+				mustDeny(t, verdict.NoPolicy, w.ask(t, w.application("elsewhere/podinfo", "1.0.0"), patience))
+			})
+		}
 	}
-	return always{set}
+}
+
+// TestPoliciesThatAreBroken deny the charts that they match; a ConfigMap that is broken denies all.
+func TestPoliciesThatAreBroken(t *testing.T) {
+	text := func(s string) *string { return &s }
+	for _, c := range []struct {
+		sentence string
+		change   func(*world, *policy.Input)
+		want     verdict.Reason
+	}{
+		{"there are none", func(_ *world, in *policy.Input) { *in = policy.Input{} }, verdict.NoPolicy},
+		{"the identity does not exist", func(_ *world, in *policy.Input) { in.Identities = nil }, verdict.PolicyInvalid},
+		{"the identity is empty", func(_ *world, in *policy.Input) { in.Identities[0].Spec = v1alpha1.TrustedIdentitySpec{} }, verdict.PolicyInvalid},
+		{"the identity's expression is none", func(_ *world, in *policy.Input) {
+			in.Identities[0].Spec.Keyless = &v1alpha1.Keyless{Issuer: "https://issuer.example", SubjectRegExp: "("}
+		}, verdict.PolicyInvalid},
+		{"the identity's key is garbage", func(_ *world, in *policy.Input) {
+			in.Identities[0].Spec = v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: "garbage"}}
+		}, verdict.PolicyInvalid},
+		{"nothing is required", func(_ *world, in *policy.Input) { in.Policies[0].Spec.Require = nil }, verdict.PolicyInvalid},
+		{"nobody is named", func(_ *world, in *policy.Input) { in.Policies[0].Spec.Require[0].AnyOf = nil }, verdict.PolicyInvalid},
+		{"the mode is unknown", func(_ *world, in *policy.Input) { in.Policies[0].Spec.Mode = "Wran" }, verdict.PolicyInvalid},
+		{"a good policy stands beside a broken one", func(w *world, in *policy.Input) {
+			in.Policies = append(in.Policies, w.policy("broken", "oci://HOST/acme/**", "Loose"))
+		}, verdict.PolicyInvalid},
+		{"the ConfigMap is empty", func(_ *world, in *policy.Input) { *in = policy.Input{ConfigMap: text("")} }, verdict.NoPolicy},
+		{"the ConfigMap is garbage", func(_ *world, in *policy.Input) { in.ConfigMap = text("<html>\x00") }, verdict.PolicyInvalid},
+		{"the ConfigMap is cut off", func(_ *world, in *policy.Input) { in.ConfigMap = text(listed[:len(listed)-20]) }, verdict.PolicyInvalid},
+		{"the ConfigMap has an unknown field", func(_ *world, in *policy.Input) {
+			in.ConfigMap = text(strings.Replace(listed, "name: acme", "name: acme, mode: Warn", 1))
+		}, verdict.PolicyInvalid},
+		{"the ConfigMap is as large as can be, and its last entry is broken", func(_ *world, in *policy.Input) {
+			entry := strings.Replace(listed, "name: acme", "name: one-of-many", 1)
+			in.ConfigMap = text(strings.Repeat(entry, 7_000))
+		}, verdict.PolicyInvalid},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			t.Parallel()
+			var snapshot *controller.Snapshot
+			w := newWorld(t, loaded(&snapshot))
+			w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
+			in := w.policies()
+			c.change(w, &in)
+			if in.ConfigMap != nil {
+				*in.ConfigMap = w.local(*in.ConfigMap)
+			}
+			w.serve(in)
+
+			if _, err := snapshot.Reconcile(t.Context(), ctrl.Request{}); err != nil {
+				t.Fatal(err)
+			}
+			mustDeny(t, c.want, w.ask(t, w.application("acme/podinfo", "1.0.0"), patience))
+			if asked := w.registry.Requests(); len(asked) > 0 {
+				t.Errorf("the registry was asked: %v", asked)
+			}
+		})
+	}
 }

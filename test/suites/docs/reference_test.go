@@ -1,13 +1,18 @@
 package docs_test
 
 import (
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 var (
@@ -80,6 +85,93 @@ func TestFlagsThatAreNamedExist(t *testing.T) {
 		for _, match := range anyFlag.FindAllStringSubmatch(prose(page), -1) {
 			if _, ok := known[match[1]]; !ok && !slices.Contains(others, match[1]) {
 				t.Errorf("%s names %s, which chartgate does not have", path, match[1])
+			}
+		}
+	}
+}
+
+var (
+	metricInCode = regexp.MustCompile(`Name:\s+"(chartgate_[a-z_]+)"`)
+	metricInDocs = regexp.MustCompile(`\bchartgate_[a-z_]+\b`)
+)
+
+func TestMetricsAreTheOnesOfTheCode(t *testing.T) {
+	t.Parallel()
+	want := metricsOf(t, "pkg", "cmd")
+	got := metricInDocs.FindAllString(section(t, read(t, "docs/install.md"), "Metrics"), -1)
+	if diff := cmp.Diff(want, unique(got)); diff != "" {
+		t.Errorf("metrics (-code +docs/install.md):\n%s", diff)
+	}
+	for path, page := range pages(t) {
+		for _, name := range metricInDocs.FindAllString(page, -1) {
+			if !slices.Contains(want, name) {
+				t.Errorf("%s names the metric %s, which does not exist", path, name)
+			}
+		}
+	}
+}
+
+// metricsOf reads the names of metrics out of the code below folders.
+func metricsOf(t *testing.T, folders ...string) []string {
+	t.Helper()
+	var names []string
+	for _, folder := range folders {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			for _, match := range metricInCode.FindAllStringSubmatch(string(content), -1) {
+				names = append(names, match[1])
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return unique(names)
+}
+
+func unique(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+var heading = regexp.MustCompile(`(?m)^## (.+)$`)
+
+func TestEveryReasonHasASection(t *testing.T) {
+	t.Parallel()
+	page := read(t, "docs/reasons.md")
+	var want, got []string
+	for _, reason := range verdict.Reasons() {
+		want = append(want, string(reason))
+	}
+	for _, match := range heading.FindAllStringSubmatch(page, -1) {
+		got = append(got, match[1])
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("sections of docs/reasons.md (-reasons +sections):\n%s", diff)
+	}
+}
+
+func TestEverySectionHasAnAnchorASampleAndAdvice(t *testing.T) {
+	t.Parallel()
+	page := read(t, "docs/reasons.md")
+	for _, reason := range verdict.Reasons() {
+		code := string(reason)
+		if !strings.Contains(page, `<a id="`+code+"\"></a>\n\n## "+code+"\n") {
+			t.Errorf("%s has no anchor of its own name", code)
+		}
+		text := section(t, page, code)
+		if samples := blocks(text, "text"); len(samples) != 1 || !strings.Contains(samples[0], " ("+code+"): ") {
+			t.Errorf("%s has no sample message of its own", code)
+		}
+		for _, part := range []string{"\n1. ", "\nWhat to do: "} {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s lacks %q", code, strings.TrimSpace(part))
 			}
 		}
 	}

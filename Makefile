@@ -36,7 +36,7 @@ $(BIN)/chartgate-demo:
 
 .PHONY: test
 test: build $(BIN)/chartgate-demo tools-test ## Run all tests, against real parts
-	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test ./...
+	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test -timeout 60m ./...
 	$(MAKE) test-contract
 	$(MAKE) fuzz
 

@@ -129,8 +129,8 @@ func TestForgedOperations(t *testing.T) {
 	})
 }
 
-// TestDoorsOfArgo: the places of an Application's spec.
-func TestDoorsOfArgo(t *testing.T) {
+// TestArgoSources: the places of an Application's spec.
+func TestArgoSources(t *testing.T) {
 	w := theSite(t)
 	w.check(t, []row{
 		{"an unsigned Helm-OCI source", "", "", []write{create(editor, argo("source: "+helmSource("unsigned", "1.0.0")), "SignatureMissing spec.source")}},
@@ -171,9 +171,9 @@ func TestDoorsOfArgo(t *testing.T) {
 	})
 }
 
-// TestManifests: OCI artifacts that are no chart by their media types. Argo CD renders a chart from whatever it unpacks, if
+// TestArtifactsThatAreNotCharts: OCI artifacts that are no chart by their media types. Argo CD renders a chart from whatever it unpacks, if
 // there is a Chart.yaml in it; so neither a media type nor a field of the Application may take an artifact past a policy.
-func TestManifests(t *testing.T) {
+func TestArtifactsThatAreNotCharts(t *testing.T) {
 	w := theSite(t)
 	const unsigned = "SignatureMissing spec.source"
 	native := func(place, revision, more string) string {

@@ -1,7 +1,6 @@
 package attacks_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // attempt is the status by which helm-controller records what it is about to deploy.
@@ -31,10 +31,10 @@ func announced(action string) string {
 	return helmRelease("app", "status: {conditions: ["+reconcilingNow("Running '"+action+"' action with timeout of 5m0s")+"]}")
 }
 
-// TestAVerdictThatIsOldWhenItIsUsed: the verdict on a release is made while its source points at a signed chart, through a
+// TestSourceChangedDuringVerification: the verdict on a release is made while its source points at a signed chart, through a
 // registry of the attacker's that holds the question. Meanwhile the source is changed, and what is pulled from there is
 // outside the gate, because no release that is stored uses it.
-func TestAVerdictThatIsOldWhenItIsUsed(t *testing.T) {
+func TestSourceChangedDuringVerification(t *testing.T) {
 	w := theSite(t)
 	held, free := make(chan struct{}), make(chan struct{})
 	source := ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}")
@@ -69,9 +69,9 @@ func TestAVerdictThatIsOldWhenItIsUsed(t *testing.T) {
 	}}})
 }
 
-// TestTheLastGateOfFlux: what helm-controller is about to deploy is verified by what its source has pulled, whatever was
+// TestHelmReleaseAttempts: what helm-controller is about to deploy is verified by what its source has pulled, whatever was
 // verified before, and by whomever.
-func TestTheLastGateOfFlux(t *testing.T) {
+func TestHelmReleaseAttempts(t *testing.T) {
 	w := theSite(t)
 	const last, running = "status.lastAttemptedRevision", "status.conditions"
 	pulled := func(revision, archive string) string {
@@ -209,9 +209,7 @@ func TestSwappedRepository(t *testing.T) {
 		t.Errorf("%d warnings, want two:\n%s", got, message)
 	}
 	want := []string{"HelmRelease apps/affected SignatureMissing", "HelmRelease team-b/far SignatureMissing"}
-	if diff := cmp.Diff(want, w.eventsSince(t, since, len(want))); diff != "" {
-		t.Errorf("events (-want +got):\n%s", diff)
-	}
+	harness.Eventually(t, func() string { return cmp.Diff(want, w.eventsSince(t, since)) })
 
 	pull := func(name, chart, want string) {
 		t.Helper()
@@ -221,35 +219,18 @@ func TestSwappedRepository(t *testing.T) {
 	pull("apps-fine", "mirror/other", admitted)
 	want = append(want, "HelmChart apps/apps-affected SignatureMissing")
 	slices.Sort(want)
-	if diff := cmp.Diff(want, w.eventsSince(t, since, len(want))); diff != "" {
-		t.Errorf("events after the pull (-want +got):\n%s", diff)
-	}
+	harness.Eventually(t, func() string { return cmp.Diff(want, w.eventsSince(t, since)) })
 }
 
-// eventsSince waits for that many objects with Events, a little longer, and lists them.
-func (w *site) eventsSince(t *testing.T, since time.Time, count int) []string {
+// eventsSince lists the objects with Events, and their reasons.
+func (w *site) eventsSince(t *testing.T, since time.Time) []string {
 	t.Helper()
 	clientset := must(kubernetes.NewForConfig(w.Config))(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for {
-		list, err := clientset.EventsV1().Events("").List(ctx, metav1.ListOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		about := aboutWhom(list.Items, since)
-		if len(about) >= count || ctx.Err() != nil {
-			return about
-		}
-		select {
-		case <-ctx.Done():
-			return about
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
+	list := must(clientset.EventsV1().Events("").List(t.Context(), metav1.ListOptions{}))(t)
+	return regarding(list.Items, since)
 }
 
-func aboutWhom(events []eventsv1.Event, since time.Time) []string {
+func regarding(events []eventsv1.Event, since time.Time) []string {
 	var about []string
 	for _, e := range events {
 		if e.EventTime.After(since) {

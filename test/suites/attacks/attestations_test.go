@@ -18,6 +18,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 const spdx = "https://spdx.dev/Document"
@@ -85,9 +86,9 @@ func (s *stall) legacyAttestation(t *testing.T, by sigstore.Signer, predicate js
 	return envelope, annotations
 }
 
-// TestAttestations: the chart is signed by the right workflow, and what is attached beside is no attestation of exactly this
+// TestForgedAttestations: the chart is signed by the right workflow, and what is attached beside is no attestation of exactly this
 // chart by whom the policy names, with a predicate that it accepts however one reads it.
-func TestAttestations(t *testing.T) {
+func TestForgedAttestations(t *testing.T) {
 	t.Parallel()
 	const missing, rejected = verdict.AttestationMissing, verdict.AttestationRejected
 	byAcme := func(kind string, predicate json.RawMessage, opts ...sigstore.Option) func(*testing.T, *stall) {
@@ -204,7 +205,7 @@ func TestAttestations(t *testing.T) {
 				s.bundle(t, acme())
 			}
 			a.attach(t, s)
-			expect(t, a.want, s.attestedGate(t).Decide(inTime(t, 20*time.Second), s.use(t, s.repo+":1.0.0")))
+			expect(t, a.want, s.attestedGate(t).Decide(inTime(t, harness.Patience), s.use(t, s.repo+":1.0.0")))
 		})
 	}
 }
@@ -279,7 +280,7 @@ func TestStolenKey(t *testing.T) {
 					})},
 					Policies: []v1alpha1.ChartPolicy{chartPolicy("retired", s.Host(), []string{"retired"})},
 				})
-				expect(t, want, g.Decide(inTime(t, 20*time.Second), s.use(t, s.repo+":1.0.0")))
+				expect(t, want, g.Decide(inTime(t, harness.Patience), s.use(t, s.repo+":1.0.0")))
 			})
 		}
 	}

@@ -85,8 +85,8 @@ func TestForgedArtifacts(t *testing.T) {
 	})
 }
 
-// TestForgedHelmChartOfARelease: helm-controller takes its chart from status.helmChart.
-func TestForgedHelmChartOfARelease(t *testing.T) {
+// TestForgedHelmChartReference: helm-controller takes its chart from status.helmChart.
+func TestForgedHelmChartReference(t *testing.T) {
 	w := theSite(t)
 	given := acmeRepository() + releaseOf("app", "podinfo", "1.0.0") + helmChart("apps-app", "podinfo", "1.0.0") +
 		helmChart("bad", "unsigned", "1.0.0", suspended) + helmChart("team-b/bad", "unsigned", "1.0.0", suspended)
@@ -106,8 +106,8 @@ func TestForgedHelmChartOfARelease(t *testing.T) {
 	})
 }
 
-// TestDoorsOfFlux: what becomes deployable by another way than the one that was checked.
-func TestDoorsOfFlux(t *testing.T) {
+// TestFluxObjects: what becomes deployable by another way than the one that was checked.
+func TestFluxObjects(t *testing.T) {
 	w := theSite(t)
 	unsigned := ociAt("unsigned", "oci://ghcr.io/charts/unsigned", "{tag: 1.0.0}", suspended)
 	manifests := ociAt("manifests", "oci://ghcr.io/charts/manifests", "{tag: 1.0.0}")
@@ -233,8 +233,8 @@ func TestDoorsOfFlux(t *testing.T) {
 	})
 }
 
-// TestNothingButTheChartDecides: no label, annotation, namespace, name or user changes a verdict.
-func TestNothingButTheChartDecides(t *testing.T) {
+// TestLabelsNamespacesAndUsersDecideNothing: no label, annotation, namespace, name or user changes a verdict.
+func TestLabelsNamespacesAndUsersDecideNothing(t *testing.T) {
 	w := theSite(t)
 	const denied = "SignatureMissing spec.chart.spec"
 	unsigned := releaseOf("app", "unsigned", "1.0.0")
@@ -268,8 +268,8 @@ func TestNothingButTheChartDecides(t *testing.T) {
 	})
 }
 
-// TestOldVersions: a cluster that still serves old versions of Flux's API lets nobody walk past by them.
-func TestOldVersions(t *testing.T) {
+// TestOldAPIVersions: a cluster that still serves old versions of Flux's API lets nobody walk past by them.
+func TestOldAPIVersions(t *testing.T) {
 	w := theOldSite(t)
 	in := func(version, object string) string {
 		for _, today := range []string{"helm.toolkit.fluxcd.io/v2", "source.toolkit.fluxcd.io/v1"} {

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -206,7 +205,7 @@ func (b *bank) forge(t *testing.T, object, old *unstructured.Unstructured, subre
 	}
 	review := admissionv1.AdmissionReview{Request: request}
 	review.SetGroupVersionKind(admissionv1.SchemeGroupVersion.WithKind("AdmissionReview"))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	post := must(http.NewRequestWithContext(ctx, http.MethodPost, "https://"+b.Installation.Address()+"/validate-charts", bytes.NewReader(must(json.Marshal(review))(t))))(t)
 	post.Header.Set("Content-Type", "application/json")

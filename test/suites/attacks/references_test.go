@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestCanonicalForms: a policy that matches the spelling must match the chart, so a chart has one spelling. Whatever
+// TestReferenceSpellings: a policy that matches the spelling must match the chart, so a chart has one spelling. Whatever
 // somebody else might read otherwise is refused, and no packet is sent.
-func TestCanonicalForms(t *testing.T) {
+func TestReferenceSpellings(t *testing.T) {
 	w := theSite(t)
 	const (
 		invalid = "ReferenceInvalid"
@@ -78,8 +78,8 @@ func TestCanonicalForms(t *testing.T) {
 	}
 }
 
-// TestRawBodies: bodies that no honest tool writes, sent as they are. What chartgate sees must be what is stored.
-func TestRawBodies(t *testing.T) {
+// TestDuplicateAndUnknownFields: bodies that no honest tool writes, sent as they are. What chartgate sees must be what is stored.
+func TestDuplicateAndUnknownFields(t *testing.T) {
 	w := theSite(t)
 	const (
 		signed   = `"chart":"podinfo","version":"1.0.0","sourceRef":{"kind":"HelmRepository","name":"acme"}`

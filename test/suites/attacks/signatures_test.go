@@ -16,6 +16,7 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // The annotations of legacy signatures.
@@ -45,11 +46,11 @@ func (a signatureAttack) run(t *testing.T) {
 	}
 	s := newStall(t, a.team, registrytest.Options{})
 	a.attach(t, s)
-	expect(t, a.want, s.gate(t).Decide(inTime(t, 20*time.Second), s.use(t, s.repo+":1.0.0")))
+	expect(t, a.want, s.gate(t).Decide(inTime(t, harness.Patience), s.use(t, s.repo+":1.0.0")))
 }
 
-// TestSignatures: what is not a signature of exactly this chart by somebody whom the policy names is none.
-func TestSignatures(t *testing.T) {
+// TestForgedSignatures: what is not a signature of exactly this chart by somebody whom the policy names is none.
+func TestForgedSignatures(t *testing.T) {
 	t.Parallel()
 	const missing, invalid, stranger = verdict.SignatureMissing, verdict.SignatureInvalid, verdict.IdentityNotAllowed
 	signedBy := func(by sigstore.Signer, opts ...sigstore.Option) func(*testing.T, *stall) {

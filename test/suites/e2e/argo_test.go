@@ -7,8 +7,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestArgo: every form of a source in an Application.
-func TestArgo(t *testing.T) {
+// TestArgoSources: every form of a source in an Application.
+func TestArgoSources(t *testing.T) {
 	w := theSite(t)
 	podinfo := w.digest("ghcr.io/acme/charts/podinfo:6.7.1")
 	unsigned := w.digest("ghcr.io/acme/charts/unsigned:1.0.0")

@@ -152,9 +152,9 @@ func attestedBy(predicateTypes ...string) string {
 	return "attested: " + strings.Join(predicateTypes, " by "+byAcme+", ") + " by " + byAcme
 }
 
-// TestTheSeedWorkflow: a chart is pushed by helm, signed, and its provenance, SBOM and scan are attached by cosign 3. The policy
+// TestRequiredAttestations: a chart is pushed by helm, signed, and its provenance, SBOM and scan are attached by cosign 3. The policy
 // demands all of them, and says which part is missing or not as it must be.
-func TestTheSeedWorkflow(t *testing.T) {
+func TestRequiredAttestations(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
 	provenanceOf := func(old, new string) signature {

@@ -11,8 +11,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestDependencies: a policy may want every sub-chart in the chart that is signed.
-func TestDependencies(t *testing.T) {
+// TestVendoredDependencies: a policy may want every sub-chart in the chart that is signed.
+func TestVendoredDependencies(t *testing.T) {
 	w := theSite(t)
 	w.given(t, harness.Policy("vendored", `{match: {charts: ["oci://ghcr.io/acme/vendored/*"]}, require: [{anyOf: [acme-release]}], dependencies: Vendored}`)+
 		harness.Policy("unvendored", `{match: {charts: ["oci://ghcr.io/acme/unvendored/*"]}, require: [{anyOf: [acme-release]}]}`))
@@ -53,9 +53,9 @@ Application argocd/` + chart + ` denied (DependencyMissing): oci://ghcr.io/acme/
 	})
 }
 
-// TestHelmMissesWhatWeMiss: what chartgate calls missing is what makes helm template fail, upon which Argo CD runs helm
+// TestHelmMissesTheSameDependencies: what chartgate calls missing is what makes helm template fail, upon which Argo CD runs helm
 // dependency build.
-func TestHelmMissesWhatWeMiss(t *testing.T) {
+func TestHelmMissesTheSameDependencies(t *testing.T) {
 	w := theSite(t)
 	for name, files := range map[string][]charts.File{
 		"lacking": {},

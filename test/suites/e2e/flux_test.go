@@ -7,8 +7,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestFlux: every kind of Flux's by which a chart gets into a cluster.
-func TestFlux(t *testing.T) {
+// TestFluxKinds: every kind of Flux's by which a chart gets into a cluster.
+func TestFluxKinds(t *testing.T) {
 	w := theSite(t)
 	inTeamB := func(text string) string { return strings.Replace(text, "namespace: apps", "namespace: team-b", 1) }
 	signed := w.digest("ghcr.io/acme/floating/app:1.0.0")

@@ -1,6 +1,6 @@
 // Package e2e_test shows the gate at work on real input: a real kube-apiserver sends real AdmissionReviews of
 // Flux's and Argo CD's objects to the real binary, with the manifests that helm renders from charts/chartgate; charts are
-// pushed by the real helm, and signed by the real cosign 2 and 3 (keys) or by test/sigstore (keyless).
+// pushed by the real helm, and signed by the real cosign 2 and 3 (keys) or by test/fixtures/sigstore (keyless).
 //
 // Rows name registries that do not exist: ghcr.io is a registry on 127.0.0.1 with the referrers API, quay.io one without
 // it, and down.example a port on which nobody listens. Messages are translated back before they are compared.
@@ -34,7 +34,7 @@ func theShop(t *testing.T) *shop {
 	return sharedShop.Get(t, openShop)
 }
 
-// theSite is a cluster of today's Flux and Argo CD with chartgate and the policies of policies_test.go.
+// theSite is a cluster of today's Flux and Argo CD with chartgate and the policies of shop_test.go.
 func theSite(t *testing.T) *site {
 	t.Helper()
 	s := theShop(t)
@@ -58,7 +58,7 @@ type site struct {
 	*harness.Site
 }
 
-// openSite installs chartgate with the policies of policies_test.go.
+// openSite installs chartgate with the policies of shop_test.go.
 func openSite(ctx context.Context, s *shop, setup harness.Setup) (*site, error) {
 	root, err := s.sigstore.TrustedRoot()
 	if err != nil {

@@ -85,8 +85,8 @@ func unsigned(kind, field string) harness.Answer {
   next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`)
 }
 
-// TestAnUpdateThroughAnotherVersionIsGated: the object is stored in the newest version.
-func TestAnUpdateThroughAnotherVersionIsGated(t *testing.T) {
+// TestUpdateThroughAnotherVersionIsGated: the object is stored in the newest version.
+func TestUpdateThroughAnotherVersionIsGated(t *testing.T) {
 	w := theOldSite(t)
 	w.given(t, repositories())
 	object := w.Object(t, releaseOf("podinfo", "6.7.1"))

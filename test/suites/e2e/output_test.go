@@ -66,8 +66,8 @@ ended  https://charts.ended.example/**  Enforce  2020-12-31  True  the policy is
 	}
 }
 
-// TestTheCategoryListsEverything: `kubectl get chartgate` is what the chart's notes tell the admin to run.
-func TestTheCategoryListsEverything(t *testing.T) {
+// TestCategoryListsEverything: `kubectl get chartgate` is what the chart's notes tell the admin to run.
+func TestCategoryListsEverything(t *testing.T) {
 	w := theSite(t)
 	out, err := w.Kubectl(t.Context(), "", "get", "chartgate", "-o", "name")
 	if err != nil {

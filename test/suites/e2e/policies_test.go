@@ -6,8 +6,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestPoliciesDecide what may be deployed before any signature is looked at.
-func TestPoliciesDecide(t *testing.T) {
+// TestPinningModesAndWaivers what may be deployed before any signature is looked at.
+func TestPinningModesAndWaivers(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories()+
 		helmRepository("legacy", "{url: https://charts.legacy.example/stable}"))

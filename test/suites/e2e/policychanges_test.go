@@ -85,8 +85,8 @@ HelmRelease apps/app denied (PolicyInvalid): policy change, which matches oci://
 	w.becomes(t, chart, noPolicyYet())
 }
 
-// TestTheIdentitiesConfigMapTakesEffect without a restart, and without custom resources.
-func TestTheIdentitiesConfigMapTakesEffect(t *testing.T) {
+// TestIdentitiesConfigMapTakesEffect without a restart, and without custom resources.
+func TestIdentitiesConfigMapTakesEffect(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
 	chart, list := w.Object(t, changing()), w.Object(t, identitiesConfigMap)
@@ -102,9 +102,9 @@ func TestTheIdentitiesConfigMapTakesEffect(t *testing.T) {
 	w.becomes(t, chart, noPolicyYet())
 }
 
-// TestNobodySeesHalfAChange: while a policy goes back and forth between two forms that both accept the chart, no write
+// TestPolicyChangeIsAtomic: while a policy goes back and forth between two forms that both accept the chart, no write
 // is denied.
-func TestNobodySeesHalfAChange(t *testing.T) {
+func TestPolicyChangeIsAtomic(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
 	rule := w.Object(t, harness.Policy("change", strings.Replace(changePolicy, "change-team", "change-team, acme-release", 1)))

@@ -21,8 +21,8 @@ const (
 	onlyAll = "match: {charts: ['oci://ghcr.io/x/**']}"
 )
 
-// TestTheSchemaRefuses: each rule of the custom resources' schemas, where even `kubectl apply` with chartgate down fails.
-func TestTheSchemaRefuses(t *testing.T) {
+// TestSchemaRefusesPolicies: each rule of the custom resources' schemas, where even `kubectl apply` with chartgate down fails.
+func TestSchemaRefusesPolicies(t *testing.T) {
 	w := theSite(t)
 	w.check(t, []row{
 		{
@@ -154,8 +154,8 @@ func invalid(kind, message string, causes ...string) harness.Answer {
 	return harness.Answer{Causes: causes, Message: kind + `.chartgate.dev "wrong" is invalid: ` + message, BySchema: true}
 }
 
-// TestTheWebhookRefuses what no schema can tell.
-func TestTheWebhookRefuses(t *testing.T) {
+// TestWebhookRefusesPolicies what no schema can tell.
+func TestWebhookRefusesPolicies(t *testing.T) {
 	w := theSite(t)
 	pattern := func(sentence, pattern, message string) row {
 		return row{
@@ -252,8 +252,8 @@ func publicKey(t *testing.T, key any) string {
 	return pemBlock("PUBLIC KEY", der)
 }
 
-// TestABrokenConfigMapIsRefused when somebody writes it over a good one.
-func TestABrokenConfigMapIsRefused(t *testing.T) {
+// TestBrokenIdentitiesConfigMapIsRefused when somebody writes it over a good one.
+func TestBrokenIdentitiesConfigMapIsRefused(t *testing.T) {
 	w := theSite(t)
 	object := w.Object(t, identitiesConfigMap)
 	entry := "  - name: x\n    charts: ['oci://ghcr.io/x/**']\n    keyless: {" + anyone + "}\n"

@@ -244,8 +244,8 @@ Application apps/app denied (ReferenceInvalid): Secret argocd/repo of project "d
 	})
 }
 
-// TestPulledWithoutItsSecret: once something has been pulled, nothing is deferred.
-func TestPulledWithoutItsSecret(t *testing.T) {
+// TestPulledChartIsNotDeferred: once something has been pulled, nothing is deferred.
+func TestPulledChartIsNotDeferred(t *testing.T) {
 	v := theVIPs(t)
 	v.given(t, strings.Replace(privateOCI("ghcr.io", "secretRef: {name: regcred}"), "6.7.1", "6.8.0", 1))
 	digest := v.digest("ghcr.io/acme/charts/podinfo:6.8.0")
@@ -292,8 +292,8 @@ func TestRightsToReadSecrets(t *testing.T) {
 	}
 }
 
-// TestLoginsStayWithTheirHost: attacks on credentials, by somebody who may write sources in a namespace.
-func TestLoginsStayWithTheirHost(t *testing.T) {
+// TestLoginsAreSentToTheirHostOnly: attacks on credentials, by somebody who may write sources in a namespace.
+func TestLoginsAreSentToTheirHostOnly(t *testing.T) {
 	v := theVIPs(t)
 	for sentence, attack := range map[string]struct{ given, object string }{
 		"attack: another tenant's Docker configuration, used for a host of the attacker's": {

@@ -31,7 +31,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// Logins that the registries of these tests want. Every secret holds the word that canary_test.go looks for.
+// Logins that the registries of these tests want. Every secret holds the word that secretleaks_test.go looks for.
 const (
 	pullerPassword = "puller-canary-password"
 	proxyPassword  = "proxy-canary-password"
@@ -51,7 +51,7 @@ type vip struct {
 	stranger registrytest.Pair // a client whom quay.io does not know
 }
 
-// theVIPs is shared by the tests of private_test.go and canary_test.go.
+// theVIPs is shared by the tests of privateregistries_test.go and secretleaks_test.go.
 func theVIPs(t *testing.T) *vip {
 	t.Helper()
 	return privateSite.Get(t, openVIPs)

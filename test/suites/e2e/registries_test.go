@@ -16,8 +16,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestWhatCannotBeReadIsDenied: an error is never an admission.
-func TestWhatCannotBeReadIsDenied(t *testing.T) {
+// TestUnreadableRegistryIsDenied: an error is never an admission.
+func TestUnreadableRegistryIsDenied(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories()+repositoryAt("repeated", "oci://ghcr.io/acme/charts/podinfo"))
 	w.check(t, []row{
@@ -88,8 +88,8 @@ HelmRelease apps/app denied (NotAChart): oci://ghcr.io/acme/charts/manifests:1.0
 	})
 }
 
-// TestASlowRegistryIsDeniedInTime: chartgate's own message arrives, and not the API server's "context deadline exceeded".
-func TestASlowRegistryIsDeniedInTime(t *testing.T) {
+// TestSlowRegistryIsDeniedInTime: chartgate's own message arrives, and not the API server's "context deadline exceeded".
+func TestSlowRegistryIsDeniedInTime(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
 	over := make(chan struct{})

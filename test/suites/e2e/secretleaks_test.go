@@ -41,7 +41,7 @@ func forms(keys ...[]byte) map[string]string {
 	return found
 }
 
-func TestFormsFindACanary(t *testing.T) {
+func TestSecretLeaksAreFound(t *testing.T) {
 	t.Parallel()
 	client := registrytest.NewAuthority().Client()
 	all := forms(client.Key)
@@ -142,9 +142,9 @@ func (v *vip) misfortunes() []misfortune {
 	}
 }
 
-// TestCanary: whatever goes wrong, no secret comes out: not in an answer, a warning, an Event, the log at its most
+// TestNoSecretLeaks: whatever goes wrong, no secret comes out: not in an answer, a warning, an Event, the log at its most
 // talkative, the metrics, the audit log, or any object but the Secrets themselves.
-func TestCanary(t *testing.T) {
+func TestNoSecretLeaks(t *testing.T) {
 	v := theVIPs(t)
 	var out []string
 	for _, m := range v.misfortunes() {

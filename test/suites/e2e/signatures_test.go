@@ -47,8 +47,8 @@ func TestSignedChartsAreAdmitted(t *testing.T) {
 	}...))
 }
 
-// TestChartsWithoutAGoodSignatureAreDenied, whatever else is beside them.
-func TestChartsWithoutAGoodSignatureAreDenied(t *testing.T) {
+// TestUnsignedChartsAreDenied, whatever else is beside them.
+func TestUnsignedChartsAreDenied(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
 	w.check(t, []row{
@@ -187,8 +187,8 @@ HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/both/half:1
 	})
 }
 
-// TestSignAndApplyAgain: a denial is never remembered.
-func TestSignAndApplyAgain(t *testing.T) {
+// TestDenialIsNotCached: a denial is never remembered.
+func TestDenialIsNotCached(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
 	object := w.Object(t, releaseOf("late", "1.0.0"))

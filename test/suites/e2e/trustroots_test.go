@@ -224,7 +224,7 @@ func TestTrustRootsFail(t *testing.T) {
 func TestTrustRootRollback(t *testing.T) {
 	w := theSite(t)
 	c := newCorp(t)
-	repository, mirror := c.publishes(t, time.Now().Add(30*time.Second))
+	repository, mirror := c.publishes(t, time.Now().Add(90*time.Second))
 	old := repository.Files()
 	if err := repository.Refresh(); err != nil {
 		t.Fatal(err)

@@ -6,8 +6,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestUpdates: what a change makes newly deployable is verified, and nothing else is.
-func TestUpdates(t *testing.T) {
+// TestUpdatesOfFlux: what a change makes newly deployable is verified, and nothing else is.
+func TestUpdatesOfFlux(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories()+"---\n"+w.sample("flux/ocirepository.yaml"))
 	object := w.Object(t, releaseOf("outage", "1.0.0"))

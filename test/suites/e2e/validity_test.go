@@ -70,9 +70,9 @@ func TestValidity(t *testing.T) {
 	}
 }
 
-// TestCachedEvidenceDoesNotOutliveTheWindow: an admin who ends an identity's window because its key was stolen must not
+// TestCachedEvidenceMeetsTheValidityWindow: an admin who ends an identity's window because its key was stolen must not
 // have to wait for caches, and nobody has to sign again when a window is mended.
-func TestCachedEvidenceDoesNotOutliveTheWindow(t *testing.T) {
+func TestCachedEvidenceMeetsTheValidityWindow(t *testing.T) {
 	w := theSite(t)
 	signedAt := time.Now().UTC().Truncate(time.Second).AddDate(0, 0, -30)
 	w.add(t, "ghcr.io/acme/window/moved:1.0.0", w.bundleBy(w.sigstore, release(), sigstore.At(signedAt)))

@@ -25,8 +25,8 @@ const (
 	announced = 2 * time.Second
 	// starved is what a machine with too much to do may take besides. That the webhook's own margin is half a second is
 	// tested in pkg/webhook.
-	starved = 2 * time.Second
-	// patience is announced where an answer does not take time.
+	starved = 20 * time.Second
+	// patience is announced where an answer does not take time. No API server announces more.
 	patience = 30 * time.Second
 )
 

@@ -66,8 +66,8 @@ func TestSigningTimes(t *testing.T) {
 	}
 }
 
-// TestAClockThatJumps: what was found out at another time is found out anew.
-func TestAClockThatJumps(t *testing.T) {
+// TestClockJumps: what was found out at another time is found out anew.
+func TestClockJumps(t *testing.T) {
 	for sentence, jump := range map[string]time.Duration{
 		"an hour ahead":  time.Hour + time.Second,
 		"a year ahead":   year,
@@ -91,8 +91,8 @@ func TestAClockThatJumps(t *testing.T) {
 	}
 }
 
-// TestAWaiverEndsByTheClock, at midnight UTC after its last day, and a clock that is set back opens it again.
-func TestAWaiverEndsByTheClock(t *testing.T) {
+// TestWaiverEnds, at midnight UTC after its last day, and a clock that is set back opens it again.
+func TestWaiverEnds(t *testing.T) {
 	last := time.Date(2026, 11, 30, 23, 59, 59, 0, time.UTC)
 	ours := newClock(last)
 	w := newWorld(t, func(s *setting) {

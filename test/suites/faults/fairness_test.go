@@ -27,9 +27,9 @@ const pending = 100
 // atOnce is how many requests the product has in flight to one registry for one namespace, of 16 in all.
 const atOnce = 12
 
-// TestASlowRegistryHoldsUpNobodyElse: as long as a hundred charts of a registry that does not answer are waited for,
+// TestSlowRegistryDelaysNoOther: as long as a hundred charts of a registry that does not answer are waited for,
 // whatever does not need that registry is decided.
-func TestASlowRegistryHoldsUpNobodyElse(t *testing.T) {
+func TestSlowRegistryDelaysNoOther(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Run("of", func(t *testing.T) {
 		other := registrytest.New(registrytest.Options{})
@@ -111,8 +111,8 @@ func mustAdmitUnchanged(t *testing.T, w *world) {
 	}
 }
 
-// TestAStampedeCostsOneVerification: five hundred equal writes, cold, ask the registry four times in all.
-func TestAStampedeCostsOneVerification(t *testing.T) {
+// TestEqualWritesShareOneVerification: five hundred equal writes, cold, ask the registry four times in all.
+func TestEqualWritesShareOneVerification(t *testing.T) {
 	const writes = 500
 	w := newWorld(t)
 	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
@@ -182,9 +182,9 @@ func (w *world) stall(t *testing.T, repositories string, atOnce int, writes []wr
 	}
 }
 
-// TestAttackOneNamespaceAsksAboutManySlowCharts: one tenant's writes wait for as many answers of a registry as they may;
+// TestNamespaceWithManySlowCharts: one tenant's writes wait for as many answers of a registry as they may;
 // another namespace's chart of the same host is verified meanwhile.
-func TestAttackOneNamespaceAsksAboutManySlowCharts(t *testing.T) {
+func TestNamespaceWithManySlowCharts(t *testing.T) {
 	w := newWorld(t)
 	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
 	var writes []write
@@ -197,9 +197,9 @@ func TestAttackOneNamespaceAsksAboutManySlowCharts(t *testing.T) {
 	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), patience))
 }
 
-// TestAttackOneRepositoryIsFullOfJunk: sixty namespaces ask about charts of one repository, which takes for ever; a chart of
+// TestRepositoryWithManySlowCharts: sixty namespaces ask about charts of one repository, which takes for ever; a chart of
 // another repository of the host is verified meanwhile.
-func TestAttackOneRepositoryIsFullOfJunk(t *testing.T) {
+func TestRepositoryWithManySlowCharts(t *testing.T) {
 	w := newWorld(t)
 	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
 	var writes []write
@@ -212,8 +212,8 @@ func TestAttackOneRepositoryIsFullOfJunk(t *testing.T) {
 	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), patience))
 }
 
-// TestAttackOneNamespaceFillsThePlacesOfPendingWrites: more writes of one namespace wait than may; another one's are decided.
-func TestAttackOneNamespaceFillsThePlacesOfPendingWrites(t *testing.T) {
+// TestNamespaceWithManyPendingWrites: more writes of one namespace wait than may; another one's are decided.
+func TestNamespaceWithManyPendingWrites(t *testing.T) {
 	const places = 600 // of one namespace
 	w := newWorld(t)
 	for _, repository := range []string{"acme/podinfo", "acme/junk"} {
@@ -231,9 +231,9 @@ func TestAttackOneNamespaceFillsThePlacesOfPendingWrites(t *testing.T) {
 	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), patience))
 }
 
-// TestAttackBodiesThatDoNotCome: connections that promise large bodies and send none are closed, and other clients are
+// TestBodiesThatDoNotArrive: connections that promise large bodies and send none are closed, and other clients are
 // answered meanwhile.
-func TestAttackBodiesThatDoNotCome(t *testing.T) {
+func TestBodiesThatDoNotArrive(t *testing.T) {
 	w := newWorld(t)
 	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
 	answers := make(chan int, 20)

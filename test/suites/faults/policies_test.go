@@ -16,6 +16,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // listed is a good ConfigMap.
@@ -56,18 +57,18 @@ func (w *world) serve(in policy.Input) {
 	})
 }
 
-// load loads the policies, for at most half a second.
-func load(t *testing.T, snapshot *controller.Snapshot) error {
+// load loads the policies, for at most that time.
+func load(t *testing.T, limit time.Duration, snapshot *controller.Snapshot) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	_, err := snapshot.Reconcile(ctx, ctrl.Request{})
 	return err
 }
 
-// TestPoliciesThatCannotBeLoaded: before the first load every chart is denied, and no registry is asked; afterwards a
+// TestUnreadablePolicies: before the first load every chart is denied, and no registry is asked; afterwards a
 // load that fails changes nothing.
-func TestPoliciesThatCannotBeLoaded(t *testing.T) {
+func TestUnreadablePolicies(t *testing.T) {
 	for what, path := range map[string]string{
 		"the list of ChartPolicies":     `/chartpolicies$`,
 		"the list of TrustedIdentities": `/trustedidentities$`,
@@ -85,7 +86,7 @@ func TestPoliciesThatCannotBeLoaded(t *testing.T) {
 				w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
 				release := w.application("acme/podinfo", "1.0.0")
 				w.api.Fail(path, c.fault(t))
-				if err := load(t, snapshot); err == nil {
+				if err := load(t, time.Second/2, snapshot); err == nil {
 					t.Error("the load did not fail")
 				}
 				mustDeny(t, verdict.InternalError, w.ask(t, release, patience))
@@ -93,10 +94,10 @@ func TestPoliciesThatCannotBeLoaded(t *testing.T) {
 					t.Errorf("the registry was asked: %v", asked)
 				}
 				w.heal()
-				until(t, "the policies are loaded", func() bool { return load(t, snapshot) == nil })
+				until(t, "the policies are loaded", func() bool { return load(t, harness.Patience, snapshot) == nil })
 				mustAdmit(t, w.ask(t, release, patience))
 				w.api.Fail(path, c.fault(t))
-				if err := load(t, snapshot); err == nil {
+				if err := load(t, time.Second/2, snapshot); err == nil {
 					t.Error("the second load did not fail")
 				}
 				mustAdmit(t, w.ask(t, release, patience))
@@ -106,8 +107,8 @@ func TestPoliciesThatCannotBeLoaded(t *testing.T) {
 	}
 }
 
-// TestPoliciesThatAreBroken deny the charts that they match; a ConfigMap that is broken denies all.
-func TestPoliciesThatAreBroken(t *testing.T) {
+// TestBrokenPolicies deny the charts that they match; a ConfigMap that is broken denies all.
+func TestBrokenPolicies(t *testing.T) {
 	text := func(s string) *string { return &s }
 	for _, c := range []struct {
 		sentence string

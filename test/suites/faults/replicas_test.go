@@ -184,7 +184,7 @@ func newCaller() *caller {
 }
 
 func (c *caller) call(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, harness.Patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+address+"/validate-charts?timeout=10s", bytes.NewReader(c.review))
 	if err != nil {

@@ -62,8 +62,8 @@ func (w *world) failPart(requests string, fault registrytest.Fault) {
 	})
 }
 
-// TestWhatIsOverAtTheSecondTry: one retry, if there is time for it.
-func TestWhatIsOverAtTheSecondTry(t *testing.T) {
+// TestRetry: one retry, if there is time for it.
+func TestRetry(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		fault    registrytest.Fault
@@ -96,8 +96,8 @@ func TestWhatIsOverAtTheSecondTry(t *testing.T) {
 	}
 }
 
-// TestARegistryThatIsGone: what was verified by digest needs it no more; what a tag means does.
-func TestARegistryThatIsGone(t *testing.T) {
+// TestRegistryIsGone: what was verified by digest needs it no more; what a tag means does.
+func TestRegistryIsGone(t *testing.T) {
 	w := newWorld(t)
 	digest := w.push(t, "acme/podinfo")
 	w.bundle(t, "acme/podinfo", digest)

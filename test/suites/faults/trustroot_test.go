@@ -38,9 +38,9 @@ func TestTrustRootFaults(t *testing.T) {
 	}
 }
 
-// TestTrustRootsThatAreNone: the file is read once, at the start. With what is in there instead, chartgate does not
+// TestMalformedTrustRoots: the file is read once, at the start. With what is in there instead, chartgate does not
 // start, and the API server denies.
-func TestTrustRootsThatAreNone(t *testing.T) {
+func TestMalformedTrustRoots(t *testing.T) {
 	root := theSigstore(t).root
 	for sentence, content := range map[string]string{
 		"empty":                        "",

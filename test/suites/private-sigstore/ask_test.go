@@ -49,7 +49,7 @@ func byWorkflow(i sigstore.Identity, repository string) string {
 	return by(i) + ", sourceRepositoryURI https://github.com/" + repository
 }
 
-// check asks `chartgate verify` about a chart, with the policies of policies_test.go.
+// check asks `chartgate verify` about a chart, with the policies of main_test.go.
 func (w *world) check(t *testing.T, c chart, trusted *sigstore.Client, want answer) {
 	t.Helper()
 	w.checkBy(t, w.policies(), c, trusted, want)

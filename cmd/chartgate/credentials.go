@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/chartgate/chartgate/pkg/credentials"
 	"github.com/chartgate/chartgate/pkg/registry"
@@ -57,8 +58,8 @@ func (f *serveFlags) namedHosts() ([]string, error) {
 	return append(named, mirrors.Hosts()...), nil
 }
 
-// consumers finds the credentials of Flux and Argo CD. The reader must not be cached.
-func (f *serveFlags) consumers(live client.Reader) (*credentials.Connector, error) {
+// consumers finds the credentials of Flux and Argo CD.
+func (f *serveFlags) consumers(mgr manager.Manager) (*credentials.Resolver, error) {
 	clouds, err := credentials.NewClouds()
 	if err != nil {
 		return nil, err
@@ -67,10 +68,17 @@ func (f *serveFlags) consumers(live client.Reader) (*credentials.Connector, erro
 	if err != nil {
 		return nil, err
 	}
-	return credentials.New(credentials.Options{
-		Reader: live, ArgoNamespace: f.argoNamespace, PlainHTTP: f.plainHTTP, Clouds: clouds,
-		LoginHosts: named, Identities: f.registryIdentities,
-	}), nil
+	watcher, err := client.NewWithWatch(mgr.GetConfig(), client.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("watch Argo CD's repository Secrets: %w", err)
+	}
+	resolver := credentials.New(credentials.Options{
+		Reader: mgr.GetAPIReader(), Watcher: watcher, ArgoNamespace: f.argoNamespace, PlainHTTP: f.plainHTTP,
+		Clouds: clouds, LoginHosts: named, Identities: f.registryIdentities, Log: mgr.GetLogger(),
+	})
+	return resolver, mgr.Add(resolver)
 }
 
 // dockerConfig returns where docker login keeps credentials, nothing if nobody has

@@ -175,11 +175,11 @@ func (f *serveFlags) assemble(mgr manager.Manager) error {
 	if f.instrument, err = countRequests(metrics.Registry); err != nil {
 		return err
 	}
-	consumers, err := f.consumers(mgr.GetAPIReader())
+	consumers, err := f.consumers(mgr)
 	if err != nil {
 		return err
 	}
-	f.connect = consumers.Connect
+	f.connect = consumers.Resolve
 	roots, trustRoots, err := f.trustRoots(mgr)
 	if err != nil {
 		return fmt.Errorf("follow the TrustRoots: %w", err)

@@ -3,18 +3,15 @@ package credentials
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"net/url"
-	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpproxy"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
@@ -23,66 +20,81 @@ import (
 // argoCAs is the ConfigMap in which Argo CD keeps CAs, by host without port.
 const argoCAs = "argocd-tls-certs-cm"
 
-// argo finds what Argo CD 2 and 3 use for a repoURL (util/db/repository_secrets.go): the
-// repository Secret of the Application's project for that URL, or one of no project;
-// where that holds no credentials, those of the credential template whose URL is the
-// longest prefix; and the CA for the host.
-func (c *Connector) argo(ctx context.Context, access sourceauth.Auth, host string) (registry.Connection, error) {
-	// A repoURL says where Argo CD goes. What chartgate wants of other hosts is its own
-	// affair.
-	if argoHost(access.URL) != host {
+// argo finds what Argo CD 2 and 3 use for a repoURL (util/db/repository_secrets.go): the repository
+// Secret of the Application's project for that URL, or one without a project; where it holds no
+// credentials, those of the credential template whose URL is the longest prefix; and the CA for the
+// host.
+func (r *Resolver) argo(ctx context.Context, auth sourceauth.Auth, host string) (registry.Connection, error) {
+	// The repoURL is where Argo CD goes. Other hosts, such as that of a signature repository, are read
+	// by chartgate only.
+	if argoHost(auth.URL) != host {
 		return registry.Connection{}, nil
 	}
-	secrets, perr := c.argoSecrets(ctx)
+	b := connectionBuilder{permission: r.permission(auth, host)}
+	if r.argoSecrets.namespace == "" {
+		return b.buildWithout(noArgoNamespace()), nil
+	}
+	// The CA is read first: the API server's answer shows that the watch of the Secrets, which uses
+	// the same connection, is alive.
+	ca, caErr := r.argoCA(ctx, host)
+	secrets, perr := r.argoSecrets.get(ctx, caErr == nil)
 	switch {
-	case perr != nil && mayLack(perr):
-		return draft{to: c.permission(access, host)}.lack(perr), nil
+	case perr != nil && onlyForLogin(perr):
+		return b.buildWithout(perr), nil
 	case perr != nil:
 		return registry.Connection{}, perr
 	}
-	found, err := argoRepository(secrets, access, host)
+	found, err := findArgoRepository(secrets, auth, host)
 	if err != nil {
 		return registry.Connection{}, err
 	}
-	if err := found.check(access, host, c.plainHTTP); err != nil {
+	if err := found.check(auth, host, r.plainHTTP); err != nil {
 		return registry.Connection{}, err
 	}
-	// A repository Secret says by its URL which host it is for.
-	draft := draft{to: c.permission(access, host), loginBound: true, clientBound: true}
-	if draft.CAs, err = c.argoCA(ctx, host); err != nil {
-		return registry.Connection{}, err
+	if caErr != nil {
+		return registry.Connection{}, caErr
 	}
-	return c.argoConnection(found, host, draft)
+	// The URL in a repository Secret says for which host it is.
+	b.CAs, b.loginBound, b.clientBound = ca, true, true
+	return r.argoConnection(found, host, b)
 }
 
-// argoConnection turns what was found into a connection.
-func (c *Connector) argoConnection(found argoSettings, host string, draft draft) (registry.Connection, error) {
-	if err := draft.setClient(found.from, found.clientCertificate, found.clientKey); err != nil {
+// argoConnection makes a connection of what Argo CD's Secrets say.
+func (r *Resolver) argoConnection(found argoRepository, host string, b connectionBuilder) (registry.Connection, error) {
+	if err := b.setClientCertificate(found.from, found.clientCertificate, found.clientKey); err != nil {
 		return registry.Connection{}, err
 	}
-	if err := draft.argoProxy(found, host); err != nil {
+	if err := b.setArgoProxy(found, host); err != nil {
 		return registry.Connection{}, err
 	}
 	switch {
-	case found.foreign != "":
-		return draft.lack(&problem.Error{
+	case found.otherHost != "":
+		return b.buildWithout(&problem.Error{
 			Kind:   problem.KindUnauthorized,
-			Detail: found.foreign + " is for another host, although its URL begins like one at " + host + ", so it is not sent there",
-			Next:   "end the URL in " + found.foreign + " with a slash",
+			Detail: found.otherHost + " is for another host, although its URL begins like one at " + host + ", so it is not sent there",
+			Next:   "end the URL in " + found.otherHost + " with a slash",
 		}), nil
-	case found.azure:
-		return c.cloud("azure", host, draft)
+	case found.azureIdentity:
+		return r.cloud("azure", host, b)
 	}
-	if err := draft.setLogin(found.from, found.username, found.password); err != nil {
+	if err := b.setLogin(found.from, found.username, found.password); err != nil {
 		return registry.Connection{}, err
 	}
-	if draft.username == "" {
-		return draft.lack(noRepositorySecret(found, host, c.argoNamespace)), nil
+	if b.username == "" {
+		return b.buildWithout(noArgoLogin(found, host, r.argoSecrets.namespace)), nil
 	}
-	return draft.connection(), nil
+	return b.build(), nil
 }
 
-func noRepositorySecret(found argoSettings, host, namespace string) *problem.Error {
+func noArgoNamespace() *problem.Error {
+	return &problem.Error{
+		Kind:   problem.KindUnauthorized,
+		Detail: "chartgate has not been told where Argo CD keeps its repository Secrets (chart value argoNamespace)",
+		Next:   nextForArgo,
+	}
+}
+
+func noArgoLogin(found argoRepository, host, namespace string) *problem.Error {
 	what := "no repository Secret in namespace " + namespace + " is for this URL"
 	if found.from != "" {
 		what = found.from + " holds no user name and password"
@@ -90,8 +102,8 @@ func noRepositorySecret(found argoSettings, host, namespace string) *problem.Err
 	return &problem.Error{Kind: problem.KindUnauthorized, Detail: what, Next: "give Argo CD a repository Secret with a login for " + host}
 }
 
-// argoProxy takes the proxy over, unless noProxy excludes the host.
-func (d *draft) argoProxy(found argoSettings, host string) error {
+// setArgoProxy sets the proxy, unless noProxy excludes the host.
+func (b *connectionBuilder) setArgoProxy(found argoRepository, host string) error {
 	if found.proxy == "" {
 		return nil
 	}
@@ -101,21 +113,22 @@ func (d *draft) argoProxy(found argoSettings, host string) error {
 	config := httpproxy.Config{HTTPProxy: found.proxy, HTTPSProxy: found.proxy, NoProxy: found.noProxy}
 	proxy, err := config.ProxyFunc()(&url.URL{Scheme: "https", Host: host})
 	if err != nil {
-		return unusable(found.proxyFrom, "does not hold a valid proxy address (http://, https:// or socks5://)")
+		return noProxyAddress(found.proxyFrom)
 	}
-	d.Proxy = proxy
+	b.Proxy = proxy
 	return nil
 }
 
-// argoCA returns the CAs that Argo CD trusts for a host instead of the system's. What
-// holds no certificate counts for nothing, as in Argo CD.
-func (c *Connector) argoCA(ctx context.Context, host string) ([]byte, error) {
+// argoCA returns the CAs that Argo CD trusts for a host instead of the system's. Content without a
+// certificate counts for nothing, as in Argo CD.
+func (r *Resolver) argoCA(ctx context.Context, host string) ([]byte, *problem.Error) {
+	namespace := r.argoSecrets.namespace
 	var found corev1.ConfigMap
-	err := c.reader.Get(ctx, client.ObjectKey{Namespace: c.argoNamespace, Name: argoCAs}, &found)
+	err := r.reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: argoCAs}, &found)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
-	if perr := readProblem(ctx, nameOf("ConfigMap", c.argoNamespace, argoCAs), nextForArgo, err); perr != nil {
+	if perr := readError(ctx, nameOf("ConfigMap", namespace, argoCAs), nextForArgo, err); perr != nil {
 		return nil, perr
 	}
 	name, _, _ := strings.Cut(host, ":")
@@ -126,49 +139,21 @@ func (c *Connector) argoCA(ctx context.Context, host string) ([]byte, error) {
 	return pem, nil
 }
 
-// argoSecrets lists the repository Secrets and credential templates. Those who ask at
-// the same time share one list.
-func (c *Connector) argoSecrets(ctx context.Context) ([]corev1.Secret, *problem.Error) {
-	if c.argoNamespace == "" {
-		return nil, &problem.Error{
-			Kind:   problem.KindUnauthorized,
-			Detail: "chartgate has not been told where Argo CD keeps its repository Secrets (chart value argoNamespace)",
-			Next:   nextForArgo,
-		}
-	}
-	listed, err := c.lists.Do(ctx, c.argoNamespace, c.listArgoSecrets)
-	if err == nil {
-		return slices.Clone(listed), nil
-	}
-	if perr, ok := errors.AsType[*problem.Error](err); ok {
-		return nil, perr
-	}
-	return nil, readProblem(ctx, "the repository Secrets in namespace "+c.argoNamespace, nextForArgo, err)
+// isNative reports whether a repoURL makes a native OCI source.
+func isNative(repoURL string) bool { return strings.HasPrefix(repoURL, chart.SchemeOCI+"://") }
+
+// argoHost returns the host of a repoURL as chart.Location names it, "" if it has none.
+func argoHost(repoURL string) string {
+	rest := strings.TrimPrefix(repoURL, chart.SchemeOCI+"://")
+	host, _, _ := strings.Cut(rest, "/")
+	return canonicalHost(host)
 }
 
-func (c *Connector) listArgoSecrets(ctx context.Context) ([]corev1.Secret, error) {
-	ours, err := labels.NewRequirement(argoLabel, selection.In, []string{argoRepo, argoTemplate})
-	if err != nil {
-		return nil, err
+// canonicalHost returns a host as chart.Location names it, "" if it is not a host.
+func canonicalHost(name string) string {
+	location, err := chart.ParseLocation(chart.SchemeOCI + "://" + name)
+	if err != nil || location.Path() != "" {
+		return ""
 	}
-	selector := labels.NewSelector().Add(*ours)
-	var all []corev1.Secret
-	options := []client.ListOption{
-		client.InNamespace(c.argoNamespace), client.Limit(argoPage),
-		client.MatchingLabelsSelector{Selector: selector},
-	}
-	var page corev1.SecretList
-	for {
-		if err := c.reader.List(ctx, &page, append(options, client.Continue(page.Continue))...); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Items...)
-		switch {
-		case page.Continue == "":
-			return all, nil
-		case len(all) >= maxArgoSecrets:
-			return nil, argoTooMany(c.argoNamespace)
-		}
-		page = corev1.SecretList{ListMeta: page.ListMeta}
-	}
+	return location.Host()
 }

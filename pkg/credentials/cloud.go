@@ -20,23 +20,26 @@ import (
 	"github.com/chartgate/chartgate/pkg/registry"
 )
 
-// Clouds logs in to the registries of clouds with chartgate's own identity there: that
-// of its service account or of its node. Make one with NewClouds.
+// Clouds logs in to the registries of clouds with chartgate's own identity there: that of its
+// service account or of its node. Make one with NewClouds.
 type Clouds struct {
 	providers map[string]cloudProvider
 }
 
-// cloudProvider is one cloud. Each has tokens of its own, because the cache makes
-// everybody wait for the one who fetches.
+// cloudProvider is one cloud. Each has its own token cache, because all callers of a cache wait while
+// one of them fetches a token.
 type cloudProvider struct {
 	auth.ArtifactRegistryCredentialsProvider
 	tokens *cache.TokenCache
 }
 
-// CloudNames are the clouds that there are, as Flux's field provider names them.
+// CloudNames are the supported clouds, as Flux's field provider names them.
 func CloudNames() []string { return []string{aws.ProviderName, azure.ProviderName, gcp.ProviderName} }
 
-// NewClouds returns all clouds. Nothing is asked of them yet.
+// maxTokens limits the tokens of each cloud that are kept. There is one for a registry host.
+const maxTokens = 100
+
+// NewClouds returns all clouds. It sends no request.
 func NewClouds() (*Clouds, error) {
 	return newClouds(aws.Provider{}, azure.Provider{}, gcp.Provider{})
 }
@@ -63,8 +66,8 @@ func (c *Clouds) Owns(cloud, host string) bool {
 	return err == nil
 }
 
-// Login returns a user name and password for a registry of the cloud, from memory while
-// they are valid.
+// Login returns a user name and password for a registry of the cloud. They are kept while they are
+// valid.
 func (c *Clouds) Login(ctx context.Context, cloud, host string) (username, password string, err error) {
 	if !c.Owns(cloud, host) {
 		return "", "", notOf(cloud, host)
@@ -81,8 +84,8 @@ func (c *Clouds) Login(ctx context.Context, cloud, host string) (username, passw
 	return config.Username, config.Password, nil
 }
 
-// Identity returns the login for the hosts of some clouds, whoever consumes the chart,
-// and none for all others. It fits registry.Options.Identity.
+// Identity returns the login for the hosts of some clouds, for any consumer, and no login for other
+// hosts. It fits registry.Options.Identity.
 func (c *Clouds) Identity(names []string) (registry.Login, error) {
 	for _, name := range names {
 		if !slices.Contains(CloudNames(), name) {
@@ -100,25 +103,25 @@ func (c *Clouds) Identity(names []string) (registry.Login, error) {
 	}, nil
 }
 
-// cloud makes a connection that logs in with chartgate's own identity. Over CAs or a
-// proxy that somebody else than the admin chose, that identity could be stolen.
-func (c *Connector) cloud(name, host string, draft draft) (registry.Connection, error) {
+// cloud returns a connection that logs in with chartgate's own identity. It refuses CAs and proxies
+// that a tenant chose: the tenant could steal the identity.
+func (r *Resolver) cloud(name, host string, b connectionBuilder) (registry.Connection, error) {
 	switch {
 	case !slices.Contains(CloudNames(), name):
 		return registry.Connection{}, &problem.Error{Kind: problem.KindUnsupported, Detail: "provider " + chart.Quote(name) + " is unknown"}
-	case c.clouds == nil || !c.clouds.Owns(name, host):
+	case r.clouds == nil || !r.clouds.Owns(name, host):
 		return registry.Connection{}, notOf(name, host)
-	case !draft.direct():
-		return draft.lack(&problem.Error{
+	case b.tenantChosen():
+		return b.buildWithout(&problem.Error{
 			Kind:   problem.KindUnauthorized,
 			Detail: "chartgate logs in to " + host + " with its own " + name + " identity, but not over certificates or a proxy that the chart's source names",
 			Next:   "remove certSecretRef and proxySecretRef, or name a secretRef",
 		}), nil
 	}
-	draft.cloud = name
-	draft.Origin = "chartgate's own " + name + " identity"
-	draft.Login = func(ctx context.Context) (string, string, error) { return c.clouds.Login(ctx, name, host) }
-	return draft.connection(), nil
+	b.cloud = name
+	b.Origin = "chartgate's own " + name + " identity"
+	b.Login = func(ctx context.Context) (string, string, error) { return r.clouds.Login(ctx, name, host) }
+	return b.build(), nil
 }
 
 func notOf(cloud, host string) *problem.Error {
@@ -141,8 +144,8 @@ func refused(ctx context.Context, cloud, host string, err error) *problem.Error 
 	return p
 }
 
-// withoutAnswers takes out of an error what a server answered. Azure's and Google's
-// libraries repeat answers whole, and nobody knows what is in them.
+// withoutAnswers removes the answer of a server from an error. Azure's and Google's libraries repeat
+// the whole answer, which may hold anything.
 func withoutAnswers(err error) error {
 	var response *azcore.ResponseError
 	var failed *azidentity.AuthenticationFailedError

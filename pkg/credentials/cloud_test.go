@@ -72,10 +72,10 @@ func TestHostsOfClouds(t *testing.T) {
 // TestProvider: what Flux's field provider makes of a connection.
 func TestProvider(t *testing.T) {
 	t.Parallel()
-	pem := "-----BEGIN CERTIFICATE-----\n" // direct() does not read it
+	pem := "-----BEGIN CERTIFICATE-----\n" // tenantChosen does not read it
 	for _, r := range []struct {
 		sentence, cloud, host string
-		draft                 draft
+		builder               connectionBuilder
 		origin, lacking       string
 		problem               string
 	}{
@@ -84,14 +84,14 @@ func TestProvider(t *testing.T) {
 		{sentence: "attack: a host of the tenant's", cloud: "gcp", host: "attacker.example", problem: "attacker.example is not a registry of gcp, so no gcp identity is sent to it"},
 		{sentence: "an unknown cloud", cloud: "oracle\n", host: ecrHost, problem: `provider "oracle\n" is unknown`},
 		{
-			sentence: "attack: a CA of the tenant's", cloud: "azure", host: acr, draft: withCAs(pem),
+			sentence: "attack: a CA of the tenant's", cloud: "azure", host: acr, builder: withCAs(pem),
 			lacking: "chartgate logs in to acme.azurecr.io with its own azure identity, but not over certificates or a proxy that the chart's source names",
 		},
 	} {
 		t.Run(r.sentence, func(t *testing.T) {
 			t.Parallel()
 			connector := New(Options{Clouds: allClouds(t)})
-			got, err := connector.cloud(r.cloud, r.host, r.draft.toNamed(r.host))
+			got, err := connector.cloud(r.cloud, r.host, r.builder.toNamed(r.host))
 			var perr *problem.Error
 			switch {
 			case errors.As(err, &perr):
@@ -101,7 +101,7 @@ func TestProvider(t *testing.T) {
 			case r.problem != "":
 				t.Errorf("no problem, but %+v", got)
 			case r.lacking != "":
-				if got.Login != nil || got.Lacking == nil || got.Lacking.Detail != r.lacking {
+				if got.Login != nil || got.CredentialError == nil || got.CredentialError.Detail != r.lacking {
 					t.Errorf("got %+v, want no login because %q", got, r.lacking)
 				}
 			default:
@@ -122,21 +122,21 @@ func locationOf(t *testing.T, host string) chart.Location {
 	return location
 }
 
-func (d draft) toNamed(host string) draft {
-	d.to = permission{host: host, named: true}
-	return d
+func (b connectionBuilder) toNamed(host string) connectionBuilder {
+	b.permission = permission{host: host, named: true}
+	return b
 }
 
-func withCAs(pem string) (d draft) {
-	d.CAs = []byte(pem)
-	return d
+func withCAs(pem string) (b connectionBuilder) {
+	b.CAs = []byte(pem)
+	return b
 }
 
 // TestProviderWithAServiceAccount: chartgate cannot become another service account.
 func TestProviderWithAServiceAccount(t *testing.T) {
 	t.Parallel()
 	connector := New(Options{Clouds: allClouds(t), Reader: fake.NewClientBuilder().WithObjects(account("apps", "puller")).Build()})
-	_, err := connector.Connect(t.Context(), sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", ServiceAccount: "puller", Provider: "aws"}, locationOf(t, ecrHost))
+	_, err := connector.Resolve(t.Context(), sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", ServiceAccount: "puller", Provider: "aws"}, locationOf(t, ecrHost))
 	want := `provider "aws" with serviceAccountName "puller" logs in as that service account, which chartgate cannot do`
 	var perr *problem.Error
 	if !errors.As(err, &perr) || perr.Kind != problem.KindUnsupported || perr.Detail != want {

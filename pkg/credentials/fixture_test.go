@@ -40,13 +40,13 @@ type row struct {
 
 // answer is what Connect said, in a form that can be compared.
 type answer struct {
-	Login, Origin string // "user:password"
-	CAs           string // the PEM's name, see known; "+" in front if they are added
-	Client        string
-	Proxy         string
-	Lacking       string // "kind: detail", for an error as well
-	Error         string
-	Next          string // of the error
+	Login, Origin   string // "user:password"
+	CAs             string // the PEM's name, see known; "+" in front if they are added
+	Client          string
+	Proxy           string
+	CredentialError string // "kind: detail", for an error as well
+	Error           string
+	Next            string // of the error
 }
 
 // known are PEM blocks by name.
@@ -68,12 +68,12 @@ func check(t *testing.T, rows []row) {
 }
 
 // connector reads the objects from a fake API server.
-func connector(t *testing.T, objects []client.Object) *credentials.Connector {
+func connector(t *testing.T, objects []client.Object) *credentials.Resolver {
 	t.Helper()
 	return connectorOf(t, fake.NewClientBuilder().WithObjects(objects...).Build())
 }
 
-func connectorOf(t *testing.T, reader client.Reader) *credentials.Connector {
+func connectorOf(t *testing.T, reader client.Reader) *credentials.Resolver {
 	t.Helper()
 	clouds, err := credentials.NewClouds()
 	if err != nil {
@@ -94,7 +94,7 @@ func failing(err error) client.Reader {
 	}).Build()
 }
 
-func ask(t *testing.T, c *credentials.Connector, access sourceauth.Auth, host string) answer {
+func ask(t *testing.T, c *credentials.Resolver, access sourceauth.Auth, host string) answer {
 	t.Helper()
 	if host == "" {
 		host = "ghcr.io"
@@ -106,9 +106,9 @@ func ask(t *testing.T, c *credentials.Connector, access sourceauth.Auth, host st
 }
 
 // connect asks as it is told.
-func connect(t *testing.T, c *credentials.Connector, access sourceauth.Auth, host string) answer {
+func connect(t *testing.T, c *credentials.Resolver, access sourceauth.Auth, host string) answer {
 	t.Helper()
-	connection, err := c.Connect(t.Context(), access, at(t, host+"/acme/charts/podinfo"))
+	connection, err := c.Resolve(t.Context(), access, at(t, host+"/acme/charts/podinfo"))
 	if err != nil {
 		var perr *problem.Error
 		if !errors.As(err, &perr) {
@@ -138,8 +138,8 @@ func toAnswer(t *testing.T, c registry.Connection) answer {
 	if c.Proxy != nil {
 		got.Proxy = c.Proxy.String()
 	}
-	if c.Lacking != nil {
-		got.Lacking = textOf(c.Lacking)
+	if c.CredentialError != nil {
+		got.CredentialError = textOf(c.CredentialError)
 	}
 	if c.Login != nil {
 		username, password, err := c.Login(t.Context())

@@ -71,7 +71,7 @@ func TestFluxLogin(t *testing.T) {
 		{
 			sentence: "a Secret with nothing of use", access: withSecret("login"),
 			objects: []client.Object{secret("login", map[string]string{"token": "t"})},
-			want:    answer{Lacking: "Unauthorized: Secret apps/login holds no login for ghcr.io"},
+			want:    answer{CredentialError: "Unauthorized: Secret apps/login holds no login for ghcr.io"},
 		},
 		{
 			sentence: "a Docker configuration", access: withSecret("regcred"),
@@ -120,11 +120,11 @@ func TestFluxLacksALogin(t *testing.T) {
 	check(t, []row{
 		{
 			sentence: "a Secret that does not exist", access: withSecret("regcred"),
-			want: answer{Lacking: "SourceNotFound: Secret apps/regcred does not exist"},
+			want: answer{CredentialError: "SourceNotFound: Secret apps/regcred does not exist"},
 		},
 		{
 			sentence: "a service account that does not exist", access: withAccount("puller", ""),
-			want: answer{Lacking: "SourceNotFound: ServiceAccount apps/puller does not exist"},
+			want: answer{CredentialError: "SourceNotFound: ServiceAccount apps/puller does not exist"},
 		},
 		{
 			sentence: "an imagePullSecret that does not exist leaves none of the others", access: withAccount("puller", ""),
@@ -132,7 +132,7 @@ func TestFluxLacksALogin(t *testing.T) {
 				serviceAccount("puller", "regcred", "gone"),
 				docker("regcred", `{"auths": {"ghcr.io": {"username": "u", "password": "p"}}}`),
 			},
-			want: answer{Lacking: "SourceNotFound: Secret apps/gone does not exist"},
+			want: answer{CredentialError: "SourceNotFound: Secret apps/gone does not exist"},
 		},
 		{
 			sentence: "neither those before nor those behind it", access: withAccount("puller", ""),
@@ -140,17 +140,17 @@ func TestFluxLacksALogin(t *testing.T) {
 				serviceAccount("puller", "gone", "regcred"),
 				docker("regcred", `{"auths": {"ghcr.io": {"username": "u", "password": "p"}}}`),
 			},
-			want: answer{Lacking: "SourceNotFound: Secret apps/gone does not exist"},
+			want: answer{CredentialError: "SourceNotFound: Secret apps/gone does not exist"},
 		},
 		{
 			sentence: "attack: a Secret that exists in another namespace only", access: withSecret("regcred"),
 			objects: []client.Object{secretIn("team-b", "regcred", corev1.SecretTypeOpaque, map[string]string{"username": "u", "password": "p"})},
-			want:    answer{Lacking: "SourceNotFound: Secret apps/regcred does not exist"},
+			want:    answer{CredentialError: "SourceNotFound: Secret apps/regcred does not exist"},
 		},
 		{
 			sentence: "attack: a name that leads elsewhere", access: withSecret("../../team-b/secrets/regcred"),
 			objects: []client.Object{secretIn("team-b", "regcred", corev1.SecretTypeOpaque, map[string]string{"username": "u", "password": "p"})},
-			want:    answer{Lacking: `SourceNotFound: Secret apps/"../../team-b/secrets/regcred" does not exist`},
+			want:    answer{CredentialError: `SourceNotFound: Secret apps/"../../team-b/secrets/regcred" does not exist`},
 		},
 	})
 }
@@ -160,7 +160,7 @@ func TestDockerConfiguration(t *testing.T) {
 	t.Parallel()
 	login := func(user string) answer { return answer{Login: user + ":p", Origin: "Secret apps/regcred"} }
 	none := func(host string) answer {
-		return answer{Lacking: "Unauthorized: Secret apps/regcred holds no login for " + host}
+		return answer{CredentialError: "Unauthorized: Secret apps/regcred holds no login for " + host}
 	}
 	entry := func(place, user string) string {
 		return `"` + place + `": {"username": "` + user + `", "password": "p"}`
@@ -331,12 +331,12 @@ func TestErrorsOfTheAPIServer(t *testing.T) {
 		err      error
 		want     answer
 	}{
-		{"a Secret that RBAC forbids", withSecret("x"), forbidden, answer{Lacking: "Unauthorized: chartgate may not read Secret apps/x"}},
-		{"a service account that RBAC forbids", withAccount("x", ""), forbidden, answer{Lacking: "Unauthorized: chartgate may not read ServiceAccount apps/x"}},
+		{"a Secret that RBAC forbids", withSecret("x"), forbidden, answer{CredentialError: "Unauthorized: chartgate may not read Secret apps/x"}},
+		{"a service account that RBAC forbids", withAccount("x", ""), forbidden, answer{CredentialError: "Unauthorized: chartgate may not read ServiceAccount apps/x"}},
 		{"certificates that RBAC forbids", withCertificates("x"), forbidden, answer{Error: "Unauthorized: chartgate may not read Secret apps/x", Next: next}},
 		{"a proxy that RBAC forbids", withProxy("x"), forbidden, answer{Error: "Unauthorized: chartgate may not read Secret apps/x", Next: next}},
 		{"repository Secrets that RBAC forbids", argoSource("ghcr.io/acme/charts"), forbidden,
-			answer{Lacking: "Unauthorized: chartgate may not read the repository Secrets in namespace argocd"}},
+			answer{CredentialError: "Unauthorized: chartgate may not read the repository Secrets in namespace argocd"}},
 		{"an API server with an error of its own", withSecret("x"), outage, answer{Error: "Internal: Secret apps/x could not be read"}},
 		{"an API server with an error of its own, asked for repository Secrets", argoSource("ghcr.io/acme/charts"), outage,
 			answer{Error: "Internal: the repository Secrets in namespace argocd could not be read"}},

@@ -44,23 +44,23 @@ func TestLoginsGoToNamedHostsOnly(t *testing.T) {
 		want     [4]answer // neither named nor stored, named, stored, both
 	}{
 		{"a user name and password", withSecret("login"), [4]answer{
-			{Lacking: unnamed("the login of Secret apps/login"), Origin: "Secret apps/login"}, {Lacking: unstored("the login of Secret apps/login"), Origin: "Secret apps/login"},
-			{Lacking: unnamed("the login of Secret apps/login"), Origin: "Secret apps/login"}, {Login: "u:p", Origin: "Secret apps/login"},
+			{CredentialError: unnamed("the login of Secret apps/login"), Origin: "Secret apps/login"}, {CredentialError: unstored("the login of Secret apps/login"), Origin: "Secret apps/login"},
+			{CredentialError: unnamed("the login of Secret apps/login"), Origin: "Secret apps/login"}, {Login: "u:p", Origin: "Secret apps/login"},
 		}},
 		{"a Docker configuration, which names its host", withSecret("regcred"), bound("the login of Secret apps/regcred", "Secret apps/regcred", unnamed)},
 		{"a Docker configuration with a wildcard", withSecret("wild"), bound("the login of Secret apps/wild", "Secret apps/wild", unnamed)},
 		{"a service account's Docker configuration", withAccount("puller", ""), bound("the login of Secret apps/regcred", "Secret apps/regcred", unnamed)},
 		{"a service account's user name and password", withAccount("opaque", ""), [4]answer{
-			{Lacking: unnamed("the login of Secret apps/login"), Origin: "Secret apps/login"}, {Lacking: unstored("the login of Secret apps/login"), Origin: "Secret apps/login"},
-			{Lacking: unnamed("the login of Secret apps/login"), Origin: "Secret apps/login"}, {Login: "u:p", Origin: "Secret apps/login"},
+			{CredentialError: unnamed("the login of Secret apps/login"), Origin: "Secret apps/login"}, {CredentialError: unstored("the login of Secret apps/login"), Origin: "Secret apps/login"},
+			{CredentialError: unnamed("the login of Secret apps/login"), Origin: "Secret apps/login"}, {Login: "u:p", Origin: "Secret apps/login"},
 		}},
 		{"a client certificate, whose CA stays", withCertificates("tls"), [4]answer{
-			{CAs: "+ca", Lacking: unnamed("the client certificate of Secret apps/tls"), Origin: "Secret apps/tls"}, {CAs: "+ca", Lacking: unstored("the client certificate of Secret apps/tls"), Origin: "Secret apps/tls"},
-			{CAs: "+ca", Lacking: unnamed("the client certificate of Secret apps/tls"), Origin: "Secret apps/tls"}, {CAs: "+ca", Client: "pair", Origin: "Secret apps/tls"},
+			{CAs: "+ca", CredentialError: unnamed("the client certificate of Secret apps/tls"), Origin: "Secret apps/tls"}, {CAs: "+ca", CredentialError: unstored("the client certificate of Secret apps/tls"), Origin: "Secret apps/tls"},
+			{CAs: "+ca", CredentialError: unnamed("the client certificate of Secret apps/tls"), Origin: "Secret apps/tls"}, {CAs: "+ca", Client: "pair", Origin: "Secret apps/tls"},
 		}},
 		{"a client certificate beside a login", withSecret("both"), [4]answer{
-			{Lacking: unnamed("the login of Secret apps/both"), Origin: "Secret apps/both"}, {Lacking: unstored("the login of Secret apps/both"), Origin: "Secret apps/both"},
-			{Lacking: unnamed("the login of Secret apps/both"), Origin: "Secret apps/both"}, {Login: "u:p", Client: "pair", Origin: "Secret apps/both"},
+			{CredentialError: unnamed("the login of Secret apps/both"), Origin: "Secret apps/both"}, {CredentialError: unstored("the login of Secret apps/both"), Origin: "Secret apps/both"},
+			{CredentialError: unnamed("the login of Secret apps/both"), Origin: "Secret apps/both"}, {Login: "u:p", Client: "pair", Origin: "Secret apps/both"},
 		}},
 		{"a proxy's login goes to the proxy that its Secret names", withProxy("proxy"), [4]answer{
 			{Proxy: "http://u:p@proxy.corp"}, {Proxy: "http://u:p@proxy.corp"}, {Proxy: "http://u:p@proxy.corp"}, {Proxy: "http://u:p@proxy.corp"},
@@ -102,7 +102,7 @@ func TestLoginsGoToNamedHostsOnly(t *testing.T) {
 
 // bound are the answers about a login whose Secret names the host.
 func bound(what, origin string, unnamed func(string) string) [4]answer {
-	no, yes := answer{Lacking: unnamed(what), Origin: origin}, answer{Login: "u:p", Origin: origin}
+	no, yes := answer{CredentialError: unnamed(what), Origin: origin}, answer{Login: "u:p", Origin: origin}
 	return [4]answer{no, yes, no, yes}
 }
 
@@ -139,13 +139,13 @@ func TestCloudIdentitiesGoToNamedHostsOnly(t *testing.T) {
 	} {
 		t.Run(r.sentence, func(t *testing.T) {
 			t.Parallel()
-			got, err := c.Connect(t.Context(), r.access, at(t, r.host+"/acme/app"))
+			got, err := c.Resolve(t.Context(), r.access, at(t, r.host+"/acme/app"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			lacking := ""
-			if got.Lacking != nil {
-				lacking = got.Lacking.Detail
+			if got.CredentialError != nil {
+				lacking = got.CredentialError.Detail
 			}
 			if (got.Login != nil) != r.login || got.Identity != r.identity || lacking != r.lacking {
 				t.Errorf("login %v, identity %v, lacking %q", got.Login != nil, got.Identity, lacking)

@@ -45,7 +45,7 @@ func (r *repository) problem(ctx context.Context, what string, err error) error 
 		return p
 	}
 	kind, text, next := r.classify(ctx, err)
-	if r.wantsLacking(kind, err) {
+	if r.blamesCredentials(kind, err) {
 		return r.lacks(text, err)
 	}
 	p := &problem.Error{Kind: kind, Next: next, Err: cause(err)}
@@ -65,15 +65,15 @@ func (r *repository) problem(ctx context.Context, what string, err error) error 
 	return p
 }
 
-// wantsLacking reports whether the credentials that are lacking would have helped.
+// blamesCredentials reports whether the missing credentials would have helped.
 // Registries hide from strangers what there is, and let them ask less often, so before a
 // login may be sent nothing is said about a chart that is not found or not served.
-func (r *repository) wantsLacking(kind problem.Kind, err error) bool {
+func (r *repository) blamesCredentials(kind problem.Kind, err error) bool {
 	switch {
-	case r.connection.Lacking == nil:
+	case r.connection.CredentialError == nil:
 		return false
 	case kind == problem.KindNotFound || kind == problem.KindUnavailable && !distrusts(err):
-		return r.connection.Lacking.Kind == problem.KindNotStored
+		return r.connection.CredentialError.Kind == problem.KindNotStored
 	default:
 		return kind == problem.KindUnauthorized || distrusts(err)
 	}
@@ -116,7 +116,7 @@ func (r *repository) lacks(text string, err error) error {
 	if text == "" {
 		text = "it says that there is no such chart"
 	}
-	p := *r.connection.Lacking
+	p := *r.connection.CredentialError
 	p.Detail = r.at.Host() + " does not let chartgate read " + r.at.Path() + " (" + text + "), and " + p.Detail
 	p.Err = errors.Join(p.Err, cause(err))
 	return &p

@@ -26,7 +26,7 @@ import (
 type Connection struct {
 	// ID tells connections to one host apart: those with one ID share tokens and TCP
 	// connections, so it must differ wherever anything else in here does, except for
-	// Origin, Identity and Lacking. A digest of it will do.
+	// Origin, Identity and CredentialError. A digest of it will do.
 	ID string
 	// Login returns a user name and password for the host. It is asked when the registry
 	// wants them, and again when it refuses those it had. Nil: chartgate's own, unless
@@ -49,9 +49,9 @@ type Connection struct {
 	// Proxy is the HTTP proxy to go through, with a login or without; nil is the admin's
 	// choice.
 	Proxy *url.URL
-	// Lacking is why the consumer's own credentials are not in here. It is told if the
+	// CredentialError is why the consumer's own credentials are not in here. It is told if the
 	// registry then wants some.
-	Lacking *problem.Error
+	CredentialError *problem.Error
 }
 
 // foreign reports whether somebody else than the admin decides who answers at the other

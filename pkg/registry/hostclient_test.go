@@ -57,11 +57,11 @@ func TestConsumersLogin(t *testing.T) {
 		"wrong, from nobody knows where":  {auth: registrytest.Basic, connection: registry.Connection{ID: "1", Login: login("user", "hunter3")}, want: &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo with the credentials of the chart's source: the registry answered 401 Unauthorized", "let the chart's source hold credentials that can pull acme/charts/podinfo from HOST" + public}},
 		"none of the consumer's":          {auth: registrytest.Basic, own: "hunter2"},
 		"none at all":                     {auth: registrytest.Basic, want: &outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it requires credentials, and chartgate has no credentials for it", nextCredentials}},
-		"lacking, and chartgate's own do": {auth: registrytest.Basic, own: "hunter2", connection: registry.Connection{Lacking: missing}},
-		"lacking, and nobody asks":        {auth: registrytest.Open, connection: registry.Connection{Lacking: missing}},
-		"lacking": {auth: registrytest.Basic, connection: registry.Connection{Lacking: missing}, want: &outcome{problem.KindUnauthorized,
+		"lacking, and chartgate's own do": {auth: registrytest.Basic, own: "hunter2", connection: registry.Connection{CredentialError: missing}},
+		"lacking, and nobody asks":        {auth: registrytest.Open, connection: registry.Connection{CredentialError: missing}},
+		"lacking": {auth: registrytest.Basic, connection: registry.Connection{CredentialError: missing}, want: &outcome{problem.KindUnauthorized,
 			"HOST does not let chartgate read acme/charts/podinfo (it requires credentials, and chartgate has no credentials for it), and Secret apps/regcred does not exist", "create it"}},
-		"lacking, of another kind": {auth: registrytest.Bearer, connection: registry.Connection{Lacking: &problem.Error{Kind: problem.KindSourceNotFound, Detail: "no Secret", Next: "x"}}, want: &outcome{problem.KindSourceNotFound,
+		"lacking, of another kind": {auth: registrytest.Bearer, connection: registry.Connection{CredentialError: &problem.Error{Kind: problem.KindSourceNotFound, Detail: "no Secret", Next: "x"}}, want: &outcome{problem.KindSourceNotFound,
 			"HOST does not let chartgate read acme/charts/podinfo (its token service answered 401 Unauthorized), and no Secret", "x"}},
 		"the login fails": {auth: registrytest.Basic, connection: registry.Connection{ID: "1", Origin: "Secret apps/regcred", Login: func(context.Context) (string, string, error) { return "", "", errors.New("hunter2") }},
 			want: refused("they could not be read")},
@@ -234,7 +234,7 @@ func TestOwnCredentialsStayHome(t *testing.T) {
 		}, true},
 		"a proxy": {func(c *registry.Connection, _ *registry.Options, _ shelf) { c.Proxy = tunnel(t, nil) }, true},
 		"a CA and a lacking login": {func(c *registry.Connection, _ *registry.Options, s shelf) {
-			c.CAs, c.Lacking = s.CA(), &problem.Error{Kind: problem.KindUnauthorized, Detail: "no Secret"}
+			c.CAs, c.CredentialError = s.CA(), &problem.Error{Kind: problem.KindUnauthorized, Detail: "no Secret"}
 		}, true},
 	} {
 		for _, auth := range []registrytest.Auth{registrytest.Basic, registrytest.Bearer} {
@@ -253,7 +253,7 @@ func TestOwnCredentialsStayHome(t *testing.T) {
 				_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)
 				equal(t, tc.kept, err != nil)
 				equal(t, tc.kept, asked == 0)
-				if tc.kept && connection.Lacking == nil {
+				if tc.kept && connection.CredentialError == nil {
 					equal(t, s.text("in the chart's source, name a Secret with credentials that can pull acme/charts/podinfo from HOST: chartgate's own are not sent where "+
 						"the source brings its own CA, client certificate or proxy; if it should be public, check the name: registries give the same answer for repositories that do not exist"), outcomeOf(t, err).Next)
 				}
@@ -310,14 +310,14 @@ func TestCertificates(t *testing.T) {
 		"another CA": {nil, func(shelf) registry.Connection { return registry.Connection{ID: "1", CAs: clients.PEM()} },
 			&outcome{Kind: problem.KindUnavailable, Detail: "CHART:1.0.0 could not be read: the TLS certificate is signed by a CA that chartgate does not trust"}},
 		"another CA, since its own is lacking": {nil, func(shelf) registry.Connection {
-			return registry.Connection{ID: "1", CAs: clients.PEM(), Lacking: missing}
+			return registry.Connection{ID: "1", CAs: clients.PEM(), CredentialError: missing}
 		}, &outcome{Kind: problem.KindUnauthorized, Detail: "HOST does not let chartgate read acme/charts/podinfo (the TLS certificate is signed by a CA that chartgate does not trust), and Secret apps/ca does not exist"}},
 		"a certificate": {clients, func(shelf) registry.Connection {
 			return registry.Connection{ID: "1", ClientCertificate: pair.Certificate, ClientKey: pair.Key}
 		}, nil},
 		"no certificate": {clients, func(shelf) registry.Connection { return registry.Connection{} },
 			&outcome{problem.KindUnauthorized, "HOST does not let chartgate read acme/charts/podinfo: it requires a client certificate, and chartgate has no certificate for it", nextCertificate}},
-		"no certificate, since it is lacking": {clients, func(shelf) registry.Connection { return registry.Connection{Lacking: missing} },
+		"no certificate, since it is lacking": {clients, func(shelf) registry.Connection { return registry.Connection{CredentialError: missing} },
 			&outcome{Kind: problem.KindUnauthorized, Detail: "HOST does not let chartgate read acme/charts/podinfo (it requires a client certificate, and chartgate has no certificate for it), and Secret apps/ca does not exist"}},
 		"a stranger's certificate": {clients, func(shelf) registry.Connection {
 			return registry.Connection{ID: "1", ClientCertificate: stranger.Certificate, ClientKey: stranger.Key}
@@ -463,7 +463,7 @@ func TestLoginThatMayNotBeSentYet(t *testing.T) {
 			s := newShelf(t, registrytest.Options{})
 			s.Fail("/manifests/", answer(tc.status, "Retry-After: 60"))
 			options := s.options(t, "", "")
-			options.Connect = always(registry.Connection{Lacking: &problem.Error{Kind: tc.lacking, Detail: "the login is not sent", Next: "wait"}})
+			options.Connect = always(registry.Connection{CredentialError: &problem.Error{Kind: tc.lacking, Detail: "the login is not sent", Next: "wait"}})
 			_, err := registry.New(options).Resolve(t.Context(), reference(t, s, "CHART:1.0.0"), someone)
 			equal(t, tc.want, outcomeOf(t, err).Kind)
 		})

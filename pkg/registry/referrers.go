@@ -95,7 +95,7 @@ func (s search) absent(err error) bool {
 	if errors.Is(err, errdef.ErrNotFound) {
 		return true
 	}
-	if err == nil || !s.own || s.connection.Lacking != nil {
+	if err == nil || !s.own || s.connection.CredentialError != nil {
 		return false
 	}
 	status, ok := errors.AsType[*errcode.ErrorResponse](err)

@@ -51,12 +51,12 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestRightsToReadSecrets: by name everywhere or in the namespaces that are listed, and by list in Argo CD's alone.
+// TestRightsToReadSecrets: by name everywhere or in the namespaces that are listed, and by list and watch in Argo CD's only.
 func TestRightsToReadSecrets(t *testing.T) {
 	t.Parallel()
 	byName := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets", "serviceaccounts"}, Verbs: []string{"get"}}}
 	argo := []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list", "watch"}},
 		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"argocd-tls-certs-cm"}, Verbs: []string{"get"}},
 	}
 	const inArgo = `argoNamespace: argocd`
@@ -143,7 +143,7 @@ func (c *controlPlane) rights() {
 		{false, "get list watch", elsewhere, "", "configmaps", "x"},
 		{true, "get", elsewhere, "", "secrets serviceaccounts", "x"}, // what Flux logs in with
 		{false, "list watch create update patch delete", elsewhere, "", "secrets serviceaccounts", "x"},
-		{true, "list", "argocd", "", "secrets", ""}, // helm saw the namespace
+		{true, "list watch", "argocd", "", "secrets", ""}, // helm saw the namespace
 		{true, "get", "argocd", "", "configmaps", "argocd-tls-certs-cm"},
 		{false, "get list", "argocd", "", "configmaps", "x"},
 		{true, "list watch", own, "", "secrets", ""},

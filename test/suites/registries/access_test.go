@@ -125,7 +125,7 @@ func TestNoAccess(t *testing.T) {
 			c.ClientCertificate, c.ClientKey = pair.Certificate, pair.Key
 		}, outcome{problem.KindUnauthorized, does + ": it refuses the client certificate", certificate}},
 		"a Secret that is lacking": {setup{tls: true, basic: true}, func(c *registry.Connection) {
-			c.Login, c.Lacking = nil, &problem.Error{Kind: problem.KindUnauthorized, Detail: "Secret apps/regcred could not be read: chartgate may not read Secrets in apps", Next: "grant it"}
+			c.Login, c.CredentialError = nil, &problem.Error{Kind: problem.KindUnauthorized, Detail: "Secret apps/regcred could not be read: chartgate may not read Secrets in apps", Next: "grant it"}
 		}, outcome{problem.KindUnauthorized, does + " (it requires credentials, and chartgate has no credentials for it), and Secret apps/regcred could not be read: chartgate may not read Secrets in apps", "grant it"}},
 		"plain HTTP where HTTPS is spoken": {setup{}, func(*registry.Connection) {}, outcome{problem.KindUnavailable, "oci://HOST/acme/charts/podinfo:1.0.0 could not be read: the port does not speak HTTPS",
 			"correct the port; if HOST has no TLS on purpose, ask the cluster's admin to allow that: --plain-http HOST, or plainHTTP among the values of chartgate's chart"}},

@@ -1,7 +1,7 @@
 package credentials
 
 import (
-	"fmt"
+	"cmp"
 	"net/url"
 	"regexp"
 	"slices"
@@ -17,91 +17,89 @@ import (
 
 // Argo CD finds its Secrets by a label.
 const (
-	argoLabel      = "argocd.argoproj.io/secret-type"
-	argoRepo       = "repository"
-	argoTemplate   = "repo-creds"
-	defaultProject = "default" // of an Application that names none
+	argoLabel          = "argocd.argoproj.io/secret-type"
+	argoRepositoryType = "repository"
+	argoTemplateType   = "repo-creds"
+	defaultProject     = "default" // of an Application that names none
 )
 
-// argoSettings is what Argo CD's Secrets say about one repository.
-type argoSettings struct {
-	from, project                string // of the repository Secret; "" without one
+// argoRepository is what Argo CD's Secrets say about one repository.
+type argoRepository struct {
+	// from names the Secret that holds the credentials, project is the one of the repository Secret;
+	// "" without one.
+	from, project                string
 	username, password           string
 	clientCertificate, clientKey []byte
 	proxy, noProxy, proxyFrom    string
 	// projectProxy is set where a Secret of a project chose the proxy.
-	projectProxy    bool
-	insecure, azure bool
-	// insecureFrom names the Secret that says insecure.
+	projectProxy            bool
+	insecure, azureIdentity bool
+	// insecureFrom names the Secret that sets insecure.
 	insecureFrom string
-	// foreign names a credential template that Argo CD would use, but that belongs to
-	// another host.
-	foreign string
+	// otherHost names a credential template that Argo CD would use, but that is for another host.
+	otherHost string
 }
 
-// argoRepository chooses among Argo CD's Secrets as it does.
-func argoRepository(secrets []corev1.Secret, access sourceauth.Auth, host string) (argoSettings, error) {
-	var found argoSettings
-	secret, err := repositorySecret(secrets, access)
+// findArgoRepository chooses among Argo CD's Secrets as Argo CD does.
+func findArgoRepository(secrets []*corev1.Secret, auth sourceauth.Auth, host string) (argoRepository, error) {
+	var found argoRepository
+	secret, err := repositorySecret(secrets, auth)
 	if err != nil {
 		return found, err
 	}
 	if secret != nil {
-		if string(secret.Data["url"]) != access.URL {
+		if string(secret.Data["url"]) != auth.URL {
 			return found, otherURL(secret)
 		}
-		if err := found.read(secret); err != nil {
+		found.project = string(secret.Data["project"])
+		if err := found.add(secret); err != nil {
 			return found, err
 		}
 		if hasArgoCredentials(secret) {
 			return found, nil
 		}
 	}
-	template, err := templateSecret(secrets, access.URL)
+	template, err := templateSecret(secrets, auth.URL)
 	switch {
 	case err != nil:
 		return found, err
 	case template == nil:
 		return found, nil
 	case argoHost(string(template.Data["url"])) != host:
-		found.foreign = nameOf("Secret", template.Namespace, template.Name)
+		found.otherHost = nameOfSecret(template)
 		return found, nil
 	}
-	return found, found.inherit(template)
+	return found, found.add(template)
 }
 
-// repositorySecret returns the Secret of the Application's project, else one of no
-// project, nil if there is neither. Argo CD takes any one of several.
-func repositorySecret(secrets []corev1.Secret, access sourceauth.Auth) (*corev1.Secret, error) {
-	project := access.Project
-	if project == "" {
-		project = defaultProject
-	}
+// repositorySecret returns the Secret of the Application's project, else one without a project, nil
+// if neither exists. Of several, Argo CD takes an arbitrary one.
+func repositorySecret(secrets []*corev1.Secret, auth sourceauth.Auth) (*corev1.Secret, error) {
+	project := cmp.Or(auth.Project, defaultProject)
 	for _, scope := range []string{project, ""} {
 		var found []*corev1.Secret
-		for i := range secrets {
-			secret := &secrets[i]
-			if secret.Labels[argoLabel] == argoRepo && string(secret.Data["project"]) == scope && sameArgoURL(string(secret.Data["url"]), access.URL) {
+		for _, secret := range secrets {
+			if secret.Labels[argoLabel] == argoRepositoryType && string(secret.Data["project"]) == scope &&
+				sameArgoURL(string(secret.Data["url"]), auth.URL) {
 				found = append(found, secret)
 			}
 		}
 		if len(found) > 0 {
-			return onlyOne(found, access.URL)
+			return onlyOne(found, auth.URL)
 		}
 	}
 	return nil, nil
 }
 
-// templateSecret returns the credential template with the longest URL that access.URL
-// begins with, nil if there is none.
-func templateSecret(secrets []corev1.Secret, repoURL string) (*corev1.Secret, error) {
+// templateSecret returns the credential template with the longest URL that repoURL begins with, nil
+// if none does.
+func templateSecret(secrets []*corev1.Secret, repoURL string) (*corev1.Secret, error) {
 	var found []*corev1.Secret
 	longest := 0
 	wanted := normalArgoURL(repoURL)
-	for i := range secrets {
-		secret := &secrets[i]
+	for _, secret := range secrets {
 		prefix := normalArgoURL(string(secret.Data["url"]))
-		if secret.Labels[argoLabel] != argoTemplate || prefix == "" || !strings.HasPrefix(wanted, prefix) || len(prefix) < longest {
+		if secret.Labels[argoLabel] != argoTemplateType || prefix == "" || !strings.HasPrefix(wanted, prefix) || len(prefix) < longest {
 			continue
 		}
 		if len(prefix) > longest {
@@ -128,27 +126,18 @@ func onlyOne(found []*corev1.Secret, repoURL string) (*corev1.Secret, error) {
 		WithNext("keep one of them")
 }
 
-// read takes a repository Secret over.
-func (a *argoSettings) read(secret *corev1.Secret) error {
-	a.from, a.project = nameOf("Secret", secret.Namespace, secret.Name), string(secret.Data["project"])
-	return a.add(secret, a.from)
-}
-
-// inherit adds what a credential template says where the repository Secret says nothing.
-func (a *argoSettings) inherit(template *corev1.Secret) error {
-	from := nameOf("Secret", template.Namespace, template.Name)
+// add adds what a Secret says where the ones before it say nothing: a repository Secret comes before
+// the credential template that it inherits from.
+func (a *argoRepository) add(secret *corev1.Secret) error {
+	from := nameOfSecret(secret)
 	a.from = from
-	return a.add(template, from)
-}
-
-func (a *argoSettings) add(secret *corev1.Secret, from string) error {
 	text := func(key string) string { return string(secret.Data[key]) }
-	a.username, a.password = or(a.username, text(keyUsername)), or(a.password, text(keyPassword))
+	a.username, a.password = cmp.Or(a.username, text(keyUsername)), cmp.Or(a.password, text(keyPassword))
 	if a.proxy == "" && text("proxy") != "" {
 		a.proxy, a.proxyFrom = text("proxy"), from
-		a.projectProxy = secret.Labels[argoLabel] == argoRepo && a.project != ""
+		a.projectProxy = secret.Labels[argoLabel] == argoRepositoryType && a.project != ""
 	}
-	a.noProxy = or(a.noProxy, text("noProxy"))
+	a.noProxy = cmp.Or(a.noProxy, text("noProxy"))
 	if len(a.clientCertificate) == 0 {
 		a.clientCertificate = secret.Data["tlsClientCertData"]
 	}
@@ -159,10 +148,10 @@ func (a *argoSettings) add(secret *corev1.Secret, from string) error {
 		"insecure":                 func() { a.insecure, a.insecureFrom = true, from },
 		"insecureIgnoreHostKey":    func() {}, // of Git over SSH
 		"insecureOCIForceHttp":     func() { a.insecure, a.insecureFrom = true, from },
-		"useAzureWorkloadIdentity": func() { a.azure = true },
+		"useAzureWorkloadIdentity": func() { a.azureIdentity = true },
 	} {
-		value, there := secret.Data[key]
-		if !there {
+		value, exists := secret.Data[key]
+		if !exists {
 			continue
 		}
 		is, err := strconv.ParseBool(string(value))
@@ -176,14 +165,14 @@ func (a *argoSettings) add(secret *corev1.Secret, from string) error {
 	return nil
 }
 
-// check refuses what would let Argo CD pull something else than chartgate verifies; see
-// the package's documentation.
-func (a argoSettings) check(access sourceauth.Auth, host string, plainHTTP []string) error {
+// check refuses what would let Argo CD pull something else than chartgate verifies; see the
+// documentation of the package.
+func (a argoRepository) check(auth sourceauth.Auth, host string, plainHTTP []string) error {
 	switch {
 	case a.insecure && !slices.Contains(plainHTTP, host):
 		return problem.Invalid("%s lets Argo CD connect without a check of the server's identity (insecure), so an attacker on the network can replace what it pulls from %s", a.insecureFrom, host).
 			WithNext("remove insecure and insecureOCIForceHttp from %s; a private CA goes into ConfigMap %s; for a test registry, the admin names the host with --plain-http", a.insecureFrom, argoCAs)
-	case a.projectProxy && !isNative(access.URL):
+	case a.projectProxy && !isNative(auth.URL):
 		return problem.Invalid("%s of project %s sends Argo CD through a proxy, and a Helm source is pulled by version, so the project's members decide what it gets",
 			a.proxyFrom, chart.Quote(a.project)).
 			WithNext("use a native source (repoURL: oci://…, without chart), which is pulled by digest, or let the admin set the proxy in a Secret without project")
@@ -193,12 +182,13 @@ func (a argoSettings) check(access sourceauth.Auth, host string, plainHTTP []str
 }
 
 func otherURL(secret *corev1.Secret) *problem.Error {
-	from := nameOf("Secret", secret.Namespace, secret.Name)
+	from := nameOfSecret(secret)
 	return problem.Invalid("the url in %s is not written like the Application's repoURL; Argo CD takes the two for the same and pulls from the Secret's", from).
 		WithNext("write the same URL in both, character by character")
 }
 
-// argoCredentials are the fields of which one is enough to inherit nothing.
+// argoCredentials are the fields of a repository Secret with which it inherits nothing from a
+// credential template.
 var argoCredentials = []string{keyUsername, keyPassword, "bearerToken", "sshPrivateKey", "tlsClientCertData", "githubAppPrivateKey"}
 
 func hasArgoCredentials(secret *corev1.Secret) bool {
@@ -206,28 +196,18 @@ func hasArgoCredentials(secret *corev1.Secret) bool {
 	return azure || slices.ContainsFunc(argoCredentials, func(key string) bool { return len(secret.Data[key]) > 0 })
 }
 
-// isNative reports whether a repoURL makes a native OCI source.
-func isNative(repoURL string) bool { return strings.HasPrefix(repoURL, chart.SchemeOCI+"://") }
-
-// argoHost returns the host of a repoURL as chart.Location names it, "" if it has none.
-func argoHost(repoURL string) string {
-	rest := strings.TrimPrefix(repoURL, chart.SchemeOCI+"://")
-	host, _, _ := strings.Cut(rest, "/")
-	return canonicalHost(host)
-}
-
-// sameArgoURL is how Argo CD compares the URL of an Application with that of a Secret
-// (util/git SameURL).
+// sameArgoURL compares the URL of an Application with that of a Secret as Argo CD does (util/git
+// SameURL).
 func sameArgoURL(a, b string) bool {
-	normal := func(s string) string { return or(normalArgoURL(s), s) }
+	normal := func(s string) string { return cmp.Or(normalArgoURL(s), s) }
 	return normal(a) != "" && normal(a) == normal(b)
 }
 
 var argoSSH = regexp.MustCompile(`^(ssh://)?([^/:]*?)@[^@]+$`)
 
-// normalArgoURL is how Argo CD writes a URL before it compares it, "" if it cannot
-// (util/git NormalizeGitURL). It is made for Git: a host with a port and without a
-// scheme is no URL if the host is an IP address.
+// normalArgoURL writes a URL as Argo CD does before it compares it, "" if Argo CD cannot
+// (util/git NormalizeGitURL). The function is made for Git: an IP address with a port and without a
+// scheme is not a URL for it.
 func normalArgoURL(s string) string {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if argoSSH.MatchString(s) && !strings.HasPrefix(s, "ssh://") {
@@ -238,15 +218,4 @@ func normalArgoURL(s string) string {
 		return ""
 	}
 	return strings.TrimPrefix(parsed.String(), "ssh://")
-}
-
-func argoTooMany(namespace string) *problem.Error {
-	return &problem.Error{Kind: problem.KindLimitExceeded, Detail: fmt.Sprintf("namespace %s has more than %d repository Secrets, and chartgate reads no more", namespace, maxArgoSecrets)}
-}
-
-func or(s, fallback string) string {
-	if s != "" {
-		return s
-	}
-	return fallback
 }

@@ -14,30 +14,28 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// What the admin can do where RBAC does not let chartgate read.
+// What the admin can do where RBAC does not let chartgate read an object.
 const (
 	nextForSecrets = "let chartgate read it (chart values secrets.access and secrets.namespaces), or give chartgate credentials of its own (registryConfig.existingSecrets)"
 	nextForArgo    = "let chartgate read Argo CD's repository Secrets (chart values argoNamespace and secrets.access), or give chartgate credentials of its own (registryConfig.existingSecrets)"
 )
 
-// secret reads one Secret.
-func (c *Connector) secret(ctx context.Context, namespace, name string) (*corev1.Secret, *problem.Error) {
+func (r *Resolver) secret(ctx context.Context, namespace, name string) (*corev1.Secret, *problem.Error) {
 	found := &corev1.Secret{}
-	err := c.reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, found)
-	return found, readProblem(ctx, nameOf("Secret", namespace, name), nextForSecrets, err)
+	err := r.reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, found)
+	return found, readError(ctx, nameOf("Secret", namespace, name), nextForSecrets, err)
 }
 
-// serviceAccount reads one ServiceAccount.
-func (c *Connector) serviceAccount(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, *problem.Error) {
+func (r *Resolver) serviceAccount(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, *problem.Error) {
 	found := &corev1.ServiceAccount{}
-	err := c.reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, found)
-	return found, readProblem(ctx, nameOf("ServiceAccount", namespace, name), nextForSecrets, err)
+	err := r.reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, found)
+	return found, readError(ctx, nameOf("ServiceAccount", namespace, name), nextForSecrets, err)
 }
 
-// objectName is what an object can be called. Fields that refer to one hold any text.
+// objectName matches valid names of objects. A field that refers to an object can hold any text.
 var objectName = regexp.MustCompile(`^[a-z0-9.-]{1,253}$`)
 
-// nameOf names an object in messages.
+// nameOf returns the name of an object for messages.
 func nameOf(kind, namespace, name string) string {
 	if !objectName.MatchString(name) {
 		name = chart.Quote(name)
@@ -45,9 +43,14 @@ func nameOf(kind, namespace, name string) string {
 	return kind + " " + namespace + "/" + name
 }
 
-// readProblem says why an object, named by what, could not be read; nil without an
-// error. Only that it does not exist is problem.KindSourceNotFound.
-func readProblem(ctx context.Context, what, next string, err error) *problem.Error {
+// nameOfSecret returns the name of a Secret for messages.
+func nameOfSecret(secret *corev1.Secret) string {
+	return nameOf("Secret", secret.Namespace, secret.Name)
+}
+
+// readError says why the object called what could not be read; nil without an error. Only an object
+// that does not exist is problem.KindSourceNotFound.
+func readError(ctx context.Context, what, next string, err error) *problem.Error {
 	switch {
 	case err == nil:
 		return nil
@@ -65,14 +68,13 @@ func readProblem(ctx context.Context, what, next string, err error) *problem.Err
 	}
 }
 
-// mayLack reports whether a problem matters only if the registry wants a login: the
-// Secret is not there, or chartgate may not read it.
-func mayLack(p *problem.Error) bool {
-	return p.Kind == problem.KindSourceNotFound || p.Kind == problem.KindUnauthorized
+// onlyForLogin reports whether an error matters only if the registry requires a login: the Secret
+// does not exist, or chartgate may not read it.
+func onlyForLogin(perr *problem.Error) bool {
+	return perr.Kind == problem.KindSourceNotFound || perr.Kind == problem.KindUnauthorized
 }
 
-// unusable is what is wrong with the content of an object, which the text must not
-// repeat.
+// unusable is the error for an object whose content is wrong. The text must not repeat the content.
 func unusable(what, wrong string) *problem.Error {
 	return &problem.Error{Kind: problem.KindUnauthorized, Detail: what + " " + wrong, Next: "correct " + what}
 }

@@ -16,11 +16,11 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// graph is all that lies below the manifest or image index that a reference names. helm pulls it
-// whole: oras copies a manifest's config, layers and subject, an index's manifests, and all that
-// is below those, also where a layer claims to be a manifest. From the heap helm takes the last
-// layer with a chart's media type, in no order (Pull in pkg/registry of helm 3.22 and 4.3,
-// CopyGraph of oras-go 2.6). So all of it is looked at, and it must hold one chart.
+// graph is everything below the manifest or image index that a reference names. helm pulls all of it:
+// oras copies the config, layers and subject of a manifest, the manifests of an index, and everything
+// below those, also if a layer says that it is a manifest. From what it has pulled, helm takes the last
+// layer with a chart's media type, in no particular order (Pull in pkg/registry of helm 3.22 and 4.3,
+// CopyGraph of oras-go 2.6). So chartgate reads all manifests, and they must contain one chart.
 type graph struct {
 	root   node
 	nodes  []node
@@ -30,31 +30,31 @@ type graph struct {
 // node is a manifest or an index.
 type node struct {
 	digest   chart.Digest
-	manifest manifest // of what is no index
+	manifest manifest // empty for an index
 	index    *index
 }
 
-// leaf is a config or layer of the manifest with the digest.
+// leaf is a config or layer.
 type leaf struct {
 	ocispec.Descriptor
-	of    chart.Digest
-	layer int // position among the layers; -1 is the config
+	of    chart.Digest // the manifest that lists it
+	layer int          // position among the layers; -1 is the config
 }
 
-// Media types that oras follows and chartgate does not: they are from before OCI 1.1.
+// Media types from before OCI 1.1, which oras follows and chartgate does not.
 const (
 	mediaTypeDockerList   = "application/vnd.docker.distribution.manifest.list.v2+json"
 	mediaTypeOrasManifest = "application/vnd.oci.artifact.manifest.v1+json"
 )
 
-// isManifest reports whether oras looks into content of this media type.
+// isManifest reports whether oras follows the references in content of this media type.
 func isManifest(mediaType string) bool {
 	return slices.Contains([]string{mediaTypeManifest, mediaTypeIndex, mediaTypeDockerManifest, mediaTypeDockerList, mediaTypeOrasManifest}, mediaType)
 }
 
-// graph reads what is below the named manifest: no further request where that has a config and
-// layers only, as every chart that helm pushes.
-func (r *repository) graph(ctx context.Context, named answer) (graph, error) {
+// graph reads what is below a manifest. A manifest with a config and layers only, like every chart that
+// helm pushes, needs no further request.
+func (r *repository) graph(ctx context.Context, named content) (graph, error) {
 	var g graph
 	pending := []ocispec.Descriptor{{MediaType: named.mediaType, Digest: digest.Digest(named.digest.String())}}
 	seen := map[string]bool{}
@@ -68,7 +68,7 @@ func (r *repository) graph(ctx context.Context, named answer) (graph, error) {
 		found := named
 		if len(g.nodes) > 0 {
 			if len(g.nodes) == maxContents {
-				return graph{}, fault{problem.KindLimitExceeded, fmt.Sprintf("it leads to more than the %d manifests that chartgate reads", maxContents)}
+				return graph{}, requestError{problem.KindLimitExceeded, fmt.Sprintf("it leads to more than the %d manifests that chartgate reads", maxContents), ""}
 			}
 			var err error
 			if found, err = r.below(ctx, next); err != nil {
@@ -93,30 +93,30 @@ func (r *repository) graph(ctx context.Context, named answer) (graph, error) {
 	return g, nil
 }
 
-// below reads a manifest to which another one refers. Its media type is the one that the
-// reference says: oras does not look at the registry's.
-func (r *repository) below(ctx context.Context, d ocispec.Descriptor) (answer, error) {
-	promised, err := chart.ParseDigest(d.Digest.String())
+// below reads a manifest to which another manifest refers. The media type in the descriptor counts: oras
+// ignores the one that the registry serves.
+func (r *repository) below(ctx context.Context, d ocispec.Descriptor) (content, error) {
+	wanted, err := chart.ParseDigest(d.Digest.String())
 	if err != nil {
-		return answer{}, fault{problem.KindNotAChart, "it refers to a manifest by " + chart.Quote(d.Digest.String())}
+		return content{}, requestError{problem.KindNotAChart, "it refers to a manifest by " + chart.Quote(d.Digest.String()), ""}
 	}
 	if !slices.Contains([]string{mediaTypeManifest, mediaTypeIndex, mediaTypeDockerManifest}, d.MediaType) {
-		return answer{}, fault{problem.KindNotAChart, "it refers to a manifest of the media type " + chart.Quote(d.MediaType)}
+		return content{}, requestError{problem.KindNotAChart, "it refers to a manifest of the media type " + chart.Quote(d.MediaType), ""}
 	}
-	found, err := r.manifest(ctx, promised.String())
+	found, err := r.manifest(ctx, wanted.String())
 	switch {
 	case errors.Is(err, errdef.ErrNotFound):
-		return answer{}, fault{problem.KindNotAChart, "it refers to the manifest " + promised.String() + ", which is not there"}
+		return content{}, requestError{problem.KindNotAChart, "it refers to the manifest " + wanted.String() + ", which is not there", ""}
 	case err != nil:
-		return answer{}, r.problem(ctx, "the manifest "+promised.String()+" in "+r.location.String(), err)
+		return content{}, r.problem(ctx, "the manifest "+wanted.String()+" in "+r.location.String(), err)
 	}
 	found.mediaType = d.MediaType
 	return found, nil
 }
 
-// decodeNode reads a manifest or an index, and what else it refers to. helm takes Docker's
-// manifests below an index only.
-func decodeNode(a answer, root bool) (n node, more []ocispec.Descriptor, err error) {
+// decodeNode decodes a manifest or an index, and returns the manifests to which it refers. helm accepts
+// Docker's manifests only below an index.
+func decodeNode(a content, root bool) (n node, more []ocispec.Descriptor, err error) {
 	n.digest = a.digest
 	switch {
 	case a.mediaType == mediaTypeIndex:
@@ -147,7 +147,7 @@ func (n node) leaves() []ocispec.Descriptor {
 	return append([]ocispec.Descriptor{n.manifest.Config}, n.manifest.Layers...)
 }
 
-// chart finds the one chart in the graph. The result lacks where it is.
+// chart returns the one chart in the graph, without its location.
 func (g graph) chart() (chart.Resolved, error) {
 	of := func(is func(string) bool) []leaf {
 		return slices.DeleteFunc(slices.Clone(g.leaves), func(l leaf) bool { return !is(l.MediaType) })
@@ -156,20 +156,20 @@ func (g graph) chart() (chart.Resolved, error) {
 	archives := of(chart.IsChartLayer)
 	switch {
 	case len(configs) == 0 && g.root.index != nil:
-		return chart.Resolved{}, fault{problem.KindNotAChart, "it is an image index without a Helm chart in it"}
+		return chart.Resolved{}, requestError{problem.KindNotAChart, "it is an image index without a Helm chart in it", ""}
 	case len(configs) == 0:
-		return chart.Resolved{}, fault{problem.KindNotAChart, "its config has the media type " + chart.Quote(g.root.manifest.Config.MediaType)}
+		return chart.Resolved{}, requestError{problem.KindNotAChart, "its config has the media type " + chart.Quote(g.root.manifest.Config.MediaType), ""}
 	case len(archives) == 0:
-		return chart.Resolved{}, fault{problem.KindNotAChart, "it has the config of a chart, but no layer with a chart archive"}
+		return chart.Resolved{}, requestError{problem.KindNotAChart, "it has the config of a chart, but no layer with a chart archive", ""}
 	case len(archives) > 1:
-		return chart.Resolved{}, advice{fault{problem.KindNotAChart, fmt.Sprintf("it has %d chart archives, of which helm takes any", len(archives))}, "push the chart alone"}
+		return chart.Resolved{}, requestError{problem.KindNotAChart, fmt.Sprintf("it has %d chart archives, of which helm takes any", len(archives)), "push the chart alone"}
 	case len(configs) > 1 || configs[0].of != archives[0].of || configs[0].layer != -1 || archives[0].layer < 0:
-		return chart.Resolved{}, fault{problem.KindNotAChart, "its chart archive does not have one config of its own"}
+		return chart.Resolved{}, requestError{problem.KindNotAChart, "its chart archive does not have one config of its own", ""}
 	}
 	archive := archives[0]
 	layer, err := chart.ParseDigest(archive.Digest.String())
 	if err != nil {
-		return chart.Resolved{}, fault{problem.KindNotAChart, "its chart archive has the digest " + chart.Quote(archive.Digest.String())}
+		return chart.Resolved{}, requestError{problem.KindNotAChart, "its chart archive has the digest " + chart.Quote(archive.Digest.String()), ""}
 	}
 	return chart.Resolved{
 		Digest:    g.root.digest,
@@ -182,9 +182,9 @@ func (g graph) chart() (chart.Resolved, error) {
 	}, nil
 }
 
-// artifact is the chart in the graph, or whatever else the consumer takes of it. A signature on
-// the root covers all of that. A chart of which Argo CD would unpack more than the chart, or
-// that is broken, stays an error: Argo CD takes it for a chart too.
+// artifact returns the chart in the graph, or the other artifact that the consumer takes. A signature of
+// the root covers all of it. A chart that is broken, or of which Argo CD would unpack more than the
+// chart, is an error: Argo CD takes it for a chart too.
 func (g graph) artifact(by chart.Taking) (chart.Resolved, error) {
 	found, err := g.chart()
 	if err == nil && found.Taken(by) == nil {
@@ -200,15 +200,15 @@ func (g graph) artifact(by chart.Taking) (chart.Resolved, error) {
 		types = append(types, layer.MediaType)
 	}
 	if i := by.Layer(types); i >= 0 && g.root.index == nil {
-		// Without a digest that chartgate reads, the archive cannot be compared.
+		// Without a valid digest the archive cannot be compared with the one that Flux pulled.
 		other.Layer, _ = chart.ParseDigest(g.root.manifest.Layers[i].Digest.String())
 	}
 	return other, nil
 }
 
-// leadsTo reports whether go-containerregistry gets to the manifest (childByPlatform in
-// pkg/v1/remote/index.go): from an index it takes the first one for linux/amd64, which is also what
-// has no platform.
+// leadsTo reports whether go-containerregistry resolves the root to the manifest (childByPlatform in
+// pkg/v1/remote/index.go): from an index it takes the first manifest for linux/amd64 or without a
+// platform.
 func (g graph) leadsTo(manifest chart.Digest) bool {
 	at := g.root
 	for range g.nodes {
@@ -223,7 +223,7 @@ func (g graph) leadsTo(manifest chart.Digest) bool {
 		}
 		next := slices.IndexFunc(g.nodes, func(n node) bool { return n.digest.String() == at.index.Manifests[child].Digest.String() })
 		if next < 0 {
-			return false // what is listed is no manifest
+			return false // it is not a manifest
 		}
 		at = g.nodes[next]
 	}
@@ -236,59 +236,60 @@ func isUnpacked(mediaType string) bool {
 	return strings.HasSuffix(mediaType, "tar+gzip") || strings.HasSuffix(mediaType, "tar")
 }
 
-// index is an image index. Its own type has the fields of a manifest, only to be refused.
+// index is an image index. It has the fields of a manifest too, so that they can be refused.
 type index struct {
 	ocispec.Index
 	Config json.RawMessage `json:"config"`
 	Layers json.RawMessage `json:"layers"`
 }
 
-// decodeIndex reads an image index, which must not look like a manifest too (CVE-2021-41190).
-func decodeIndex(a answer) (index, error) {
+// decodeIndex decodes an image index. It must not be a manifest too (CVE-2021-41190).
+func decodeIndex(a content) (index, error) {
 	if err := checkJSON(a.body, problem.KindNotAChart); err != nil {
 		return index{}, err
 	}
 	var i index
 	if err := json.Unmarshal(a.body, &i); err != nil {
-		return index{}, fault{problem.KindNotAChart, "its index does not have the form of an image index"}
+		return index{}, requestError{problem.KindNotAChart, "its index does not have the form of an image index", ""}
 	}
 	switch {
 	case i.MediaType != "" && i.MediaType != a.mediaType:
-		return index{}, fault{problem.KindNotAChart, "its media type is both " + chart.Quote(a.mediaType) + " and " + chart.Quote(i.MediaType)}
+		return index{}, requestError{problem.KindNotAChart, "its media type is both " + chart.Quote(a.mediaType) + " and " + chart.Quote(i.MediaType), ""}
 	case i.SchemaVersion != 2:
-		return index{}, fault{problem.KindNotAChart, "its index does not have the schema version 2"}
+		return index{}, requestError{problem.KindNotAChart, "its index does not have the schema version 2", ""}
 	case i.Config != nil || i.Layers != nil:
-		return index{}, fault{problem.KindNotAChart, "its index has a config or layers as a manifest does"}
+		return index{}, requestError{problem.KindNotAChart, "its index has a config or layers as a manifest does", ""}
 	}
 	return i, nil
 }
 
+// manifest is an image manifest. It has the field of an index too, so that it can be refused.
 type manifest struct {
 	ocispec.Manifest
-	Manifests json.RawMessage `json:"manifests"` // an index's; here only to be refused
+	Manifests json.RawMessage `json:"manifests"`
 }
 
-// decodeManifest reads an image manifest. Its media type must be one of those
-// given, in the header and in the manifest, and it must not look like an index
-// too: CVE-2021-41190 is about content that is either, as the client likes.
-func decodeManifest(a answer, mediaTypes ...string) (manifest, error) {
+// decodeManifest decodes an image manifest. It must have one of the media types, in the header and in the
+// manifest, and must not be an index too: clients differ in how they read content that could be either
+// (CVE-2021-41190).
+func decodeManifest(a content, mediaTypes ...string) (manifest, error) {
 	if !slices.Contains(mediaTypes, a.mediaType) {
-		return manifest{}, fault{problem.KindNotAChart, "its media type is " + chart.Quote(a.mediaType)}
+		return manifest{}, requestError{problem.KindNotAChart, "its media type is " + chart.Quote(a.mediaType), ""}
 	}
 	if err := checkJSON(a.body, problem.KindNotAChart); err != nil {
 		return manifest{}, err
 	}
 	var m manifest
 	if err := json.Unmarshal(a.body, &m); err != nil {
-		return manifest{}, fault{problem.KindNotAChart, "its manifest does not have the form of a manifest"}
+		return manifest{}, requestError{problem.KindNotAChart, "its manifest does not have the form of a manifest", ""}
 	}
 	switch {
 	case m.MediaType != "" && m.MediaType != a.mediaType:
-		return manifest{}, fault{problem.KindNotAChart, "its media type is both " + chart.Quote(a.mediaType) + " and " + chart.Quote(m.MediaType)}
+		return manifest{}, requestError{problem.KindNotAChart, "its media type is both " + chart.Quote(a.mediaType) + " and " + chart.Quote(m.MediaType), ""}
 	case m.SchemaVersion != 2:
-		return manifest{}, fault{problem.KindNotAChart, "its manifest does not have the schema version 2"}
+		return manifest{}, requestError{problem.KindNotAChart, "its manifest does not have the schema version 2", ""}
 	case m.Manifests != nil:
-		return manifest{}, fault{problem.KindNotAChart, "its manifest lists manifests as an index does"}
+		return manifest{}, requestError{problem.KindNotAChart, "its manifest lists manifests as an index does", ""}
 	}
 	return m, nil
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-// TestBulky: what is larger than most material takes one of few places until it is of no
+// TestLargeBlob: what is larger than most material takes one of few places until it is of no
 // more use; what is small, or fails, takes none.
-func TestBulky(t *testing.T) {
+func TestLargeBlob(t *testing.T) {
 	t.Parallel()
 	small, large := make([]byte, 1000), make([]byte, maxBundle+1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if answer, err := newAnswer(http.Header{}, small, ""); err == nil && strings.HasSuffix(req.URL.Path, answer.digest.String()) {
+		if found, err := newContent(http.Header{}, small, ""); err == nil && strings.HasSuffix(req.URL.Path, found.digest.String()) {
 			_, _ = w.Write(small)
 			return
 		}
@@ -37,12 +37,12 @@ func TestBulky(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken := func() int {
-		c.bulky.mu.Lock()
-		defer c.bulky.mu.Unlock()
-		if c.bulky.hosts[host] == nil {
+		c.large.mu.Lock()
+		defer c.large.mu.Unlock()
+		if c.large.hosts[host] == nil {
 			return 0
 		}
-		return c.bulky.hosts[host].users
+		return c.large.hosts[host].users
 	}
 	for _, step := range []struct {
 		sentence string
@@ -60,11 +60,11 @@ func TestBulky(t *testing.T) {
 		{"a large one that may not be", large, 0, maxBundle, true, 0},
 		{"one that is too large by its own words", large, maxAttestation + 1, maxAttestation, true, 0},
 	} {
-		a, err := newAnswer(http.Header{}, step.content, "")
+		a, err := newContent(http.Header{}, step.content, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, done, err := r.bulk(t.Context(), descriptor(a, step.size), step.limit)
+		_, done, err := r.largeBlob(t.Context(), descriptor(a, step.size), step.limit)
 		if (err != nil) != step.fails || taken() != step.takes {
 			t.Errorf("%s: %v, takes %d places", step.sentence, err, taken())
 		}
@@ -74,6 +74,6 @@ func TestBulky(t *testing.T) {
 	}
 }
 
-func descriptor(a answer, size int64) ocispec.Descriptor {
+func descriptor(a content, size int64) ocispec.Descriptor {
 	return ocispec.Descriptor{Digest: digest.Digest(a.digest.String()), Size: size}
 }

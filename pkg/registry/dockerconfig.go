@@ -27,14 +27,14 @@ type DockerAuth struct {
 	RegistryToken string `json:"registrytoken"`
 }
 
-// ErrRegistryToken is that of a login which is a token for one repository, for minutes.
+// ErrRegistryToken is the error for a login that is a token for one repository, valid for minutes.
 var ErrRegistryToken = errors.New("a registry token serves one repository for some minutes")
 
-// errNotAnAuth holds nothing of what it is about.
+// errNotAnAuth contains nothing of the login.
 var errNotAnAuth = errors.New("its auth is not base64 of user:password")
 
-// Login returns the user name and password; both empty is none. As in Docker, "auth" beats
-// the two by themselves. The error holds nothing of the login.
+// Login returns the user name and password; if both are empty, there is no login. As in Docker, "auth"
+// takes precedence over the two fields. The error contains nothing of the login.
 func (a DockerAuth) Login() (username, password string, err error) {
 	username, password = a.Username, a.Password
 	if a.Auth != "" {
@@ -57,7 +57,7 @@ func (a DockerAuth) Login() (username, password string, err error) {
 func decodeAuth(auth string) (username, password string, err error) {
 	decoded, err := base64.StdEncoding.DecodeString(auth)
 	if err != nil {
-		// Without padding it is as good for go-containerregistry.
+		// go-containerregistry accepts it without padding too.
 		if decoded, err = base64.RawStdEncoding.DecodeString(auth); err != nil {
 			return "", "", errNotAnAuth
 		}
@@ -69,8 +69,7 @@ func decodeAuth(auth string) (username, password string, err error) {
 	return username, strings.TrimRight(password, "\x00"), nil
 }
 
-// DockerFit says how well the key of a Docker login fits a repository. The zero value is
-// not at all.
+// DockerFit says how well the key of a Docker login fits a repository. The zero value does not fit.
 type DockerFit struct {
 	class  fitClass
 	length int // of the path
@@ -87,11 +86,11 @@ const (
 	fitsPath              // the host, or a path that the repository is at or below
 )
 
-// None reports whether the login is for something else.
+// None reports whether the login does not fit.
 func (f DockerFit) None() bool { return f.class == fitsNot }
 
-// Certain reports whether the login names the repository's host, and a path at or above
-// the repository: what containers/image takes.
+// Certain reports whether the login names the repository's host, and a path at or above the repository:
+// containers/image uses such logins.
 func (f DockerFit) Certain() bool { return f.class == fitsPath }
 
 // AnyPath reports whether the login is for another path of the same host.
@@ -108,9 +107,8 @@ func (f DockerFit) Compare(other DockerFit) int {
 	return cmp.Or(cmp.Compare(f.class, other.class), cmp.Compare(f.length, other.length), cmp.Compare(spelled(f), spelled(other)))
 }
 
-// FitDocker compares the key of a login with a repository. Keys are hosts, or hosts with a
-// path; the scheme, a slash at the end and the API's version do not matter
-// ("https://index.docker.io/v1/").
+// FitDocker compares the key of a login with a repository. Keys are hosts, or hosts with a path; the
+// scheme, a slash at the end and the API's version are ignored ("https://index.docker.io/v1/").
 func FitDocker(key string, at chart.Location) DockerFit {
 	name, below := splitKey(key)
 	fit := DockerFit{length: len(below), exact: key == dockerKey(at.Host(), below)}
@@ -131,7 +129,7 @@ func FitDocker(key string, at chart.Location) DockerFit {
 	return fit
 }
 
-// dockerKey is how docker login spells a place.
+// dockerKey returns the key that docker login writes.
 func dockerKey(host, below string) string {
 	switch {
 	case below != "":
@@ -143,7 +141,7 @@ func dockerKey(host, below string) string {
 	}
 }
 
-// splitKey takes a key apart.
+// splitKey splits a key into a host and a path.
 func splitKey(key string) (name, below string) {
 	rest, hasScheme := strings.CutPrefix(key, "https://")
 	if !hasScheme {
@@ -162,7 +160,7 @@ func splitKey(key string) (name, below string) {
 	return name, below
 }
 
-// hostOf returns a host as chart.Location names it, "" if it is none.
+// hostOf returns a host as chart.Location spells it, or "" if name is not a host.
 func hostOf(name string) string {
 	location, err := chart.ParseLocation(chart.SchemeOCI + "://" + strings.ToLower(name))
 	if err != nil || location.Path() != "" {
@@ -171,7 +169,7 @@ func hostOf(name string) string {
 	return location.Host()
 }
 
-// matchesHost matches label by label, so that a wildcard never crosses a dot.
+// matchesHost matches label by label, so that a wildcard never matches a dot.
 func matchesHost(pattern, host string) bool {
 	if !strings.Contains(pattern, "*") {
 		return false
@@ -185,22 +183,21 @@ func matchesHost(pattern, host string) bool {
 	})
 }
 
-// dockerFile is what matters of a Docker configuration file.
+// dockerFile contains the fields of a Docker configuration file that are used.
 type dockerFile struct {
-	// Auths are read one by one: what is wrong with one host is no reason to refuse others.
+	// Auths are decoded one by one: an error in the login of one host does not affect others.
 	Auths       map[string]json.RawMessage `json:"auths"`
 	Helpers     map[string]string          `json:"credHelpers"`
 	HelperOfAll string                     `json:"credsStore"`
 }
 
-// DockerConfig returns the credentials in a Docker configuration file, as docker login
-// and Secrets of type kubernetes.io/dockerconfigjson keep them, credential helpers
-// included, for Options.Credentials. The file is read anew each time that a registry
-// asks, because mounted Secrets are renewed in place.
+// DockerConfig returns the logins in a Docker configuration file for Options.Credentials: as docker login
+// and Secrets of type kubernetes.io/dockerconfigjson contain them, and those of credential helpers. The
+// file is read each time that a registry asks for credentials, because mounted Secrets are renewed in
+// place.
 //
-// Of several entries for a host the one with the longest path that the repository is at or
-// below counts, as in containers/image; then the host's own, from its credential helper if
-// there is one; then none.
+// Of several entries for a host, the one with the longest path at or above the repository is used, as
+// in containers/image; otherwise the host's own, from its credential helper if it has one.
 func DockerConfig(path string) Login {
 	return func(ctx context.Context, at chart.Location) (string, string, error) {
 		content, err := os.ReadFile(path)
@@ -230,8 +227,8 @@ func DockerConfig(path string) Login {
 	}
 }
 
-// best returns the key of the entry that counts, "" if there is none. Entries without
-// anything in them only mark hosts that a credential helper knows.
+// best returns the key of the entry that is used, or "". Empty entries only mark hosts that have a
+// credential helper.
 func (f dockerFile) best(at chart.Location) (key string, best DockerFit) {
 	for _, candidate := range slices.Sorted(maps.Keys(f.Auths)) {
 		fit := FitDocker(candidate, at)
@@ -246,7 +243,7 @@ func (f dockerFile) best(at chart.Location) (key string, best DockerFit) {
 	return key, best
 }
 
-// auth returns the login under a key; without the key, one of nothing.
+// auth returns the login under a key, or the zero value.
 func (f dockerFile) auth(key string) (login DockerAuth, err error) {
 	if raw, ok := f.Auths[key]; ok {
 		err = json.Unmarshal(raw, &login)

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"oras.land/oras-go/v2/content"
+	orascontent "oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
@@ -22,33 +22,28 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// fault is what this package itself finds wrong. Its text is fit for people.
-type fault struct {
-	kind problem.Kind
-	text string
+// requestError says why a request failed, or why its answer cannot be used, without saying what was
+// requested: repository.problem adds that. detail is written for users; next is what they can do, or
+// "".
+type requestError struct {
+	kind         problem.Kind
+	detail, next string
 }
 
-func (f fault) Error() string { return f.text }
+// Error implements error.
+func (e requestError) Error() string { return e.detail }
 
-// advice is an error of which it is known what to do.
-type advice struct {
-	error
-	next string
-}
-
-func (a advice) Unwrap() error { return a.error }
-
-// problem is the one place where errors become problems. what names what was to
-// be read, as in "the referrers of oci://…".
+// problem turns every error into a *problem.Error. what names what was requested, as in "the referrers
+// of oci://…".
 func (r *repository) problem(ctx context.Context, what string, err error) error {
 	if p, ok := errors.AsType[*problem.Error](err); ok {
 		return p
 	}
 	kind, text, next := r.classify(ctx, err)
 	if r.blamesCredentials(kind, err) {
-		return r.lacks(text, err)
+		return r.credentialsProblem(text, err)
 	}
-	p := &problem.Error{Kind: kind, Next: next, Err: cause(err)}
+	p := &problem.Error{Kind: kind, Next: next, Err: withoutURL(err)}
 	host := r.at.Host()
 	switch kind {
 	case problem.KindTimeout:
@@ -56,54 +51,54 @@ func (r *repository) problem(ctx context.Context, what string, err error) error 
 	case problem.KindNotFound:
 		p.Detail = host + " has no " + what
 	case problem.KindUnauthorized:
-		p.Detail = host + " does not let chartgate read " + r.at.Path() + r.with() + ": " + text
-		p.Next = r.mend(err) + "; if it should be public, check the name: registries give the same answer for repositories that do not exist"
+		p.Detail = host + " does not let chartgate read " + r.at.Path() + r.withCredentials() + ": " + text
+		p.Next = r.loginStep(err) + "; if it should be public, check the name: registries give the same answer for repositories that do not exist"
 	default:
 		p.Detail = what + " could not be read: " + text
 	}
-	p.Detail += r.mirrored()
+	p.Detail += r.mirrorNote()
 	return p
 }
 
-// blamesCredentials reports whether the missing credentials would have helped.
-// Registries hide from strangers what there is, and let them ask less often, so before a
-// login may be sent nothing is said about a chart that is not found or not served.
+// blamesCredentials reports whether the missing credentials might have helped.
+// Registries hide charts from anonymous readers, and limit these more. So if a login may not be sent
+// yet, chartgate does not say that a chart does not exist or is not served.
 func (r *repository) blamesCredentials(kind problem.Kind, err error) bool {
 	switch {
 	case r.connection.CredentialError == nil:
 		return false
-	case kind == problem.KindNotFound || kind == problem.KindUnavailable && !distrusts(err):
+	case kind == problem.KindNotFound || kind == problem.KindUnavailable && !certificateRejected(err):
 		return r.connection.CredentialError.Kind == problem.KindNotStored
 	default:
-		return kind == problem.KindUnauthorized || distrusts(err)
+		return kind == problem.KindUnauthorized || certificateRejected(err)
 	}
 }
 
-// with names the consumer's credentials where they were used.
-func (r *repository) with() string {
+// withCredentials names the consumer's credentials if they were used.
+func (r *repository) withCredentials() string {
 	if r.connection.Login == nil {
 		return ""
 	}
 	return " with the credentials of " + r.connection.origin()
 }
 
-// mirrored names the mirror that was asked, if one was.
-func (r *repository) mirrored() string {
+// mirrorNote names the mirror, if one was asked.
+func (r *repository) mirrorNote() string {
 	if r.at == r.location {
 		return ""
 	}
-	return ", read from the mirror " + unschemed(r.at)
+	return ", read from the mirror " + withoutScheme(r.at)
 }
 
-// mend says what helps where a registry refuses.
-func (r *repository) mend(err error) string {
+// loginStep returns the next step after a refusal.
+func (r *repository) loginStep(err error) string {
 	host, path := r.at.Host(), r.at.Path()
 	switch {
-	case errors.Is(err, errIntroduction):
+	case errors.Is(err, errClientCertificate):
 		return "in the chart's source, name a Secret with a client certificate that " + host + " accepts"
 	case r.connection.Login != nil:
 		return "let " + r.connection.origin() + " hold credentials that can pull " + path + " from " + host
-	case r.connection.foreign():
+	case r.connection.chosenByTenant():
 		return "in the chart's source, name a Secret with credentials that can pull " + path + " from " + host +
 			": chartgate's own are not sent where the source brings its own CA, client certificate or proxy"
 	default:
@@ -111,40 +106,39 @@ func (r *repository) mend(err error) string {
 	}
 }
 
-// lacks is the problem where the consumer's own credentials would have helped.
-func (r *repository) lacks(text string, err error) error {
+// credentialsProblem is the problem with the credentials that the connection lacks.
+func (r *repository) credentialsProblem(text string, err error) error {
 	if text == "" {
 		text = "it says that there is no such chart"
 	}
 	p := *r.connection.CredentialError
 	p.Detail = r.at.Host() + " does not let chartgate read " + r.at.Path() + " (" + text + "), and " + p.Detail
-	p.Err = errors.Join(p.Err, cause(err))
+	p.Err = errors.Join(p.Err, withoutURL(err))
 	return &p
 }
 
-// classify finds a kind and, for most kinds, a text for people; and for some, what to do.
+// classify returns the kind of an error and, for most kinds, a detail and a next step.
 func (r *repository) classify(ctx context.Context, err error) (kind problem.Kind, text, next string) {
-	var own fault
+	var known requestError
 	var status *errcode.ErrorResponse
 	switch {
 	case expired(ctx) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
 		return problem.KindTimeout, "", ""
-	case errors.As(err, &own):
-		known, _ := errors.AsType[advice](err)
-		return own.kind, own.text, known.next
+	case errors.As(err, &known):
+		return known.kind, known.detail, known.next
 	case errors.Is(err, errdef.ErrNotFound):
 		return problem.KindNotFound, "", ""
 	case errors.Is(err, errdef.ErrTooManyPages):
 		return problem.KindLimitExceeded, "the list has more pages than chartgate reads", ""
-	case errors.Is(err, content.ErrMismatchedDigest):
+	case errors.Is(err, orascontent.ErrMismatchedDigest):
 		return problem.KindDigestMismatch, "the content does not match its digest", ""
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
 		return problem.KindUnauthorized, "it requires credentials, and chartgate has no credentials for it", ""
 	case errors.As(err, &status):
-		return r.classifyStatus(status, err)
-	case errors.Is(err, errIntroduction) && r.connection.ClientCertificate != nil:
+		return r.classifyStatus(status)
+	case errors.Is(err, errClientCertificate) && r.connection.ClientCertificate != nil:
 		return problem.KindUnauthorized, "it refuses the client certificate", ""
-	case errors.Is(err, errIntroduction):
+	case errors.Is(err, errClientCertificate):
 		return problem.KindUnauthorized, "it requires a client certificate, and chartgate has no certificate for it", ""
 	case expired(ctx):
 		return problem.KindTimeout, "", ""
@@ -153,15 +147,14 @@ func (r *repository) classify(ctx context.Context, err error) (kind problem.Kind
 	}
 	text, next = r.unreachable(err)
 	if next != "" && !throughProxy(err) {
-		next += r.refersTo(r.failed(err))
+		next += r.referralNote(r.failedHost(err))
 	}
-	return problem.KindUnavailable, text + r.elsewhere(err) + byProxy(err), next
+	return problem.KindUnavailable, text + r.referredHostNote(err) + proxyNote(err), next
 }
 
-// classifyStatus judges an answer of the registry or of its token service. What a
-// token service says about itself says nothing about the chart, except that it
-// refused us.
-func (r *repository) classifyStatus(status *errcode.ErrorResponse, err error) (kind problem.Kind, text, next string) {
+// classifyStatus classifies an answer of the registry or of its token service. Only the refusal of a
+// token service says something about the chart.
+func (r *repository) classifyStatus(status *errcode.ErrorResponse) (kind problem.Kind, text, next string) {
 	who, code := "the registry", status.StatusCode
 	if status.URL == nil || !strings.HasPrefix(status.URL.Path, r.path("")) {
 		who = "its token service"
@@ -177,10 +170,10 @@ func (r *repository) classifyStatus(status *errcode.ErrorResponse, err error) (k
 	case code == http.StatusNotFound && who == "the registry":
 		return problem.KindNotFound, "", ""
 	case code == http.StatusTooManyRequests:
-		return problem.KindUnavailable, "too many requests (" + answered + ")", r.slowDown(err)
+		return problem.KindUnavailable, "too many requests (" + answered + ")", r.slowDown("")
 	case code >= http.StatusInternalServerError:
 		return problem.KindUnavailable, "unexpected answer (" + answered + ")",
-			"try again; if the error persists, ask the operator of " + operator + ": the cause is there, or in a proxy on the way" + r.refersTo(operator)
+			"try again; if the error persists, ask the operator of " + operator + ": the cause is there, or in a proxy on the way" + r.referralNote(operator)
 	case operator != r.at.Host():
 		return problem.KindUnavailable, "unexpected answer (" + answered + ")",
 			"ask the operator of " + r.at.Host() + " whether " + operator + " is the host to which it means to refer"
@@ -189,19 +182,19 @@ func (r *repository) classifyStatus(status *errcode.ErrorResponse, err error) (k
 	}
 }
 
-// elsewhere names the host of a failed request if it is not the registry: a token
-// service or a storage to which it redirects.
-func (r *repository) elsewhere(err error) string {
-	target := r.referred(err)
+// referredHostNote names the host of a failed request if it is not the registry, but a token service or
+// a storage to which the registry redirects.
+func (r *repository) referredHostNote(err error) string {
+	target := r.referredHost(err)
 	if target == "" {
 		return ""
 	}
 	return " (at " + chart.Quote(target) + ", to which the registry refers)"
 }
 
-// referred returns the host of a failed request, as the registry wrote it; "" if it is the
-// registry itself.
-func (r *repository) referred(err error) string {
+// referredHost returns the host of a failed request, as the registry wrote it; "" if it is the registry
+// itself.
+func (r *repository) referredHost(err error) string {
 	failed, ok := errors.AsType[*url.Error](err)
 	if !ok {
 		return ""
@@ -213,33 +206,33 @@ func (r *repository) referred(err error) string {
 	return target.Host
 }
 
-// refers reports whether a request failed at a host to which the registry refers.
-func (r *repository) refers(err error) bool { return r.referred(err) != "" }
+// isReferred reports whether a request failed at a host to which the registry refers.
+func (r *repository) isReferred(err error) bool { return r.referredHost(err) != "" }
 
-// failed names the host at which a request failed.
-func (r *repository) failed(err error) string {
-	if target := r.referred(err); target != "" {
+// failedHost returns the host at which a request failed.
+func (r *repository) failedHost(err error) string {
+	if target := r.referredHost(err); target != "" {
 		return hostName(target)
 	}
 	return r.at.Host()
 }
 
-// refersTo says that the registry refers to a host, "" if it is the registry itself.
-func (r *repository) refersTo(host string) string {
+// referralNote says that the registry refers to a host; "" if it is the registry itself.
+func (r *repository) referralNote(host string) string {
 	if host == r.at.Host() {
 		return ""
 	}
 	return " (" + r.at.Host() + " refers chartgate there)"
 }
 
-// correctReferral is the step where the registry refers to an address that is wrong.
+// correctReferral is the next step if the registry refers to a wrong address.
 func (r *repository) correctReferral(host string) string {
 	return "ask the operator of " + r.at.Host() + " to correct the address " + host
 }
 
 var plainHost = regexp.MustCompile(`^[0-9A-Za-z.-]+(:[0-9]+)?$`)
 
-// hostName returns a host that another end chose, for a text that people may paste into a command.
+// hostName returns a host that a server chose, for a text that users may paste into a command.
 func hostName(host string) string {
 	if plainHost.MatchString(host) {
 		return host
@@ -247,23 +240,23 @@ func hostName(host string) string {
 	return chart.Quote(host)
 }
 
-// byProxy says so where a proxy and not the registry could not be reached.
-func byProxy(err error) string {
+// proxyNote says that the proxy, and not the registry, could not be reached; "" otherwise.
+func proxyNote(err error) string {
 	if throughProxy(err) {
 		return " (at the proxy)"
 	}
 	return ""
 }
 
-// distrusts reports whether chartgate does not trust the certificate of the other end.
-func distrusts(err error) bool {
+// certificateRejected reports whether chartgate does not trust the server's certificate.
+func certificateRejected(err error) bool {
 	var verification *tls.CertificateVerificationError
 	return errors.As(err, &verification)
 }
 
-// alert returns the text of the TLS alert by which the other end hung up, which is all
+// tlsAlert returns the text of the TLS alert with which the server closed the connection, which is all
 // that crypto/tls shows of it.
-func alert(err error) string {
+func tlsAlert(err error) string {
 	var remote *net.OpError
 	if errors.As(err, &remote) && remote.Op == "remote error" {
 		return remote.Err.Error()
@@ -277,16 +270,16 @@ func isJSON(err error) bool {
 	return errors.As(err, &syntax) || errors.As(err, &kind)
 }
 
-// expired reports whether the caller's own time is over. Dialers give up at a
-// context's deadline before the context does, hence the clock.
+// expired reports whether the caller's own time is over. A dialer may give up at the deadline of a
+// context before the context does, so this compares with the clock too.
 func expired(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
-// cause takes the URL off an error for the log: redirects carry signatures that
-// open a storage to whoever reads them.
-func cause(err error) error {
+// withoutURL removes the URL from an error for the log: a redirect contains a signature with which
+// anyone can read the storage.
+func withoutURL(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
 	}

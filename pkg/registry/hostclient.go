@@ -5,13 +5,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/url"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -21,49 +16,47 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-// Connection is how to reach one registry host on behalf of a consumer. The zero value
-// is chartgate's own way: the admin's CAs, proxy and credentials.
+// Connection is how to reach one registry host on behalf of a consumer. The zero value is chartgate's
+// own connection: the admin's CAs, proxy and credentials.
 type Connection struct {
-	// ID tells connections to one host apart: those with one ID share tokens and TCP
-	// connections, so it must differ wherever anything else in here does, except for
-	// Origin, Identity and CredentialError. A digest of it will do.
+	// ID identifies the connection among those to one host. Connections with the same ID share tokens
+	// and TCP connections, so the ID must differ if any other field but Origin, Identity and CredentialError
+	// differs. A digest of the fields is enough.
 	ID string
-	// Login returns a user name and password for the host. It is asked when the registry
-	// wants them, and again when it refuses those it had. Nil: chartgate's own, unless
-	// somebody else than the admin chose CAs, ClientCertificate or Proxy. The user name
-	// "<token>" makes the password an identity token.
+	// Login returns a user name and password for the host. It is called when the registry asks for
+	// credentials, and again when it refuses them. Nil means chartgate's own login, unless CAs,
+	// ClientCertificate or Proxy are set. The user name "<token>" makes the password an identity token.
 	Login func(ctx context.Context) (username, password string, err error)
-	// Identity lets chartgate's own way use Options.Identity.
+	// Identity allows Options.Identity for chartgate's own connection.
 	Identity bool
-	// Origin names where Login, CAs and ClientCertificate come from, for people, as in
-	// "Secret apps/regcred". It may be empty.
+	// Origin names the source of Login, CAs and ClientCertificate in messages, as in "Secret
+	// apps/regcred". It may be empty.
 	Origin string
-	// CAs are the PEM blocks of the only CAs to trust; nil is the admin's choice.
+	// CAs are the PEM blocks of the only CAs to trust; nil means the admin's CAs.
 	CAs []byte
-	// AddCAs trusts CAs beside the admin's instead: Flux adds those of certSecretRef to
-	// the system's, Argo CD replaces them.
+	// AddCAs adds CAs to the admin's instead of replacing them: Flux adds those of certSecretRef to the
+	// system's, Argo CD replaces them.
 	AddCAs bool
-	// ClientCertificate and ClientKey are PEM blocks; nil is none. Only the host itself
-	// gets to see the certificate.
+	// ClientCertificate and ClientKey are PEM blocks; nil means none. Only the host itself sees the
+	// certificate.
 	ClientCertificate, ClientKey []byte
-	// Proxy is the HTTP proxy to go through, with a login or without; nil is the admin's
-	// choice.
+	// Proxy is the HTTP proxy to use, with or without a login; nil means the admin's proxy.
 	Proxy *url.URL
-	// CredentialError is why the consumer's own credentials are not in here. It is told if the
-	// registry then wants some.
+	// CredentialError says why the consumer's own credentials are missing from the connection. It is returned
+	// if the registry then asks for credentials.
 	CredentialError *problem.Error
 }
 
-// foreign reports whether somebody else than the admin decides who answers at the other
-// end, or may listen: chartgate's own credentials have no business there.
-func (c Connection) foreign() bool {
+// chosenByTenant reports whether a tenant decides which server answers, or may read the traffic.
+// chartgate's own credentials are not sent there.
+func (c Connection) chosenByTenant() bool {
 	return c.CAs != nil || c.ClientCertificate != nil || c.ClientKey != nil || c.Proxy != nil
 }
 
-// own reports whether c leads the way that chartgate goes by itself.
-func (c Connection) own() bool { return c.Login == nil && !c.foreign() }
+// isDefault reports whether c is chartgate's own connection.
+func (c Connection) isDefault() bool { return c.Login == nil && !c.chosenByTenant() }
 
-// origin is Origin, or words in its place.
+// origin is Origin, or a general term if that is empty.
 func (c Connection) origin() string {
 	if c.Origin == "" {
 		return "the chart's source"
@@ -79,97 +72,118 @@ func (c *Client) connection(ctx context.Context, access sourceauth.Auth, at char
 	connection, err := c.options.Connect(ctx, access, at)
 	var perr *problem.Error
 	switch {
-	case err == nil && (connection.own() || connection.ID != ""):
+	case err == nil && (connection.isDefault() || connection.ID != ""):
 		return connection, nil
 	case err == nil:
 		err = errors.New("the connection has no ID")
 	case errors.As(err, &perr):
 		return Connection{}, err
 	case expired(ctx):
-		return Connection{}, &problem.Error{Kind: problem.KindTimeout, Detail: "the credentials for " + at.Host() + ", to read " + at.String() + ", were not there in time", Next: "try again", Err: err}
+		return Connection{}, &problem.Error{
+			Kind: problem.KindTimeout, Next: "try again", Err: err,
+			Detail: "the credentials for " + at.Host() + ", to read " + at.String() + ", were not there in time",
+		}
 	}
 	return Connection{}, &problem.Error{Kind: problem.KindInternal, Detail: "chartgate could not find out how to reach " + at.Host(), Err: err}
 }
 
-// link is a pool of TCP connections with tokens: those of chartgate's own way to all
-// hosts, or those of one Connection to its host.
-type link struct {
-	web     *auth.Client
-	lacking *memory // hosts that lack the referrers API
-	lane    string
-	close   func() // what is idle
+// hostClient sends requests over one Connection to its host, or over chartgate's own connection to
+// all hosts. It keeps TCP connections and tokens.
+type hostClient struct {
+	id        string // of the Connection
+	http      *auth.Client
+	tokens    *tokens
+	limitKey  string // follows the host in the keys of limits
+	closeIdle func()
 }
 
-type linkKey struct{ id, host string }
+// hostKey identifies a host, or a folder of it, as seen over a connection: a tenant's proxy may
+// answer in the host's place, and must not decide what other tenants see.
+type hostKey struct{ connection, host string }
 
-// links keeps the links that were used last.
-type links struct{ *lru.Cache[linkKey, *link] }
-
-func newLinks(size int) links {
-	cache, err := lru.NewWithEvict(size, func(_ linkKey, evicted *link) { evicted.close() })
+// newHostClients returns the cache of the consumers' host clients.
+func newHostClients() *lru.Cache[hostKey, *hostClient] {
+	cache, err := lru.NewWithEvict(maxHostClients, func(_ hostKey, evicted *hostClient) { evicted.closeIdle() })
 	if err != nil {
-		panic(err) // the size is a constant
+		panic(err) // only for a size below one
 	}
-	return links{cache}
+	return cache
 }
 
-// link returns the link of a connection to a host.
-func (c *Client) link(connection Connection, host string) (*link, error) {
+// hostClient returns the client for a connection to a host.
+func (c *Client) hostClient(connection Connection, host string) (*hostClient, error) {
 	switch {
-	case connection.own() && connection.Identity:
-		return c.ownLink, nil
-	case connection.own():
-		return c.namedLink, nil
+	case connection.isDefault() && connection.Identity:
+		return c.withIdentity, nil
+	case connection.isDefault():
+		return c.withoutIdentity, nil
 	}
-	key := linkKey{connection.ID, host}
-	if known, ok := c.links.Get(key); ok {
+	key := hostKey{connection.ID, host}
+	if known, ok := c.ofConsumers.Get(key); ok {
 		return known, nil
 	}
-	made, err := c.newLink(connection, host)
+	made, err := c.newHostClient(connection, host)
 	if err != nil {
 		return nil, err
 	}
-	if known, ok, _ := c.links.PeekOrAdd(key, made); ok {
+	if known, ok, _ := c.ofConsumers.PeekOrAdd(key, made); ok {
 		return known, nil // another admission was faster
 	}
 	return made, nil
 }
 
-func (c *Client) newOwnLink(login Login) *link {
+// newDefaultHostClient returns a client for chartgate's own connection, with a login.
+func (c *Client) newDefaultHostClient(id string, login Login) *hostClient {
 	base := c.options.Transport
 	if base == nil {
 		base = newTransport(c.options.RootCAs, nil, nil)
 	}
-	return c.linkThrough(base, "", maxTokens, credentials(login))
+	h := &hostClient{id: id, tokens: newTokens(maxTokens)}
+	c.connect(h, base, credentials(login))
+	return h
 }
 
-func (c *Client) newLink(connection Connection, host string) (*link, error) {
+// newHostClient returns a client for a consumer's connection to a host.
+func (c *Client) newHostClient(connection Connection, host string) (*hostClient, error) {
 	roots, err := c.roots(connection, host)
 	if err != nil {
 		return nil, err
 	}
 	base := c.options.Transport
-	if base == nil || connection.foreign() {
+	if base == nil || connection.chosenByTenant() {
 		base = newTransport(roots, nil, connection.Proxy)
+	}
+	h := &hostClient{id: connection.ID, tokens: newTokens(maxHostTokens)}
+	// A registry is as slow as the proxy in front of it. A proxy that a tenant chose must not delay
+	// other tenants, so it has limits of its own.
+	if connection.Proxy != nil {
+		h.limitKey = " through " + connection.Proxy.Host
 	}
 	if connection.ClientCertificate != nil || connection.ClientKey != nil {
 		pair, err := tls.X509KeyPair(connection.ClientCertificate, connection.ClientKey)
 		if err != nil {
 			return nil, badCertificates(host, "the client certificate and key of "+connection.origin()+" are not a pair in PEM", err)
 		}
-		known := newTransport(roots, &pair, connection.Proxy)
-		base = &introduced{host: httpName(host), known: known, others: base}
+		base = &forHost{host: httpName(host), certified: newTransport(roots, &pair, connection.Proxy), rest: base}
 	}
-	// A registry is as slow as the proxy in front of it. One that a tenant chose must not
-	// hold up anybody else.
-	lane := ""
-	if connection.Proxy != nil {
-		lane = " through " + connection.Proxy.Host
-	}
-	return c.linkThrough(base, lane, maxLinkTokens, loginAt(host, loginOf(connection))), nil
+	c.connect(h, base, loginAt(host, loginOf(connection)))
+	return h, nil
 }
 
-// roots returns the CAs that a connection trusts; nil is the system's.
+// connect lets h send its requests through base.
+func (c *Client) connect(h *hostClient, base http.RoundTripper, login auth.CredentialFunc) {
+	h.http = &auth.Client{
+		Client: &http.Client{Transport: c.guard(base, h.limitKey), CheckRedirect: checkRedirect},
+		// Nothing is decompressed: 0.5 MiB of gzip can hold 512 MiB.
+		Header:     http.Header{"User-Agent": {"chartgate"}, "Accept-Encoding": {"identity"}},
+		Credential: login,
+		Cache:      h.tokens,
+		ClientID:   "chartgate",
+	}
+	h.closeIdle = (&http.Client{Transport: base}).CloseIdleConnections
+}
+
+// roots returns the CAs that a connection trusts; nil means the system's.
 func (c *Client) roots(connection Connection, host string) (*x509.CertPool, error) {
 	roots := c.options.RootCAs
 	if connection.CAs == nil {
@@ -192,33 +206,7 @@ func (c *Client) roots(connection Connection, host string) (*x509.CertPool, erro
 	return roots, nil
 }
 
-// loginOf returns what knows the user name and password of a connection that is not
-// chartgate's own; nil is none.
-func loginOf(connection Connection) auth.CredentialFunc {
-	if connection.Login == nil {
-		return nil
-	}
-	return credentialsOf(func(string) string { return "they" },
-		func(ctx context.Context, _ chart.Location) (string, string, error) { return connection.Login(ctx) })
-}
-
-func (c *Client) linkThrough(base http.RoundTripper, lane string, tokens int, login auth.CredentialFunc) *link {
-	return &link{
-		web: &auth.Client{
-			Client: &http.Client{Transport: c.guard(base, lane), CheckRedirect: checkRedirect},
-			// Nothing is decompressed: 0.5 MiB of gzip can hold 512 MiB.
-			Header:     http.Header{"User-Agent": {"chartgate"}, "Accept-Encoding": {"identity"}},
-			Credential: login,
-			Cache:      newTokens(tokens),
-			ClientID:   "chartgate",
-		},
-		lacking: newMemory(referrersMemory, time.Now),
-		lane:    lane,
-		close:   (&http.Client{Transport: base}).CloseIdleConnections,
-	}
-}
-
-// httpName returns the name by which a chart's host is spoken to.
+// httpName returns the name of a chart's host in HTTP requests.
 func httpName(host string) string {
 	if host == dockerHub {
 		return dockerHubRegistry
@@ -226,98 +214,10 @@ func httpName(host string) string {
 	return host
 }
 
-// badCertificates is the problem with a consumer's certificates.
+// badCertificates is the error for a consumer's certificates that cannot be used.
 func badCertificates(host, why string, err error) error {
 	return &problem.Error{
 		Kind: problem.KindUnauthorized, Detail: host + " cannot be asked: " + why,
 		Next: "correct the Secret or ConfigMap that holds them", Err: err,
 	}
-}
-
-// introduced shows a client certificate to one host and to nobody else.
-type introduced struct {
-	host          string // as in URLs
-	known, others http.RoundTripper
-}
-
-func (t *introduced) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Host == t.host {
-		return t.known.RoundTrip(req)
-	}
-	return t.others.RoundTrip(req)
-}
-
-// CloseIdleConnections is what http.Client.CloseIdleConnections asks for.
-func (t *introduced) CloseIdleConnections() {
-	for _, next := range []http.RoundTripper{t.known, t.others} {
-		(&http.Client{Transport: next}).CloseIdleConnections()
-	}
-}
-
-// introduction returns what a server that asks for a client certificate gets: the pair,
-// if that is of a CA that it names.
-func introduction(pair *tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	return func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		if asked, ok := info.Context().Value(askedKey{}).(*atomic.Bool); ok {
-			asked.Store(true)
-		}
-		if pair == nil || info.SupportsCertificate(pair) != nil {
-			return &tls.Certificate{}, nil
-		}
-		return pair, nil
-	}
-}
-
-// askedKey is that of an *atomic.Bool which is true once the server has asked for a
-// client certificate.
-type askedKey struct{}
-
-// errIntroduction is that of a server which asked for a client certificate and then hung
-// up: TLS 1.3 lets the client finish first, which may find the connection closed before
-// it reads the alert that tells why.
-var errIntroduction = errors.New("the server wants another client certificate, or one at all")
-
-// introductions tells failures that are about client certificates from others.
-type introductions struct{ next http.RoundTripper }
-
-func (t *introductions) RoundTrip(req *http.Request) (*http.Response, error) {
-	var asked atomic.Bool
-	resp, err := t.next.RoundTrip(req.WithContext(context.WithValue(req.Context(), askedKey{}, &asked)))
-	var late net.Error
-	if err == nil || !asked.Load() || errors.As(err, &late) && late.Timeout() || req.Context().Err() != nil {
-		return resp, err
-	}
-	return nil, fmt.Errorf("%w: %w", errIntroduction, err)
-}
-
-// memory holds hosts for a while. Hosts of charts come from policies, so there
-// are few.
-type memory struct {
-	keep time.Duration
-	now  func() time.Time
-
-	mu    sync.Mutex
-	until map[string]time.Time
-}
-
-func newMemory(keep time.Duration, now func() time.Time) *memory {
-	return &memory{keep: keep, now: now, until: map[string]time.Time{}}
-}
-
-func (m *memory) remember(host string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.until[host] = m.now().Add(m.keep)
-}
-
-func (m *memory) forget(host string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.until, host)
-}
-
-func (m *memory) holds(host string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.now().Before(m.until[host])
 }

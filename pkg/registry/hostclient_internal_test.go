@@ -16,34 +16,9 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-// TestMemory: a host is held for the time given, or until forgotten.
-func TestMemory(t *testing.T) {
-	t.Parallel()
-	now := time.Unix(0, 0)
-	m := newMemory(time.Minute, func() time.Time { return now })
-	steps := []struct {
-		do   func()
-		want bool
-	}{
-		{func() {}, false},
-		{func() { m.remember("a") }, true},
-		{func() { m.remember("b") }, true},
-		{func() { now = now.Add(59 * time.Second) }, true},
-		{func() { now = now.Add(time.Second) }, false},
-		{func() { m.remember("a") }, true},
-		{func() { m.forget("a") }, false},
-	}
-	for i, step := range steps {
-		step.do()
-		if got := m.holds("a"); got != step.want {
-			t.Errorf("step %d: %v", i, got)
-		}
-	}
-}
-
-// TestLinks: one for each ID and host, as many as there may be, and nothing is left of
-// the others.
-func TestLinks(t *testing.T) {
+// TestHostClients: there is one for each ID and host, up to the limit, and evicted ones close their
+// connections.
+func TestHostClients(t *testing.T) {
 	t.Parallel()
 	closed := make(chan struct{})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -55,45 +30,44 @@ func TestLinks(t *testing.T) {
 	server.Start()
 	defer server.Close()
 	c := New(Options{PlainHTTP: []string{server.Listener.Addr().String()}})
-	link := func(id, host string) *link {
-		l, err := c.link(Connection{ID: id, Login: secret}, host)
+	client := func(id, host string) *hostClient {
+		h, err := c.hostClient(Connection{ID: id, Login: secret}, host)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return l
+		return h
 	}
-	first := link("1", "a")
+	first := client("1", "a")
 	switch {
-	case link("1", "a") != first:
+	case client("1", "a") != first:
 		t.Error("a connection is not reused")
-	case link("2", "a") == first || link("1", "b") == first:
+	case client("2", "a") == first || client("1", "b") == first:
 		t.Error("connections are mixed up")
-	case first == c.ownLink:
+	case first == c.withIdentity || first == c.withoutIdentity:
 		t.Error("a connection with a login is chartgate's own")
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := first.web.Do(req)
+	resp, err := first.http.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	for i := range maxLinks {
-		link(fmt.Sprint("more", i), "a")
+	for i := range maxHostClients {
+		client(fmt.Sprint("more", i), "a")
 	}
-	if n := c.links.Len(); n != maxLinks {
-		t.Errorf("%d links are kept", n)
+	if n := c.ofConsumers.Len(); n != maxHostClients {
+		t.Errorf("%d host clients are kept", n)
 	}
 	<-closed
-	if link("1", "a") == first {
+	if client("1", "a") == first {
 		t.Error("what was closed is used")
 	}
 }
 
-// TestSlowProxy is the attack in which a tenant's proxy takes every place that charts of
-// a host have.
+// TestSlowProxy is the attack in which a tenant's proxy takes all slots of a host.
 func TestSlowProxy(t *testing.T) {
 	t.Parallel()
 	arrived, release := make(chan struct{}, maxPerHost), make(chan struct{})

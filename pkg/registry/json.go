@@ -12,39 +12,39 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// checkJSON accepts one JSON document that every consumer reads alike and that is
-// cheap to decode. encoding/json takes the last of several equal names and
-// ignores case, others take the first or heed it: what chartgate verifies must be
-// what they install. So equal names, also by case, are refused. kind is that of
-// the faults, except for documents that are too large.
+// checkJSON accepts one JSON document that all parsers read in the same way and that is cheap to decode.
+// encoding/json takes the last of several equal names and ignores their case; others take the first, or
+// respect case. What chartgate verifies must be what they install, so names that are equal, also by
+// case, are refused. kind is the kind of the error, except for documents that are too large.
 func checkJSON(raw []byte, kind problem.Kind) error {
 	if !utf8.Valid(raw) {
-		return fault{kind, "it is not valid JSON"}
+		return requestError{kind, "it is not valid JSON", ""}
 	}
-	w := walker{decoder: json.NewDecoder(bytes.NewReader(raw)), kind: kind, left: maxJSONValues}
+	w := jsonChecker{decoder: json.NewDecoder(bytes.NewReader(raw)), kind: kind, left: maxJSONValues}
 	err := w.value(0, false)
 	if err == nil {
 		if _, end := w.decoder.Token(); end != io.EOF {
 			err = errors.New("trailing data")
 		}
 	}
-	if _, own := errors.AsType[fault](err); err == nil || own {
+	if _, known := errors.AsType[requestError](err); err == nil || known {
 		return err
 	}
-	return fault{kind, "it is not valid JSON"}
+	return requestError{kind, "it is not valid JSON", ""}
 }
 
-type walker struct {
+// jsonChecker reads a document token by token.
+type jsonChecker struct {
 	decoder *json.Decoder
 	kind    problem.Kind
-	left    int
+	left    int // values that it may still read
 }
 
-// value reads one value. In annotations, whose names are the author's own, names
-// that differ in case are different names.
-func (w *walker) value(depth int, caseMatters bool) error {
+// value reads one value. Within annotations, whose names the author chooses, names that differ in case
+// are different names.
+func (w *jsonChecker) value(depth int, caseMatters bool) error {
 	if w.left--; w.left < 0 || depth > maxJSONDepth {
-		return fault{problem.KindLimitExceeded, "its JSON has more values or levels than chartgate reads"}
+		return requestError{problem.KindLimitExceeded, "its JSON has more values or levels than chartgate reads", ""}
 	}
 	token, err := w.decoder.Token()
 	if err != nil {
@@ -64,7 +64,7 @@ func (w *walker) value(depth int, caseMatters bool) error {
 	return err
 }
 
-func (w *walker) object(depth int, caseMatters bool) error {
+func (w *jsonChecker) object(depth int, caseMatters bool) error {
 	seen := map[string]bool{}
 	for w.decoder.More() {
 		token, err := w.decoder.Token()
@@ -77,7 +77,7 @@ func (w *walker) object(depth int, caseMatters bool) error {
 			name = fold(name)
 		}
 		if seen[name] {
-			return fault{w.kind, "its JSON is ambiguous: it has one name twice in one object"}
+			return requestError{w.kind, "its JSON is ambiguous: it has one name twice in one object", ""}
 		}
 		seen[name] = true
 		if err := w.value(depth+1, caseMatters || annotations); err != nil {
@@ -88,8 +88,8 @@ func (w *walker) object(depth int, caseMatters bool) error {
 	return err
 }
 
-// fold gives names that encoding/json takes for the same one form, as its foldName
-// does: each rune becomes the smallest of those that differ from it in case only.
+// fold returns one form for all names that encoding/json treats as equal, as its foldName does: each rune
+// becomes the smallest of those that differ from it in case only.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		for {

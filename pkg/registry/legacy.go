@@ -16,19 +16,21 @@ import (
 )
 
 // The layers that cosign 2 attaches
-// (https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md and
-// ATTESTATION_SPEC.md).
+// (https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md and ATTESTATION_SPEC.md), under
+// the tag sha256-<hex> with a suffix.
 const (
 	mediaTypeLegacy      = "application/vnd.dev.cosign.simplesigning.v1+json"
 	mediaTypeAttestation = "application/vnd.dsse.envelope.v1+json"
+
+	signatureSuffix   = ".sig"
+	attestationSuffix = ".att"
 
 	// annotationAttestation marks a layer with the predicate's type.
 	annotationAttestation = "predicateType"
 )
 
-// layered is material in the layers of the manifest under the tag sha256-<hex> and a
-// suffix.
-type layered struct {
+// layerKind is a kind of attachment that is stored in layers.
+type layerKind struct {
 	suffix    string
 	noun      string // for messages, after "legacy"
 	mediaType string
@@ -37,15 +39,15 @@ type layered struct {
 	limit     func(ocispec.Descriptor) int64
 }
 
-func (s search) signatureLayers() layered {
-	return layered{
-		suffix: ".sig", noun: "signature", mediaType: mediaTypeLegacy, format: attachment.Legacy,
+func (s search) signatureLayers() layerKind {
+	return layerKind{
+		suffix: signatureSuffix, noun: "signature", mediaType: mediaTypeLegacy, format: attachment.Legacy,
 		order: func(_, _ ocispec.Descriptor) int { return 0 },
 		limit: func(ocispec.Descriptor) int64 { return maxPayload },
 	}
 }
 
-func (s search) attestationLayers() layered {
+func (s search) attestationLayers() layerKind {
 	rank := func(d ocispec.Descriptor) int {
 		predicate, marked := d.Annotations[annotationAttestation]
 		switch {
@@ -57,120 +59,115 @@ func (s search) attestationLayers() layered {
 			return 2
 		}
 	}
-	return layered{
-		suffix: ".att", noun: "attestation", mediaType: mediaTypeAttestation, format: attachment.LegacyAttestation,
+	return layerKind{
+		suffix: attestationSuffix, noun: "attestation", mediaType: mediaTypeAttestation, format: attachment.LegacyAttestation,
 		order: func(a, b ocispec.Descriptor) int { return cmp.Compare(rank(a), rank(b)) },
 		limit: func(d ocispec.Descriptor) int64 { return s.bundleLimit(d.Annotations[annotationAttestation]) },
 	}
 }
 
-// legacy yields the legacy signatures, newest first.
-func (s search) legacy(ctx context.Context) items { return s.layers(ctx, s.signatureLayers()) }
+// tag returns the tag of the chart's attachments with a suffix.
+func (s search) tag(suffix string) string { return "sha256-" + s.chart.Hex() + suffix }
 
-// attestations yields the legacy attestations: those marked with a wanted predicate
-// first, then the newest first. Who wants none is not shown any.
-func (s search) attestations(ctx context.Context) items {
+// legacySignatures yields the legacy signatures, newest first.
+func (s search) legacySignatures(ctx context.Context) results {
+	return s.layers(ctx, s.signatureLayers())
+}
+
+// legacyAttestations yields the legacy attestations if predicates are wanted: first those marked with a
+// wanted predicate, then the newest.
+func (s search) legacyAttestations(ctx context.Context) results {
 	if len(s.predicates) == 0 {
-		return func(func(item) bool) {}
+		return func(func(result) bool) {}
 	}
 	return s.layers(ctx, s.attestationLayers())
 }
 
-// unread yields one mark if there are legacy attestations that are not asked for, for the sake
-// of people who attested and believe that they signed. It costs a request on the way to a
-// denial. What goes wrong with it says nothing about the chart's signatures.
-func (s search) unread(ctx context.Context) items {
-	return func(yield func(item) bool) {
+// unreadAttestations yields one attachment with Unread if legacy attestations exist that are not wanted:
+// a publisher who has attested the chart may believe that this is a signature. It costs one request
+// before a denial. An error is ignored, because it says nothing about the chart's signatures.
+func (s search) unreadAttestations(ctx context.Context) results {
+	return func(yield func(result) bool) {
 		if len(s.predicates) > 0 {
 			return
 		}
-		if layers, err := s.list(ctx, s.attestationLayers()); err == nil && len(layers) > 0 {
-			yield(item{material: attachment.Attachment{Format: attachment.LegacyAttestation, Unread: true}, done: func() {}})
+		if layers, err := s.listLayers(ctx, s.attestationLayers()); err == nil && len(layers) > 0 {
+			yield(result{attachment: attachment.Attachment{Format: attachment.LegacyAttestation, Unread: true}})
 		}
 	}
 }
 
-func (s search) layers(ctx context.Context, of layered) items {
-	return func(yield func(item) bool) {
-		layers, err := s.list(ctx, of)
+func (s search) layers(ctx context.Context, kind layerKind) results {
+	return func(yield func(result) bool) {
+		layers, err := s.listLayers(ctx, kind)
 		if err != nil {
-			yield(item{err: s.unusable(ctx, fmt.Sprintf("the legacy %ss of %s", of.noun, s.name), "list of "+of.noun+"s", err)})
+			yield(result{err: s.unusable(ctx, fmt.Sprintf("the legacy %ss of %s", kind.noun, s.name), "list of "+kind.noun+"s", err)})
 			return
 		}
-		known := newPayloads()
-		for i := range ahead(s, layers[:min(len(layers), maxLegacy)], func(layer ocispec.Descriptor) []fetched {
-			return []fetched{s.layer(ctx, of, layer, known)}
+		var known sync.Map
+		for found := range inBatches(s, layers[:min(len(layers), maxLegacy)], func(layer ocispec.Descriptor) []result {
+			return []result{s.layer(ctx, kind, layer, &known)}
 		}) {
-			if !yield(i) {
+			if !yield(found) {
 				return
 			}
 		}
 		if len(layers) > maxLegacy {
-			yield(item{err: s.tooMany("legacy "+of.noun+"s", "", len(layers), maxLegacy)})
+			yield(result{err: s.tooMany("legacy "+kind.noun+"s", len(layers), maxLegacy)})
 		}
 	}
 }
 
-// list returns the layers' descriptors, best first; no tag means none.
-func (s search) list(ctx context.Context, of layered) ([]ocispec.Descriptor, error) {
-	tag := "sha256-" + s.chart.Hex() + of.suffix
-	found, err := s.manifest(ctx, tag)
-	if own, ok := errors.AsType[fault](err); ok && own.kind == problem.KindLimitExceeded {
-		leave, wait := s.client.bulky.acquire(ctx, s.at.Host()+s.link.lane, s.share())
-		if wait != nil {
-			return nil, wait
+// listLayers returns the descriptors of the layers, in the order in which they are worth a look. If the
+// tag does not exist, there are no layers.
+func (s search) listLayers(ctx context.Context, kind layerKind) ([]ocispec.Descriptor, error) {
+	found, err := s.layerManifest(ctx, kind.suffix)
+	if known, ok := errors.AsType[requestError](err); ok && known.kind == problem.KindLimitExceeded {
+		leave, waiting := s.client.large.acquire(ctx, s.limitKey(), s.share())
+		if waiting != nil {
+			return nil, waiting
 		}
 		defer leave()
-		found, err = s.get(ctx, "manifests/", tag, maxCrowded)
+		found, err = s.get(ctx, "manifests/"+s.tag(kind.suffix), requestOptions{maxBytes: maxLegacyManifest})
 	}
-	if s.absent(err) {
+	if s.tagIsMissing(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	// COSIGN_DOCKER_MEDIA_TYPES makes cosign write Docker's media type.
+	// With COSIGN_DOCKER_MEDIA_TYPES cosign writes Docker's media type.
 	m, err := decodeManifest(found, mediaTypeManifest, mediaTypeDockerManifest)
 	if err != nil {
 		return nil, err
 	}
-	layers := slices.DeleteFunc(m.Layers, func(l ocispec.Descriptor) bool { return l.MediaType != of.mediaType })
+	layers := slices.DeleteFunc(m.Layers, func(l ocispec.Descriptor) bool { return l.MediaType != kind.mediaType })
 	slices.Reverse(layers) // cosign appends
-	slices.SortStableFunc(layers, of.order)
+	slices.SortStableFunc(layers, kind.order)
 	return layers, nil
 }
 
-// payloads are the small contents of one manifest's layers: signers of one chart mostly sign the
-// same payload.
-type payloads struct {
-	mu    sync.Mutex
-	known map[string]answer
-}
-
-func newPayloads() *payloads { return &payloads{known: map[string]answer{}} }
-
-func (p *payloads) get(digest string) (answer, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	found, ok := p.known[digest]
-	return found, ok
-}
-
-func (p *payloads) add(digest string, found answer) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.known[digest] = found
-}
-
-// layer reads one layer.
-func (s search) layer(ctx context.Context, of layered, layer ocispec.Descriptor, known *payloads) fetched {
-	digest := layer.Digest.String()
-	made := func(content answer, err error) item {
-		if err != nil {
-			return item{err: s.unusable(ctx, fmt.Sprintf("the legacy %s %s of %s", of.noun, chart.Quote(digest), s.name), of.noun, err)}
+// layerManifest reads the manifest under the tag with a suffix. The answer to the request that was sent
+// early is used if there is one.
+func (s search) layerManifest(ctx context.Context, suffix string) (content, error) {
+	if suffix == signatureSuffix {
+		if found, err, ok := s.signatureTag.answer(); ok {
+			return found, err
 		}
-		return item{material: attachment.Attachment{
-			Format: of.format, Source: content.digest, Content: slices.Clone(content.body), Annotations: layer.Annotations,
+	}
+	return s.manifest(ctx, s.tag(suffix))
+}
+
+// layer reads one layer. known are the contents of the small layers of the same manifest that have been
+// read, by digest: most signers of one chart sign the same payload.
+func (s search) layer(ctx context.Context, kind layerKind, layer ocispec.Descriptor, known *sync.Map) result {
+	digest := layer.Digest.String()
+	convert := func(a content, err error) result {
+		if err != nil {
+			return result{err: s.unusable(ctx, fmt.Sprintf("the legacy %s %s of %s", kind.noun, chart.Quote(digest), s.name), kind.noun, err)}
+		}
+		return result{attachment: attachment.Attachment{
+			Format: kind.format, Source: a.digest, Content: slices.Clone(a.body), Annotations: layer.Annotations,
 		}}
 	}
 	size := 0
@@ -178,16 +175,16 @@ func (s search) layer(ctx context.Context, of layered, layer ocispec.Descriptor,
 		size += len(name) + len(value)
 	}
 	if size > maxAnnotations {
-		return fetched{item: made(answer{}, fault{problem.KindLimitExceeded, fmt.Sprintf("its annotations have more than the %d KiB that chartgate reads", maxAnnotations>>10)})}
+		return convert(content{}, requestError{problem.KindLimitExceeded, fmt.Sprintf("its annotations have more than the %d KiB that chartgate reads", maxAnnotations>>10), ""})
 	}
-	if content, again := known.get(digest); again {
-		return fetched{item: made(content, nil)}
+	if same, ok := known.Load(digest); ok {
+		return convert(same.(content), nil)
 	}
-	limit := of.limit(layer)
-	return s.fetch(ctx, layer, limit, func(content answer, err error) item {
+	limit := kind.limit(layer)
+	return s.read(ctx, layer, limit, func(a content, err error) result {
 		if err == nil && limit <= maxPayload {
-			known.add(digest, content)
+			known.Store(digest, a)
 		}
-		return made(content, err)
+		return convert(a, err)
 	})
 }

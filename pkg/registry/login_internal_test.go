@@ -10,7 +10,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
-// TestTokensAreBounded: names of repositories are anybody's choice, memory is not.
+// TestTokensAreBounded: anyone can invent names of repositories, and memory is limited.
 func TestTokensAreBounded(t *testing.T) {
 	t.Parallel()
 	c := newTokens(10)
@@ -39,12 +39,12 @@ func TestTokensAreBounded(t *testing.T) {
 
 func secret(context.Context) (string, string, error) { return "user", "hunter2", nil }
 
-// TestLoginAtOneHost: whoever asks, a login is for its own host.
+// TestLoginAtOneHost: a login is used for its own host only.
 func TestLoginAtOneHost(t *testing.T) {
 	t.Parallel()
 	c := New(Options{})
 	for host, own := range map[string]string{"ghcr.io": "ghcr.io", "docker.io": "registry-1.docker.io", "ghcr.io:444": "ghcr.io:444"} {
-		l, err := c.link(Connection{ID: "1", Login: secret}, host)
+		h, err := c.hostClient(Connection{ID: "1", Login: secret}, host)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,13 +52,13 @@ func TestLoginAtOneHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx := (&repository{at: at}).asking(t.Context())
+		ctx := withOptions(t.Context(), requestOptions{at: at})
 		for _, asking := range []string{"ghcr.io", "docker.io", "registry-1.docker.io", "ghcr.io:444", "evil.ghcr.io", "GHCR.io", ""} {
 			want := auth.EmptyCredential
 			if asking == own {
 				want = auth.Credential{Username: "user", Password: "hunter2"}
 			}
-			if got, err := l.web.Credential(ctx, asking); got != want || err != nil {
+			if got, err := h.http.Credential(ctx, asking); got != want || err != nil {
 				t.Errorf("the login for %s at %q: %v, %v", host, asking, got, err)
 			}
 		}

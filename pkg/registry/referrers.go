@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -21,34 +22,34 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// referrers lists what refers to a manifest, through the referrers API or the
-// fallback tag. With an error, the list holds what was found before it;
-// errdef.ErrUnsupported means that the registry lacks the API.
+// referrers lists the referrers of a manifest, with the referrers API or from the fallback tag. If there
+// is an error, the list contains what was read before it; errdef.ErrUnsupported means that the registry
+// does not have the API.
 func (r *repository) referrers(ctx context.Context, of chart.Digest, api bool) ([]ocispec.Descriptor, error) {
 	lists := r.lists()
 	if err := lists.SetReferrersCapability(api); err != nil {
 		return nil, err
 	}
-	allowed := allowance{bytes: maxPage, list: true, by: r.share()}
+	options := requestOptions{maxBytes: maxPage, list: true}
 	if api {
-		allowed.mediaType = ocispec.MediaTypeImageIndex
+		options.mediaType = ocispec.MediaTypeImageIndex
 	}
 	var all []ocispec.Descriptor
 	subject := ocispec.Descriptor{MediaType: mediaTypeManifest, Digest: digest.Digest(of.String())}
-	err := lists.Referrers(allow(r.asking(ctx), allowed), subject, "", func(page []ocispec.Descriptor) error {
+	err := lists.Referrers(r.options(ctx, options), subject, "", func(page []ocispec.Descriptor) error {
 		if all = append(all, page...); len(all) > maxReferrers {
 			all = all[:maxReferrers]
-			return fault{problem.KindLimitExceeded, fmt.Sprintf("there are more than %d", maxReferrers)}
+			return requestError{problem.KindLimitExceeded, fmt.Sprintf("there are more than %d", maxReferrers), ""}
 		}
 		return nil
 	})
 	return all, err
 }
 
-// lists returns oras's view of the repository, for what has pages.
+// lists returns the repository as a type of oras, which reads lists page by page.
 func (r *repository) lists() *remote.Repository {
 	return &remote.Repository{
-		Client:               r.link.web,
+		Client:               r.host.http,
 		Reference:            r.reference(),
 		PlainHTTP:            r.scheme() == "http",
 		TagListPageSize:      tagPageSize,
@@ -58,40 +59,40 @@ func (r *repository) lists() *remote.Repository {
 	}
 }
 
-// referrersAPI yields what the API lists or, where there is no API, otherwise.
-func (s search) referrersAPI(ctx context.Context, otherwise items) items {
-	return func(yield func(item) bool) {
+// referrersAPI yields what the referrers API lists, and otherwise if there is no such API.
+func (s search) referrersAPI(ctx context.Context, otherwise results) results {
+	return func(yield func(result) bool) {
 		list, err := s.referrers(ctx, s.chart, true)
 		switch {
 		case err == nil:
-			s.link.lacking.forget(s.at.Host())
+			s.client.noReferrersAPI.Remove(s.key())
 			s.referred(ctx, list, nil)(yield)
 		case !lacksAPI(err):
 			s.referred(ctx, list, err)(yield)
-		case len(list) > 0: // the API is there, the list's next page is not
-			s.referred(ctx, list, fault{problem.KindUnavailable, "a page of the list is missing"})(yield)
+		case len(list) > 0: // the API exists; the next page of the list does not
+			s.referred(ctx, list, requestError{problem.KindUnavailable, "a page of the list is missing", ""})(yield)
 		case otherwise != nil:
-			s.link.lacking.remember(s.at.Host())
+			s.client.noReferrersAPI.Add(s.key(), struct{}{})
 			otherwise(yield)
 		}
 	}
 }
 
-// fallback yields what is listed under the tag sha256-<hex>.
-func (s search) fallback(ctx context.Context) items {
-	return func(yield func(item) bool) {
+// fallbackTag yields what is listed under the tag sha256-<hex>.
+func (s search) fallbackTag(ctx context.Context) results {
+	return func(yield func(result) bool) {
 		list, err := s.referrers(ctx, s.chart, false)
-		if s.absent(err) {
+		if s.tagIsMissing(err) {
 			err = nil
 		}
 		s.referred(ctx, list, err)(yield)
 	}
 }
 
-// absent reports whether err means that there is no such tag. Some registries (Artifactory, GHCR)
-// refuse what is not there instead of saying so; where the chart's own manifest has been read
-// in the same way, that is no matter of credentials.
-func (s search) absent(err error) bool {
+// tagIsMissing reports whether err means that a tag does not exist. Some registries (Artifactory, GHCR)
+// refuse access to what does not exist. If the tag is in the chart's own repository, from which the
+// chart's manifest can be read over the same connection, the credentials are not the reason.
+func (s search) tagIsMissing(err error) bool {
 	if errors.Is(err, errdef.ErrNotFound) {
 		return true
 	}
@@ -103,8 +104,8 @@ func (s search) absent(err error) bool {
 	return refused || errors.Is(err, auth.ErrBasicCredentialNotFound)
 }
 
-// lacksAPI reads the ways in which registries say that they lack the referrers
-// API. The specification says 404; go-containerregistry knows of 400 and 406.
+// lacksAPI recognizes how registries say that they do not have the referrers API. The specification says
+// 404; go-containerregistry also knows 400 and 406.
 func lacksAPI(err error) bool {
 	status, _ := errors.AsType[*errcode.ErrorResponse](err)
 	if status == nil {
@@ -119,53 +120,51 @@ func lacksAPI(err error) bool {
 }
 
 const (
-	// mediaTypeBundle starts the media types of sigstore bundles: ".v0.3+json"
-	// follows it, or "+json;version=0.2" in older ones.
+	// mediaTypeBundle is the prefix of the media types of sigstore bundles. ".v0.3+json" follows, or
+	// "+json;version=0.2" in older ones.
 	mediaTypeBundle = "application/vnd.dev.sigstore.bundle"
 
-	// mediaTypeSigArtifact is the type of the referrers in which cosign 2 keeps simple signing
-	// with --registry-referrers-mode=oci-1-1 (ArtifactType in internal/pkg/oci/remote/remote.go).
+	// mediaTypeSigArtifact is the type of the referrers in which cosign 2 stores legacy signatures with
+	// --registry-referrers-mode=oci-1-1 (ArtifactType in internal/pkg/oci/remote/remote.go).
 	mediaTypeSigArtifact = "application/vnd.dev.cosign.artifact.sig.v1+json"
 
-	// mediaTypeInToto starts the types of referrers that hold DSSE envelopes without a bundle:
-	// cosign 2's with --registry-referrers-mode=oci-1-1, and those of Google Cloud Build.
+	// mediaTypeInToto is the prefix of the types of referrers with DSSE envelopes that are not in a
+	// bundle: cosign 2's with --registry-referrers-mode=oci-1-1, and those of Google Cloud Build.
 	mediaTypeInToto = "application/vnd.in-toto"
 
-	// The annotation and its value by which cosign marks a signature, as opposed to
-	// an attestation.
+	// The annotation, and its value, with which cosign marks a signature as opposed to an attestation.
 	annotationPredicate = "dev.sigstore.bundle.predicateType"
 	predicateSignature  = "https://sigstore.dev/cosign/sign/v1"
 )
 
-// referred yields the material of the listed referrers. listing is the error that
-// ended the list; what was listed before it is still looked at.
-func (s search) referred(ctx context.Context, list []ocispec.Descriptor, listing error) items {
-	return func(yield func(item) bool) {
-		candidates := s.promising(list)
-		looked := candidates[:min(len(candidates), maxReferred)]
-		for i := range ahead(s, looked, func(d ocispec.Descriptor) []fetched { return s.referrer(ctx, d) }) {
-			if !yield(i) {
+// referred yields the attachments in the listed referrers. listing is the error that ended the list; what
+// was listed before it is still read.
+func (s search) referred(ctx context.Context, list []ocispec.Descriptor, listing error) results {
+	return func(yield func(result) bool) {
+		candidates := s.candidates(list)
+		chosen := candidates[:min(len(candidates), maxReferred)]
+		for found := range inBatches(s, chosen, func(d ocispec.Descriptor) []result { return s.referrer(ctx, d) }) {
+			if !yield(found) {
 				return
 			}
 		}
-		if len(candidates) > len(looked) && !yield(item{err: s.tooMany("referrers", " with signature material", len(candidates), maxReferred)}) {
+		if len(candidates) > len(chosen) && !yield(result{err: s.tooMany("referrers", len(candidates), maxReferred)}) {
 			return
 		}
 		if listing != nil {
-			yield(item{err: s.problem(ctx, "the list of referrers of "+s.name, listing)})
+			yield(result{err: s.problem(ctx, "the list of referrers of "+s.name, listing)})
 		}
 	}
 }
 
-// promising returns the referrers that may hold signature material and have not been looked at,
-// each once, most promising first: some of each rank in turns, and within a rank the newest
-// first.
-func (s search) promising(list []ocispec.Descriptor) []ocispec.Descriptor {
-	var ranks [ranked][]ocispec.Descriptor
+// candidates returns the referrers that may be attachments and have not been read, each once: some of
+// each rank in turns, and within a rank the newest first.
+func (s search) candidates(list []ocispec.Descriptor) []ocispec.Descriptor {
+	var ranks [notAnAttachment][]ocispec.Descriptor
 	for _, d := range slices.Backward(list) { // lists are appended to
 		_, err := chart.ParseDigest(d.Digest.String())
 		rank := s.rank(d)
-		if err != nil || rank == ranked || d.MediaType != mediaTypeManifest || s.seen[d.Digest.String()] {
+		if err != nil || rank == notAnAttachment || d.MediaType != mediaTypeManifest || s.seen[d.Digest.String()] {
 			continue
 		}
 		s.seen[d.Digest.String()] = true
@@ -178,7 +177,7 @@ func (s search) promising(list []ocispec.Descriptor) []ocispec.Descriptor {
 	for more := true; more; {
 		more = false
 		for i := range ranks {
-			n := min(len(ranks[i]), turn)
+			n := min(len(ranks[i]), resultsPerTurn)
 			found = append(found, ranks[i][:n]...)
 			ranks[i] = ranks[i][n:]
 			more = more || len(ranks[i]) > 0
@@ -187,7 +186,8 @@ func (s search) promising(list []ocispec.Descriptor) []ocispec.Descriptor {
 	return found
 }
 
-// created returns when a referrer says that it was made; what does not say so is the oldest.
+// created returns when a referrer says that it was created; a referrer that does not say so is the
+// oldest.
 func created(d ocispec.Descriptor) time.Time {
 	at, err := time.Parse(time.RFC3339, d.Annotations[ocispec.AnnotationCreated])
 	if err != nil {
@@ -196,15 +196,15 @@ func created(d ocispec.Descriptor) time.Time {
 	return at
 }
 
-// The ranks of referrers. Some registries and clients leave the artifact type out of the list, or
-// show the empty config's in its place: those come last.
+// The ranks of referrers. Some registries and clients leave the artifact type out of the list, or show the
+// one of the empty config: those come last.
 const (
 	rankSignature = iota
 	rankWanted
 	rankUnmarked
 	rankOther
 	rankUnknown
-	ranked // what cannot be material
+	notAnAttachment
 )
 
 func (s search) rank(d ocispec.Descriptor) int {
@@ -220,20 +220,20 @@ func (s search) rank(d ocispec.Descriptor) int {
 		return rankUnmarked
 	case isEnvelope(d.ArtifactType) || strings.HasPrefix(d.ArtifactType, mediaTypeInToto):
 		if len(s.predicates) == 0 {
-			return ranked
+			return notAnAttachment
 		}
 		return rankUnmarked
 	case d.ArtifactType == "" || d.ArtifactType == ocispec.MediaTypeEmptyJSON:
 		return rankUnknown
 	default:
-		return ranked
+		return notAnAttachment
 	}
 }
 
-// wants reports whether attestations with a predicate of this type are looked for.
+// wants reports whether attestations with this type of predicate are wanted.
 func (s search) wants(predicate string) bool { return slices.Contains(s.predicates, predicate) }
 
-// bundleLimit returns how large material that is marked with this predicate may be.
+// bundleLimit returns how large an attachment that is marked with this predicate may be.
 func (s search) bundleLimit(predicate string) int64 {
 	if s.wants(predicate) {
 		return maxAttestation
@@ -241,15 +241,15 @@ func (s search) bundleLimit(predicate string) int64 {
 	return maxBundle
 }
 
-// referrer reads one referrer: a bundle, the simple signing of cosign 2 or the envelopes of
-// attestations. What is none of them is nothing.
-func (s search) referrer(ctx context.Context, d ocispec.Descriptor) []fetched {
+// referrer reads one referrer: a bundle, legacy signatures of cosign 2, or the envelopes of attestations.
+// Any other referrer has no attachments.
+func (s search) referrer(ctx context.Context, d ocispec.Descriptor) []result {
 	what := fmt.Sprintf("the referrer %s of %s", d.Digest, s.name)
-	unusable := func(err error) []fetched {
-		return []fetched{{item: item{err: s.unusable(ctx, what, "bundle", err)}}}
+	unusable := func(err error) []result {
+		return []result{{err: s.unusable(ctx, what, "bundle", err)}}
 	}
 	if d.Size > maxManifest {
-		return unusable(fault{problem.KindLimitExceeded, fmt.Sprintf("its manifest has more than the %d KiB that chartgate reads", maxManifest>>10)})
+		return unusable(requestError{problem.KindLimitExceeded, fmt.Sprintf("its manifest has more than the %d KiB that chartgate reads", maxManifest>>10), ""})
 	}
 	found, err := s.manifest(ctx, d.Digest.String())
 	if err != nil {
@@ -270,30 +270,29 @@ func (s search) referrer(ctx context.Context, d ocispec.Descriptor) []fetched {
 	claimed := isBundle(d.ArtifactType) || isBundle(m.ArtifactType)
 	switch {
 	case len(bundles)+len(signatures)+len(envelopes) == 0 && !claimed:
-		return []fetched{{bytes: len(found.body)}}
+		return []result{{bytes: len(found.body)}}
 	case m.Subject == nil || m.Subject.Digest.String() != s.chart.String():
-		return unusable(fault{problem.KindInvalid, "it refers to something else"})
+		return unusable(requestError{problem.KindInvalid, "it does not refer to the chart", ""})
 	case len(bundles) > 1 || len(bundles) == 0 && claimed:
-		return unusable(fault{problem.KindInvalid, fmt.Sprintf("it has %d layers with a bundle, not one", len(bundles))})
+		return unusable(requestError{problem.KindInvalid, fmt.Sprintf("it has %d layers with a bundle, not one", len(bundles)), ""})
 	}
-	var all []fetched
+	var all []result
 	for _, layer := range bundles {
-		// The list of a fallback tag has no marks, the manifests have.
-		all = append(all, s.fetch(ctx, layer, s.bundleLimit(m.Annotations[annotationPredicate]), func(a answer, err error) item {
+		// The list of a fallback tag has no marks; the manifests have them.
+		all = append(all, s.read(ctx, layer, s.bundleLimit(m.Annotations[annotationPredicate]), func(a content, err error) result {
 			if err != nil {
-				return item{err: s.unusable(ctx, what, "bundle", err)}
+				return result{err: s.unusable(ctx, what, "bundle", err)}
 			}
-			return item{material: attachment.Attachment{Format: attachment.Bundle, Source: found.digest, Content: a.body}}
+			return result{attachment: attachment.Attachment{Format: attachment.Bundle, Source: found.digest, Content: a.body}}
 		}))
 	}
-	for _, of := range []layered{s.signatureLayers(), s.attestationLayers()} {
-		layers := signatures
-		if of.format == attachment.LegacyAttestation {
-			layers = envelopes
-		}
-		known := newPayloads()
-		for _, layer := range layers[:min(len(layers), maxLegacy)] {
-			all = append(all, s.layer(ctx, of, layer, known))
+	for _, layers := range []struct {
+		kind layerKind
+		list []ocispec.Descriptor
+	}{{s.signatureLayers(), signatures}, {s.attestationLayers(), envelopes}} {
+		var known sync.Map
+		for _, layer := range layers.list[:min(len(layers.list), maxLegacy)] {
+			all = append(all, s.layer(ctx, layers.kind, layer, &known))
 		}
 	}
 	all[0].bytes += len(found.body)
@@ -309,13 +308,4 @@ func isBundle(mediaType string) bool {
 // (https://github.com/in-toto/attestation/blob/main/spec/v1/bundle.md).
 func isEnvelope(mediaType string) bool {
 	return mediaType == mediaTypeAttestation || strings.HasPrefix(mediaType, mediaTypeInToto) && strings.HasSuffix(mediaType, "+dsse")
-}
-
-// tooMany is the problem that not everything was looked at.
-func (s search) tooMany(of, more string, found, looked int) error {
-	return &problem.Error{
-		Kind:   problem.KindLimitExceeded,
-		Detail: fmt.Sprintf("%s has %d %s%s, of which chartgate looked at %d only", s.name, found, of, more, looked),
-		Next:   "remove old " + of + " from the registry, or sign again under a new version",
-	}
 }

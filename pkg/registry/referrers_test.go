@@ -69,7 +69,7 @@ func TestSimpleSigningAsReferrer(t *testing.T) {
 			elsewhere, none := put(layerDigest, layer("elsewhere", "3")), put(s.digest)
 			s.Fail("/referrers/", serveIndex(listed(elsewhere, listedAs), listed(none, listedAs), listed(two, listedAs)))
 			found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
-			equal(t, []outcome{{Kind: problem.KindInvalid, Detail: s.text("the referrer " + elsewhere + " of CHART@DIGEST is not a readable bundle: it refers to something else")}}, problems)
+			equal(t, []outcome{{Kind: problem.KindInvalid, Detail: s.text("the referrer " + elsewhere + " of CHART@DIGEST is not a readable bundle: it does not refer to the chart")}}, problems)
 			equal(t, []string{"legacy signature: one", "legacy signature: two"}, contents(found))
 			equal(t, "2", found[1].Annotations["dev.cosignproject.cosign/signature"])
 		})
@@ -345,7 +345,7 @@ func TestReferrersAPIAppears(t *testing.T) {
 		equal(t, []outcome(nil), problems)
 		equal(t, want, contents(found))
 	}
-	requests := s.Requests()
+	requests := slices.DeleteFunc(s.Requests(), func(r string) bool { return strings.HasSuffix(r, ".sig") })
 	equal(t, "GET /v2/"+repo+"/referrers/"+s.digest, requests[0])
 	equal(t, "GET /v2/"+repo+"/manifests/sha256-"+strings.TrimPrefix(s.digest, "sha256:"), requests[len(requests)-1])
 }
@@ -406,15 +406,15 @@ func TestJunkReferrers(t *testing.T) {
 		"an SBOM":                        {"application/spdx+json", `"layers":[` + layer("application/spdx+json") + `],` + subject, nil},
 		"an SBOM, listed without type":   {"-", `"layers":[` + layer("application/spdx+json") + `],` + subject, nil},
 		"an SBOM, listed as a bundle":    {bundleType, `"layers":[` + layer("application/spdx+json") + `],` + subject, unreadable("it has 0 layers with a bundle, not one")},
-		"a bundle of another chart":      {bundleType, `"layers":[` + layer(bundleType) + `],"subject":{"digest":"` + layerDigest + `"}`, unreadable("it refers to something else")},
-		"a bundle of nothing":            {bundleType, `"layers":[` + layer(bundleType) + `]`, unreadable("it refers to something else")},
+		"a bundle of another chart":      {bundleType, `"layers":[` + layer(bundleType) + `],"subject":{"digest":"` + layerDigest + `"}`, unreadable("it does not refer to the chart")},
+		"a bundle of nothing":            {bundleType, `"layers":[` + layer(bundleType) + `]`, unreadable("it does not refer to the chart")},
 		"two bundles":                    {bundleType, `"layers":[` + layer(bundleType) + `,` + layer(bundleType) + `],` + subject, unreadable("it has 2 layers with a bundle, not one")},
 		"a bundle with a sha512 digest":  {bundleType, strings.ReplaceAll(`"layers":[`+layer(bundleType)+`],`+subject, layerDigest, "sha512:x"), unreadable("its digest is not a sha256 digest")},
-		"a bundle that is not there":     {bundleType, `"layers":[` + layer(bundleType) + `],` + subject, &outcome{Kind: problem.KindInvalid, Detail: "the referrer JUNK of CHART@DIGEST is listed but not there"}},
+		"a bundle that is not there":     {bundleType, `"layers":[` + layer(bundleType) + `],` + subject, &outcome{Kind: problem.KindInvalid, Detail: "the referrer JUNK of CHART@DIGEST is listed but does not exist"}},
 		"a bundle too large to ask for":  {bundleType, strings.ReplaceAll(`"layers":[`+layer(bundleType)+`],`+subject, `"size":1`, `"size":1048577`), &outcome{Kind: problem.KindLimitExceeded, Detail: "the referrer JUNK of CHART@DIGEST could not be read: it has more than the 1024 KiB that chartgate reads"}},
 		"a manifest with layers twice":   {bundleType, `"layers":[],"layers":[]`, unreadable("its JSON is ambiguous: it has one name twice in one object")},
 		"a similar media type":           {"application/vnd.dev.sigstore.bundles", `"layers":[]`, nil},
-		"an older kind of bundle, empty": {"application/vnd.dev.sigstore.bundle+json;version=0.2", `"layers":[]`, unreadable("it refers to something else")},
+		"an older kind of bundle, empty": {"application/vnd.dev.sigstore.bundle+json;version=0.2", `"layers":[]`, unreadable("it does not refer to the chart")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,25 +15,26 @@ import (
 // tags lists all tags.
 func (r *repository) tags(ctx context.Context) ([]string, error) {
 	var all []string
-	err := r.lists().Tags(allow(r.asking(ctx), allowance{bytes: maxPage, list: true, by: r.share()}), "", func(page []string) error {
+	err := r.lists().Tags(r.options(ctx, requestOptions{maxBytes: maxPage, list: true}), "", func(page []string) error {
 		if all = append(all, page...); len(all) > maxTags {
-			return fault{problem.KindLimitExceeded, fmt.Sprintf("there are more than %d tags", maxTags)}
+			return requestError{problem.KindLimitExceeded, fmt.Sprintf("there are more than %d tags", maxTags), ""}
 		}
 		return nil
 	})
 	return all, err
 }
 
-// Resolve finds the digest of ref and reads the chart's manifest: one request for
-// a tag or a digest, and the tag list before it for a range. A chart behind an image index, or
-// one that refers to further manifests, costs a request for each of them. After it nothing is
-// a tag.
+// Resolve finds the digest of a reference and reads the chart's manifest: with one request for a tag or
+// a digest, and the list of tags before it for a range. A chart in an image index, or one that refers to
+// other manifests, costs one more request for each manifest. The result contains no tag that still has
+// to be resolved.
 func (c *Client) Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (chart.Resolved, error) {
 	return c.resolve(ctx, ref, access, graph.chart)
 }
 
-// Artifact is Resolve for a consumer that may deploy something else than charts: manifests,
-// say. What is no chart, or not one of which the consumer takes the chart's layer, has Other set.
+// Artifact is Resolve for a consumer that may deploy artifacts other than charts, such as plain
+// Kubernetes manifests. The result has Other set if the artifact is not a chart, or is a chart of which
+// the consumer does not take the chart's layer.
 func (c *Client) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by chart.Taking) (chart.Resolved, error) {
 	return c.resolve(ctx, ref, access, func(below graph) (chart.Resolved, error) { return below.artifact(by) })
 }
@@ -50,27 +52,28 @@ func (c *Client) resolve(ctx context.Context, ref chart.Reference, access source
 		return chart.Resolved{}, err
 	}
 	defer leave()
-	named, found, err := r.find(ctx, ref)
+	tag, found, err := r.find(ctx, ref)
 	if err != nil {
 		return chart.Resolved{}, err
 	}
 	below, err := r.graph(ctx, found)
 	if err != nil {
-		return chart.Resolved{}, r.notAChart(ref, named, found, err)
+		return chart.Resolved{}, r.notAChart(ref, tag, found, err)
 	}
 	resolved, err := read(below)
 	if err != nil {
-		return chart.Resolved{}, r.notAChart(ref, named, found, err)
+		return chart.Resolved{}, r.notAChart(ref, tag, found, err)
 	}
-	resolved.Location, resolved.Tag = ref.Location, named
+	resolved.Location, resolved.Tag = ref.Location, tag
 	if r.at != r.location {
 		resolved.Mirror = r.at
 	}
 	return resolved, nil
 }
 
-// find reads the manifest that the selector leads to, and returns the tag by which; "" by digest.
-func (r *repository) find(ctx context.Context, ref chart.Reference) (tag string, found answer, err error) {
+// find reads the manifest that the selector selects. It returns the tag that led to it, or "" for a
+// digest.
+func (r *repository) find(ctx context.Context, ref chart.Reference) (tag string, found content, err error) {
 	s := ref.Selector
 	if digest, ok := s.Digest(); ok {
 		found, err = r.chartManifest(ctx, ref.String(), digest.String())
@@ -83,19 +86,19 @@ func (r *repository) find(ctx context.Context, ref chart.Reference) (tag string,
 		case !isNotFound(err):
 			return tag, found, err
 		case !s.IsRange():
-			return tag, found, r.tellTwin(ctx, s, err)
+			return tag, found, r.suggestTwin(ctx, s, err)
 		}
 	}
 	if tag, err = r.selectTag(ctx, s); err != nil {
-		return "", answer{}, err
+		return "", content{}, err
 	}
-	found, err = r.chartManifest(ctx, chosen(ref, tag, ""), tag)
+	found, err = r.chartManifest(ctx, chosenByRange(ref, tag, ""), tag)
 	return tag, found, err
 }
 
-// tellTwin adds to the problem with a tag that is not there that its twin is: v1.0.0 was
-// pushed as 1.0.0, or the reverse. It costs one more request, on the way to a denial.
-func (r *repository) tellTwin(ctx context.Context, s chart.Selector, err error) error {
+// suggestTwin adds to the error for a tag that does not exist that its twin exists: v1.0.0 was pushed as
+// 1.0.0, or the reverse. It costs one more request before a denial.
+func (r *repository) suggestTwin(ctx context.Context, s chart.Selector, err error) error {
 	twin := s.Twin()
 	p, ok := errors.AsType[*problem.Error](err)
 	if twin == "" || !ok {
@@ -104,20 +107,20 @@ func (r *repository) tellTwin(ctx context.Context, s chart.Selector, err error) 
 	if _, missing := r.manifest(ctx, twin); missing != nil {
 		return err
 	}
-	told := *p
-	told.Detail += "; the tag " + chart.Quote(twin) + " is there"
-	return told.WithNext("write %s, if that is what you mean", s.Spelled(twin))
+	suggestion := *p
+	suggestion.Detail += "; the tag " + chart.Quote(twin) + " is there"
+	return suggestion.WithNext("write %s, if that is what you mean", s.Spelled(twin))
 }
 
-// chosen names the chart that a range led to.
-func chosen(ref chart.Reference, tag, digest string) string {
+// chosenByRange names the chart that a range selects.
+func chosenByRange(ref chart.Reference, tag, digest string) string {
 	return ref.Location.String() + ":" + tag + digest + " (the newest of " + chart.Quote(ref.Selector.String()) + ")"
 }
 
-func (r *repository) chartManifest(ctx context.Context, name, tagOrDigest string) (answer, error) {
+func (r *repository) chartManifest(ctx context.Context, name, tagOrDigest string) (content, error) {
 	found, err := r.manifest(ctx, tagOrDigest)
 	if err != nil {
-		return answer{}, r.chartProblem(ctx, name, err)
+		return content{}, r.chartProblem(ctx, name, err)
 	}
 	return found, nil
 }
@@ -130,14 +133,14 @@ func (r *repository) selectTag(ctx context.Context, s chart.Selector) (string, e
 	tag, err := s.Select(tags)
 	if p, ok := errors.AsType[*problem.Error](err); ok {
 		located := *p
-		located.Detail = r.location.String() + ": " + p.Detail + r.mirrored()
+		located.Detail = r.location.String() + ": " + p.Detail + r.mirrorNote()
 		return "", &located
 	}
 	return tag, err
 }
 
-// chartProblem adds to a problem what helps where there is no such chart. Some registries
-// refuse what is not there (GHCR's token service answers 403).
+// chartProblem is problem for a chart, with a next step if the chart does not exist. Some registries
+// refuse access to what does not exist (GHCR's token service answers 403).
 func (r *repository) chartProblem(ctx context.Context, what string, err error) error {
 	err = r.problem(ctx, what, err)
 	p, ok := errors.AsType[*problem.Error](err)
@@ -146,8 +149,8 @@ func (r *repository) chartProblem(ctx context.Context, what string, err error) e
 	}
 	switch parent, name := path.Split(r.location.Path()); {
 	case name == path.Base(parent):
-		// The mistake that most people make: Flux and Argo CD append the chart's name to the
-		// repository's URL.
+		// The most common mistake: Flux and Argo CD append the chart's name to the URL of the
+		// repository.
 		repeated := fmt.Sprintf("the chart's name is repeated: take /%s off the end of the repository URL, to which the name is appended", name)
 		if p.Kind == problem.KindUnauthorized {
 			repeated += "; or, if that is its name, " + p.Next
@@ -160,24 +163,21 @@ func (r *repository) chartProblem(ctx context.Context, what string, err error) e
 	}
 }
 
-// notAChart is the problem with content that has been read and holds no chart, or several. tag is
-// the one that led to it.
-func (r *repository) notAChart(ref chart.Reference, tag string, found answer, err error) error {
+// notAChart is the error for content that has been read and contains no chart, or several. tag is the tag
+// that led to it.
+func (r *repository) notAChart(ref chart.Reference, tag string, found content, err error) error {
 	if p, ok := errors.AsType[*problem.Error](err); ok {
 		return p
 	}
 	name := ref.String()
 	if literal, _ := ref.Selector.Tag(); tag != "" && tag != literal {
-		name = chosen(ref, tag, "@"+found.digest.String())
+		name = chosenByRange(ref, tag, "@"+found.digest.String())
 	}
 	p := &problem.Error{Kind: problem.KindInternal, Detail: name + " is not a Helm chart", Err: err}
-	if own, ok := errors.AsType[fault](err); ok {
-		p.Kind = own.kind
-		p.Detail += ": " + own.text + r.mirrored()
-		p.Next = "push the chart with helm push, or correct the reference"
-		if known, ok := errors.AsType[advice](err); ok {
-			p.Next = known.next
-		}
+	if known, ok := errors.AsType[requestError](err); ok {
+		p.Kind = known.kind
+		p.Detail += ": " + known.detail + r.mirrorNote()
+		p.Next = cmp.Or(known.next, "push the chart with helm push, or correct the reference")
 	}
 	return p
 }

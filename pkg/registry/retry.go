@@ -10,33 +10,42 @@ import (
 	"time"
 )
 
-// retryOnce repeats a request that may well succeed the second time, if there is
-// time for that. More would use up the deadline that other charts need.
-type retryOnce struct{ next http.RoundTripper }
+const (
+	// retryWait is the pause before the one retry if the registry names none.
+	retryWait = 200 * time.Millisecond
+	// maxRetryWait is the longest pause that the registry may name (Retry-After).
+	maxRetryWait = 5 * time.Second
+)
 
-func (t *retryOnce) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.next.RoundTrip(req)
-	wait, worthwhile := retryAfter(resp, err)
-	hasBody := req.Body != nil && req.Body != http.NoBody
-	if !worthwhile || hasBody || !fits(req.Context(), wait) {
-		return resp, err
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-req.Context().Done():
-		return nil, req.Context().Err()
-	case <-timer.C:
-		return t.next.RoundTrip(req)
-	}
+// withRetry sends a request a second time if that is likely to succeed and there is time for it: after
+// 429, 502, 503 or 504, and after a connection that was reset or closed. It sends no request a third
+// time: that would use up the time that other charts of the same admission need. Requests with a body
+// (logins) and speculative requests are not repeated.
+func withRetry(next http.RoundTripper) http.RoundTripper {
+	return roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		resp, err := next.RoundTrip(req)
+		wait, transient := retryAfter(resp, err)
+		hasBody := req.Body != nil && req.Body != http.NoBody
+		if !transient || hasBody || optionsOf(req.Context()).speculative || !leavesTime(req.Context(), wait) {
+			return resp, err
+		}
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		case <-timer.C:
+			return next.RoundTrip(req)
+		}
+	})
 }
 
-// retryAfter returns whether a retry is worthwhile, and when.
+// retryAfter returns whether what happened is transient, and the pause before a retry.
 func retryAfter(resp *http.Response, err error) (time.Duration, bool) {
 	if err != nil {
-		broken := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		brokenOff := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 			errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		return retryWait, broken
+		return retryWait, brokenOff
 	}
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -53,9 +62,9 @@ func retryAfter(resp *http.Response, err error) (time.Duration, bool) {
 	return retryWait, true
 }
 
-// fits reports whether ctx leaves time for a wait and at least as much for an
-// answer as the shortest wait.
-func fits(ctx context.Context, wait time.Duration) bool {
+// leavesTime reports whether ctx leaves time for a pause and, after it, at least retryWait for the
+// answer.
+func leavesTime(ctx context.Context, wait time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return wait <= maxRetryWait && (!ok || time.Until(deadline) > wait+retryWait)
 }

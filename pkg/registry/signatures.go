@@ -16,43 +16,49 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-// item is a piece of signature material, or a problem, on its way to who asked. done is to be
-// called when the material is of no more use; it may be nil.
-type item struct {
-	material attachment.Attachment
-	err      error
-	done     func()
+// result is an attachment, or the error instead of it.
+type result struct {
+	attachment attachment.Attachment
+	err        error
+	// done must be called when the content is no longer needed; it may be nil.
+	done func()
+	// late reads the attachment when it is its turn; it may be nil. Large content is not read earlier,
+	// because it would occupy its slot in memory while it waits.
+	late func() result
+	// bytes were read for it.
+	bytes int
 }
 
-// items are in the order of promise.
-type items = iter.Seq[item]
+// results are in the order in which they are worth a look.
+type results = iter.Seq[result]
 
-// Signatures yields the signature material beside a chart, fetched as the consumer
-// goes on, place by place, most promising first: eight referrers of each kind (marked as cosign
-// signatures, marked with a wanted predicate, unmarked, others), eight legacy signatures and, if any
-// predicate is wanted, eight legacy attestations, then the next eight of each, so that a crowd in
-// one place hides nothing in another one. Within a kind the newest is first, as far as anybody
-// can tell. The marks order the work; they are anybody's and decide nothing, except that what is
-// marked with a wanted predicate may be larger.
+// Signatures yields what is attached to the manifest with the digest and location of r, of which
+// nothing else has to be known. It reads while the consumer iterates, one signature repository after
+// the other. In each repository the order is: eight referrers of each rank (marked as cosign signatures,
+// marked with a wanted predicate, unmarked, other), eight legacy signatures and, if predicates are
+// wanted, eight legacy attestations; then the next eight of each. So many attachments of one kind do not
+// hide those of another kind. Within a kind the newest is first, as far as that can be known. The marks
+// decide about the order alone, since anyone can set them; the one exception is that an attachment
+// which is marked with a wanted predicate may be larger.
 //
-// Other places than the chart's own repository are laid out as by cosign with
-// COSIGN_REPOSITORY: one repository holds the signatures of many charts, under the same
-// tags, and bundles refer to a chart that is not there.
+// Repositories other than the chart's own are organized as by cosign with COSIGN_REPOSITORY: one
+// repository holds the signatures of many charts, under the same tags, and bundles refer to a chart
+// that is not in it.
 //
-// Where a place has nothing and no predicate is wanted, one unread mark is yielded if legacy
-// attestations exist.
+// If a repository has no attachments and no predicates are wanted, but legacy attestations exist, one
+// attachment with Unread is yielded.
 //
-// A problem is yielded in its place and does not end the sequence, unless time is
-// over: other material may still do.
-func (c *Client) Signatures(ctx context.Context, r chart.Resolved, where attachment.Search) iter.Seq2[attachment.Attachment, error] {
-	places := where.Repositories
-	if len(places) == 0 {
-		places = []chart.Location{{}}
+// An error is yielded in the place of what could not be read. It does not end the sequence, unless the
+// time is over: other attachments may still be sufficient.
+func (c *Client) Signatures(ctx context.Context, r chart.Resolved, wanted attachment.Search) iter.Seq2[attachment.Attachment, error] {
+	repositories := wanted.Repositories
+	if len(repositories) == 0 {
+		repositories = []chart.Location{{}}
 	}
 	return func(yield func(attachment.Attachment, error) bool) {
-		for _, place := range places {
-			for i := range c.signaturesIn(ctx, place, r, where) {
-				if !hand(yield, i) || i.err != nil && expired(ctx) {
+		for _, in := range repositories {
+			for found := range c.signaturesIn(ctx, in, r, wanted) {
+				if !yieldResult(yield, found) || found.err != nil && expired(ctx) {
 					return
 				}
 			}
@@ -60,105 +66,113 @@ func (c *Client) Signatures(ctx context.Context, r chart.Resolved, where attachm
 	}
 }
 
-// hand yields material whose content is of no more use afterwards.
-func hand(yield func(attachment.Attachment, error) bool, i item) (more bool) {
-	if i.done != nil {
-		defer i.done()
+// yieldResult yields an attachment whose content is no longer needed afterwards.
+func yieldResult(yield func(attachment.Attachment, error) bool, r result) (more bool) {
+	if r.done != nil {
+		defer r.done()
 	}
-	return yield(i.material, i.err)
+	return yield(r.attachment, r.err)
 }
 
-// signaturesIn yields what one place has; the zero place is the chart's own repository.
-func (c *Client) signaturesIn(ctx context.Context, place chart.Location, r chart.Resolved, where attachment.Search) items {
-	return func(yield func(item) bool) {
-		s, leave, err := c.search(ctx, place, r, where)
+// signaturesIn yields what is in one repository; the zero location is the chart's own repository.
+func (c *Client) signaturesIn(ctx context.Context, in chart.Location, r chart.Resolved, wanted attachment.Search) results {
+	return func(yield func(result) bool) {
+		s, leave, err := c.newSearch(ctx, in, r, wanted)
 		if err != nil {
-			yield(item{err: err})
+			yield(result{err: err})
 			return
 		}
-		defer leave() // once the consumer has judged what it got
+		defer leave() // after the consumer has judged what it got
 		nothing := true
 		for _, part := range s.parts(ctx) {
-			for i := range part {
+			for found := range part {
 				nothing = false
-				if !yield(i) {
+				if !yield(found) {
+					s.observeFormat(found.attachment.Format)
 					return
 				}
 			}
 		}
 		if nothing {
-			s.unread(ctx)(yield)
+			s.unreadAttestations(ctx)(yield)
 		}
 	}
 }
 
-// search is the search for the signatures of one chart in one repository.
+// search is the search for the attachments of one chart in one repository.
 type search struct {
 	*repository
 	chart      chart.Digest
 	name       string // of the chart, for messages
 	predicates []string
-	// own is set where the repository is the chart's, whose manifest has been read.
+	// own is set if the repository is the chart's own.
 	own  bool
-	seen map[string]bool // the referrers that were looked at, by digest
+	seen map[string]bool // the digests of the referrers that have been read
+	// signatureTag is the request for the tag of the legacy signatures, if that was sent early.
+	signatureTag *speculation
 }
 
-// search begins a search, which is to be left.
-func (c *Client) search(ctx context.Context, place chart.Location, r chart.Resolved, where attachment.Search) (s search, leave func(), err error) {
+// newSearch begins a search, which must be left.
+func (c *Client) newSearch(ctx context.Context, in chart.Location, r chart.Resolved, wanted attachment.Search) (s search, leave func(), err error) {
 	if r.Digest.IsZero() || r.Location.IsZero() {
 		return search{}, nil, problem.Invalid("%s has not been resolved to a digest", r.Location)
 	}
 	name := r.Location.String() + "@" + r.Digest.String()
-	if place.IsZero() || place == r.Location {
-		place = r.Location
+	if in.IsZero() || in == r.Location {
+		in = r.Location
 	} else {
-		name += " in " + place.String()
+		name += " in " + in.String()
 	}
-	// The consumer's credentials belong to the host of the chart. Another place is the
-	// admin's, and reached as such.
-	access := where.Access
-	if place.Host() != r.Location.Host() {
+	// The consumer's credentials belong to the host of the chart. The admin chose other hosts, which are
+	// reached with chartgate's own connection.
+	access := wanted.Access
+	if in.Host() != r.Location.Host() {
 		access = sourceauth.Auth{Askers: access.Askers}
 	}
-	repo, err := c.repository(ctx, place, access)
+	repo, err := c.repository(ctx, in, access)
 	if err != nil {
 		return search{}, nil, err
 	}
-	if leave, err = repo.enter(ctx); err != nil {
+	exit, err := repo.enter(ctx)
+	if err != nil {
 		return search{}, nil, err
 	}
-	return search{
-		repository: repo, chart: r.Digest, name: name, predicates: where.Predicates, own: place == r.Location,
+	s = search{
+		repository: repo, chart: r.Digest, name: name, predicates: wanted.Predicates, own: in == r.Location,
 		seen: map[string]bool{},
-	}, leave, nil
+	}
+	// Without the request that is sent early, a chart with a legacy signature takes one round trip more.
+	if repo.loggedIn() && !c.bundlesOnly.Contains(repo.folderKey()) {
+		s.signatureTag = repo.speculate(ctx, s.tag(signatureSuffix))
+	}
+	return s, func() { s.signatureTag.stop(); exit() }, nil
 }
 
-// parts returns where to look, in order. A host that lacked the referrers API a
-// while ago is asked for the fallback tag instead; before the search ends with
-// nothing good the API is asked after all, so that the memory saves a request but
-// never hides a signature. In the same way the fallback tag is looked at last where the
-// API has answered: some proxies and old registries answer with an empty list, or an error.
-func (s search) parts(ctx context.Context) []items {
-	if s.link.lacking.holds(s.at.Host()) {
-		return []items{alternate(s.fallback(ctx), s.legacy(ctx), s.attestations(ctx)), s.referrersAPI(ctx, nil)}
+// parts returns what to search, in order. If a host had no referrers API some minutes ago, the fallback
+// tag is read instead; the API is asked at the end if nothing sufficient was found before. So that
+// observation saves a request, and never hides a signature. In the same way the fallback tag is read at
+// the end if the API has answered: some proxies and old registries answer with an empty list or an error.
+func (s search) parts(ctx context.Context) []results {
+	if s.client.noReferrersAPI.Contains(s.key()) {
+		return []results{inTurns(s.fallbackTag(ctx), s.legacySignatures(ctx), s.legacyAttestations(ctx)), s.referrersAPI(ctx, nil)}
 	}
-	asked := false
-	fallback := func(yield func(item) bool) {
-		asked = true
-		s.fallback(ctx)(yield)
+	read := false
+	fallback := func(yield func(result) bool) {
+		read = true
+		s.fallbackTag(ctx)(yield)
 	}
-	last := func(yield func(item) bool) {
-		if !asked {
-			s.fallback(ctx)(yield)
+	last := func(yield func(result) bool) {
+		if !read {
+			s.fallbackTag(ctx)(yield)
 		}
 	}
-	return []items{alternate(s.referrersAPI(ctx, fallback), s.legacy(ctx), s.attestations(ctx)), last}
+	return []results{inTurns(s.referrersAPI(ctx, fallback), s.legacySignatures(ctx), s.legacyAttestations(ctx)), last}
 }
 
-// alternate yields some of each part in turns.
-func alternate(parts ...items) items {
-	return func(yield func(item) bool) {
-		var pulls []func() (item, bool)
+// inTurns yields some results of each part in turns.
+func inTurns(parts ...results) results {
+	return func(yield func(result) bool) {
+		var pulls []func() (result, bool)
 		for _, part := range parts {
 			next, stop := iter.Pull(part)
 			defer stop()
@@ -168,12 +182,12 @@ func alternate(parts ...items) items {
 			next := pulls[0]
 			pulls = pulls[1:]
 			more := true
-			for range turn {
-				i, ok := next()
+			for range resultsPerTurn {
+				found, ok := next()
 				if more = ok; !more {
 					break
 				}
-				if !yield(i) {
+				if !yield(found) {
 					return
 				}
 			}
@@ -184,89 +198,89 @@ func alternate(parts ...items) items {
 	}
 }
 
-// unusable is the problem with material that is listed but cannot be used. It says
-// nothing about the chart itself, so it is never KindNotFound or KindNotAChart.
-func (s search) unusable(ctx context.Context, what, role string, err error) error {
-	own, _ := errors.AsType[fault](err)
-	switch {
-	case errors.Is(err, errdef.ErrNotFound):
-		return &problem.Error{Kind: problem.KindInvalid, Detail: what + " is listed but not there" + s.mirrored(), Err: err}
-	case own.kind == problem.KindNotAChart || own.kind == problem.KindInvalid:
-		return &problem.Error{Kind: problem.KindInvalid, Detail: what + " is not a readable " + role + ": " + own.text + s.mirrored(), Err: err}
-	default:
-		return s.problem(ctx, what, err)
-	}
-}
-
-// fetched is what became of one piece of material.
-type fetched struct {
-	item
-	// late reads it when it is its turn: what is large is not read ahead, since it would hold its
-	// place in memory while it waits.
-	late  func() item
-	bytes int // that were read for it
-}
-
-// ahead yields what is fetched for each of the list, in order. The first ones are fetched one by
-// one: most searches end with them. Then more and more are fetched at the same time, since whoever
-// has to go through hundreds has seconds for it.
-func ahead[T any](s search, list []T, fetch func(T) []fetched) items {
-	return func(yield func(item) bool) {
-		spent := int64(0)
+// inBatches yields what read returns for each of the list, in order. It reads the first ones one after
+// the other, because they are sufficient in most searches. Then it reads more and more at the same time,
+// because an admission has only seconds for hundreds of them.
+func inBatches[T any](s search, list []T, read func(T) []result) results {
+	return func(yield func(result) bool) {
+		bytes := int64(0)
 		for size, first := 1, true; len(list) > 0; first = false {
 			batch := list[:min(size, len(list))]
 			list = list[len(batch):]
-			results := make([][]fetched, len(batch))
+			found := make([][]result, len(batch))
 			var group sync.WaitGroup
 			for i, one := range batch {
-				group.Go(func() { results[i] = fetch(one) })
+				group.Go(func() { found[i] = read(one) })
 			}
 			group.Wait()
-			for _, result := range results {
-				for _, f := range result {
-					if spent > maxMaterial {
-						yield(item{err: s.tooLarge()})
+			for _, results := range found {
+				for _, r := range results {
+					if bytes > maxAttachmentBytes {
+						yield(result{err: s.tooManyBytes()})
 						return
 					}
-					i := f.item
-					if f.late != nil {
-						i = f.late()
-						spent += int64(len(i.material.Content))
+					bytes += int64(r.bytes)
+					if r.late != nil {
+						r = r.late()
+						bytes += int64(len(r.attachment.Content))
 					}
-					spent += int64(f.bytes)
-					if (i.material.Format != 0 || i.err != nil) && !yield(i) {
+					if (r.attachment.Format != 0 || r.err != nil) && !yield(r) {
 						return
 					}
 				}
 			}
 			if !first {
-				size = min(2*size, maxAhead)
+				size = min(2*size, maxBatch)
 			}
 		}
 	}
 }
 
-// tooLarge is the problem that a list was not looked at to its end.
-func (s search) tooLarge() error {
+// tooManyBytes is the error if a list was not read to its end.
+func (s search) tooManyBytes() error {
 	return &problem.Error{
 		Kind:   problem.KindLimitExceeded,
-		Detail: fmt.Sprintf("the signature material of %s has more than the %d MiB that chartgate reads", s.name, maxMaterial>>20),
+		Detail: fmt.Sprintf("the attachments of %s have more than the %d MiB that chartgate reads", s.name, maxAttachmentBytes>>20),
 		Next:   "remove old attestations from the registry, or sign again under a new version",
 	}
 }
 
-// fetch reads the content of a layer, at once if it is small and when it is its turn otherwise. made
-// turns it into an item.
-func (s search) fetch(ctx context.Context, layer ocispec.Descriptor, limit int64, made func(answer, error) item) fetched {
-	read := func() item {
-		content, done, err := s.bulk(ctx, layer, limit)
-		i := made(content, err)
-		i.done = done
-		return i
+// tooMany is the error if only the first ones of a list were read.
+func (s search) tooMany(what string, found, limit int) error {
+	return &problem.Error{
+		Kind:   problem.KindLimitExceeded,
+		Detail: fmt.Sprintf("%s has %d %s, of which chartgate looked at %d only", s.name, found, what, limit),
+		Next:   "remove old " + what + " from the registry, or sign again under a new version",
+	}
+}
+
+// read reads the content of a layer: small content at once, and large content when it is its turn.
+// convert makes a result of it.
+func (s search) read(ctx context.Context, layer ocispec.Descriptor, limit int64, convert func(content, error) result) result {
+	now := func() result {
+		found, done, err := s.largeBlob(ctx, layer, limit)
+		r := convert(found, err)
+		r.done = done
+		return r
 	}
 	if layer.Size > maxBundle || layer.Size <= 0 && limit > maxBundle {
-		return fetched{late: read}
+		return result{late: now}
 	}
-	i := read()
-	return fetched{item: i, bytes: len(i.material.Content)}
+	r := now()
+	r.bytes = len(r.attachment.Content)
+	return r
+}
+
+// unusable is the error for an attachment that is listed but cannot be used. It says nothing about the
+// chart itself, so its kind is neither KindNotFound nor KindNotAChart.
+func (s search) unusable(ctx context.Context, what, role string, err error) error {
+	known, _ := errors.AsType[requestError](err)
+	switch {
+	case errors.Is(err, errdef.ErrNotFound):
+		return &problem.Error{Kind: problem.KindInvalid, Detail: what + " is listed but does not exist" + s.mirrorNote(), Err: err}
+	case known.kind == problem.KindNotAChart || known.kind == problem.KindInvalid:
+		return &problem.Error{Kind: problem.KindInvalid, Detail: what + " is not a readable " + role + ": " + known.detail + s.mirrorNote(), Err: err}
+	default:
+		return s.problem(ctx, what, err)
+	}
 }

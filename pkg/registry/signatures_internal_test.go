@@ -6,16 +6,16 @@ import (
 	"github.com/chartgate/chartgate/pkg/attachment"
 )
 
-// TestHandEvenInPanic: the gate recovers from whatever a verifier does; the place of its
-// material must be free again.
-func TestHandEvenInPanic(t *testing.T) {
+// TestContentIsReleasedAfterAPanic: the gate recovers from a panic of the verifier; the slot of the content
+// in memory must be free afterwards.
+func TestContentIsReleasedAfterAPanic(t *testing.T) {
 	t.Parallel()
 	done := 0
 	func() {
 		defer func() { _ = recover() }()
-		hand(func(attachment.Attachment, error) bool { panic("verifier") }, item{done: func() { done++ }})
+		yieldResult(func(attachment.Attachment, error) bool { panic("verifier") }, result{done: func() { done++ }})
 	}()
-	if more := hand(func(attachment.Attachment, error) bool { return true }, item{done: func() { done++ }}); !more || done != 2 {
-		t.Errorf("%d places are free, more: %v", done, more)
+	if more := yieldResult(func(attachment.Attachment, error) bool { return true }, result{done: func() { done++ }}); !more || done != 2 {
+		t.Errorf("%d slots are free, more: %v", done, more)
 	}
 }

@@ -128,7 +128,7 @@ func TestTooManyBytes(t *testing.T) {
 	}
 	s.legacySignature(t, "good", nil)
 	found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Predicates: []string{slsa}})
-	equal(t, []outcome{{problem.KindLimitExceeded, s.text("the signature material of CHART@DIGEST has more than the 64 MiB that chartgate reads"),
+	equal(t, []outcome{{problem.KindLimitExceeded, s.text("the attachments of CHART@DIGEST have more than the 64 MiB that chartgate reads"),
 		"remove old attestations from the registry, or sign again under a new version"}}, problems)
 	equal(t, 10+1, len(found))
 	equal(t, "good", string(found[8].Content))
@@ -212,7 +212,7 @@ func TestPlaceOfOthers(t *testing.T) {
 	s.Fail("/v2/signatures/referrers/", serveIndex(listed(digest, bundleType)))
 	found, problems := collectFor(t.Context(), t, s.client(), s.resolved(t), attachment.Search{Repositories: []chart.Location{parseLocation(t, "oci://"+s.Host()+"/signatures")}})
 	equal(t, 0, len(found))
-	equal(t, []outcome{{Kind: problem.KindInvalid, Detail: s.text("the referrer " + digest + " of CHART@DIGEST in oci://HOST/signatures is not a readable bundle: it refers to something else")}}, problems)
+	equal(t, []outcome{{Kind: problem.KindInvalid, Detail: s.text("the referrer " + digest + " of CHART@DIGEST in oci://HOST/signatures is not a readable bundle: it does not refer to the chart")}}, problems)
 }
 
 // TestUnusedPlacesCostNothing: who has enough goes no further.
@@ -276,22 +276,24 @@ func TestSignaturesInOrder(t *testing.T) {
 	equal(t, 1, count(s.Requests(), "/blobs/sha256:"+sha256Hex("old")))
 }
 
-// TestRequestBudget: what one admission costs a registry.
+// TestRequestBudget: what one admission by tag costs a registry. The first chart with a bundle in a folder
+// costs one request more than the next ones: the request for the tag of legacy signatures is sent at the
+// same time as that for the referrers, and not needed.
 func TestRequestBudget(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		options     registrytest.Options
 		bundle      bool
-		cold, known int // requests of a new client, and of one that knows the host
+		cold, known int // requests of a new client, and of one that has admitted a chart of the folder
 	}{
-		"a bundle":                            {bundle: true, cold: 4, known: 4},
-		"a bundle, no referrers API":          {options: registrytest.Options{NoReferrers: true}, bundle: true, cold: 5, known: 4},
+		"a bundle":                            {bundle: true, cold: 5, known: 4},
+		"a bundle, no referrers API":          {options: registrytest.Options{NoReferrers: true}, bundle: true, cold: 6, known: 4},
 		"legacy":                              {cold: 4, known: 4},
 		"legacy, no referrers API":            {options: registrytest.Options{NoReferrers: true}, cold: 5, known: 4},
-		"a bundle, with a token":              {options: registrytest.Options{Auth: registrytest.Bearer}, bundle: true, cold: 6, known: 4},
-		"a bundle, with a password":           {options: registrytest.Options{Auth: registrytest.Basic, Username: "u", Password: "p"}, bundle: true, cold: 5, known: 4},
+		"a bundle, with a token":              {options: registrytest.Options{Auth: registrytest.Bearer}, bundle: true, cold: 7, known: 4},
+		"a bundle, with a password":           {options: registrytest.Options{Auth: registrytest.Basic, Username: "u", Password: "p"}, bundle: true, cold: 6, known: 4},
 		"legacy, with a token, no referrers":  {options: registrytest.Options{Auth: registrytest.Bearer, NoReferrers: true}, cold: 7, known: 4},
-		"a bundle, over TLS, no referrers":    {options: registrytest.Options{TLS: true, NoReferrers: true}, bundle: true, cold: 5, known: 4},
+		"a bundle, over TLS, no referrers":    {options: registrytest.Options{TLS: true, NoReferrers: true}, bundle: true, cold: 6, known: 4},
 		"legacy, over TLS, with the password": {options: registrytest.Options{TLS: true, Auth: registrytest.Basic, Username: "u", Password: "p"}, cold: 5, known: 4},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -369,8 +371,8 @@ func TestSignaturesDespiteFaults(t *testing.T) {
 		"the bundle is broken":    {"/blobs/sha256:" + sha256Hex("bundle"), registrytest.Reset(), unavailable("the referrer BUNDLE of CHART@DIGEST", "connection reset"), []string{"legacy signature: legacy"}},
 		"the bundle lies":         {"/blobs/sha256:" + sha256Hex("bundle"), serve("", "lie"), outcome{Kind: problem.KindDigestMismatch, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: the registry serves content with the digest sha256:" + sha256Hex("lie")}, []string{"legacy signature: legacy"}},
 		"the bundle is huge":      {"/blobs/sha256:" + sha256Hex("bundle"), registrytest.Huge(2 << 20), outcome{Kind: problem.KindLimitExceeded, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: it has more than the 1024 KiB that chartgate reads"}, []string{"legacy signature: legacy"}},
-		"the bundle is missing":   {"/blobs/sha256:" + sha256Hex("bundle"), registrytest.Status(404), outcome{Kind: problem.KindInvalid, Detail: "the referrer BUNDLE of CHART@DIGEST is listed but not there"}, []string{"legacy signature: legacy"}},
-		"the manifest is missing": {"/manifests/BUNDLE", registrytest.Status(404), outcome{Kind: problem.KindInvalid, Detail: "the referrer BUNDLE of CHART@DIGEST is listed but not there"}, []string{"legacy signature: legacy"}},
+		"the bundle is missing":   {"/blobs/sha256:" + sha256Hex("bundle"), registrytest.Status(404), outcome{Kind: problem.KindInvalid, Detail: "the referrer BUNDLE of CHART@DIGEST is listed but does not exist"}, []string{"legacy signature: legacy"}},
+		"the manifest is missing": {"/manifests/BUNDLE", registrytest.Status(404), outcome{Kind: problem.KindInvalid, Detail: "the referrer BUNDLE of CHART@DIGEST is listed but does not exist"}, []string{"legacy signature: legacy"}},
 		"the manifest lies":       {"/manifests/BUNDLE", serve(manifestType, "{}"), outcome{Kind: problem.KindDigestMismatch, Detail: "the referrer BUNDLE of CHART@DIGEST could not be read: the registry serves content with the digest sha256:" + sha256Hex("{}")}, []string{"legacy signature: legacy"}},
 		"no .sig":                 {".sig$", registrytest.Status(500), unavailable(signature, "unexpected answer (the registry answered 500 Internal Server Error)"), []string{"bundle: bundle"}},
 		"the .sig is an index":    {".sig$", serve("application/vnd.oci.image.index.v1+json", "{}"), outcome{Kind: problem.KindInvalid, Detail: signature + ` is not a readable list of signatures: its media type is "application/vnd.oci.image.index.v1+json"`}, []string{"bundle: bundle"}},
@@ -425,7 +427,7 @@ func TestTooMany(t *testing.T) {
 		found, problems := collect(t.Context(), t, s.client(), s.resolved(t))
 		equal(t, []string{"bundle: signature"}, contents(found))
 		equal(t, 499+2, len(problems))
-		equal(t, outcome{problem.KindLimitExceeded, s.text("CHART@DIGEST has 1000 referrers with signature material, of which chartgate looked at 500 only"),
+		equal(t, outcome{problem.KindLimitExceeded, s.text("CHART@DIGEST has 1000 referrers, of which chartgate looked at 500 only"),
 			"remove old referrers from the registry, or sign again under a new version"}, problems[499])
 		equal(t, outcome{Kind: problem.KindLimitExceeded, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: there are more than 1000")}, problems[500])
 		equal(t, 1+500+1+1+1, len(s.Requests())) // the list, 500 manifests, one blob, .sig, the fallback tag

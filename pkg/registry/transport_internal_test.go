@@ -15,9 +15,9 @@ import (
 	"github.com/chartgate/chartgate/pkg/fair"
 )
 
-// TestSlots: no more than size requests at once, waiting ends with the context,
+// TestHostLimiter: no more than size requests at once, waiting ends with the context,
 // and idle hosts are forgotten.
-func TestSlots(t *testing.T) {
+func TestHostLimiter(t *testing.T) {
 	t.Parallel()
 	var now, most atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -26,11 +26,11 @@ func TestSlots(t *testing.T) {
 		now.Add(-1)
 	}))
 	defer server.Close()
-	whole := &wholeAnswers{next: http.DefaultTransport, slots: newSlots(3), timeout: time.Minute}
+	whole := &answerReader{next: http.DefaultTransport, limiter: newHostLimiter(3), timeout: time.Minute}
 	done := make(chan error)
 	for i := range 20 {
 		go func() {
-			ctx := allow(t.Context(), allowance{bytes: maxAnswer, by: fair.Share{Tenants: fair.Tenant(fmt.Sprint("team-", i))}})
+			ctx := withOptions(t.Context(), requestOptions{maxBytes: maxAnswer, share: fair.Share{Tenants: fair.Tenant(fmt.Sprint("team-", i))}})
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
 			_, err := whole.RoundTrip(req)
 			done <- err
@@ -44,14 +44,14 @@ func TestSlots(t *testing.T) {
 	if most.Load() != 3 {
 		t.Errorf("%d requests at once", most.Load())
 	}
-	if n := len(whole.slots.hosts); n != 0 {
+	if n := len(whole.limiter.hosts); n != 0 {
 		t.Errorf("%d hosts are remembered", n)
 	}
 }
 
-func TestSlotsWaitForOneHostOnly(t *testing.T) {
+func TestHostLimiterWaitsForOneHostOnly(t *testing.T) {
 	t.Parallel()
-	s := newSlots(1)
+	s := newHostLimiter(1)
 	release, err := s.acquire(t.Context(), "slow", fair.Share{})
 	if err != nil {
 		t.Fatal(err)
@@ -70,8 +70,8 @@ func TestSlotsWaitForOneHostOnly(t *testing.T) {
 	}
 }
 
-// TestWholeAnswersTimeout: also callers without a deadline get an answer.
-func TestWholeAnswersTimeout(t *testing.T) {
+// TestAnswerTimeout: also callers without a deadline get an answer.
+func TestAnswerTimeout(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -81,13 +81,13 @@ func TestWholeAnswersTimeout(t *testing.T) {
 	}))
 	defer server.Close()
 	defer close(release)
-	whole := &wholeAnswers{next: http.DefaultTransport, slots: newSlots(1), timeout: 50 * time.Millisecond}
+	whole := &answerReader{next: http.DefaultTransport, limiter: newHostLimiter(1), timeout: 50 * time.Millisecond}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = whole.RoundTrip(req)
-	if own, _ := errors.AsType[fault](err); own.text != "the answer was not complete after 50ms" {
+	if own, _ := errors.AsType[requestError](err); own.detail != "the answer was not complete after 50ms" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -96,7 +96,7 @@ func TestWholeAnswersTimeout(t *testing.T) {
 func TestErrorPagesAreCut(t *testing.T) {
 	t.Parallel()
 	resp := &http.Response{StatusCode: 500, Body: io.NopCloser(endless{})}
-	if err := readWhole(resp, allowed(t.Context(), resp)); err != nil {
+	if err := readWhole(resp, requestOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if resp.ContentLength != maxAnswer {

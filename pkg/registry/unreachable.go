@@ -17,17 +17,16 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// unreachable puts a failed round trip into one of a few categories, and says who can do
-// what about it.
+// unreachable describes a failed round trip, and says who can do what about it.
 func (r *repository) unreachable(err error) (text, next string) {
-	host := r.failed(err)
+	host := r.failedHost(err)
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
 	case throughProxy(err):
 		text, _ = r.network(err)
 		return text, "correct the address of the proxy: in the chart value registry.proxy.url (the cluster's admin), or in the proxySecretRef of the chart's source"
-	case errors.As(err, &dns) && dns.IsNotFound && r.refers(err):
+	case errors.As(err, &dns) && dns.IsNotFound && r.isReferred(err):
 		return "the host name does not exist", r.correctReferral(host)
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "the host name does not exist", "correct the host " + host + " in the chart's source, or ask the cluster's admin to make it known to the cluster's DNS"
@@ -42,18 +41,18 @@ func (r *repository) unreachable(err error) (text, next string) {
 }
 
 func (r *repository) network(err error) (text, next string) {
-	host := r.failed(err)
+	host := r.failedHost(err)
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED) && r.refers(err):
+	case errors.Is(err, syscall.ECONNREFUSED) && r.isReferred(err):
 		return "connection refused", "ask the operator of " + host + " whether it runs"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused", "correct host and port (" + host + ") in the chart's source; if they are right, ask the registry's operator whether it runs"
 	case errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH):
 		return "no route to the host", "ask the cluster's admin to let chartgate reach " + host + " (network policies, firewall, a proxy in registry.proxy.url)"
-	case r.refers(err) && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`):
+	case r.isReferred(err) && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`):
 		return "the port speaks HTTPS", r.correctReferral(host)
 	case r.scheme() == "http" && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`):
-		return speaksHTTPS, r.notPlain()
+		return speaksHTTPS, r.removePlainHTTP()
 	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
 		return "connection reset", brokenOff(host)
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
@@ -67,9 +66,9 @@ func brokenOff(host string) string {
 	return "try again; if the error persists, ask the operator of " + host + ", or of a proxy on the way, why answers break off"
 }
 
-// insecure names what is wrong with a TLS connection.
+// insecure describes what is wrong with a TLS connection.
 func (r *repository) insecure(err error) (text, next string) {
-	host := r.failed(err)
+	host := r.failedHost(err)
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var certificate x509.CertificateInvalidError
@@ -82,7 +81,7 @@ func (r *repository) insecure(err error) (text, next string) {
 	case errors.As(err, &authority):
 		return "the TLS certificate is signed by a CA that chartgate does not trust",
 			"ask the cluster's admin to trust the CA of " + host + ": --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef)"
-	case errors.As(err, &name) && r.refers(err):
+	case errors.As(err, &name) && r.isReferred(err):
 		return "the TLS certificate is for another host name" + names(name.Certificate),
 			"ask the operator of " + host + " for a certificate for it"
 	case errors.As(err, &name):
@@ -93,19 +92,19 @@ func (r *repository) insecure(err error) (text, next string) {
 			"ask the operator of " + host + " to renew the certificate; if it is valid by another clock, ask the cluster's admin about the node's"
 	case errors.As(err, &certificate) || errors.As(err, &verification):
 		return "the TLS certificate is not valid", "ask the operator of " + host + " for a certificate that is valid for a server; chartgate's log has the cause"
-	case (errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch)) && r.refers(err):
+	case (errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch)) && r.isReferred(err):
 		return "the port does not speak HTTPS", r.correctReferral(host)
 	case errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch):
 		return "the port does not speak HTTPS",
 			"correct the port; if " + host + " has no TLS on purpose, ask the cluster's admin to allow that: --plain-http " + host + ", or plainHTTP among the values of chartgate's chart"
-	case alert(err) != "":
+	case tlsAlert(err) != "":
 		return "the TLS handshake failed", "ask the operator of " + host + " which versions of TLS it speaks (chartgate requires 1.2 or later) and which names it serves"
 	default:
 		return "the request failed; chartgate's log has the cause", ""
 	}
 }
 
-// names lists the first names that a certificate is for. The other end chose them.
+// names lists the first names that a certificate is for. The server chose them.
 func names(c *x509.Certificate) string {
 	if c == nil || len(c.DNSNames) == 0 {
 		return ""
@@ -126,47 +125,42 @@ func validity(c *x509.Certificate) string {
 
 const speaksHTTPS = "the port speaks HTTPS, and chartgate is told to use plain HTTP"
 
-func (r *repository) notPlain() string {
+func (r *repository) removePlainHTTP() string {
 	return "ask the cluster's admin to take " + r.at.Host() + " out of --plain-http (plainHTTP among the values of chartgate's chart)"
 }
 
-// toHTTPS reports whether a server says that it was asked over plain HTTP where it speaks HTTPS: Go's
+// saysHTTPS reports whether a server answers that it speaks HTTPS and got a plain HTTP request: Go's
 // servers, nginx and Apache answer 400 with a sentence of their own.
-func toHTTPS(status int, body []byte) bool {
+func saysHTTPS(status int, body []byte) bool {
 	return status == http.StatusBadRequest && slices.ContainsFunc(
 		[]string{"HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", "speaking plain HTTP to an SSL-enabled server"},
 		func(sentence string) bool { return strings.Contains(string(body), sentence) },
 	)
 }
 
-// isPage reports whether an answer is a page for a browser: of a login, a proxy, or a web server
-// that answers everything with its front page.
-func isPage(mediaType string) bool {
+// isWebPage reports whether an answer is a page for a browser: of a login, a proxy, or a web server
+// that answers every request with its front page.
+func isWebPage(mediaType string) bool {
 	return mediaType == "text/html" || mediaType == "application/xhtml+xml"
 }
 
-// aPage is the fault of such an answer.
-func aPage(host string) error {
-	return advice{fault{problem.KindUnavailable, "the answer is a web page, such as that of a login or a proxy, and not a registry's"}, notARegistry(host)}
+// webPage is the error for such an answer.
+func webPage(host string) error {
+	return requestError{problem.KindUnavailable, "the answer is a web page, such as that of a login or a proxy, and not a registry's", notARegistry(host)}
 }
 
 func notARegistry(host string) string {
 	return "check that " + host + " is the host of a registry and not that of its web pages, and that no proxy answers in its place"
 }
 
-// tooOften is an answer 429 with what the registry says about when to come back.
-type tooOften struct {
-	error
-	retryAfter string
-}
+const tooManyRequests = "too many requests (the registry answered 429 Too Many Requests)"
 
-func (t tooOften) Unwrap() error { return t.error }
-
-// slowDown is the step after 429.
-func (r *repository) slowDown(err error) string {
+// slowDown is the next step after 429. retryAfter is what the registry says about when to come back,
+// or "".
+func (r *repository) slowDown(retryAfter string) string {
 	wait := "in a while"
-	if t, ok := errors.AsType[tooOften](err); ok && t.retryAfter != "" {
-		wait = "after what the registry asks for (Retry-After: " + chart.Quote(t.retryAfter) + ")"
+	if retryAfter != "" {
+		wait = "after the time that the registry asks for (Retry-After: " + chart.Quote(retryAfter) + ")"
 	}
 	if r.connection.Login != nil {
 		return "try again " + wait + "; the limit is that of the credentials of " + r.connection.origin()

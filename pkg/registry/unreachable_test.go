@@ -109,7 +109,7 @@ func TestNextSteps(t *testing.T) {
 		s.Fail("/manifests/1.0.0", f)
 		return s.Host()
 	}
-	closed := func() string { // speaks TLS and hangs up on what is none, without an answer
+	closed := func() string { // speaks TLS, and answers anything else with an alert
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -121,8 +121,8 @@ func TestNextSteps(t *testing.T) {
 				if err != nil {
 					return
 				}
+				_, _ = c.Read(make([]byte, 1024))                      // before the request, the alert would belong to no request
 				_, _ = c.Write([]byte("\x15\x03\x01\x00\x02\x02\x16")) // a fatal alert
-				time.Sleep(50 * time.Millisecond)
 				_ = c.Close()
 			}
 		}()
@@ -153,7 +153,7 @@ func TestNextSteps(t *testing.T) {
 		"a host name that does not exist":     {host: "registry.invalid", tls: true, want: outcome{Detail: "the host name ", Next: "HOST"}},
 		"a port where nobody listens":         {host: gone.Host(), tls: true, want: outcome{Detail: "connection refused", Next: "correct host and port (HOST) in the chart's source; if they are right, ask the registry's operator whether it runs"}},
 		"429":                                 {host: answering(answer(429)), want: outcome{Detail: "too many requests (the registry answered 429 Too Many Requests)", Next: "try again in a while" + login}},
-		"429, with a time":                    {host: answering(answer(429, "Retry-After: 3600")), want: outcome{Detail: "too many requests (the registry answered 429 Too Many Requests)", Next: `try again after what the registry asks for (Retry-After: "3600")` + login}},
+		"429, with a time":                    {host: answering(answer(429, "Retry-After: 3600")), want: outcome{Detail: "too many requests (the registry answered 429 Too Many Requests)", Next: `try again after the time that the registry asks for (Retry-After: "3600")` + login}},
 		"500":                                 {host: answering(answer(500)), want: outcome{Detail: "unexpected answer (the registry answered 500 Internal Server Error)", Next: serverNext}},
 		"502, twice":                          {host: answering(answer(502)), want: outcome{Detail: "unexpected answer (the registry answered 502 Bad Gateway)", Next: serverNext}},
 		"400":                                 {host: answering(answer(400)), want: outcome{Detail: "unexpected answer (the registry answered 400 Bad Request)", Next: pageNext}},

@@ -40,7 +40,7 @@ func TestParseMirrors(t *testing.T) {
 		{"one rule twice", []string{"ghcr.io=a.example", "ghcr.io=a.example"}, "there are two rules for ghcr.io"},
 		{"two names of one host", []string{"docker.io=a.example", "index.docker.io=b.example"}, "there are two rules for docker.io"},
 		{"the default port is no other host", []string{"ghcr.io=a.example", "ghcr.io:443=b.example"}, "there are two rules for ghcr.io"},
-		{"itself", []string{"ghcr.io/acme=ghcr.io:443/acme"}, "mirrors a place to itself"},
+		{"itself", []string{"ghcr.io/acme=ghcr.io:443/acme"}, "mirrors a location to itself"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			_, err := registry.ParseMirrors(c.rules)

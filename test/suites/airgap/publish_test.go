@@ -1,10 +1,8 @@
 package airgap_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"testing"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 	"github.com/chartgate/chartgate/test/fixtures/tuf"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // publisher is whose charts are carried in: a registry, a Sigstore and the TUF repository with its trust root.
@@ -67,17 +66,11 @@ func publish(t *testing.T) *publisher {
 	}
 	digest := p.push(t, "podinfo", "6.7.1")
 	p.push(t, "unsigned", "1.0.0")
-	bundle, err := trust.Bundle(release, digest, sigstore.SignPredicateType, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.registry.AttachBundle("acme/charts/podinfo", digest, bundle, nil); err != nil {
+	if err := harness.Sign(trust, release, p.registry, "acme/charts/podinfo", digest); err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
-
-var pushed = regexp.MustCompile(`Digest: (sha256:[0-9a-f]{64})`)
 
 func (p *publisher) push(t *testing.T, name, version string) (digest string) {
 	t.Helper()
@@ -85,23 +78,10 @@ func (p *publisher) push(t *testing.T, name, version string) (digest string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(p.dir, name+".tgz")
-	if err := os.WriteFile(file, archive, 0o600); err != nil {
+	if digest, err = harness.HelmPush(t.Context(), archive, p.charts()); err != nil {
 		t.Fatal(err)
 	}
-	helm, err := cluster.Tool("helm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cluster.Command{Name: helm, Args: []string{"push", file, "oci://" + p.charts(), "--plain-http"}, Env: []string{"HOME=" + p.dir}}.Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := pushed.FindStringSubmatch(out.Stdout + out.Stderr)
-	if found == nil {
-		t.Fatal(fmt.Errorf("helm push names no digest: %s%s", out.Stdout, out.Stderr))
-	}
-	return found[1]
+	return digest
 }
 
 // charts is where the charts are, in the place of ghcr.io/acme/charts.

@@ -38,12 +38,8 @@ func (s *stall) attestedGate(t *testing.T) *gate.Gate {
 
 func (s *stall) gateOf(t *testing.T, in policy.Input) *gate.Gate {
 	t.Helper()
-	set, report := policy.Compile(in)
-	for name, err := range report.Policies {
-		t.Fatalf("policy %s: %v", name, err)
-	}
 	client := registry.New(registry.Options{PlainHTTP: []string{s.Host()}})
-	return gate.New(fixed{set}, client, signature.New(must(signature.Fixed(s.root))(t)), time.Now)
+	return gate.New(harness.Compile(t, in), client, signature.New(must(signature.Fixed(s.root))(t)), time.Now)
 }
 
 // proper is the predicate that the policy asks for, improper one that it does not.

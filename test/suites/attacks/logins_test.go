@@ -6,8 +6,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,7 +19,6 @@ import (
 
 	"github.com/chartgate/chartgate/test/env/cluster"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
-	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 	"github.com/chartgate/chartgate/test/harness"
 )
 
@@ -53,11 +50,8 @@ type loginThief struct {
 func newLoginThief(t *testing.T) *loginThief {
 	t.Helper()
 	f := &loginThief{ca: registrytest.NewAuthority()}
-	pair := f.ca.Server("127.0.0.1")
-	certificate := must(tls.X509KeyPair(pair.Certificate, pair.Key))(t)
-	f.Server = httptest.NewUnstartedServer(f)
-	f.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequestClientCert}
-	f.Config.ErrorLog = log.New(io.Discard, "", 0)
+	f.Server = f.ca.Unstarted(f, "127.0.0.1")
+	f.TLS.ClientAuth = tls.RequestClientCert
 	f.StartTLS()
 	t.Cleanup(f.Close)
 	return f
@@ -101,8 +95,9 @@ func openBank(t *testing.T) *bank {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle := must(b.Bundle(acme(), digest, sigstore.SignPredicateType, nil))(t)
-	must(b.registry.AttachBundle("charts/podinfo", digest, bundle, nil))(t)
+	if err := harness.Sign(b.Sigstore, acme(), b.registry, "charts/podinfo", digest); err != nil {
+		t.Fatal(err)
+	}
 	b.names = strings.NewReplacer("ghcr.io", b.registry.Host(), "thief.example", b.thief.host(), "DIGEST", digest, "LAYER", layer)
 	b.public = strings.NewReplacer(b.registry.Host(), "ghcr.io", b.thief.host(), "thief.example")
 	root := must(b.TrustedRoot())(t)

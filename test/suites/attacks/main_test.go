@@ -172,17 +172,13 @@ func (w *site) publish() error {
 		if by == nil {
 			continue
 		}
-		bundle, err := w.Bundle(by, digest, sigstore.SignPredicateType, nil)
-		if err != nil {
-			return err
-		}
 		repo, _, _ := strings.Cut(place, ":")
-		if _, err := w.registry.AttachBundle(repo, digest, bundle, nil); err != nil {
+		if err := harness.Sign(w.Sigstore, by, w.registry, repo, digest); err != nil {
 			return err
 		}
 	}
 	for _, repo := range []string{"charts/manifests", "charts/raw", "evil/manifests"} {
-		digest, err := w.publishManifests(repo)
+		digest, err := w.registry.PushFluxArtifact(repo, "1.0.0", []byte(repo))
 		if err != nil {
 			return err
 		}
@@ -190,11 +186,7 @@ func (w *site) publish() error {
 		if repo != "charts/manifests" {
 			continue // nobody has signed these
 		}
-		bundle, err := w.Bundle(acme(), digest, sigstore.SignPredicateType, nil)
-		if err != nil {
-			return err
-		}
-		if _, err := w.registry.AttachBundle(repo, digest, bundle, nil); err != nil {
+		if err := harness.Sign(w.Sigstore, acme(), w.registry, repo, digest); err != nil {
 			return err
 		}
 	}
@@ -218,21 +210,6 @@ func (w *site) repush(t *testing.T, place string) {
 	if _, _, err := w.push(place, "mallory"); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// publishManifests pushes what `flux push artifact` does: Kubernetes manifests, and no chart.
-func (w *site) publishManifests(repo string) (digest string, err error) {
-	config, err := w.registry.PushBlob(repo, []byte("{}"))
-	if err != nil {
-		return "", err
-	}
-	layer, err := w.registry.PushBlob(repo, []byte(repo))
-	if err != nil {
-		return "", err
-	}
-	return w.registry.PushManifest(repo, "1.0.0", manifestType, fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,
-		"config":{"mediaType":"application/vnd.cncf.flux.config.v1+json","digest":%q,"size":2},
-		"layers":[{"mediaType":"application/vnd.cncf.flux.content.v1.tar+gzip","digest":%q,"size":%d}]}`, manifestType, config, layer, len(repo)))
 }
 
 // roles: everyone who edits a namespace has flux-edit.

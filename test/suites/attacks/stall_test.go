@@ -20,6 +20,7 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // people are who signs: a Sigstore that is trusted, one that is not, a key that is, and one that is not.
@@ -125,20 +126,14 @@ func (s *stall) attachLegacy(t *testing.T, payload []byte, annotations map[strin
 	}
 }
 
-// fixed are policies that do not change.
-type fixed struct{ *policy.Set }
-
-// Current implements gate.Policies.
-func (f fixed) Current() *policy.Set { return f.Set }
-
 // set compiles all policies. Some are broken on purpose.
-func (s *stall) set(t *testing.T) fixed {
+func (s *stall) set(t *testing.T) harness.Policies {
 	t.Helper()
 	in, broken := policies(s.Host(), string(must(s.key.PEM())(t))), brokenPolicies(s.Host())
 	in.Identities = append(in.Identities, broken.Identities...)
 	in.Policies = append(in.Policies, broken.Policies...)
 	set, _ := policy.Compile(in)
-	return fixed{set}
+	return harness.Policies{Set: set}
 }
 
 // gate is the gate as `chartgate serve` makes it, which has the password of this registry and of no other.

@@ -5,16 +5,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/vault"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestPastedCommands: the command in the next step of a denial, pasted into a shell as it stands by the one who is named,
@@ -83,35 +81,17 @@ func TestPastedCommands(t *testing.T) {
 // ask is what `chartgate verify` says.
 func (d *desk) ask(t *testing.T, reference, policies string) (said string, admitted bool) {
 	t.Helper()
-	binary, err := cluster.Chartgate(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	v := harness.Verify{
+		Args: []string{reference, "--policy=" + policies, "--plain-http=" + d.registry.Host()}, Env: append(os.Environ(), d.env...),
+	}.Run(t)
+	if v.Code > 1 {
+		t.Fatal(v.Stderr)
 	}
-	command := exec.CommandContext(t.Context(), binary, "verify", reference, "--policy="+policies, "--plain-http="+d.registry.Host())
-	command.Env = append(os.Environ(), d.env...)
-	out, err := command.CombinedOutput()
-	if exit, failed := errors.AsType[*exec.ExitError](err); failed && exit.ExitCode() != 1 || err != nil && !failed {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return string(out), err == nil
+	return v.Stdout + v.Stderr, v.Admits()
 }
 
 // paste runs a command in a shell, in the directory of the signer, where cosign is that tool.
 func (d *desk) paste(t *testing.T, tool, command string) {
 	t.Helper()
-	path, err := cluster.Tool(tool)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin := t.TempDir()
-	if err := os.Symlink(path, filepath.Join(bin, "cosign")); err != nil {
-		t.Fatal(err)
-	}
-	_, err = cluster.Command{
-		Name: "sh", Args: []string{"-c", command}, Dir: d.dir,
-		Env: append([]string{"PATH=" + bin + ":" + os.Getenv("PATH"), "DOCKER_CONFIG=" + d.dir, "HOME=" + d.dir, "COSIGN_PASSWORD="}, d.env...),
-	}.Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	harness.Paste(t, tool, d.dir, command, append(d.env, "DOCKER_CONFIG="+d.dir, "HOME="+d.dir, "COSIGN_PASSWORD=")...)
 }

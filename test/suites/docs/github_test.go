@@ -2,19 +2,17 @@ package docs_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestGitHubRecipe follows the recipe for GitHub's attestations of private repositories, with its policy and its TrustRoot as
@@ -85,16 +83,12 @@ func TestGitHubRecipe(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			binary, err := cluster.Chartgate(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			out, err := exec.CommandContext(t.Context(), binary, "verify", "oci://"+store.Host()+"/"+repository+":1.0.0",
-				"--policy="+dir, "--plain-http="+store.Host()).CombinedOutput()
-			exit, failed := errors.AsType[*exec.ExitError](err)
-			switch {
-			case tc.want == "" && err != nil, tc.want != "" && (!failed || exit.ExitCode() != 1 || !strings.Contains(string(out), "("+tc.want+")")):
-				t.Errorf("%v\n%s", err, out)
+			v := harness.Verify{Args: []string{
+				"oci://" + store.Host() + "/" + repository + ":1.0.0", "--policy=" + dir, "--plain-http=" + store.Host(),
+			}}.Run(t)
+			switch denied := v.Code == 1 && strings.Contains(v.Stdout, "("+tc.want+")"); {
+			case tc.want == "" && !v.Admits(), tc.want != "" && !denied:
+				t.Errorf("exit code %d\n%s%s", v.Code, v.Stdout, v.Stderr)
 			}
 		})
 	}

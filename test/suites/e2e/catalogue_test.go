@@ -1,10 +1,9 @@
 package e2e_test
 
 import (
-	"encoding/json"
-
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // workflow is the identity of a workflow of GitHub Actions.
@@ -100,35 +99,13 @@ func (s *shop) publishForgeries() error {
 	return s.publishManifests()
 }
 
-// publishManifests pushes what `flux push artifact` does, signed: Kubernetes manifests, and no chart.
+// publishManifests pushes manifests that are no chart, signed.
 func (s *shop) publishManifests() error {
 	const repository = "acme/charts/manifests"
-	descriptor := func(mediaType string, content []byte) (map[string]any, error) {
-		digest, err := s.registry.PushBlob(repository, content)
-		return map[string]any{"mediaType": mediaType, "digest": digest, "size": len(content)}, err
-	}
-	config, err := descriptor("application/vnd.cncf.flux.config.v1+json", []byte("{}"))
-	if err != nil {
-		return err
-	}
-	layer, err := descriptor("application/vnd.cncf.flux.content.v1.tar+gzip", []byte("manifests"))
-	if err != nil {
-		return err
-	}
-	const mediaType = "application/vnd.oci.image.manifest.v1+json"
-	raw, err := json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": mediaType, "config": config, "layers": []any{layer}})
-	if err != nil {
-		return err
-	}
-	digest, err := s.registry.PushManifest(repository, "1.0.0", mediaType, raw)
+	digest, err := s.registry.PushFluxArtifact(repository, "1.0.0", []byte("manifests"))
 	if err != nil {
 		return err
 	}
 	s.published["ghcr.io/"+repository+":1.0.0"] = digest
-	made, err := s.sigstore.Bundle(release(), digest, sigstore.SignPredicateType, nil)
-	if err != nil {
-		return err
-	}
-	_, err = s.registry.AttachBundle(repository, digest, made, nil)
-	return err
+	return harness.Sign(s.sigstore, release(), s.registry, repository, digest)
 }

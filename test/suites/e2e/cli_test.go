@@ -1,17 +1,16 @@
 package e2e_test
 
 import (
-	"bytes"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestVerifyOnTheCommandLine: the same registries, policies and trust root, and no cluster.
@@ -208,17 +207,12 @@ func TestVerifyWithoutATrustRoot(t *testing.T) {
 // cli is `chartgate verify` with the policies of the tables.
 type cli struct {
 	shop     *shop
-	binary   string
 	policies string
 	flags    []string
 }
 
 func newCLI(t *testing.T, s *shop) *cli {
 	t.Helper()
-	binary, err := cluster.Chartgate(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	root, err := s.sigstore.TrustedRoot()
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +222,7 @@ func newCLI(t *testing.T, s *shop) *cli {
 	if err := errors.Join(os.WriteFile(policies, []byte(s.local(s.policies())), 0o600), os.WriteFile(trustedRoot, root, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	return &cli{shop: s, binary: binary, policies: policies, flags: []string{
+	return &cli{shop: s, policies: policies, flags: []string{
 		"--plain-http", s.registry.Host(), "--plain-http", s.fallback.Host(), "--policy", policies, "--trusted-root", trustedRoot,
 	}}
 }
@@ -236,18 +230,10 @@ func newCLI(t *testing.T, s *shop) *cli {
 // run returns what it writes, with the names that rows use, and the exit code.
 func (c *cli) run(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	all := append([]string{"verify"}, c.flags...)
+	all := slices.Clone(c.flags)
 	for _, arg := range args {
 		all = append(all, c.shop.local(arg))
 	}
-	cmd := exec.CommandContext(t.Context(), c.binary, all...)
-	var out, errOut bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(c.shop.local(stdin)), &out, &errOut
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	public := func(b *bytes.Buffer) string { return strings.TrimSpace(c.shop.public(b.String())) }
-	return public(&out), public(&errOut), cmd.ProcessState.ExitCode()
+	v := harness.Verify{Args: all, Stdin: c.shop.local(stdin)}.Run(t)
+	return strings.TrimSpace(c.shop.public(v.Stdout)), strings.TrimSpace(c.shop.public(v.Stderr)), v.Code
 }

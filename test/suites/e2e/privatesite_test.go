@@ -2,12 +2,9 @@ package e2e_test
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -95,11 +92,7 @@ func (v *vip) publishPrivately(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			made, err := v.sigstore.Bundle(release(), digest, sigstore.SignPredicateType, nil)
-			if err != nil {
-				return err
-			}
-			if _, err := r.AttachBundle("acme/charts/podinfo", digest, made, nil); err != nil {
+			if err := harness.Sign(v.sigstore, release(), r, "acme/charts/podinfo", digest); err != nil {
 				return err
 			}
 			v.published[host+"/acme/charts/podinfo:"+version] = digest
@@ -110,14 +103,7 @@ func (v *vip) publishPrivately(ctx context.Context) error {
 
 // serveTLS starts a server with a certificate for 127.0.0.1.
 func serveTLS(by *registrytest.Authority, handler http.Handler) *httptest.Server {
-	pair := by.Server("127.0.0.1")
-	certificate, err := tls.X509KeyPair(pair.Certificate, pair.Key)
-	if err != nil {
-		panic(err) // the authority made the two
-	}
-	server := httptest.NewUnstartedServer(handler)
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // some clients do not trust it
+	server := by.Unstarted(handler, "127.0.0.1")
 	server.StartTLS()
 	return server
 }

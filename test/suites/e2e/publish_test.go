@@ -1,19 +1,19 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
-	"fmt"
 	"os"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // item is a chart in a registry: "ghcr.io/acme/charts/podinfo:6.7.1".
@@ -32,8 +32,6 @@ func split(place string) (host, repository, tag string) {
 	return host, repository, tag
 }
 
-var pushed = regexp.MustCompile(`Digest: (sha256:[0-9a-f]{64})`)
-
 // publish pushes a chart with helm and signs it. The files replace those of a minimal chart, or come on top.
 func (s *shop) publish(ctx context.Context, i item, files ...charts.File) (digest string, err error) {
 	host, repository, tag := split(i.place)
@@ -41,26 +39,15 @@ func (s *shop) publish(ctx context.Context, i item, files ...charts.File) (diges
 	if err != nil {
 		return "", err
 	}
-	file := s.file(strings.NewReplacer("/", "-", ":", "-").Replace(i.place) + ".tgz")
-	if err := os.WriteFile(file, archive, 0o600); err != nil {
+	if digest, err = harness.HelmPush(ctx, archive, s.local(host+"/"+path.Dir(repository))); err != nil {
 		return "", err
-	}
-	out, err := cluster.Command{Name: s.tools["helm"], Args: []string{
-		"push", file, s.local("oci://" + host + "/" + path.Dir(repository)), "--plain-http",
-	}, Env: s.env()}.Run(ctx)
-	if err != nil {
-		return "", err
-	}
-	found := pushed.FindStringSubmatch(out.Stdout + out.Stderr)
-	if found == nil {
-		return "", fmt.Errorf("helm push names no digest: %s%s", out.Stdout, out.Stderr)
 	}
 	for _, sign := range i.signed {
-		if err := sign(ctx, s, host, repository, found[1]); err != nil {
+		if err := sign(ctx, s, host, repository, digest); err != nil {
 			return "", err
 		}
 	}
-	return found[1], nil
+	return digest, nil
 }
 
 // keyPair is what `cosign generate-key-pair` makes.
@@ -110,17 +97,22 @@ func cosign(name, owner string, flags ...string) signature {
 	}
 }
 
-// bundle is a keyless signature in the form of cosign 3.
-func bundle(by sigstore.Signer) signature { return attached(by, sigstore.SignPredicateType) }
+// bundle is a signature in the form of cosign 3, keyless or with a key in memory.
+func bundle(by sigstore.Signer, opts ...sigstore.Option) signature {
+	return bundleIn(nil, by, opts...)
+}
+
+// bundleIn is bundle by another Sigstore than the shop's.
+func bundleIn(other *sigstore.Sigstore, by sigstore.Signer, opts ...sigstore.Option) signature {
+	return func(_ context.Context, s *shop, host, repository, digest string) error {
+		return harness.Sign(cmp.Or(other, s.sigstore), by, s.at(host), repository, digest, opts...)
+	}
+}
 
 // attestation is a keyless statement about a chart, which is no signature.
 func attestation(by sigstore.Signer) signature {
-	return attached(by, "https://slsa.dev/provenance/v1")
-}
-
-func attached(by sigstore.Signer, predicateType string) signature {
 	return func(_ context.Context, s *shop, host, repository, digest string) error {
-		made, err := s.sigstore.Bundle(by, digest, predicateType, nil)
+		made, err := s.sigstore.Bundle(by, digest, "https://slsa.dev/provenance/v1", nil)
 		if err != nil {
 			return err
 		}
@@ -130,12 +122,8 @@ func attached(by sigstore.Signer, predicateType string) signature {
 }
 
 // legacy is a keyless signature in the form of cosign 2.
-func legacy(by sigstore.Signer) signature {
+func legacy(by sigstore.Signer, opts ...sigstore.Option) signature {
 	return func(_ context.Context, s *shop, host, repository, digest string) error {
-		payload, annotations, err := s.sigstore.Legacy(by, s.local(host+"/"+repository), digest)
-		if err != nil {
-			return err
-		}
-		return s.at(host).AttachLegacy(repository, digest, payload, annotations)
+		return harness.SignLegacy(s.sigstore, by, s.at(host), repository, digest, opts...)
 	}
 }

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -34,18 +33,6 @@ func newCorp(t *testing.T) corp {
 	return corp{sigstore: s, root: string(root)}
 }
 
-// bundle is a keyless signature by the company's Sigstore.
-func (c corp) bundle(by sigstore.Signer) signature {
-	return func(_ context.Context, s *shop, host, repository, digest string) error {
-		made, err := c.sigstore.Bundle(by, digest, sigstore.SignPredicateType, nil)
-		if err != nil {
-			return err
-		}
-		_, err = s.at(host).AttachBundle(repository, digest, made, nil)
-		return err
-	}
-}
-
 // publishes makes a TUF repository with the company's trust root, and a mirror of it.
 func (c corp) publishes(t *testing.T, expires time.Time) (*tuf.Repository, *tuf.Server) {
 	t.Helper()
@@ -61,12 +48,7 @@ func (c corp) publishes(t *testing.T, expires time.Time) (*tuf.Repository, *tuf.
 // trusting publishes a chart that the company signed, and a policy that wants it by the TrustRoot of the same name.
 func (w *site) trusting(t *testing.T, c corp, name string) {
 	t.Helper()
-	place := "ghcr.io/acme/" + name + "/app:1.0.0"
-	digest, err := w.publish(t.Context(), item{place, []signature{c.bundle(release())}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.published[place] = digest
+	w.add(t, "ghcr.io/acme/"+name+"/app:1.0.0", bundleIn(c.sigstore, release()))
 	w.given(t, harness.Identity(name+"-release", `{keyless: {issuer: https://token.actions.githubusercontent.com,
   subject: https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main}, trustRoot: `+name+`}`)+
 		harness.Policy(name, `{match: {charts: ["oci://ghcr.io/acme/`+name+`/*"]}, require: [{anyOf: [`+name+`-release]}]}`))

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -13,16 +12,20 @@ import (
 // TestValidity: the time at which a chart was signed must lie in the identity's window.
 func TestValidity(t *testing.T) {
 	w := theSite(t)
-	key, foreign := w.newSigner(t), w.newSigstore(t)
+	foreign := newCorp(t).sigstore
+	key, err := sigstore.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	signedAt := time.Now().UTC().Truncate(time.Second).AddDate(0, 0, -30)
 	at := sigstore.At(signedAt)
-	w.add(t, "ghcr.io/acme/window/bundle:1.0.0", w.bundleBy(w.sigstore, release(), at))
-	w.add(t, "ghcr.io/acme/window/legacy:1.0.0", w.legacyBy(release(), at))
-	w.add(t, "ghcr.io/acme/window/key:1.0.0", w.bundleBy(w.sigstore, key, at))
-	w.add(t, "ghcr.io/acme/window/stamped:1.0.0", w.bundleBy(w.sigstore, key, at, sigstore.WithoutLog()))
-	w.add(t, "ghcr.io/acme/window/untimed:1.0.0", w.bundleBy(w.sigstore, key, at, sigstore.WithoutLog(), sigstore.WithoutTimestamp()))
-	w.add(t, "ghcr.io/acme/window/foreign:1.0.0", w.bundleBy(foreign, key, at))
-	w.add(t, "ghcr.io/acme/window/two:1.0.0", w.bundleBy(w.sigstore, release(), at), w.bundleBy(w.sigstore, release()))
+	w.add(t, "ghcr.io/acme/window/bundle:1.0.0", bundle(release(), at))
+	w.add(t, "ghcr.io/acme/window/legacy:1.0.0", legacy(release(), at))
+	w.add(t, "ghcr.io/acme/window/key:1.0.0", bundle(key, at))
+	w.add(t, "ghcr.io/acme/window/stamped:1.0.0", bundle(key, at, sigstore.WithoutLog()))
+	w.add(t, "ghcr.io/acme/window/untimed:1.0.0", bundle(key, at, sigstore.WithoutLog(), sigstore.WithoutTimestamp()))
+	w.add(t, "ghcr.io/acme/window/foreign:1.0.0", bundleIn(foreign, key, at))
+	w.add(t, "ghcr.io/acme/window/two:1.0.0", bundle(release(), at), bundle(release()))
 	w.given(t, repositories())
 
 	text := func(days int) string { return signedAt.AddDate(0, 0, days).Format(time.RFC3339) }
@@ -75,7 +78,7 @@ func TestValidity(t *testing.T) {
 func TestCachedEvidenceMeetsTheValidityWindow(t *testing.T) {
 	w := theSite(t)
 	signedAt := time.Now().UTC().Truncate(time.Second).AddDate(0, 0, -30)
-	w.add(t, "ghcr.io/acme/window/moved:1.0.0", w.bundleBy(w.sigstore, release(), sigstore.At(signedAt)))
+	w.add(t, "ghcr.io/acme/window/moved:1.0.0", bundle(release(), sigstore.At(signedAt)))
 	digest := w.digest("ghcr.io/acme/window/moved:1.0.0")
 	identity := func(validity string) string {
 		return "keyless: {issuer: https://token.actions.githubusercontent.com, subject: https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main}" + validity
@@ -111,43 +114,4 @@ func TestCachedEvidenceMeetsTheValidityWindow(t *testing.T) {
 func window(spec string) string {
 	return harness.Identity("window", "{"+spec+"}") +
 		harness.Policy("window", `{match: {charts: ["oci://ghcr.io/acme/window/*"]}, require: [{anyOf: [window]}]}`)
-}
-
-func (s *shop) newSigner(t *testing.T) *sigstore.Key {
-	t.Helper()
-	key, err := sigstore.NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func (s *shop) newSigstore(t *testing.T) *sigstore.Sigstore {
-	t.Helper()
-	made, err := sigstore.New(time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return made
-}
-
-func (s *shop) bundleBy(instance *sigstore.Sigstore, by sigstore.Signer, opts ...sigstore.Option) signature {
-	return func(_ context.Context, s *shop, host, repository, digest string) error {
-		made, err := instance.Bundle(by, digest, sigstore.SignPredicateType, nil, opts...)
-		if err != nil {
-			return err
-		}
-		_, err = s.at(host).AttachBundle(repository, digest, made, nil)
-		return err
-	}
-}
-
-func (s *shop) legacyBy(by sigstore.Signer, opts ...sigstore.Option) signature {
-	return func(_ context.Context, s *shop, host, repository, digest string) error {
-		payload, annotations, err := s.sigstore.Legacy(by, s.local(host+"/"+repository), digest, opts...)
-		if err != nil {
-			return err
-		}
-		return s.at(host).AttachLegacy(repository, digest, payload, annotations)
-	}
 }

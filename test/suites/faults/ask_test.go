@@ -18,6 +18,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 const (
@@ -256,11 +257,7 @@ func (w *world) bundle(t *testing.T, repository, digest string, opts ...sigstore
 // legacy signs a chart as cosign 2 does.
 func (w *world) legacy(t *testing.T, repository, digest string, opts ...sigstore.Option) {
 	t.Helper()
-	payload, annotations, err := theSigstore(t).Legacy(acme(), w.registry.Host()+"/"+repository, digest, opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.registry.AttachLegacy(repository, digest, payload, annotations); err != nil {
+	if err := harness.SignLegacy(theSigstore(t).Sigstore, acme(), w.registry, repository, digest, opts...); err != nil {
 		t.Fatal(err)
 	}
 }

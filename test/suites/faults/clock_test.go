@@ -9,6 +9,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // clock shows the time that a test says.
@@ -101,7 +102,7 @@ func TestWaiverEnds(t *testing.T) {
 			in := w.policies()
 			in.Policies[0].Spec.Require, in.Policies[0].Spec.Pinning = nil, ""
 			in.Policies[0].Spec.AllowUnverified = &v1alpha1.AllowUnverified{Reason: "moving", Until: "2026-11-30"}
-			return compiled(t, in)
+			return harness.Compile(t, in)
 		}
 	})
 	w.push(t, "acme/podinfo")

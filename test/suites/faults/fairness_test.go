@@ -18,6 +18,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/gate"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // pending is how many admissions wait for the registry that does not answer: three times as many as "chartgate serve"
@@ -39,7 +40,7 @@ func TestSlowRegistryDelaysNoOther(t *testing.T) {
 			s.policies = func(t *testing.T, w *world) gate.Policies {
 				in := w.policies()
 				in.Policies = append(in.Policies, w.policy("other", "oci://"+other.Host()+"/acme/**", v1alpha1.PinningVersion))
-				return compiled(t, in)
+				return harness.Compile(t, in)
 			}
 		})
 		elsewhere := &world{registry: other, hook: w.hook}

@@ -152,11 +152,6 @@ func newTrust() (*trust, error) {
 	return &trust{Sigstore: made, root: root}, err
 }
 
-// always are policies that do not change.
-type always struct{ set *policy.Set }
-
-func (a always) Current() *policy.Set { return a.set }
-
 // counter counts, and lets tests wait for a count.
 type counter struct{ n atomic.Int64 }
 
@@ -208,15 +203,5 @@ func (w *world) policy(name, charts string, pinning v1alpha1.Pinning) v1alpha1.C
 
 func fixedPolicies(t *testing.T, w *world) gate.Policies {
 	t.Helper()
-	return compiled(t, w.policies())
-}
-
-// compiled are policies that must compile.
-func compiled(t *testing.T, in policy.Input) gate.Policies {
-	t.Helper()
-	set, report := policy.Compile(in)
-	for name, err := range report.Policies {
-		t.Fatalf("policy %s: %v", name, err)
-	}
-	return always{set}
+	return harness.Compile(t, w.policies())
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
-	"github.com/chartgate/chartgate/test/fixtures/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // team is a namespace, whose editor is jane, and the repository charts/<name> of the registry.
@@ -104,11 +104,7 @@ func (p place) layer(t *testing.T, version string) string {
 func (p place) sign(t *testing.T, digest string) {
 	t.Helper()
 	w := theSite(t)
-	bundle, err := w.sigstore.Bundle(w.key, digest, sigstore.SignPredicateType, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.AttachBundle(p.repo+"/app", digest, bundle, nil); err != nil {
+	if err := harness.Sign(w.sigstore, w.key, p.Registry, p.repo+"/app", digest); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/env/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // answer is what `chartgate verify` says about one chart.
@@ -80,18 +79,11 @@ func (w *world) checkBy(t *testing.T, policies string, c chart, trusted *sigstor
 // verify runs `chartgate verify`, which must admit (exit code 0) or deny (1).
 func verify(t *testing.T, args ...string) (stdout []byte, code int) {
 	t.Helper()
-	binary, err := cluster.Chartgate(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	v := harness.Verify{Args: args}.Run(t)
+	if v.Code != 0 && v.Code != 1 {
+		t.Fatalf("exit code %d\n%s", v.Code, v.Stderr)
 	}
-	cmd := exec.CommandContext(t.Context(), binary, append([]string{"verify"}, args...)...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	stdout, err = cmd.Output()
-	if code = cmd.ProcessState.ExitCode(); code != 0 && code != 1 {
-		t.Fatalf("%v\n%s", err, &stderr)
-	}
-	return stdout, code
+	return []byte(v.Stdout), v.Code
 }
 
 var signedAt = regexp.MustCompile(`signed it at (\S+),`)

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/env/sigstore"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // TestPastedCommands: the command in the next step of a denial, run as it stands by the one who is named, makes what the
@@ -82,17 +82,8 @@ func (w *world) paste(t *testing.T, by sigstore.Signer, command string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cosign, err := cluster.Tool("cosign3")
-	if err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "FILE"), []byte(`{"approved": true}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	bin := t.TempDir()
-	err = errors.Join(os.Symlink(cosign, filepath.Join(bin, "cosign")), os.WriteFile(filepath.Join(dir, "FILE"), []byte(`{"approved": true}`), 0o600))
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := cluster.Command{Name: "sh", Args: []string{"-c", command}, Dir: dir, Env: append(env, "PATH="+bin+":"+os.Getenv("PATH"))}
-	if _, err := run.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	harness.Paste(t, "cosign3", dir, command, env...)
 }

@@ -3,18 +3,14 @@ package privatesigstore_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/env/sigstore"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // The people who sign.
@@ -37,38 +33,14 @@ func (c chart) reference() string {
 	return c.registry.Host() + "/" + c.repository() + "@" + c.digest
 }
 
-var pushed = regexp.MustCompile(`Digest: (sha256:[0-9a-f]{64})`)
-
 // push pushes a chart of version 1.0.0 with helm.
 func (w *world) push(ctx context.Context, to *registrytest.Registry, name string) (chart, error) {
-	helm, err := cluster.Tool("helm")
-	if err != nil {
-		return chart{}, err
-	}
 	archive, err := charts.Archive(name, "1.0.0")
 	if err != nil {
 		return chart{}, err
 	}
-	dir, err := os.MkdirTemp(w.dir, "push-")
-	if err != nil {
-		return chart{}, err
-	}
-	file := filepath.Join(dir, name+".tgz")
-	if err := os.WriteFile(file, archive, 0o600); err != nil {
-		return chart{}, err
-	}
-	out, err := cluster.Command{
-		Name: helm, Args: []string{"push", file, "oci://" + to.Host() + "/acme/charts", "--plain-http"},
-		Env: []string{"HELM_CACHE_HOME=" + w.dir, "HELM_CONFIG_HOME=" + w.dir, "HELM_DATA_HOME=" + w.dir, "DOCKER_CONFIG=" + w.dir},
-	}.Run(ctx)
-	if err != nil {
-		return chart{}, err
-	}
-	found := pushed.FindStringSubmatch(out.Stdout + out.Stderr)
-	if found == nil {
-		return chart{}, fmt.Errorf("helm push names no digest: %s%s", out.Stdout, out.Stderr)
-	}
-	return chart{registry: to, name: name, digest: found[1]}, nil
+	digest, err := harness.HelmPush(ctx, archive, to.Host()+"/acme/charts")
+	return chart{registry: to, name: name, digest: digest}, err
 }
 
 // item is a chart to publish, and what to put beside it.

@@ -4,14 +4,13 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http/httptest"
-	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/chartgate/chartgate/test/env/cluster"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 // acme is the name by which the proxy knows the registry. Only the proxy does.
@@ -167,13 +166,9 @@ spec:
 // verify runs chartgate verify on version 1.0.0, and reports whether it admits.
 func (w *site) verify(t *testing.T, environment []string, location string, args ...string) (out string, admitted bool) {
 	t.Helper()
-	path, err := cluster.Tool("chartgate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), path, append([]string{"verify", "--policy=policies.yaml", "oci://" + location + ":1.0.0"}, args...)...)
-	cmd.Dir = w.dir
-	cmd.Env = append([]string{"HOME=" + w.dir, "DOCKER_CONFIG=" + w.dir}, environment...)
-	raw, err := cmd.CombinedOutput()
-	return string(raw), err == nil
+	v := harness.Verify{
+		Args: append([]string{"--policy=policies.yaml", "oci://" + location + ":1.0.0"}, args...),
+		Dir:  w.dir, Env: append([]string{"HOME=" + w.dir, "DOCKER_CONFIG=" + w.dir}, environment...),
+	}.Run(t)
+	return v.Stdout + v.Stderr, v.Admits()
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 const (
@@ -306,7 +307,7 @@ func admits(t *testing.T, b behaviour, f format, by, wanted signer) string {
 	if f.attests {
 		requirement.Attestation = &v1alpha1.Attestation{PredicateType: predicate}
 	}
-	set, report := policy.Compile(policy.Input{
+	policies := harness.Compile(t, policy.Input{
 		Identities: []v1alpha1.TrustedIdentity{{
 			ObjectMeta: metav1.ObjectMeta{Name: "acme"},
 			Spec:       v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: string(wanted.public), TransparencyLog: v1alpha1.TransparencyLogNotRequired}},
@@ -316,17 +317,12 @@ func admits(t *testing.T, b behaviour, f format, by, wanted signer) string {
 			Spec:       v1alpha1.ChartPolicySpec{Match: v1alpha1.Match{Charts: []string{location}}, Require: []v1alpha1.Requirement{requirement}},
 		}},
 	})
-	for _, errs := range []map[string]error{report.Identities, report.Policies} {
-		for name, err := range errs {
-			t.Fatalf("%s: %v", name, err)
-		}
-	}
 	reference, err := chart.ParseReference(location + ":1.0.0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := registry.New(registry.Options{PlainHTTP: []string{r.Host()}})
-	v := gate.New(current{set}, client, signature.New(signature.FixedRoots{}), time.Now).Decide(t.Context(), source.Use{
+	v := gate.New(policies, client, signature.New(signature.FixedRoots{}), time.Now).Decide(t.Context(), source.Use{
 		Object: source.ID{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}, Field: "spec.chart.spec", Target: source.Chart{Reference: reference},
 	})
 	if v.Admits() {
@@ -334,7 +330,3 @@ func admits(t *testing.T, b behaviour, f format, by, wanted signer) string {
 	}
 	return string(v.Denials()[0].Reason)
 }
-
-type current struct{ set *policy.Set }
-
-func (c current) Current() *policy.Set { return c.set }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	registryserver "github.com/chartgate/chartgate/test/env/registry"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
+	"github.com/chartgate/chartgate/test/harness"
 )
 
 const (
@@ -114,8 +114,6 @@ func (w *site) run(t *testing.T, environment []string, tool string, args ...stri
 // dockerConfig is where helm registry login writes to, and where cosign reads.
 func (w *site) dockerConfig() string { return filepath.Join(w.dir, "config.json") }
 
-var pushed = regexp.MustCompile(`Digest: (sha256:[0-9a-f]{64})`)
-
 // push pushes podinfo 1.0.0 with helm, after a login if one is wanted.
 func (w *site) push(t *testing.T) (digest chart.Digest, archive []byte) {
 	t.Helper()
@@ -132,11 +130,11 @@ func (w *site) push(t *testing.T) (digest chart.Digest, archive []byte) {
 		w.run(t, nil, "helm", slices.Concat([]string{"registry", "login", w.host, "--username=" + username, "--password=" + password}, flags)...)
 	}
 	out := w.run(t, nil, "helm", slices.Concat([]string{"push", "podinfo-1.0.0.tgz", "oci://" + w.host + "/acme/charts"}, flags)...)
-	found := pushed.FindStringSubmatch(out)
-	if found == nil {
-		t.Fatalf("helm push says no digest:\n%s", out)
+	printed, err := harness.PushedDigest(out)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if digest, err = chart.ParseDigest(found[1]); err != nil {
+	if digest, err = chart.ParseDigest(printed); err != nil {
 		t.Fatal(err)
 	}
 	return digest, archive

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 bin/controller-gen object paths=./pkg/api/...
 bin/controller-gen crd paths=./pkg/api/... output:crd:dir=config/crd
-bin/controller-gen rbac:roleName=chartgate paths=./pkg/controller/... paths=./cmd/... output:rbac:dir=config/rbac
+bin/controller-gen rbac:roleName=chartgate paths=./pkg/... paths=./cmd/... output:rbac:dir=config/rbac
 
 # Helm reads no files outside of a chart.
 rm -f charts/chartgate/files/crds/*.yaml

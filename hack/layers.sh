@@ -30,7 +30,12 @@ allowed() {
     pkg/trust) echo pkg/api/v1alpha1 pkg/evidence pkg/fielderr pkg/signature pkg/verdict ;;
     pkg/gate) echo pkg/archive pkg/attachment pkg/chart pkg/coalesce pkg/evidence pkg/fair pkg/policy pkg/problem pkg/source pkg/sourceauth pkg/verdict ;;
     pkg/webhook) echo pkg/api/v1alpha1 pkg/chart pkg/evidence pkg/fair pkg/fielderr pkg/gate pkg/policy pkg/problem pkg/source pkg/verdict ;;
-    pkg/controller) echo pkg/api/v1alpha1 pkg/evidence pkg/policy pkg/problem pkg/source pkg/trust ;;
+    pkg/keys) echo pkg/evidence pkg/policy pkg/problem ;;
+    pkg/policystore) echo pkg/api/v1alpha1 pkg/keys pkg/policy ;;
+    pkg/trustrootstore) echo pkg/api/v1alpha1 pkg/trust ;;
+    pkg/status) echo pkg/api/v1alpha1 pkg/evidence pkg/keys pkg/policy pkg/policystore pkg/trust ;;
+    pkg/objects) echo pkg/source ;;
+    pkg/releaseindex) echo pkg/objects pkg/source ;;
     *) return 1 ;;
   esac
 }

@@ -12,8 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
-	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/policystore"
 	"github.com/chartgate/chartgate/pkg/trust"
+	"github.com/chartgate/chartgate/pkg/trustrootstore"
 	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
@@ -28,8 +29,8 @@ type hooks struct {
 	flags      *serveFlags
 	manager    manager.Manager
 	engine     *engine
-	snapshot   *controller.Snapshot
-	trustRoots *controller.TrustRoots
+	policies   *policystore.Store
+	trustRoots *trustrootstore.Store
 	registerer prometheus.Registerer
 	drain      drain
 	// answers is the server's own check, once there is a server.
@@ -50,7 +51,7 @@ func (h *hooks) start() error {
 		TLSOpts: []func(*tls.Config){certificate.tls, h.flags.clientFlags.tls},
 	})
 	policies, err := webhook.NewPolicies(webhook.PolicyChecks{
-		KnownIdentities: h.snapshot.Identities, KnownTrustRoots: h.trustRoots.Names, CheckTrustRoot: trust.Check,
+		KnownIdentities: h.policies.Identities, KnownTrustRoots: h.trustRoots.Names, CheckTrustRoot: trust.Check,
 	})
 	if err != nil {
 		return err

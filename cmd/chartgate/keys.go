@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/keys"
 	"github.com/chartgate/chartgate/pkg/kms"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/problem"
@@ -22,8 +22,8 @@ import (
 const minKeyRefresh = time.Second
 
 // keys reads what policies do not spell out, live.
-func (f *serveFlags) keys(live client.Reader) *controller.Keys {
-	return controller.NewKeys(live, f.namespace, kms.NewReader(), f.keyRefresh)
+func (f *serveFlags) keys(live client.Reader) *keys.Reader {
+	return keys.NewReader(keys.Config{Secrets: live, Namespace: f.namespace, KMS: kms.NewReader(), Refresh: f.keyRefresh})
 }
 
 // maxKeyReads bounds the keys that a command reads from KMS at once.
@@ -49,13 +49,13 @@ func lookupKeys(ctx context.Context, sources []policy.KeySource, secrets []corev
 	return found
 }
 
-func contentOf(ctx context.Context, source policy.KeySource, secrets []corev1.Secret, services controller.KMS) policy.KeyContent {
+func contentOf(ctx context.Context, source policy.KeySource, secrets []corev1.Secret, services keys.KMS) policy.KeyContent {
 	if source.KMS != "" {
 		return toContent(services.PublicKeys(ctx, source.KMS))
 	}
 	for _, secret := range secrets {
 		if secret.Name == source.Secret {
-			return toContent(controller.KeyIn(secret, source.Item))
+			return toContent(keys.FromSecret(secret, source.Item))
 		}
 	}
 	return policy.KeyContent{Err: errors.New("there is no such Secret among the policies")}

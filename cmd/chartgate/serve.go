@@ -26,8 +26,12 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
-	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/keys"
+	"github.com/chartgate/chartgate/pkg/objects"
+	"github.com/chartgate/chartgate/pkg/policystore"
+	"github.com/chartgate/chartgate/pkg/releaseindex"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/status"
 )
 
 // Electing a leader, which records it as an Event.
@@ -88,7 +92,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.probeAddr, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz")
 	flags.BoolVar(&f.leaderElect, "leader-elect", false, "let one replica write status for all")
 	flags.Int64Var(&f.maxConcurrent, "max-concurrent", 32, "for how many writes other objects are read from the API server at the same time; more wait")
-	flags.DurationVar(&f.keyRefresh, "key-refresh", controller.RefreshKeys, "`time` after which keys in a KMS are read again; after a tenth of it if that fails")
+	flags.DurationVar(&f.keyRefresh, "key-refresh", keys.DefaultRefresh, "`time` after which keys in a KMS are read again; after a tenth of it if that fails")
 	flags.StringSliceVar(&f.artifactWriters, "artifact-writers", []string{"system:serviceaccount:flux-system:source-controller"},
 		"`users` that Flux's source controller writes as")
 	flags.StringSliceVar(&f.releaseWriters, "release-writers", []string{"system:serviceaccount:flux-system:helm-controller"},
@@ -144,7 +148,7 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 	grace := gracefulShutdown
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
-		MapperProvider:                controller.NewMapper,
+		MapperProvider:                objects.NewMapper,
 		Logger:                        log,
 		LeaderElection:                f.leaderElect,
 		LeaderElectionID:              "chartgate-leader",
@@ -164,11 +168,12 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 
 // assemble wires the parts: policies → engine → webhook.
 func (f *serveFlags) assemble(mgr manager.Manager) error {
-	snapshot := controller.NewSnapshot(mgr.GetClient(), types.NamespacedName{Namespace: f.namespace, Name: f.configMap}, f.keys(mgr.GetAPIReader()))
-	if err := snapshot.SetupWithManager(mgr); err != nil {
+	keyReader := f.keys(mgr.GetAPIReader())
+	policies := policystore.New(mgr.GetClient(), types.NamespacedName{Namespace: f.namespace, Name: f.configMap}, keyReader)
+	if err := policies.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("watch the policies: %w", err)
 	}
-	if err := controller.NewStatus(mgr.GetClient(), snapshot).SetupWithManager(mgr); err != nil {
+	if err := status.NewPolicyWriter(mgr.GetClient(), policies, keyReader).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("write status: %w", err)
 	}
 	var err error
@@ -184,22 +189,23 @@ func (f *serveFlags) assemble(mgr manager.Manager) error {
 	if err != nil {
 		return fmt.Errorf("follow the TrustRoots: %w", err)
 	}
-	releases := controller.NewReleases(mgr.GetConfig(), mgr.GetHTTPClient(), mgr.GetRESTMapper())
+	versions := objects.NewVersions(mgr.GetRESTMapper())
+	releases := releaseindex.New(mgr.GetConfig(), mgr.GetHTTPClient(), versions)
 	if err := mgr.Add(releases); err != nil {
 		return fmt.Errorf("follow the HelmReleases: %w", err)
 	}
-	engine, err := f.build(snapshot, controller.NewSiblings(mgr.GetAPIReader(), mgr.GetRESTMapper(), releases), roots,
+	engine, err := f.build(policies, objects.NewReader(mgr.GetAPIReader(), versions, releases), roots,
 		source.Options{ArtifactWriters: f.artifactWriters, ReleaseWriters: f.releaseWriters, ArgoUsers: f.argoUsers, TrustRequests: f.required()})
 	if err != nil {
 		return err
 	}
-	hooks := &hooks{flags: f, manager: mgr, engine: engine, snapshot: snapshot, trustRoots: trustRoots, registerer: metrics.Registry}
+	hooks := &hooks{flags: f, manager: mgr, engine: engine, policies: policies, trustRoots: trustRoots, registerer: metrics.Registry}
 	if err := hooks.start(); err != nil {
 		return err
 	}
 	return errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("policies", snapshot.Ready),
+		mgr.AddReadyzCheck("policies", policies.Ready),
 		mgr.AddReadyzCheck("releases", releases.Ready),
 		mgr.AddReadyzCheck("webhook", hooks.ready),
 	)

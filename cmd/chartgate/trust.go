@@ -12,10 +12,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
-	"github.com/chartgate/chartgate/pkg/controller"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/signature"
+	"github.com/chartgate/chartgate/pkg/status"
 	"github.com/chartgate/chartgate/pkg/trust"
+	"github.com/chartgate/chartgate/pkg/trustrootstore"
 )
 
 // trustFlags say where trust roots come from, beside the TrustRoots.
@@ -58,17 +59,17 @@ func (f *engineFlags) roots(o trust.Options) (*trust.Roots, error) {
 
 // trustRoots follows the TrustRoots of a cluster. They are never closed: admissions that were
 // accepted before the end still need them.
-func (f *serveFlags) trustRoots(mgr manager.Manager) (*trust.Roots, *controller.TrustRoots, error) {
-	changes := controller.NewChanges()
-	roots, err := f.roots(trust.Options{Changed: changes.Tell, Log: mgr.GetLogger()})
+func (f *serveFlags) trustRoots(mgr manager.Manager) (*trust.Roots, *trustrootstore.Store, error) {
+	changes := status.NewChanges()
+	roots, err := f.roots(trust.Options{Changed: changes.Notify, Log: mgr.GetLogger()})
 	if err != nil {
 		return nil, nil, err
 	}
-	objects := controller.NewTrustRoots(mgr.GetClient(), f.namespace, roots)
-	return roots, objects, errors.Join(
-		objects.SetupWithManager(mgr),
-		controller.NewTrustRootStatus(mgr.GetClient(), roots, changes).SetupWithManager(mgr),
-		mgr.AddReadyzCheck("trustroots", objects.Ready),
+	store := trustrootstore.New(mgr.GetClient(), f.namespace, roots)
+	return roots, store, errors.Join(
+		store.SetupWithManager(mgr),
+		status.NewTrustRootWriter(mgr.GetClient(), roots, changes).SetupWithManager(mgr),
+		mgr.AddReadyzCheck("trustroots", store.Ready),
 	)
 }
 

@@ -1,4 +1,6 @@
-// Package webhook is the edge to the API server: it turns AdmissionReviews into
-// questions to the gate and verdicts into responses, under the deadline that the
-// API server grants. Whatever goes wrong here is a denial.
+// Package webhook answers the API server: it turns AdmissionReviews into questions to the gate and
+// verdicts into responses, within the deadline that the API server grants. Every failure here is a
+// denial.
+//
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 package webhook

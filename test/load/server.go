@@ -22,10 +22,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
-	"github.com/chartgate/chartgate/pkg/controller"
 	"github.com/chartgate/chartgate/pkg/gate"
+	"github.com/chartgate/chartgate/pkg/objects"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/releaseindex"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/source"
 	chartgate "github.com/chartgate/chartgate/pkg/webhook"
@@ -148,12 +149,12 @@ func (f fixed) Current() *policy.Set { return f.set }
 
 // reader is chartgate's own index of the cluster's HelmReleases. Other objects are not needed: Applications and
 // OCIRepositories name their charts themselves.
-type reader struct{ releases *controller.Releases }
+type reader struct{ releases *releaseindex.Index }
 
 func (c config) reader(ctx context.Context) (reader, error) {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(helmv2.GroupVersion.WithKind(helmv2.HelmReleaseKind), meta.RESTScopeNamespace)
-	releases := controller.NewReleases(&rest.Config{Host: c.Cluster, QPS: -1}, http.DefaultClient, mapper)
+	releases := releaseindex.New(&rest.Config{Host: c.Cluster, QPS: -1}, http.DefaultClient, objects.NewVersions(mapper))
 	go func() {
 		if err := releases.Start(ctx); err != nil {
 			fmt.Fprintln(os.Stderr, "load:", err)

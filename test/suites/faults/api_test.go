@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
-	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/objects"
 	"github.com/chartgate/chartgate/pkg/source"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
@@ -130,23 +130,23 @@ func resources(groupVersion string, kinds ...string) map[string]any {
 	return map[string]any{"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": groupVersion, "resources": list}
 }
 
-// siblings reads through the product's own reader and client-go, as "chartgate serve" does.
-func (a *apiServer) siblings(t *testing.T) *controller.Siblings {
+// objects reads through the product's own reader and client-go, as "chartgate serve" does.
+func (a *apiServer) objects(t *testing.T) *objects.Reader {
 	t.Helper()
 	config := a.config()
 	web, err := rest.HTTPClientFor(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mapper, err := controller.NewMapper(config, web)
+	mapper, err := objects.NewMapper(config, web)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return controller.NewSiblings(a.reader(t), mapper, a)
+	return objects.NewReader(a.reader(t), objects.NewVersions(mapper), a)
 }
 
-// Of implements controller.ReleaseIndex. No row needs a HelmRelease here: the faults of the index are those of
-// package controller, TestReleasesThatCannotBeRead.
+// Of implements objects.ReleaseIndex. No row needs a HelmRelease here: the faults of the index are those of
+// package releaseindex, TestReleasesThatCannotBeRead.
 func (*apiServer) Of(source.ID) ([]source.Object, error) { return nil, nil }
 
 // reader reads from the API server without a cache.

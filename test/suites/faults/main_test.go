@@ -102,7 +102,7 @@ func (w *world) handler(t *testing.T, s setting) http.Handler {
 	s.options.PlainHTTP = append([]string{w.registry.Host(), nobody(t)}, s.others...)
 	client := registry.New(registry.Options{PlainHTTP: s.options.PlainHTTP})
 	decide := gate.New(s.policies(t, w), client, signature.New(roots), s.clock)
-	extractor := source.NewExtractor(w.api.siblings(t), s.options)
+	extractor := source.NewExtractor(w.api.objects(t), s.options)
 	charts := webhook.NewCharts(extractor, decide, 32, metrics, nil)
 	return w.counting(webhook.WithDeadline(webhook.NewBodies(logr.Discard()).Charts(charts)))
 }

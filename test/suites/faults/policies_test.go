@@ -12,9 +12,10 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
-	"github.com/chartgate/chartgate/pkg/controller"
 	"github.com/chartgate/chartgate/pkg/gate"
+	"github.com/chartgate/chartgate/pkg/keys"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/policystore"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/harness"
 )
@@ -22,16 +23,16 @@ import (
 // listed is a good ConfigMap.
 const listed = "- {name: acme, charts: [\"oci://HOST/acme/**\"], keyless: {issuer: \"https://issuer.example\", subject: release@acme.example}}\n"
 
-// loaded makes the product's own snapshot, which has loaded nothing yet, the webhook's policies.
-func loaded(into **controller.Snapshot) func(*setting) {
+// loaded makes the product's own store, which has loaded nothing yet, the webhook's policies.
+func loaded(into **policystore.Store) func(*setting) {
 	return func(s *setting) {
 		s.policies = func(t *testing.T, w *world) gate.Policies {
 			in := w.policies()
 			list := w.local(listed)
 			in.ConfigMap = &list
 			w.serve(in)
-			keys := controller.NewKeys(w.api.reader(t), "chartgate-system", nil, controller.RefreshKeys) // no policy here names one elsewhere
-			*into = controller.NewSnapshot(w.api.reader(t), types.NamespacedName{Namespace: "chartgate-system", Name: "chartgate-identities"}, keys)
+			reader := keys.NewReader(keys.Config{Secrets: w.api.reader(t), Namespace: "chartgate-system", Refresh: keys.DefaultRefresh}) // no policy here names one elsewhere
+			*into = policystore.New(w.api.reader(t), types.NamespacedName{Namespace: "chartgate-system", Name: "chartgate-identities"}, reader)
 			return *into
 		}
 	}
@@ -58,11 +59,11 @@ func (w *world) serve(in policy.Input) {
 }
 
 // load loads the policies, for at most that time.
-func load(t *testing.T, limit time.Duration, snapshot *controller.Snapshot) error {
+func load(t *testing.T, limit time.Duration, store *policystore.Store) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	_, err := snapshot.Reconcile(ctx, ctrl.Request{})
+	_, err := store.Reconcile(ctx, ctrl.Request{})
 	return err
 }
 
@@ -81,12 +82,12 @@ func TestUnreadablePolicies(t *testing.T) {
 			}
 			t.Run(what+" "+c.what, func(t *testing.T) {
 				t.Parallel()
-				var snapshot *controller.Snapshot
-				w := newWorld(t, loaded(&snapshot))
+				var store *policystore.Store
+				w := newWorld(t, loaded(&store))
 				w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
 				release := w.application("acme/podinfo", "1.0.0")
 				w.api.Fail(path, c.fault(t))
-				if err := load(t, time.Second/2, snapshot); err == nil {
+				if err := load(t, time.Second/2, store); err == nil {
 					t.Error("the load did not fail")
 				}
 				mustDeny(t, verdict.InternalError, w.ask(t, release, patience))
@@ -94,10 +95,10 @@ func TestUnreadablePolicies(t *testing.T) {
 					t.Errorf("the registry was asked: %v", asked)
 				}
 				w.heal()
-				until(t, "the policies are loaded", func() bool { return load(t, harness.Patience, snapshot) == nil })
+				until(t, "the policies are loaded", func() bool { return load(t, harness.Patience, store) == nil })
 				mustAdmit(t, w.ask(t, release, patience))
 				w.api.Fail(path, c.fault(t))
-				if err := load(t, time.Second/2, snapshot); err == nil {
+				if err := load(t, time.Second/2, store); err == nil {
 					t.Error("the second load did not fail")
 				}
 				mustAdmit(t, w.ask(t, release, patience))
@@ -143,8 +144,8 @@ func TestBrokenPolicies(t *testing.T) {
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			t.Parallel()
-			var snapshot *controller.Snapshot
-			w := newWorld(t, loaded(&snapshot))
+			var store *policystore.Store
+			w := newWorld(t, loaded(&store))
 			w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
 			in := w.policies()
 			c.change(w, &in)
@@ -153,7 +154,7 @@ func TestBrokenPolicies(t *testing.T) {
 			}
 			w.serve(in)
 
-			if _, err := snapshot.Reconcile(t.Context(), ctrl.Request{}); err != nil {
+			if _, err := store.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 				t.Fatal(err)
 			}
 			mustDeny(t, c.want, w.ask(t, w.application("acme/podinfo", "1.0.0"), patience))

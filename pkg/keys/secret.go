@@ -1,4 +1,4 @@
-package controller
+package keys
 
 import (
 	"context"
@@ -20,30 +20,29 @@ import (
 // maxKeyText bounds the text with keys, as the schema bounds key.pem.
 const maxKeyText = 16 << 10
 
-// readSecret reads an item live. Only KindNotFound and KindInvalid are the Secret's
-// fault.
-func (k *Keys) readSecret(ctx context.Context, source policy.KeySource) (string, error) {
+// readSecret reads an item live. With problem.KindNotFound and problem.KindInvalid the Secret is at
+// fault, with every other kind it could not be read.
+func (r *Reader) readSecret(ctx context.Context, source policy.KeySource) (string, error) {
 	if wrong := validation.IsDNS1123Subdomain(source.Secret); len(wrong) > 0 {
 		return "", &problem.Error{Kind: problem.KindInvalid, Detail: "no Secret can have this name"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, secretTimeout)
 	defer cancel()
 	var secret corev1.Secret
-	err := k.secrets.Get(ctx, client.ObjectKey{Namespace: k.namespace, Name: source.Secret}, &secret)
+	err := r.config.Secrets.Get(ctx, client.ObjectKey{Namespace: r.config.Namespace, Name: source.Secret}, &secret)
 	switch {
 	case apierrors.IsNotFound(err):
-		return "", &problem.Error{Kind: problem.KindNotFound, Detail: "there is no such Secret in namespace " + k.namespace}
+		return "", &problem.Error{Kind: problem.KindNotFound, Detail: "there is no such Secret in namespace " + r.config.Namespace}
 	case apierrors.IsForbidden(err):
-		return "", &problem.Error{Kind: problem.KindUnauthorized, Detail: "chartgate may not read Secrets in namespace " + k.namespace, Err: err}
+		return "", &problem.Error{Kind: problem.KindUnauthorized, Detail: "chartgate may not read Secrets in namespace " + r.config.Namespace, Err: err}
 	case err != nil:
-		return "", fmt.Errorf("read Secret %s/%s: %w", k.namespace, source.Secret, err)
+		return "", fmt.Errorf("read Secret %s/%s: %w", r.config.Namespace, source.Secret, err)
 	}
-	return KeyIn(secret, source.Item)
+	return FromSecret(secret, source.Item)
 }
 
-// KeyIn returns an item of a Secret that should hold public keys. Its error is a
-// *problem.Error.
-func KeyIn(secret corev1.Secret, item string) (string, error) {
+// FromSecret returns the public keys in an item of a Secret. Its error is a *problem.Error.
+func FromSecret(secret corev1.Secret, item string) (string, error) {
 	text, is := secret.Data[item]
 	switch {
 	case !is:
@@ -54,8 +53,8 @@ func KeyIn(secret corev1.Secret, item string) (string, error) {
 	return publicKeys(string(text))
 }
 
-// publicKeys returns the public keys in text, and nothing else of it: a Secret may hold
-// by mistake what nobody should keep.
+// publicKeys returns the public keys in text, and nothing else of it: a Secret may hold a private key by
+// mistake, which chartgate must not keep.
 func publicKeys(text string) (string, error) {
 	if _, err := evidence.ParsePublicKeys(text); err != nil {
 		return "", &problem.Error{Kind: problem.KindInvalid, Detail: err.Error()}
@@ -71,15 +70,15 @@ func publicKeys(text string) (string, error) {
 	}
 }
 
-// names tells changes of Secrets that hold keys from all others.
-func (k *Keys) names() predicate.Predicate {
+// SecretPredicate selects the changes of Secrets that hold keys.
+func (r *Reader) SecretPredicate() predicate.Predicate {
 	return predicate.NewPredicateFuncs(func(o client.Object) bool {
-		if o.GetNamespace() != k.namespace {
+		if o.GetNamespace() != r.config.Namespace {
 			return false
 		}
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		for source := range k.known {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for source := range r.known {
 			if source.KMS == "" && source.Secret == o.GetName() {
 				return true
 			}

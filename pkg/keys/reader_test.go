@@ -1,4 +1,4 @@
-package controller_test
+package keys_test
 
 import (
 	"context"
@@ -23,8 +23,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
-	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/keys"
+	"github.com/chartgate/chartgate/pkg/policystore"
 	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/status"
+	"github.com/chartgate/chartgate/test/fixtures/kube"
 )
 
 // canary must never be seen outside of a Secret.
@@ -59,8 +62,20 @@ func secretIn(namespace, name string, data map[string]string) *corev1.Secret {
 	return secret
 }
 
+// statusOf writes status after it has read keys from the cluster's Secrets, and from no KMS.
+func statusOf(c client.Client) *status.PolicyWriter {
+	reader := keys.NewReader(keys.Config{Secrets: c, Namespace: kube.Namespace, Refresh: keys.DefaultRefresh})
+	return status.NewPolicyWriter(c, policystore.New(c, kube.Identities, reader), reader)
+}
+
+func reconcile(t *testing.T, c client.Client) error {
+	t.Helper()
+	_, err := statusOf(c).Reconcile(t.Context(), ctrl.Request{})
+	return err
+}
+
 func ours(data map[string]string) *corev1.Secret {
-	return secretIn(identities.Namespace, "release", data)
+	return secretIn(kube.Namespace, "release", data)
 }
 
 func TestKeysInSecrets(t *testing.T) {
@@ -96,15 +111,15 @@ func TestKeysInSecrets(t *testing.T) {
 			"spec.key.secretRef: Secret ../../apps/secrets/release, key cosign.pub: no Secret can have this name"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			objects := []client.Object{c.identity, chartPolicy("acme", "release")}
+			objects := []client.Object{c.identity, kube.Policy("acme", "release")}
 			if c.secret != nil {
 				objects = append(objects, c.secret)
 			}
-			cluster := clusterWith(t, interceptor.Funcs{}, objects...)
+			cluster := kube.Cluster(t, interceptor.Funcs{}, objects...)
 			if err := reconcile(t, cluster); err != nil {
 				t.Fatal(err)
 			}
-			identity, policy := readyOf(t, cluster, c.identity), readyOf(t, cluster, chartPolicy("acme"))
+			identity, policy := kube.ReadyOf(t, cluster, c.identity), kube.ReadyOf(t, cluster, kube.Policy("acme"))
 			if diff := cmp.Diff(c.want, identity.Message); diff != "" {
 				t.Error(diff)
 			}
@@ -122,7 +137,7 @@ func TestKeysInSecrets(t *testing.T) {
 func TestOnlyPublicKeysAreTaken(t *testing.T) {
 	alice, bob := publicPEM(t, 'a'), publicPEM(t, 'b')
 	noted := strings.Replace(alice, "KEY-----\n", "KEY-----\nPassword: "+canary+"\n\n", 1)
-	text, err := controller.KeyIn(*ours(map[string]string{"cosign.pub": canary + "\n" + noted + canary + "\n" + bob + canary}), "cosign.pub")
+	text, err := keys.FromSecret(*ours(map[string]string{"cosign.pub": canary + "\n" + noted + canary + "\n" + bob + canary}), "cosign.pub")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +149,7 @@ func TestOnlyPublicKeysAreTaken(t *testing.T) {
 // TestSecretsAreReadFromOneNamespaceOnly: whatever an identity names.
 func TestSecretsAreReadFromOneNamespaceOnly(t *testing.T) {
 	var asked []client.ObjectKey
-	cluster := clusterWith(t, interceptor.Funcs{
+	cluster := kube.Cluster(t, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 			if _, is := o.(*corev1.Secret); is {
 				asked = append(asked, key)
@@ -154,7 +169,7 @@ func TestSecretsAreReadFromOneNamespaceOnly(t *testing.T) {
 	if err := reconcile(t, cluster); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]client.ObjectKey{{Namespace: identities.Namespace, Name: "release"}}, asked); diff != "" {
+	if diff := cmp.Diff([]client.ObjectKey{{Namespace: kube.Namespace, Name: "release"}}, asked); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -169,24 +184,24 @@ func TestSecretsThatCannotBeRead(t *testing.T) {
 		sentence string
 		err      error
 		after    time.Duration
-		want     ready
+		want     kube.Ready
 		retry    time.Duration
 	}{
-		{"an error", errInjected, time.Hour, ready{"True", "Compiled", 3, "the identity can be used; " + item + ": it cannot be read" + kept}, time.Minute},
-		{"missing rights", forbidden, time.Hour, ready{"True", "Compiled", 3, "the identity can be used; " + item + ": chartgate may not read Secrets in namespace chartgate-system" + kept}, time.Minute},
-		{"an error for a day", errInjected, 24 * time.Hour, ready{"False", "Invalid", 3, written + item + ": it cannot be read"}, time.Minute},
-		{"a Secret that is gone", gone, time.Second, ready{"False", "Invalid", 3, written + item + ": there is no such Secret in namespace chartgate-system"}, 0},
+		{"an error", kube.ErrInjected, time.Hour, kube.Ready{Status: "True", Reason: "Compiled", ObservedGeneration: 3, Message: "the identity can be used; " + item + ": it cannot be read" + kept}, time.Minute},
+		{"missing rights", forbidden, time.Hour, kube.Ready{Status: "True", Reason: "Compiled", ObservedGeneration: 3, Message: "the identity can be used; " + item + ": chartgate may not read Secrets in namespace chartgate-system" + kept}, time.Minute},
+		{"an error for a day", kube.ErrInjected, 24 * time.Hour, kube.Ready{Status: "False", Reason: "Invalid", ObservedGeneration: 3, Message: written + item + ": it cannot be read"}, time.Minute},
+		{"a Secret that is gone", gone, time.Second, kube.Ready{Status: "False", Reason: "Invalid", ObservedGeneration: 3, Message: written + item + ": there is no such Secret in namespace chartgate-system"}, 0},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var broken error
-				cluster := clusterWith(t, interceptor.Funcs{Get: func(ctx context.Context, w client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+				cluster := kube.Cluster(t, interceptor.Funcs{Get: func(ctx context.Context, w client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 					if _, is := o.(*corev1.Secret); is && broken != nil {
 						return broken
 					}
 					return w.Get(ctx, key, o, opts...)
 				}}, inSecret(""), ours(map[string]string{"cosign.pub": publicPEM(t, 'a')}))
-				status := controller.NewStatus(cluster, snapshotOf(cluster))
+				status := statusOf(cluster)
 				for _, broken = range []error{nil, c.err} {
 					result, err := status.Reconcile(t.Context(), ctrl.Request{})
 					if err != nil {
@@ -199,7 +214,7 @@ func TestSecretsThatCannotBeRead(t *testing.T) {
 						time.Sleep(c.after)
 					}
 				}
-				if diff := cmp.Diff(c.want, readyOf(t, cluster, inSecret(""))); diff != "" {
+				if diff := cmp.Diff(c.want, kube.ReadyOf(t, cluster, inSecret(""))); diff != "" {
 					t.Error(diff)
 				}
 			})
@@ -258,11 +273,11 @@ const uri = "hashivault://release"
 // kmsWorld is a cluster whose identity "release" has its key in a KMS, beside "other" that needs none.
 type kmsWorld struct {
 	client.Client
-	service  *service
-	snapshot *controller.Snapshot
-	status   *controller.Status
-	changed  int // how often a load was asked for
-	loading  sync.Mutex
+	service *service
+	store   *policystore.Store
+	status  *status.PolicyWriter
+	changed int // how often a load was asked for
+	loading sync.Mutex
 }
 
 // inKMS runs a test in a time of its own.
@@ -271,12 +286,12 @@ func inKMS(t *testing.T, say func(context.Context) (string, error), test func(t 
 	synctest.Test(t, func(t *testing.T) {
 		w := &kmsWorld{service: &service{}}
 		w.service.answer(uri, say)
-		w.Client = clusterWith(t, interceptor.Funcs{}, keyIdentity("release", v1alpha1.Key{KMS: uri}), chartPolicy("acme", "release"),
-			identity("other", "s"), chartPolicy("other", "other"))
-		keys := controller.NewKeys(w.Client, identities.Namespace, w.service, controller.RefreshKeys)
-		w.snapshot = controller.NewSnapshot(w.Client, identities, keys)
-		w.status = controller.NewStatus(w.Client, w.snapshot)
-		stop := w.reconcileOnChange(t, keys)
+		w.Client = kube.Cluster(t, interceptor.Funcs{}, keyIdentity("release", v1alpha1.Key{KMS: uri}), kube.Policy("acme", "release"),
+			kube.Identity("other", "s"), kube.Policy("other", "other"))
+		reader := keys.NewReader(keys.Config{Secrets: w.Client, Namespace: kube.Namespace, KMS: w.service, Refresh: keys.DefaultRefresh})
+		w.store = policystore.New(w.Client, kube.Identities, reader)
+		w.status = status.NewPolicyWriter(w.Client, w.store, reader)
+		stop := w.reconcileOnChange(t, reader)
 		w.load(t)
 		test(t, w)
 		if err := w.Delete(t.Context(), keyIdentity("release", v1alpha1.Key{})); err != nil {
@@ -292,9 +307,9 @@ func inKMS(t *testing.T, say func(context.Context) (string, error), test func(t 
 }
 
 // reconcileOnChange is what controller-runtime does.
-func (w *kmsWorld) reconcileOnChange(t *testing.T, keys *controller.Keys) (stop func()) {
+func (w *kmsWorld) reconcileOnChange(t *testing.T, reader *keys.Reader) (stop func()) {
 	ctx, stop := context.WithCancel(t.Context())
-	changes := controller.KeyChanges(keys)
+	changes := reader.Changes()
 	go func() {
 		for {
 			select {
@@ -312,7 +327,7 @@ func (w *kmsWorld) reconcileOnChange(t *testing.T, keys *controller.Keys) (stop 
 func (w *kmsWorld) load(t *testing.T) {
 	w.loading.Lock() // a controller does one at a time
 	defer w.loading.Unlock()
-	if _, err := w.snapshot.Reconcile(t.Context(), ctrl.Request{}); err != nil {
+	if _, err := w.store.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 		t.Error(err)
 	}
 	if _, err := w.status.Reconcile(t.Context(), ctrl.Request{}); err != nil {
@@ -323,7 +338,7 @@ func (w *kmsWorld) load(t *testing.T) {
 // says returns the messages of the identity and of the policy that wants it.
 func (w *kmsWorld) says(t *testing.T) [2]string {
 	t.Helper()
-	return [2]string{readyOf(t, w, keyIdentity("release", v1alpha1.Key{})).Message, readyOf(t, w, chartPolicy("acme")).Message}
+	return [2]string{kube.ReadyOf(t, w, keyIdentity("release", v1alpha1.Key{})).Message, kube.ReadyOf(t, w, kube.Policy("acme")).Message}
 }
 
 func (w *kmsWorld) expect(t *testing.T, identity, policy string) {
@@ -334,7 +349,7 @@ func (w *kmsWorld) expect(t *testing.T, identity, policy string) {
 	if text := fmt.Sprint(w.says(t)); strings.Contains(text, canary) {
 		t.Errorf("a raw error is shown: %s", text)
 	}
-	if got := readyOf(t, w, chartPolicy("other")); got.Status != "True" || len(wants(t, w.snapshot.Current(), "other")) != 1 {
+	if got := kube.ReadyOf(t, w, kube.Policy("other")); got.Status != "True" || len(kube.Wants(t, w.store.Current(), "other")) != 1 {
 		t.Errorf("a policy that needs no KMS feels it: %+v", got)
 	}
 }
@@ -357,13 +372,13 @@ func TestKMS(t *testing.T) {
 			return publicPEM(t, 'a'), nil
 		}, func(t *testing.T, w *kmsWorld) {
 			w.expect(t, first(invalid("it has not been read yet")), second(invalid("it has not been read yet")))
-			if w.snapshot.Ready(nil) == nil {
+			if w.store.Ready(nil) == nil {
 				t.Error("ready before the key was asked for: a rolling update would deny what was admitted before")
 			}
 			time.Sleep(4 * time.Second)
 			synctest.Wait()
 			w.expect(t, identityFine, policyFine)
-			if err := w.snapshot.Ready(nil); err != nil {
+			if err := w.store.Ready(nil); err != nil {
 				t.Error(err)
 			}
 			w.service.answer("hashivault://new", hangs)
@@ -371,7 +386,7 @@ func TestKMS(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.load(t)
-			if err := w.snapshot.Ready(nil); err != nil {
+			if err := w.store.Ready(nil); err != nil {
 				t.Errorf("a new identity takes a replica out of service: %v", err)
 			}
 			if err := w.Delete(t.Context(), keyIdentity("new", v1alpha1.Key{})); err != nil {
@@ -384,7 +399,7 @@ func TestKMS(t *testing.T) {
 			synctest.Wait()
 			identity, policy := invalid("the KMS gave no usable answer")
 			w.expect(t, identity, policy)
-			if err := w.snapshot.Ready(nil); err != nil {
+			if err := w.store.Ready(nil); err != nil {
 				t.Errorf("one KMS that is down keeps a replica from working: %v", err)
 			}
 			w.service.answer(uri, says(publicPEM(t, 'a')))
@@ -428,11 +443,11 @@ func TestKMS(t *testing.T) {
 			if w.service.reads != 4 || w.changed != 1 {
 				t.Errorf("%d reads, %d loads", w.service.reads, w.changed)
 			}
-			before := wants(t, w.snapshot.Current(), "acme")
+			before := kube.Wants(t, w.store.Current(), "acme")
 			w.service.answer(uri, says(publicPEM(t, 'b')))
 			time.Sleep(10 * time.Minute)
 			synctest.Wait()
-			if diff := cmp.Diff(before, wants(t, w.snapshot.Current(), "acme")); diff == "" || w.changed != 2 {
+			if diff := cmp.Diff(before, kube.Wants(t, w.store.Current(), "acme")); diff == "" || w.changed != 2 {
 				t.Errorf("the old key is still wanted after %d loads", w.changed)
 			}
 		})

@@ -1,4 +1,4 @@
-package controller_test
+package releaseindex_test
 
 import (
 	"context"
@@ -15,8 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
-	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/objects"
+	"github.com/chartgate/chartgate/pkg/releaseindex"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/test/fixtures/kube"
 )
 
 // releaseServer is what an API server without streamed lists answers about HelmReleases.
@@ -29,7 +31,7 @@ type releaseServer struct {
 	events chan string
 }
 
-const helmGroup = "helm.toolkit.fluxcd.io"
+const fluxGroup, helmGroup = "source.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io"
 
 func newReleaseServer(t *testing.T, items ...string) *releaseServer {
 	s := &releaseServer{items: items, broken: map[string]string{}, events: make(chan string)}
@@ -83,9 +85,9 @@ func (s *releaseServer) repair() {
 }
 
 // index starts an index of the server's HelmReleases.
-func (s *releaseServer) index(t *testing.T, mapper meta.RESTMapper) *controller.Releases {
+func (s *releaseServer) index(t *testing.T, mapper meta.RESTMapper) *releaseindex.Index {
 	t.Helper()
-	r := controller.NewReleases(&rest.Config{Host: s.URL, QPS: -1}, s.Client(), mapper)
+	r := releaseindex.New(&rest.Config{Host: s.URL, QPS: -1}, s.Client(), objects.NewVersions(mapper))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Start(ctx) }()
@@ -120,7 +122,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-func namesOf(t *testing.T, r *controller.Releases, kind, name string) []string {
+func namesOf(t *testing.T, r *releaseindex.Index, kind, name string) []string {
 	t.Helper()
 	found, err := r.Of(source.ID{Group: fluxGroup, Kind: kind, Namespace: "apps", Name: name})
 	if err != nil {
@@ -244,7 +246,7 @@ func (m *growingMapper) RESTMapping(kind schema.GroupKind, versions ...string) (
 
 func TestReleasesOfAClusterWithoutFlux(t *testing.T) {
 	s := newReleaseServer(t, helmReleaseJSON("a", `{"chartRef":{"kind":"OCIRepository","name":"x"}}`))
-	mapper := &growingMapper{RESTMapper: servesReleases(), broken: errInjected}
+	mapper := &growingMapper{RESTMapper: servesReleases(), broken: kube.ErrInjected}
 	r := s.index(t, mapper)
 	if _, err := r.Of(source.ID{}); err == nil {
 		t.Error("an API server that does not say what it serves counts as one without Flux")

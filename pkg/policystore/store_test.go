@@ -1,4 +1,4 @@
-package controller_test
+package policystore_test
 
 import (
 	"context"
@@ -12,28 +12,24 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/keys"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/policystore"
+	"github.com/chartgate/chartgate/test/fixtures/kube"
 )
 
-// wants renders what a set asks of the charts below oci://ghcr.io/NAME.
-func wants(t *testing.T, set *policy.Set, names ...string) []string {
-	t.Helper()
-	var all []string
-	for _, name := range names {
-		location, err := chart.ParseLocation("oci://ghcr.io/" + name + "/x")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range set.For(location).Policies() {
-			all = append(all, name+": "+p.Wants())
-		}
-	}
-	return all
+const goodList = `- {name: listed, charts: ["oci://ghcr.io/listed/**"], keyless: {issuer: "https://issuer.example", subject: s}}`
+
+// storeOf reads from c, and from no KMS.
+func storeOf(c client.Client) *policystore.Store {
+	return policystore.New(c, kube.Identities, keys.NewReader(keys.Config{Secrets: c, Namespace: kube.Namespace, Refresh: keys.DefaultRefresh}))
 }
 
-func TestSnapshot(t *testing.T) {
+func TestStore(t *testing.T) {
 	const acme = "acme: acme requires a signature by release (subject release@acme.example, issuer https://issuer.example)"
-	list := func(text string) client.Object { return configMap(map[string]string{policy.IdentitiesKey: text}) }
+	list := func(text string) client.Object {
+		return kube.ConfigMap(kube.Identities.Name, map[string]string{policy.IdentitiesKey: text})
+	}
 	for _, c := range []struct {
 		sentence   string
 		objects    []client.Object
@@ -41,22 +37,22 @@ func TestSnapshot(t *testing.T) {
 		identities []string
 	}{
 		{"a cluster without policies has a set that matches nothing", nil, nil, []string{}},
-		{"a policy is in force", []client.Object{identity("release", "release@acme.example"), chartPolicy("acme", "release")}, []string{acme}, []string{"release"}},
+		{"a policy is in force", []client.Object{kube.Identity("release", "release@acme.example"), kube.Policy("acme", "release")}, []string{acme}, []string{"release"}},
 		{"a ConfigMap is in force", []client.Object{list(goodList)}, []string{"listed: the identities ConfigMap requires a signature by listed (subject s, issuer https://issuer.example)"}, []string{}},
-		{"a ConfigMap without the key is none", []client.Object{configMap(map[string]string{"other": "x"})}, nil, []string{}},
+		{"a ConfigMap without the key is none", []client.Object{kube.ConfigMap(kube.Identities.Name, map[string]string{"other": "x"})}, nil, []string{}},
 		{"a ConfigMap of another name is none", func() []client.Object {
-			other := configMap(map[string]string{policy.IdentitiesKey: goodList})
+			other := kube.ConfigMap(kube.Identities.Name, map[string]string{policy.IdentitiesKey: goodList})
 			other.Name = "other"
 			return []client.Object{other}
 		}(), nil, []string{}},
 		{"an empty ConfigMap key is an empty list", []client.Object{list("")}, nil, []string{}},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			s := snapshotOf(clusterWith(t, interceptor.Funcs{}, c.objects...))
+			s := storeOf(kube.Cluster(t, interceptor.Funcs{}, c.objects...))
 			if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, wants(t, s.Current(), "acme", "listed")); diff != "" {
+			if diff := cmp.Diff(c.want, kube.Wants(t, s.Current(), "acme", "listed")); diff != "" {
 				t.Error(diff)
 			}
 			if diff := cmp.Diff(c.identities, s.Identities()); diff != "" {
@@ -68,7 +64,7 @@ func TestSnapshot(t *testing.T) {
 
 // An invalid ConfigMap denies every chart until it is mended.
 func TestInvalidConfigMap(t *testing.T) {
-	s := snapshotOf(clusterWith(t, interceptor.Funcs{}, configMap(map[string]string{policy.IdentitiesKey: "- {nam: x}"})))
+	s := storeOf(kube.Cluster(t, interceptor.Funcs{}, kube.ConfigMap(kube.Identities.Name, map[string]string{policy.IdentitiesKey: "- {nam: x}"})))
 	if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +75,7 @@ func TestInvalidConfigMap(t *testing.T) {
 }
 
 func TestNothingIsInForceBeforeTheFirstLoad(t *testing.T) {
-	s := snapshotOf(clusterWith(t, interceptor.Funcs{}))
+	s := storeOf(kube.Cluster(t, interceptor.Funcs{}))
 	if s.Current() != nil || s.Identities() != nil {
 		t.Error("there are policies that nobody has loaded")
 	}
@@ -95,18 +91,18 @@ func TestNothingIsInForceBeforeTheFirstLoad(t *testing.T) {
 }
 
 func TestChangesReplaceTheSet(t *testing.T) {
-	c := clusterWith(t, interceptor.Funcs{}, identity("release", "release@acme.example"), chartPolicy("acme", "release"))
-	s := snapshotOf(c)
+	c := kube.Cluster(t, interceptor.Funcs{}, kube.Identity("release", "release@acme.example"), kube.Policy("acme", "release"))
+	s := storeOf(c)
 	if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	before := s.Current()
-	for _, o := range []client.Object{identity("ops", "ops@acme.example"), chartPolicy("ops", "ops")} {
+	for _, o := range []client.Object{kube.Identity("ops", "ops@acme.example"), kube.Policy("ops", "ops")} {
 		if err := c.Create(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := c.Delete(t.Context(), chartPolicy("acme")); err != nil {
+	if err := c.Delete(t.Context(), kube.Policy("acme")); err != nil {
 		t.Fatal(err)
 	}
 	if s.Current() != before {
@@ -116,7 +112,7 @@ func TestChangesReplaceTheSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"ops: ops requires a signature by ops (subject ops@acme.example, issuer https://issuer.example)"}
-	if diff := cmp.Diff(want, wants(t, s.Current(), "acme", "ops")); diff != "" {
+	if diff := cmp.Diff(want, kube.Wants(t, s.Current(), "acme", "ops")); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"ops", "release"}, slices.Sorted(slices.Values(s.Identities()))); diff != "" {
@@ -132,13 +128,13 @@ func TestErrorsKeepThePreviousSet(t *testing.T) {
 			List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
 				_, isIdentity := list.(*v1alpha1.TrustedIdentityList)
 				if isIdentity == (what == "identities") && what != "ConfigMap" {
-					return errInjected
+					return kube.ErrInjected
 				}
 				return c.List(ctx, list, opts...)
 			},
 			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 				if what == "ConfigMap" {
-					return errInjected
+					return kube.ErrInjected
 				}
 				return c.Get(ctx, key, o, opts...)
 			},
@@ -148,7 +144,7 @@ func TestErrorsKeepThePreviousSet(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			broken := false
 			funcs := fail(what)
-			c := clusterWith(t, interceptor.Funcs{
+			c := kube.Cluster(t, interceptor.Funcs{
 				List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
 					if broken {
 						return funcs.List(ctx, c, list, opts...)
@@ -161,8 +157,8 @@ func TestErrorsKeepThePreviousSet(t *testing.T) {
 					}
 					return c.Get(ctx, key, o, opts...)
 				},
-			}, identity("release", "release@acme.example"), chartPolicy("acme", "release"))
-			s := snapshotOf(c)
+			}, kube.Identity("release", "release@acme.example"), kube.Policy("acme", "release"))
+			s := storeOf(c)
 			if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 				t.Fatal(err)
 			}

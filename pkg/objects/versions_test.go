@@ -1,4 +1,4 @@
-package controller_test
+package objects_test
 
 import (
 	"context"
@@ -12,7 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
-	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/objects"
+	"github.com/chartgate/chartgate/test/fixtures/kube"
 )
 
 // slowMapper answers when it is let go.
@@ -40,7 +41,7 @@ func (m *slowMapper) RESTMapping(kind schema.GroupKind, versions ...string) (*me
 // its deadline.
 func TestSlowDiscovery(t *testing.T) {
 	mapper := &slowMapper{RESTMapper: served(), free: make(chan struct{})}
-	s := controller.NewSiblings(clusterWith(t, interceptor.Funcs{}, repository("apps", "a")), mapper, nil)
+	s := objects.NewReader(kube.Cluster(t, interceptor.Funcs{}, repository("apps", "a")), objects.NewVersions(mapper), nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	var group sync.WaitGroup
@@ -67,12 +68,12 @@ func TestBrokenDiscovery(t *testing.T) {
 		sentence string
 		fail     func() error
 	}{
-		{"an error", func() error { return errInjected }},
+		{"an error", func() error { return kube.ErrInjected }},
 		{"a panic", func() error { panic("injected") }},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			mapper := &slowMapper{RESTMapper: served(), fail: c.fail}
-			s := controller.NewSiblings(clusterWith(t, interceptor.Funcs{}, repository("apps", "a")), mapper, nil)
+			s := objects.NewReader(kube.Cluster(t, interceptor.Funcs{}, repository("apps", "a")), objects.NewVersions(mapper), nil)
 			if found, err := s.Read(t.Context(), repositoryID("apps", "a")); err == nil || len(found) > 0 {
 				t.Errorf("%d objects, no error", len(found))
 			}

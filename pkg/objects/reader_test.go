@@ -1,4 +1,4 @@
-package controller_test
+package objects_test
 
 import (
 	"context"
@@ -15,8 +15,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
-	"github.com/chartgate/chartgate/pkg/controller"
+	"github.com/chartgate/chartgate/pkg/objects"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/test/fixtures/kube"
 )
 
 const fluxGroup = "source.toolkit.fluxcd.io"
@@ -34,7 +35,7 @@ func served() meta.RESTMapper {
 type brokenMapper struct{ meta.RESTMapper }
 
 func (brokenMapper) RESTMapping(schema.GroupKind, ...string) (*meta.RESTMapping, error) {
-	return nil, errInjected
+	return nil, kube.ErrInjected
 }
 
 func repository(namespace, name string) *unstructured.Unstructured {
@@ -66,8 +67,8 @@ func urls(t *testing.T, objects []source.Object) []string {
 	return all
 }
 
-func TestSiblings(t *testing.T) {
-	c := clusterWith(t, interceptor.Funcs{}, repository("apps", "a"), repository("apps", "b"), repository("team-b", "a"))
+func TestReader(t *testing.T) {
+	c := kube.Cluster(t, interceptor.Funcs{}, repository("apps", "a"), repository("apps", "b"), repository("team-b", "a"))
 	line := func(name string) string {
 		return "HelmRepository " + name + "." + fluxGroup + ": HelmRepository oci://ghcr.io/" + name
 	}
@@ -83,7 +84,7 @@ func TestSiblings(t *testing.T) {
 		{"a group that the cluster does not serve has no objects", source.ID{Group: "x.example", Kind: "HelmRepository", Namespace: "apps", Name: "a"}, nil},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
-			found, err := controller.NewSiblings(c, served(), nil).Read(t.Context(), row.id)
+			found, err := objects.NewReader(c, objects.NewVersions(served()), nil).Read(t.Context(), row.id)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,44 +96,44 @@ func TestSiblings(t *testing.T) {
 }
 
 // Only what does not exist is absent: everything else is an error.
-func TestSiblingErrors(t *testing.T) {
+func TestReaderErrors(t *testing.T) {
 	resource := schema.GroupResource{Group: fluxGroup, Resource: "helmrepositories"}
 	for _, row := range []struct {
 		sentence string
 		err      error
 	}{
-		{"a broken connection", errInjected},
-		{"no permission", apierrors.NewForbidden(resource, "a", errInjected)},
+		{"a broken connection", kube.ErrInjected},
+		{"no permission", apierrors.NewForbidden(resource, "a", kube.ErrInjected)},
 		{"an expired page", apierrors.NewResourceExpired("expired")},
 		{"a deadline", context.DeadlineExceeded},
 		{"too many requests", apierrors.NewTooManyRequests("slow down", 1)},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
-			c := clusterWith(t, interceptor.Funcs{
+			c := kube.Cluster(t, interceptor.Funcs{
 				Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
 					return row.err
 				},
 			})
-			found, err := controller.NewSiblings(c, served(), nil).Read(t.Context(), repositoryID("apps", "a"))
+			found, err := objects.NewReader(c, objects.NewVersions(served()), nil).Read(t.Context(), repositoryID("apps", "a"))
 			if !errors.Is(err, row.err) || len(found) > 0 {
 				t.Errorf("%d objects, error %v", len(found), err)
 			}
 		})
 	}
-	if found, err := controller.NewSiblings(clusterWith(t, interceptor.Funcs{}), brokenMapper{}, nil).Read(t.Context(), repositoryID("apps", "a")); !errors.Is(err, errInjected) || len(found) > 0 {
+	if found, err := objects.NewReader(kube.Cluster(t, interceptor.Funcs{}), objects.NewVersions(brokenMapper{}), nil).Read(t.Context(), repositoryID("apps", "a")); !errors.Is(err, kube.ErrInjected) || len(found) > 0 {
 		t.Errorf("a mapper that fails: %d objects, error %v", len(found), err)
 	}
 }
 
 // Managed fields can be most of an object, and say nothing about charts.
-func TestSiblingsLeaveManagedFieldsOut(t *testing.T) {
-	c := clusterWith(t, interceptor.Funcs{Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+func TestReaderLeaveManagedFieldsOut(t *testing.T) {
+	c := kube.Cluster(t, interceptor.Funcs{Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
 		u := o.(*unstructured.Unstructured)
 		u.Object = repository("apps", "a").Object
 		u.Object["metadata"].(map[string]any)["managedFields"] = []any{map[string]any{"manager": "flux"}}
 		return nil
 	}})
-	found, err := controller.NewSiblings(c, served(), nil).Read(t.Context(), repositoryID("apps", "a"))
+	found, err := objects.NewReader(c, objects.NewVersions(served()), nil).Read(t.Context(), repositoryID("apps", "a"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,8 @@
-package controller
+// Package policystore keeps the policies that are in force equal to what the cluster holds.
+//
+// +kubebuilder:rbac:groups=chartgate.dev,resources=trustedidentities;chartpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",namespace=chartgate-system,resources=configmaps,verbs=get;list;watch
+package policystore
 
 import (
 	"context"
@@ -11,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,51 +28,53 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/keys"
 	"github.com/chartgate/chartgate/pkg/policy"
 )
 
-// Snapshot holds the policies that are in force. Every replica keeps its own; a
-// change replaces the whole set at once.
-type Snapshot struct {
+// Store holds the policies that are in force. Every replica keeps its own; a change replaces the whole
+// set at once.
+type Store struct {
 	reader     client.Reader
 	configMap  types.NamespacedName
-	keys       *Keys
+	keys       *keys.Reader
 	loading    sync.Mutex
 	current    atomic.Pointer[policy.Set]
 	identities atomic.Pointer[[]string]
 }
 
-// NewSnapshot returns a Snapshot that holds nothing until its first load.
-func NewSnapshot(reader client.Reader, configMap types.NamespacedName, keys *Keys) *Snapshot {
-	return &Snapshot{reader: reader, configMap: configMap, keys: keys}
+// New returns a Store that holds nothing until its first load. The ConfigMap is the one with the
+// identities.
+func New(reader client.Reader, configMap types.NamespacedName, keys *keys.Reader) *Store {
+	return &Store{reader: reader, configMap: configMap, keys: keys}
 }
 
 // Current returns the policies, or nil as long as none have been loaded.
-func (s *Snapshot) Current() *policy.Set { return s.current.Load() }
+func (s *Store) Current() *policy.Set { return s.current.Load() }
 
 // Identities returns the names of the TrustedIdentities.
-func (s *Snapshot) Identities() []string {
+func (s *Store) Identities() []string {
 	if names := s.identities.Load(); names != nil {
 		return *names
 	}
 	return nil
 }
 
-// Ready is a health check: it fails until the policies have been loaded, and each KMS that
-// they name has been asked once.
-func (s *Snapshot) Ready(*http.Request) error {
+// Ready is a health check: it fails until the policies have been loaded, and each KMS that they name
+// has been asked once.
+func (s *Store) Ready(*http.Request) error {
 	switch {
 	case s.Current() == nil:
 		return errors.New("the policies have not been loaded yet")
-	case !s.keys.ready():
+	case !s.keys.Ready():
 		return errors.New("the keys in a KMS have not been asked for yet")
 	default:
 		return nil
 	}
 }
 
-// load reads everything that a platform team can write.
-func (s *Snapshot) load(ctx context.Context) (policy.Input, error) {
+// Load reads everything that a platform team can write.
+func (s *Store) Load(ctx context.Context) (policy.Input, error) {
 	var identities v1alpha1.TrustedIdentityList
 	if err := s.reader.List(ctx, &identities); err != nil {
 		return policy.Input{}, fmt.Errorf("list TrustedIdentities: %w", err)
@@ -87,15 +94,15 @@ func (s *Snapshot) load(ctx context.Context) (policy.Input, error) {
 			in.ConfigMap = &text
 		}
 	}
-	in.Keys = s.keys.lookup(ctx, policy.KeySources(in))
+	in.Keys = s.keys.Lookup(ctx, policy.KeySources(in))
 	return in, nil
 }
 
 // Reconcile loads the policies and puts them in force.
-func (s *Snapshot) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+func (s *Store) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	s.loading.Lock() // so that what was read later is stored later
 	defer s.loading.Unlock()
-	in, err := s.load(ctx)
+	in, err := s.Load(ctx)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -111,54 +118,40 @@ func (s *Snapshot) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, 
 	if report.ConfigMap != nil {
 		log.FromContext(ctx).Error(report.ConfigMap, "the identities ConfigMap is invalid; every chart is denied until it is fixed")
 	}
-	return ctrl.Result{RequeueAfter: s.keys.retryAfter()}, nil
+	return ctrl.Result{RequeueAfter: s.keys.RetryAfter()}, nil
 }
 
-// SetupWithManager runs the snapshot on every replica, leader or not.
-func (s *Snapshot) SetupWithManager(mgr manager.Manager) error {
+// SetupWithManager keeps the store up to date on every replica, leader or not.
+func (s *Store) SetupWithManager(mgr manager.Manager) error {
 	everyReplica := false
-	if err := mgr.Add(firstLoad{reconciler: s, manager: mgr}); err != nil {
-		return err
-	}
-	return watch(mgr, "snapshot", s).
+	return s.Watch(mgr, "policies").
 		WithOptions(controller.Options{NeedLeaderElection: &everyReplica}).
 		Complete(s)
 }
 
-// firstLoad loads the policies of a cluster that holds none, where no event would
-// ever come.
-type firstLoad struct {
-	reconciler reconcile.Reconciler
-	manager    manager.Manager
-}
+// request stands for all policies: sets are compiled as a whole.
+var request = reconcile.Request{NamespacedName: types.NamespacedName{Name: "policies"}}
 
-// NeedLeaderElection lets every replica load.
-func (firstLoad) NeedLeaderElection() bool { return false }
-
-// Start loads once.
-func (f firstLoad) Start(ctx context.Context) error {
-	if !f.manager.GetCache().WaitForCacheSync(ctx) {
-		return ctx.Err()
-	}
-	_, err := f.reconciler.Reconcile(ctx, ctrl.Request{})
-	return err
-}
-
-// watch builds a controller for which any change of any policy is one and the same
-// request: sets are compiled as a whole.
-func watch(mgr manager.Manager, name string, s *Snapshot) *ctrl.Builder {
+// Watch returns a builder of a controller that has one and the same request at its start and after any
+// change of what Load reads.
+func (s *Store) Watch(mgr manager.Manager, name string) *ctrl.Builder {
 	all := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: "policies"}}}
+		return []reconcile.Request{request}
 	})
 	isOurs := predicate.NewPredicateFuncs(func(o client.Object) bool {
 		return o.GetNamespace() == s.configMap.Namespace && o.GetName() == s.configMap.Name
 	})
 	changed := predicate.GenerationChangedPredicate{}
 	return ctrl.NewControllerManagedBy(mgr).Named(name).
+		// A cluster without policies has no event.
+		WatchesRawSource(source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+			queue.Add(request)
+			return nil
+		})).
 		Watches(&v1alpha1.TrustedIdentity{}, all, builder.WithPredicates(changed)).
 		Watches(&v1alpha1.ChartPolicy{}, all, builder.WithPredicates(changed)).
 		Watches(&v1alpha1.TrustRoot{}, all, builder.WithPredicates(changed)).
 		Watches(&corev1.ConfigMap{}, all, builder.WithPredicates(isOurs)).
-		WatchesMetadata(&corev1.Secret{}, all, builder.WithPredicates(s.keys.names())).
-		WatchesRawSource(source.Channel(s.keys.changes(), all))
+		WatchesMetadata(&corev1.Secret{}, all, builder.WithPredicates(s.keys.SecretPredicate())).
+		WatchesRawSource(source.Channel(s.keys.Changes(), all))
 }

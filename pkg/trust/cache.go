@@ -12,16 +12,18 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata/trustedmetadata"
 )
 
-// cacheOf is the directory of one TrustRoot. No two share one: what one mirror says must not count for another.
-func cacheOf(dir, name string, where repository) (string, error) {
+// cacheDir returns the directory of one TrustRoot. Two TrustRoots never share one: the metadata of
+// one mirror must not count for another.
+func cacheDir(dir, name string, of repository) (string, error) {
 	if dir == "" {
-		return "", errors.New("there is no directory for the cache")
+		return "", errors.New("the cache has no directory")
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", name, where.mirror, where.target, where.root))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", name, of.mirror, of.target, of.root))
 	return filepath.Join(dir, hex.EncodeToString(sum[:16])), nil
 }
 
-// versionOf returns the version of a root.json that enough of its own keys signed, 0 for anything else.
+// versionOf returns the version of a root.json that enough of its own keys have signed, 0 for any
+// other content.
 func versionOf(rootJSON []byte) (version int64) {
 	defer func() {
 		if recover() != nil { // go-tuf panics on null for a key
@@ -35,7 +37,8 @@ func versionOf(rootJSON []byte) (version int64) {
 	return trusted.Root.Signed.Version
 }
 
-// dropUnreadable removes metadata that a crash or a full disk cut off: go-tuf would stop at them for ever.
+// dropUnreadable removes metadata that a crash or a full disk truncated. With them, every update of
+// go-tuf would fail.
 func dropUnreadable(dir string) error {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
@@ -61,7 +64,7 @@ func readable(file string, raw []byte) bool {
 	}
 	var err error
 	switch file {
-	case "root.json": // is written anew each time
+	case "root.json": // is written again by each update
 	case "timestamp.json":
 		_, err = metadata.Timestamp().FromBytes(raw)
 	case "snapshot.json":

@@ -53,7 +53,7 @@ func TestCheck(t *testing.T) {
 		{"no root", tuf(good, nil, ""), noRoot},
 		{"a root that is a trusted_root.json", tuf(good, []byte(content), ""), noRoot},
 		{"a root that is null", tuf(good, []byte("null"), ""), noRoot},
-		{"a root that somebody changed", tuf(good, bytes.Replace(root, []byte(`"version":1`), []byte(`"version":9`), 1), ""), noRoot},
+		{"a root that was changed", tuf(good, bytes.Replace(root, []byte(`"version":1`), []byte(`"version":9`), 1), ""), noRoot},
 		{"a root with a key that is null", tuf(good, []byte(`{"signatures":[],"signed":{"_type":"root","keys":{"a":null},"roles":{"root":{"keyids":["a"],"threshold":1}}}}`), ""), noRoot},
 		{"a trusted_root.json that is a root", v1alpha1.TrustRootSpec{TrustedRoot: string(root)}, "spec.trustedRoot: the content is not a trusted_root.json"},
 		{"a trusted_root.json that is empty JSON", v1alpha1.TrustRootSpec{TrustedRoot: "{}"}, "spec.trustedRoot: the content is not a trusted_root.json"},

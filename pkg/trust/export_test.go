@@ -8,23 +8,23 @@ func (r *Roots) WithPace(refresh, retry time.Duration) *Roots {
 	return r
 }
 
-// WithBuiltin replaces the built-in repository: nobody but Sigstore can sign for theirs.
+// WithBuiltin replaces the built-in repository: only Sigstore can sign for its own.
 func (r *Roots) WithBuiltin(mirror string, root []byte) *Roots {
 	r.builtin = r.builtinFrom(mirror, root)
 	return r
 }
 
-// Refresh updates the sources that were started, as the background does when it is time.
+// Refresh updates the followers that were started, as the background does after a pause.
 func (r *Roots) Refresh() {
-	for _, e := range *r.current.Load() {
-		if e.source != nil {
-			e.source.update()
+	for _, t := range *r.current.Load() {
+		if t.follower != nil {
+			t.follower.update()
 		}
 	}
-	if s := r.builtin.source; s != nil && !s.begun.IsZero() {
-		s.update()
+	if f := r.builtin.follower; f != nil && !f.begun.IsZero() {
+		f.update()
 	}
 }
 
 // Await waits for the first update of a TrustRoot.
-func (r *Roots) Await(name string) { <-(*r.current.Load())[name].source.first }
+func (r *Roots) Await(name string) { <-(*r.current.Load())[name].follower.first }

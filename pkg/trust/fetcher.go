@@ -17,20 +17,21 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
-// fetcher is how one update asks a mirror. It is not safe for concurrent use.
+// fetcher gets the files of one update from a mirror. It is not safe for concurrent use.
 type fetcher struct {
 	ctx     context.Context
 	client  *http.Client
 	offline bool
-	// file is the last one that was asked for.
+	// file is the one that was requested last.
 	file string
-	// target is set once all metadata are there.
+	// target is set when all metadata have been read.
 	target bool
-	// asked is set once something was asked for, failed if the last answer was none.
+	// asked is set when a file has been requested, failed if the last request brought no file.
 	asked, failed bool
 }
 
-// newClient goes through the proxy that the environment names. A mirror may not unpack answers in our memory.
+// newClient uses the proxy in the environment. It does not decompress answers, whose size would not
+// be limited then.
 func newClient(cas *x509.CertPool) *http.Client {
 	transport := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -46,13 +47,13 @@ func newClient(cas *x509.CertPool) *http.Client {
 	return &http.Client{Transport: transport, Timeout: requestTimeout, CheckRedirect: checkRedirect}
 }
 
-// checkRedirect ends loops and downgrades.
+// checkRedirect refuses loops and redirects to plain HTTP.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	switch {
 	case len(via) > maxRedirects:
-		return fault{fmt.Sprintf("it redirects more than %d times", maxRedirects)}
+		return mirrorError{fmt.Sprintf("it redirects more than %d times", maxRedirects)}
 	case via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https":
-		return fault{"it redirects from HTTPS to plain HTTP"}
+		return mirrorError{"it redirects from HTTPS to plain HTTP"}
 	default:
 		return nil
 	}
@@ -64,8 +65,8 @@ func (f *fetcher) DownloadFile(address string, limit int64, _ time.Duration) ([]
 	if f.offline {
 		return nil, errors.New("the cache does not hold it")
 	}
-	// The metadata themselves say how long the next file is.
-	limit = min(limit, f.most())
+	// The metadata of the mirror say how long the next file is, so they do not limit it.
+	limit = min(limit, f.maxSize())
 	req, err := http.NewRequestWithContext(f.ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
@@ -84,16 +85,16 @@ func (f *fetcher) DownloadFile(address string, limit int64, _ time.Duration) ([]
 	case err != nil:
 		return nil, err
 	case int64(len(body)) > limit:
-		return nil, &tooLong{file: f.file, limit: limit}
+		return nil, &sizeError{file: f.file, limit: limit}
 	}
 	if !f.target && !isMetadata(body) {
-		return nil, fault{f.file + " is not TUF metadata"}
+		return nil, mirrorError{f.file + " is not TUF metadata"}
 	}
 	f.failed = false
 	return body, nil
 }
 
-// isMetadata reports whether raw has the outline of TUF metadata. go-tuf panics where it has not.
+// isMetadata reports whether raw has the structure of TUF metadata. go-tuf panics on anything else.
 func isMetadata(raw []byte) bool {
 	var outline struct {
 		Signed *struct {
@@ -104,8 +105,9 @@ func isMetadata(raw []byte) bool {
 	return json.Unmarshal(raw, &outline) == nil && outline.Signed != nil && outline.Signed.Type != ""
 }
 
-// status is how go-tuf wants to be told. Object stores answer 403 for what does not exist to who may not list; behind the
-// newest root that is the end of the chain.
+// status returns a status code as the error that go-tuf expects. Object stores answer 403 for a file
+// that does not exist, if the client may not list. After the newest root, that is the end of the
+// chain.
 func (f *fetcher) status(code int, address string) error {
 	if code == http.StatusForbidden && strings.HasSuffix(f.file, ".root.json") {
 		code = http.StatusNotFound
@@ -113,8 +115,8 @@ func (f *fetcher) status(code int, address string) error {
 	return &metadata.ErrDownloadHTTP{StatusCode: code, URL: address}
 }
 
-// most is how long the file may be, whatever the metadata say.
-func (f *fetcher) most() int64 {
+// maxSize is the limit for the file, whatever the metadata say.
+func (f *fetcher) maxSize() int64 {
 	if f.target {
 		return maxTrustedRoot
 	}

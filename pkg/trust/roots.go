@@ -1,5 +1,6 @@
-// Package trust holds the trust roots of a cluster: the TrustRoots that the platform team wrote, and the one that is built
-// in. It follows TUF repositories: fetched when first needed, refreshed in the background, cached on disk.
+// Package trust holds the trust roots of a cluster: the TrustRoots that the platform team wrote, and
+// the built-in one. Those that follow a TUF repository are fetched when they are first needed,
+// refreshed in the background and cached on disk.
 package trust
 
 import (
@@ -17,20 +18,22 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/fielderr"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// Options say where trust roots come from. All but CacheDir may be left out.
+// Options say where trust roots come from. All but CacheDir are optional.
 type Options struct {
-	// CacheDir is where TUF metadata are kept. What was seen there is never rolled back.
+	// CacheDir is where TUF metadata are kept. Metadata that are older than those in it are refused.
 	CacheDir string
-	// Default is the trust root for identities that name none, as long as there is no TrustRoot "default". Nil is that of
-	// Sigstore's public-good instance.
+	// Default is the trust root for identities that name none, as long as no TrustRoot "default"
+	// exists. Nil is that of Sigstore's public-good instance.
 	Default *signature.Root
-	// RootCAs are trusted for mirrors; nil is the system's.
+	// RootCAs are the CAs to trust for mirrors; nil is the system's.
 	RootCAs *x509.CertPool
-	// Patience is how long a caller waits for the first update of a TUF repository, which goes on without them.
+	// Patience is how long a caller waits for the first update of a TUF repository. The update goes on
+	// after that.
 	Patience time.Duration
 	// Changed is called when what Status returns may have changed. It must not block.
 	Changed func()
@@ -42,20 +45,20 @@ type Options struct {
 // Item is a TrustRoot with what its configMapRef leads to.
 type Item struct {
 	Object v1alpha1.TrustRoot
-	// Content is the ConfigMap's item, or Err why it cannot be had, in words for people.
+	// Content is the item of the ConfigMap. Err says why it could not be read, in a text for users.
 	Content string
 	Err     error
 }
 
-// Roots are the trust roots. Before the first Set there is none. They are safe for concurrent use.
+// Roots are the trust roots. Before the first Set, none exists. They are safe for concurrent use.
 type Roots struct {
 	options Options
 	client  *http.Client
 	pace    pace
-	builtin *entry
+	builtin *trustRoot
 	work    sync.WaitGroup // in the background
 	setting sync.Mutex
-	current atomic.Pointer[map[string]*entry]
+	current atomic.Pointer[map[string]*trustRoot]
 }
 
 // New returns Roots. Close ends what they do in the background.
@@ -69,7 +72,7 @@ func New(o Options) *Roots {
 	}
 	r := &Roots{options: o, client: newClient(o.RootCAs), pace: pace{refresh: refreshEvery, retry: retryEvery}}
 	if o.Default != nil {
-		r.builtin = &entry{root: *o.Default}
+		r.builtin = &trustRoot{fixed: *o.Default}
 	} else {
 		mirror, root := signature.PublicGood()
 		r.builtin = r.builtinFrom(mirror, root)
@@ -77,39 +80,79 @@ func New(o Options) *Roots {
 	return r
 }
 
-// builtinFrom is what follows a repository that no TrustRoot names. It is not started before somebody needs it.
-func (r *Roots) builtinFrom(mirror string, root []byte) *entry {
-	where := repository{mirror: mirror, root: root, target: defaultTarget}
-	return &entry{source: r.newSource("", "Sigstore's public-good trust root", where)}
+// builtinFrom returns the built-in trust root. Its repository is fetched when it is first needed.
+func (r *Roots) builtinFrom(mirror string, root []byte) *trustRoot {
+	repository := repository{mirror: mirror, root: root, target: defaultTarget}
+	return &trustRoot{follower: r.newFollower("", "Sigstore's public-good trust root", repository)}
 }
 
-// Set replaces the TrustRoots. Those from TUF repositories are fetched at once, so that their status tells; one that is as
-// before keeps what it has.
+// trustRoot is a fixed trust root, one that follows a TUF repository, or one that cannot be used.
+type trustRoot struct {
+	generation int64
+	fixed      signature.Root
+	follower   *follower
+	// unusable says why the trust root cannot be used, in a text for users.
+	unusable error
+	// external is set where unusable is about a ConfigMap and not about the TrustRoot itself.
+	external bool
+}
+
+// newTrustRoot makes a trust root. If it follows the same repository as before, its follower goes on.
+func (r *Roots) newTrustRoot(item Item, before *trustRoot) *trustRoot {
+	obj := item.Object
+	t := &trustRoot{generation: obj.Generation}
+	if errs := Check(obj); len(errs) > 0 {
+		t.unusable = fielderr.Join(errs)
+		return t
+	}
+	switch {
+	case obj.Spec.TUF != nil:
+		repository := repositoryOf(*obj.Spec.TUF)
+		if before != nil && before.follower != nil && before.follower.repository.equal(repository) {
+			t.follower = before.follower
+			break
+		}
+		t.follower = r.newFollower(obj.Name, "the TrustRoot "+obj.Name, repository)
+	case obj.Spec.ConfigMapRef == nil:
+		t.fixed, t.unusable = parse(obj.Spec.TrustedRoot)
+	case item.Err != nil:
+		t.unusable, t.external = item.Err, true
+	default:
+		ref := obj.Spec.ConfigMapRef
+		if t.fixed, t.unusable = parse(item.Content); t.unusable != nil {
+			t.unusable, t.external = fmt.Errorf("ConfigMap %s, key %s: %w", ref.Name, itemKey(*ref), t.unusable), true
+		}
+	}
+	return t
+}
+
+// Set replaces the TrustRoots. Those from TUF repositories are fetched at once, so that their status
+// is known. A TrustRoot that has not changed is not fetched again.
 func (r *Roots) Set(items []Item) {
 	r.setting.Lock()
 	defer r.setting.Unlock()
-	before := map[string]*entry{}
+	before := map[string]*trustRoot{}
 	if known := r.current.Load(); known != nil {
 		before = *known
 	}
-	next := map[string]*entry{}
+	next := map[string]*trustRoot{}
 	for _, item := range items {
 		name := item.Object.Name
 		if _, twice := next[name]; twice {
-			next[name] = &entry{invalid: errors.New("there are two TrustRoots of this name")}
+			next[name] = &trustRoot{unusable: errors.New("there are two TrustRoots of this name")}
 			continue
 		}
-		next[name] = r.newEntry(item, before[name])
+		next[name] = r.newTrustRoot(item, before[name])
 	}
 	r.current.Store(&next)
 	for name, old := range before {
-		if old.source != nil && (next[name] == nil || next[name].source != old.source) {
-			old.source.stop()
+		if old.follower != nil && (next[name] == nil || next[name].follower != old.follower) {
+			old.follower.stop()
 		}
 	}
-	for _, e := range next {
-		if e.source != nil {
-			e.source.start()
+	for _, t := range next {
+		if t.follower != nil {
+			t.follower.start()
 		}
 	}
 	r.options.Changed()
@@ -128,20 +171,20 @@ func (r *Roots) Root(ctx context.Context, name string) (signature.Root, error) {
 	switch {
 	case found == nil:
 		return signature.Root{}, unavailable(fmt.Sprintf("the TrustRoot %s does not exist", name), nil)
-	case found.invalid != nil:
-		return signature.Root{}, unavailable(fmt.Sprintf("the TrustRoot %s cannot be used: %v", name, found.invalid), nil)
-	case found.source != nil:
-		return found.source.need(ctx)
+	case found.unusable != nil:
+		return signature.Root{}, unavailable(fmt.Sprintf("the TrustRoot %s cannot be used: %v", name, found.unusable), nil)
+	case found.follower != nil:
+		return found.follower.root(ctx)
 	default:
-		return found.root, nil
+		return found.fixed, nil
 	}
 }
 
-// Close ends all background work, and waits for its end. Nothing is fetched any more.
+// Close ends all background work and waits for its end. Afterwards nothing is fetched.
 func (r *Roots) Close() {
 	r.Set(nil)
-	if r.builtin.source != nil {
-		r.builtin.source.stop()
+	if r.builtin.follower != nil {
+		r.builtin.follower.stop()
 	}
 	r.work.Wait()
 }

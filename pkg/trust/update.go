@@ -2,6 +2,7 @@ package trust
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/signature"
 )
 
-// repository is a TUF repository, and the target in it that is wanted.
+// repository is a TUF repository and a target in it.
 type repository struct {
 	mirror string
 	root   []byte
@@ -28,97 +29,94 @@ type repository struct {
 }
 
 func repositoryOf(spec v1alpha1.TUF) repository {
-	target := spec.Target
-	if target == "" {
-		target = defaultTarget
-	}
-	return repository{mirror: spec.Mirror, root: []byte(spec.Root), target: target}
+	return repository{mirror: spec.Mirror, root: []byte(spec.Root), target: cmp.Or(spec.Target, defaultTarget)}
 }
 
 func (r repository) equal(other repository) bool {
 	return r.mirror == other.mirror && r.target == other.target && bytes.Equal(r.root, other.root)
 }
 
-// content is a trust root that TUF metadata prove.
-type content struct {
+// verifiedRoot is a trust root that TUF metadata prove.
+type verifiedRoot struct {
 	root    signature.Root
 	version int64     // of root.json
-	expires time.Time // the first of the metadata's ends
+	expires time.Time // when the first of the metadata expires
 	fetched time.Time // zero if it comes from the cache
 }
 
-// update is one walk through the metadata of a repository, as TUF's client workflow has it.
+// update is one run of TUF's client workflow.
 type update struct {
-	where   repository
-	dir     string // of the cache
-	now     time.Time
-	fetcher *fetcher
-	updater *updater.Updater
+	repository repository
+	cacheDir   string
+	now        time.Time
+	fetcher    *fetcher
+	updater    *updater.Updater
 }
 
-// run returns what the mirror has now. What was seen before, in the cache, is never rolled back.
-func (r repository) run(ctx context.Context, client *http.Client, dir string, now time.Time) (content, *failure) {
-	u := &update{where: r, dir: dir, now: now, fetcher: &fetcher{ctx: ctx, client: client}}
-	found, failed := u.walk()
+// update returns the trust root that the mirror has now. Metadata older than those in the cache are
+// refused.
+func (r repository) update(ctx context.Context, client *http.Client, cacheDir string, now time.Time) (verifiedRoot, *updateError) {
+	u := &update{repository: r, cacheDir: cacheDir, now: now, fetcher: &fetcher{ctx: ctx, client: client}}
+	found, failure := u.run()
 	found.fetched = now
-	return found, failed
+	return found, failure
 }
 
-// cached returns what the cache alone proves.
-func (r repository) cached(dir string, now time.Time) (content, *failure) {
-	return (&update{where: r, dir: dir, now: now, fetcher: &fetcher{offline: true}}).walk()
+// cached returns the trust root that the cache alone proves.
+func (r repository) cached(cacheDir string, now time.Time) (verifiedRoot, *updateError) {
+	return (&update{repository: r, cacheDir: cacheDir, now: now, fetcher: &fetcher{offline: true}}).run()
 }
 
-func (u *update) walk() (found content, failed *failure) {
-	// go-tuf follows what signed metadata say; some of it, such as null for an object, makes it panic.
+func (u *update) run() (found verifiedRoot, failure *updateError) {
+	// Some signed metadata, such as null for an object, make go-tuf panic.
 	defer func() {
 		if reason := recover(); reason != nil {
 			err := fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
-			found, failed = content{}, &failure{refused: true, clause: u.fetcher.file + " cannot be understood", err: err}
+			found, failure = verifiedRoot{}, &updateError{refused: true, detail: u.fetcher.file + " cannot be understood", err: err}
 		}
 	}()
 	if err := u.open(); err != nil {
-		return content{}, u.failed(err)
+		return verifiedRoot{}, u.classify(err)
 	}
 	if err := u.updater.Refresh(); err != nil {
-		return content{}, u.failed(err)
+		return verifiedRoot{}, u.classify(err)
 	}
-	info, err := u.updater.GetTargetInfo(u.where.target)
-	if failed := u.withoutTarget(err); failed != nil {
-		return content{}, failed
+	info, err := u.updater.GetTargetInfo(u.repository.target)
+	if failure := u.withoutTarget(err); failure != nil {
+		return verifiedRoot{}, failure
 	}
 	text, err := u.download(info)
 	if err != nil {
-		return content{}, u.failed(err)
+		return verifiedRoot{}, u.classify(err)
 	}
 	root, err := signature.ParseRoot(text)
 	if err != nil {
-		return content{}, &failure{refused: true, clause: "the target " + u.where.target + " is not a trusted_root.json", err: err}
+		return verifiedRoot{}, &updateError{refused: true, detail: "the target " + u.repository.target + " is not a trusted_root.json", err: err}
 	}
 	trusted := u.updater.GetTrustedMetadataSet()
-	return content{root: root, version: trusted.Root.Signed.Version, expires: earliest(trusted)}, nil
+	return verifiedRoot{root: root, version: trusted.Root.Signed.Version, expires: earliest(trusted)}, nil
 }
 
-// withoutTarget tells that the target does not exist from every other error: go-tuf has no type for it.
-func (u *update) withoutTarget(err error) *failure {
+// withoutTarget recognizes the error that the target does not exist, for which go-tuf has no type.
+func (u *update) withoutTarget(err error) *updateError {
 	if err == nil {
 		return nil
 	}
-	failed := u.failed(err)
-	if !failed.refused && !u.fetcher.failed {
-		return &failure{refused: true, clause: "the repository has no target " + u.where.target, err: err}
+	failure := u.classify(err)
+	if !failure.refused && !u.fetcher.failed {
+		return &updateError{refused: true, detail: "the repository has no target " + u.repository.target, err: err}
 	}
-	return failed
+	return failure
 }
 
 func (u *update) download(info *metadata.TargetFiles) ([]byte, error) {
-	u.fetcher.file, u.fetcher.target = u.where.target, true
+	u.fetcher.file, u.fetcher.target = u.repository.target, true
 	if _, text, err := u.updater.FindCachedTarget(info, ""); err == nil && text != nil {
 		return text, nil
 	}
 	_, text, err := u.updater.DownloadTarget(info, "", "")
-	u.fetcher.file = "the target " + u.where.target
-	var long *tooLong
+	u.fetcher.file = "the target " + u.repository.target
+	var long *sizeError
 	if errors.As(err, &long) {
 		return nil, &metadata.ErrLengthOrHashMismatch{Msg: long.Error()}
 	}
@@ -140,31 +138,31 @@ func earliest(trusted trustedmetadata.TrustedMetadata) time.Time {
 	return first
 }
 
-// open starts from the newest root that was proven before. From the one that the TrustRoot holds, a mirror could hide the
-// newer ones, and with them that a key was withdrawn.
+// open starts from the newest root that was verified before. If it started from the one in the
+// TrustRoot, a mirror could hide newer ones, and with them that a key was withdrawn.
 func (u *update) open() error {
-	if err := os.MkdirAll(filepath.Join(u.dir, "targets"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(u.cacheDir, "targets"), 0o700); err != nil {
 		return err
 	}
-	root := u.where.root
-	if newer, err := os.ReadFile(filepath.Join(u.dir, "root.json")); err == nil && versionOf(newer) > versionOf(root) {
+	root := u.repository.root
+	if newer, err := os.ReadFile(filepath.Join(u.cacheDir, "root.json")); err == nil && versionOf(newer) > versionOf(root) {
 		root = newer
 	}
-	if err := dropUnreadable(u.dir); err != nil {
+	if err := dropUnreadable(u.cacheDir); err != nil {
 		return err
 	}
-	cfg, err := config.New(u.where.mirror, root)
+	cfg, err := config.New(u.repository.mirror, root)
 	if err != nil {
 		return err
 	}
 	cfg.MaxRootRotations, cfg.MaxDelegations = maxRotations, maxDelegations
 	cfg.RootMaxLength, cfg.TimestampMaxLength = maxRoot, maxTimestamp
 	cfg.SnapshotMaxLength, cfg.TargetsMaxLength = maxSnapshot, maxTargets
-	cfg.LocalMetadataDir, cfg.LocalTargetsDir = u.dir, filepath.Join(u.dir, "targets")
+	cfg.LocalMetadataDir, cfg.LocalTargetsDir = u.cacheDir, filepath.Join(u.cacheDir, "targets")
 	cfg.Fetcher, cfg.UnsafeLocalMode = u.fetcher, u.fetcher.offline
 	if u.updater, err = updater.New(cfg); err != nil {
 		return err
 	}
-	u.updater.UnsafeSetRefTime(u.now) // our clock; go-tuf's is time.Now
+	u.updater.UnsafeSetRefTime(u.now) // go-tuf would use time.Now
 	return nil
 }

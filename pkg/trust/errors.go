@@ -14,52 +14,57 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
-// failure is why an update brought no trust root.
-type failure struct {
-	// refused is set where the mirror answered with metadata that TUF's rules refuse. Without it there was no answer, or
-	// none that is TUF metadata: that says nothing about the trust root.
+// updateError is why an update brought no trust root.
+type updateError struct {
+	// refused is set where the mirror answered with metadata that TUF's rules refuse. Without it, the
+	// mirror did not answer, or not with TUF metadata: that says nothing about the trust root.
 	refused bool
-	clause  string // for people
+	detail  string // for users
 	err     error  // for the log
 }
 
-// tooLong is an answer that is longer than it may be.
-type tooLong struct {
+// within returns the error with the detail of a larger action in front.
+func (e *updateError) within(format string, args ...any) *updateError {
+	return &updateError{refused: e.refused, detail: fmt.Sprintf(format, args...) + ": " + e.detail, err: e.err}
+}
+
+// sizeError is an answer that is longer than its limit.
+type sizeError struct {
 	file  string
 	limit int64
 }
 
-func (e *tooLong) Error() string {
+func (e *sizeError) Error() string {
 	return fmt.Sprintf("%s has more than %d bytes", e.file, e.limit)
 }
 
-// fault is a failure to be answered, with a clause for people.
-type fault struct{ clause string }
+// mirrorError is a mistake of the mirror, with a text for users.
+type mirrorError struct{ detail string }
 
-func (e fault) Error() string { return e.clause }
+func (e mirrorError) Error() string { return e.detail }
 
-// failed says what the error of an update means. The fetcher knows which file was the last.
-func (u *update) failed(err error) *failure {
+// classify says what the error of an update means. The fetcher knows which file it is about.
+func (u *update) classify(err error) *updateError {
 	file := u.fetcher.file
-	if failed := u.refusal(err, file); failed != nil {
-		return failed
+	if refusal := u.refusal(err, file); refusal != nil {
+		return refusal
 	}
 	var status *metadata.ErrDownloadHTTP
-	var long *tooLong
-	var known fault
+	var long *sizeError
+	var known mirrorError
 	switch {
 	case errors.As(err, &status):
-		return &failure{clause: fmt.Sprintf("it answered %d when asked for %s", status.StatusCode, file), err: err}
+		return &updateError{detail: fmt.Sprintf("it answered %d when asked for %s", status.StatusCode, file), err: err}
 	case errors.As(err, &long):
-		return &failure{clause: fmt.Sprintf("%s is longer than the %d bytes that it may have", file, long.limit), err: err}
+		return &updateError{detail: fmt.Sprintf("%s is longer than the %d bytes that it may have", file, long.limit), err: err}
 	case errors.As(err, &known):
-		return &failure{clause: known.clause, err: err}
+		return &updateError{detail: known.detail, err: err}
 	case u.fetcher.failed:
-		return &failure{clause: unreachable(err), err: err}
+		return &updateError{detail: unreachable(err), err: err}
 	case u.fetcher.asked && !onDisk(err):
-		return &failure{clause: file + " is not TUF metadata", err: err}
+		return &updateError{detail: file + " is not TUF metadata", err: err}
 	default:
-		return &failure{clause: "the directory of --tuf-cache cannot be used", err: err}
+		return &updateError{detail: "the directory of --tuf-cache cannot be used", err: err}
 	}
 }
 
@@ -69,34 +74,34 @@ func onDisk(err error) bool {
 	return errors.As(err, &path) || errors.As(err, &link)
 }
 
-// refusal is nil for what is no refusal by TUF's rules.
-func (u *update) refusal(err error, file string) *failure {
+// refusal returns the error as a refusal by TUF's rules; nil if it is another error.
+func (u *update) refusal(err error, file string) *updateError {
 	var unsigned *metadata.ErrUnsignedMetadata
 	var version *metadata.ErrBadVersionNumber
 	var expired *metadata.ErrExpiredMetadata
 	var content *metadata.ErrLengthOrHashMismatch
 	var other *metadata.ErrRepository
-	clause := ""
+	detail := ""
 	switch {
 	case errors.As(err, &unsigned):
-		clause = file + " is not signed by the keys that the trusted root names: another repository's, or forged"
+		detail = file + " is not signed by the keys that the trusted root names: another repository's, or forged"
 	case errors.As(err, &version) && strings.HasSuffix(file, "root.json"):
-		clause = file + " holds another version of the root"
+		detail = file + " holds another version of the root"
 	case errors.As(err, &version):
-		clause = file + " is of another version than the newest one seen: a rollback, or parts of different versions"
+		detail = file + " is of another version than the newest one seen: a rollback, or parts of different versions"
 	case errors.As(err, &expired):
-		clause = u.expired(file)
+		detail = u.expired(file)
 	case errors.As(err, &content):
-		clause = file + " is not what the signed metadata describe (length or hash)"
+		detail = file + " is not what the signed metadata describe (length or hash)"
 	case errors.As(err, &other):
-		clause = file + " does not fit the signed metadata"
+		detail = file + " does not fit the signed metadata"
 	default:
 		return nil
 	}
-	return &failure{refused: true, clause: clause, err: err}
+	return &updateError{refused: true, detail: detail, err: err}
 }
 
-// expired names the first of the metadata that has run out.
+// expired names the file that has expired.
 func (u *update) expired(file string) string {
 	trusted := u.updater.GetTrustedMetadataSet()
 	const text = "%s expired on %s"
@@ -114,7 +119,7 @@ func (u *update) expired(file string) string {
 
 func day(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// unreachable says why there was no answer.
+// unreachable says why the mirror did not answer.
 func unreachable(err error) string {
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError

@@ -1,3 +1,5 @@
+// Package kms reads public keys from key management services. It is the only importer of their
+// clients, and never asks a service to sign, to verify or to decrypt.
 package kms
 
 import (
@@ -13,6 +15,8 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/kms/gcp"
 	"github.com/sigstore/sigstore/pkg/signature/kms/hashivault"
 	"github.com/sigstore/sigstore/pkg/signature/options"
+	"google.golang.org/api/option"
+	transport "google.golang.org/api/transport/grpc"
 
 	"github.com/chartgate/chartgate/pkg/coalesce"
 	"github.com/chartgate/chartgate/pkg/problem"
@@ -45,7 +49,7 @@ func (r *Reader) PublicKeys(ctx context.Context, uri string) (string, error) {
 	// Not every client stops with its context. One that hangs is left behind by Do.
 	text, err := r.reads.Do(ctx, uri, func(ctx context.Context) (string, error) { return read(ctx, uri) })
 	if err != nil {
-		return "", failure(err, r.timeout)
+		return "", classify(err, r.timeout)
 	}
 	return text, nil
 }
@@ -68,7 +72,7 @@ func read(ctx context.Context, uri string) (string, error) {
 	}
 }
 
-// malformed is the problem of a URI that its service cannot mean.
+// malformed is the error for a URI that is not valid for its service.
 func malformed(want string, err error) error {
 	return &problem.Error{Kind: problem.KindInvalid, Detail: "the URI is not of the form " + want, Err: err}
 }
@@ -95,7 +99,32 @@ func readAzure(ctx context.Context, uri string) (string, error) {
 	return encode(key.PublicKey())
 }
 
-// encode takes what PublicKey of a sigstore client returns.
+// The endpoint and the scope of Cloud KMS, as in its client.
+const (
+	gcpEndpoint = "cloudkms.googleapis.com:443"
+	gcpScope    = "https://www.googleapis.com/auth/cloudkms"
+)
+
+// readGCP makes the connection itself. sigstore's client has no Close and takes no context; closing
+// its connection does the work of both.
+func readGCP(ctx context.Context, uri string) (string, error) {
+	if err := gcp.ValidReference(uri); err != nil {
+		return "", malformed("gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY, with or without /cryptoKeyVersions/VERSION", err)
+	}
+	connection, err := transport.Dial(ctx, option.WithEndpoint(gcpEndpoint), option.WithScopes(gcpScope))
+	if err != nil {
+		return "", err
+	}
+	defer context.AfterFunc(ctx, func() { _ = connection.Close() })()
+	defer func() { _ = connection.Close() }()
+	key, err := gcp.LoadSignerVerifier(ctx, uri, option.WithGRPCConn(connection))
+	if err != nil {
+		return "", err
+	}
+	return encode(key.PublicKey())
+}
+
+// encode encodes what PublicKey of a sigstore client returns.
 func encode(key crypto.PublicKey, err error) (string, error) {
 	switch {
 	case err != nil:

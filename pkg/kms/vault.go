@@ -22,13 +22,13 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// maxVersions is as many keys as one identity may have (package verdict). Of a key with
-// more versions the newest count.
+// maxVersions is the number of keys that one identity can have. Of a key with more versions, the
+// newest are used.
 const maxVersions = 8
 
-// readVault uses Vault's client, and not sigstore's: that one returns the newest version
-// alone, so that a rotation in Vault would deny every chart signed before it, and it does
-// not end with the context. URI and environment mean what they mean to cosign.
+// readVault uses Vault's client and not sigstore's, which returns the newest version only, so that a
+// rotation in Vault would deny every chart signed before it, and does not stop with the context.
+// The URI and the environment have the same meaning as for cosign.
 func readVault(ctx context.Context, uri string) (string, error) {
 	if err := hashivault.ValidReference(uri); err != nil {
 		return "", malformed("hashivault://KEY", err)
@@ -43,14 +43,14 @@ func readVault(ctx context.Context, uri string) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case found == nil: // the client's word for 404
+	case found == nil: // the client returns this for 404
 		return "", errNoKey
 	}
 	return versions(found.Data)
 }
 
 func vaultClient() (*vault.Client, error) {
-	// Without an address, the client would ask this machine.
+	// Without an address, the client would connect to localhost.
 	if os.Getenv(vault.EnvVaultAddress) == "" {
 		return nil, &problem.Error{Kind: problem.KindUnavailable, Detail: "VAULT_ADDR is not set in chartgate's environment"}
 	}
@@ -72,7 +72,7 @@ func vaultClient() (*vault.Client, error) {
 	return client, nil
 }
 
-// tokenFile returns what vault login or a Vault agent keeps in ~/.vault-token.
+// tokenFile returns the token that vault login or a Vault agent writes to ~/.vault-token.
 func tokenFile() (string, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -88,7 +88,7 @@ func tokenFile() (string, error) {
 	return "", errors.New("the file is empty")
 }
 
-// versions returns the versions of a transit key that may still verify: those from
+// versions returns the versions of a transit key that Vault accepts for verification: those from
 // min_decryption_version on, as for POST /transit/verify.
 func versions(data map[string]any) (string, error) {
 	raw, err := json.Marshal(data)
@@ -128,20 +128,20 @@ func versions(data map[string]any) (string, error) {
 	return all.String(), nil
 }
 
-// versionPEM encodes one version. Of a symmetric key, a version is a number.
+// versionPEM encodes one version. A version of a symmetric key is a number.
 func versionPEM(raw json.RawMessage) (string, error) {
 	var version struct {
 		Name      string `json:"name"`
 		PublicKey string `json:"public_key"`
 	}
 	if err := json.Unmarshal(raw, &version); err != nil || version.PublicKey == "" {
-		return "", &problem.Error{Kind: problem.KindUnsupported, Detail: "the key in Vault has no public half", Err: err}
+		return "", &problem.Error{Kind: problem.KindUnsupported, Detail: "the key in Vault has no public key", Err: err}
 	}
 	if version.Name != hashivault.AlgorithmED25519 {
 		key, err := cryptoutils.UnmarshalPEMToPublicKey([]byte(version.PublicKey))
 		return encode(key, err)
 	}
-	// Vault shows the bytes alone.
+	// Vault returns the raw bytes.
 	key, err := base64.StdEncoding.DecodeString(version.PublicKey)
 	if err != nil || len(key) != ed25519.PublicKeySize {
 		return "", fmt.Errorf("%d bytes are no Ed25519 key: %w", len(key), cmp.Or(err, errors.New("wrong length")))

@@ -37,7 +37,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// outcome is what a test compares of a read.
+// outcome is the result of a read, as tests compare it.
 type outcome struct {
 	Keys   int
 	Kind   problem.Kind
@@ -91,7 +91,7 @@ func TestVault(t *testing.T) {
 				must(t, v.Rotate("ed25519"))
 			}
 		}, "hashivault://ed25519", outcome{Keys: 8}},
-		{"a key that encrypts", nil, "hashivault://aes256-gcm96", outcome{Kind: problem.KindUnsupported, Detail: "the key in Vault has no public half"}},
+		{"a key that encrypts", nil, "hashivault://aes256-gcm96", outcome{Kind: problem.KindUnsupported, Detail: "the key in Vault has no public key"}},
 		{"no such key", nil, "hashivault://absent", outcome{Kind: problem.KindNotFound, Detail: noKey}},
 		{"a key that was deleted", func(_ *testing.T, v *vault.Vault) { v.Delete("ed25519") }, "hashivault://ed25519", outcome{Kind: problem.KindNotFound, Detail: noKey}},
 		{"a token that may not", func(t *testing.T, _ *vault.Vault) { t.Setenv("VAULT_TOKEN", "hvs.canary-other") }, "hashivault://ed25519",
@@ -129,7 +129,7 @@ func TestVault(t *testing.T) {
 	}
 }
 
-// TestNewestVersionsOfVault: eight keys are as many as an identity may have.
+// TestNewestVersionsOfVault: an identity can have eight keys.
 func TestNewestVersionsOfVault(t *testing.T) {
 	v := startVault(t)
 	must(t, v.Create("release", "ed25519"))
@@ -168,7 +168,7 @@ func TestSchemes(t *testing.T) {
 		{"file:///etc/passwd", "the URI begins with none of awskms://, azurekms://, gcpkms:// and hashivault://"},
 		{"awskms://x", "the URI is not of the form awskms://[ENDPOINT]/ID, with a key's ID or ARN, or alias/NAME or its ARN"},
 		{"azurekms://x", "the URI is not of the form azurekms://VAULT_HOST/KEY or azurekms://VAULT_HOST/KEY/VERSION"},
-		{"gcpkms://x", "the URI is not of the form gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY, with /cryptoKeyVersions/VERSION or without"},
+		{"gcpkms://x", "the URI is not of the form gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY, with or without /cryptoKeyVersions/VERSION"},
 	} {
 		t.Run(fmt.Sprintf("%q", c.uri), func(t *testing.T) {
 			if got, _ := read(t, c.uri); got.Detail != c.detail {

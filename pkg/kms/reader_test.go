@@ -35,7 +35,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// TestMain puts the clouds behind a proxy before anybody has looked for one: the environment is read once.
+// TestMain sets a proxy that leads to the clouds before any client reads the environment, which each
+// reads once.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "chartgate-kms-")
 	if err == nil {
@@ -54,9 +55,9 @@ func TestMain(m *testing.M) {
 
 var theClouds clouds
 
-// clouds answers for every host of AWS, Azure and Google that their clients ask, as far as these ask for a public key.
-// What they are asked, by which names and with which credentials, is the real clients' doing; the answers follow the
-// services' API references, and nobody of the services has seen them.
+// clouds answers for every host of AWS, Azure and Google that their clients connect to, as far as they
+// read a public key. The requests, with their names and credentials, come from the real clients. The
+// answers follow the API references of the services; they were not compared with real answers.
 type clouds struct {
 	kmspb.UnimplementedKeyManagementServiceServer
 	ca    *x509.Certificate
@@ -173,7 +174,7 @@ func (c *clouds) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: c.ec}, err
 }
 
-// connect is a proxy that leads to this machine, whichever host is asked for.
+// connect is a proxy that leads every host to this machine.
 func (c *clouds) connect(w http.ResponseWriter, r *http.Request) {
 	there, err := net.Dial("tcp", c.web.Listener.Addr().String())
 	if r.Method != http.MethodConnect || err != nil {
@@ -226,7 +227,7 @@ func say(w http.ResponseWriter, code int, what any) {
 	_ = json.NewEncoder(w).Encode(what)
 }
 
-// note remembers a request, and returns how it is to fail.
+// note records a request, and returns how it shall fail.
 func (c *clouds) note(request string) (int, string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -316,7 +317,7 @@ func (c *clouds) GetPublicKey(_ context.Context, r *kmspb.GetPublicKeyRequest) (
 	return &kmspb.PublicKey{Pem: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}, c.google("GetPublicKey " + version)
 }
 
-// TestClouds reads by the services' own clients.
+// TestClouds reads with the services' own clients.
 func TestClouds(t *testing.T) {
 	const google = "gcpkms://projects/acme/locations/global/keyRings/charts/cryptoKeys/"
 	const noKey, closed, odd = "the KMS has no such key, or the key is disabled", "the KMS does not let chartgate read the key", "the KMS gave no usable answer"
@@ -374,7 +375,7 @@ func TestClouds(t *testing.T) {
 	}
 }
 
-// TestGoogleIsLeft: its client knows no deadline, so it must not be left behind with a connection each time.
+// TestGoogleIsLeft: Google's client has no deadline. A read that is given up must close its connection.
 func TestGoogleIsLeft(t *testing.T) {
 	const uri = "gcpkms://projects/acme/locations/global/keyRings/charts/cryptoKeys/hangs"
 	got, _ := readBy(t, kms.Within(500*time.Millisecond), uri)

@@ -17,11 +17,12 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// errNoKey says that the service answered, and has no such key.
+// errNoKey is the answer of a service that has no such key.
 var errNoKey = errors.New("no such key")
 
-// problem sorts a client's error. What the service wrote stays in Err, for the log.
-func failure(err error, timeout time.Duration) *problem.Error {
+// classify turns a client's error into one for users. The text of the service stays in Err, for the
+// log.
+func classify(err error, timeout time.Duration) *problem.Error {
 	if known, ok := errors.AsType[*problem.Error](err); ok {
 		return known
 	}
@@ -37,7 +38,7 @@ func failure(err error, timeout time.Duration) *problem.Error {
 	}
 }
 
-// kindOf returns KindUnavailable for whatever is no answer about the key.
+// kindOf returns KindUnavailable for any error that is not an answer about the key.
 func kindOf(err error) problem.Kind {
 	if errors.Is(err, errNoKey) || errors.Is(err, iterator.Done) {
 		return problem.KindNotFound

@@ -1,11 +1,11 @@
-# chartgate: everything that a developer or CI runs. Nothing but Go, git and make
-# is needed; tools are built from the Go module proxy into bin/ on first use.
+# chartgate: everything that a developer or CI runs. It needs only Go, git and make; tools are built
+# from the Go module proxy into bin/ on first use.
 
 ROOT := $(CURDIR)
 BIN := $(ROOT)/bin
 
-# One way to compile, for the binary, the tests, vet and the tools alike: what one of them has compiled, the
-# others take from Go's cache. With empty caches that is minutes.
+# The same flags for the binary, the tests, vet and the tools, so that they share Go's build cache.
+# With empty caches this saves minutes.
 export GOFLAGS := -trimpath
 export CGO_ENABLED := 0
 
@@ -66,7 +66,7 @@ generate: $(BIN)/controller-gen ## Regenerate CRDs, deep copies, RBAC and the ch
 	hack/generate.sh
 
 .PHONY: verify
-verify: tools-verify ## Fail on anything generated, formatted, linted or layered otherwise
+verify: tools-verify ## Check generated files, formatting, linters and layers
 	hack/verify.sh
 
 .PHONY: clean

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Fails if a package imports another one of this module that is not below it in the
-# table of docs/architecture.md, or if the pure packages reach the outside world.
+# Fails if a package imports a package of this module that the table of docs/architecture.md does not
+# allow, or if a pure package imports a client (Kubernetes, Sigstore, OCI, HTTP).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 module=$(go list -m)
 failed=0
 
-# package: what it may import of this module
+# package: the packages of this module that it may import
 allowed() {
   case $1 in
     pkg/api/v1alpha1) ;;

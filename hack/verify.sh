@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fails if the tree is not what its generators and formatters would make of it, if a
-# linter objects, or if an import breaks the layers. Changes nothing.
+# Fails if generated or formatted files differ, if a linter reports an error, or if an import breaks
+# the layers. Changes no file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD

@@ -1,10 +1,10 @@
-// Package samples holds working manifests of every kind that chartgate deals with.
-// cmd/chartgate-demo and the tests use the very files that people copy.
+// Package samples holds working manifests of every kind that chartgate handles.
+// cmd/chartgate-demo and the tests use the same files that users copy.
 package samples
 
 import "embed"
 
-// FS returns the manifests, by the paths that they have in this folder.
+// FS returns the manifests, by their paths in this folder.
 func FS() embed.FS { return files }
 
 //go:embed policies configmap flux argo denied

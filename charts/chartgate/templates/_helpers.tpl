@@ -1,6 +1,6 @@
 {{/*
-Names are fixed, not derived from the release: one chartgate gates a whole cluster, its RBAC rules are generated with
-these names, and documentation can say "kubectl logs deployment/chartgate".
+Names are fixed, not derived from the release: one chartgate gates a whole cluster, its RBAC rules
+are generated with these names, and documentation can say "kubectl logs deployment/chartgate".
 */}}
 
 {{- define "chartgate.selectorLabels" -}}
@@ -23,7 +23,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{/* The Secret that holds the serving certificate. Each way has its own, so that changing the way mixes nothing up. */}}
+{{/*
+The Secret that holds the serving certificate. Each source of the certificate has its own Secret, so
+that a change of the source does not mix certificates.
+*/}}
 {{- define "chartgate.certificateSecret" -}}
 {{- $certificates := include "chartgate.certificates" . }}
 {{- if eq $certificates "CertManager" }}chartgate-tls

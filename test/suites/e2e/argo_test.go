@@ -11,7 +11,7 @@ import (
 func TestArgoSources(t *testing.T) {
 	w := theSite(t)
 	podinfo := w.digest("ghcr.io/acme/charts/podinfo:6.7.1")
-	unsigned := w.digest("ghcr.io/acme/charts/unsigned:1.0.0")
+	unsignedDigest := w.digest("ghcr.io/acme/charts/unsigned:1.0.0")
 	w.check(t, []row{
 		{
 			sentence: "the sample with a Helm-OCI source",
@@ -32,12 +32,7 @@ func TestArgoSources(t *testing.T) {
 		{
 			sentence: "a native source by tag and digest, of which the digest decides",
 			object:   applicationOf("oci://ghcr.io/acme/charts/podinfo", "", "6.7.1@"+w.digest("ghcr.io/acme/charts/podinfo:6.8.0")),
-			want: harness.Denied("SignatureMissing spec.source", `
-Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:<podinfo:6.8.0> has no signature
-  where:    spec.source
-  policy:   `+acmeWants+`
-  found:    0 bundles, 0 legacy signatures
-  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/podinfo@sha256:<podinfo:6.8.0>`),
+			want:     unsigned("Application apps/app", "spec.source", "oci://ghcr.io/acme/charts/podinfo:6.7.1@sha256:<podinfo:6.8.0>"),
 		},
 		{
 			sentence: "a Git source, which is outside the gate",
@@ -46,22 +41,12 @@ Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/podinf
 		{
 			sentence: "a Helm-OCI source without a signature",
 			object:   applicationOf("ghcr.io/acme/charts", "unsigned", "1.0.0"),
-			want: harness.Denied("SignatureMissing spec.source", `
-Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
-  where:    spec.source
-  policy:   `+acmeWants+`
-  found:    0 bundles, 0 legacy signatures
-  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
+			want:     unsigned("Application apps/app", "spec.source", unsignedChart),
 		},
 		{
 			sentence: "a native source without a signature",
-			object:   applicationOf("oci://ghcr.io/acme/charts/unsigned", "", unsigned),
-			want: harness.Denied("SignatureMissing spec.source", `
-Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0> has no signature
-  where:    spec.source
-  policy:   `+acmeWants+`
-  found:    0 bundles, 0 legacy signatures
-  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
+			object:   applicationOf("oci://ghcr.io/acme/charts/unsigned", "", unsignedDigest),
+			want:     unsigned("Application apps/app", "spec.source", "oci://ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>"),
 		},
 		{
 			sentence: "two bad sources among three",

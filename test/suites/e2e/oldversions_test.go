@@ -22,7 +22,7 @@ func TestEveryServedVersionIsGated(t *testing.T) {
 		}
 		rows = append(rows,
 			row{sentence: "a signed HelmRelease in " + version, object: in(releaseOf("podinfo", "6.7.1"))},
-			row{sentence: "an unsigned HelmRelease in " + version, object: in(releaseOf("unsigned", "1.0.0")), want: unsigned("HelmRelease", "spec.chart.spec")},
+			row{sentence: "an unsigned HelmRelease in " + version, object: in(releaseOf("unsigned", "1.0.0")), want: unsigned("HelmRelease apps/app", "spec.chart.spec", unsignedChart)},
 		)
 	}
 	for _, version := range []string{"v1", "v1beta2", "v1beta1"} {
@@ -44,7 +44,7 @@ HelmRepository apps/app denied (NotOCI): https://charts.example.com/stable does 
 			row{
 				sentence: "an unsigned HelmChart in " + version,
 				object:   in(helmChart("{interval: 10m, chart: unsigned, version: 1.0.0, " + source + "}")),
-				want:     unsigned("HelmChart", "spec"),
+				want:     unsigned("HelmChart apps/app", "spec", unsignedChart),
 			},
 		)
 		if version == "v1beta1" {
@@ -55,7 +55,7 @@ HelmRepository apps/app denied (NotOCI): https://charts.example.com/stable does 
 			row{
 				sentence: "an unsigned OCIRepository in " + version,
 				object:   in(ociAt("oci://ghcr.io/acme/charts/unsigned", "{tag: 1.0.0}")),
-				want:     unsigned("OCIRepository", "spec.ref"),
+				want:     unsigned("OCIRepository apps/app", "spec.ref", unsignedChart),
 			},
 		)
 	}
@@ -75,16 +75,6 @@ func deprecation(object *unstructured.Unstructured) []string {
 	return []string{fmt.Sprintf("%s %s is deprecated, upgrade to %s", version, object.GetKind(), newest)}
 }
 
-// unsigned is the answer to the chart unsigned:1.0.0 in an object app.
-func unsigned(kind, field string) harness.Answer {
-	return harness.Denied("SignatureMissing "+field, `
-`+kind+` apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
-  where:    `+field+`
-  policy:   `+acmeWants+`
-  found:    0 bundles, 0 legacy signatures
-  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`)
-}
-
 // TestUpdateThroughAnotherVersionIsGated: the object is stored in the newest version.
 func TestUpdateThroughAnotherVersionIsGated(t *testing.T) {
 	w := theOldSite(t)
@@ -92,7 +82,7 @@ func TestUpdateThroughAnotherVersionIsGated(t *testing.T) {
 	object := w.Object(t, releaseOf("podinfo", "6.7.1"))
 	w.create(t, object)
 	object.SetAPIVersion("helm.toolkit.fluxcd.io/v2beta1")
-	refused := unsigned("HelmRelease", "spec.chart.spec")
+	refused := unsigned("HelmRelease apps/app", "spec.chart.spec", unsignedChart)
 	refused.Warnings = deprecation(object)
 	w.update(t, object, []step{
 		{

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,20 @@ type row struct {
 	given    string // YAML of objects that are there already
 	object   string // YAML of the object
 	want     harness.Answer
+}
+
+// unsignedChart is a chart that nothing is attached to, as messages name it.
+const unsignedChart = "oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0>"
+
+// unsigned is the answer to a chart without a signature, for which the policy acme-charts is asked.
+func unsigned(object, field, chart string) harness.Answer {
+	name, digest, _ := strings.Cut(strings.TrimPrefix(chart, "oci://"), "@")
+	name, _, _ = strings.Cut(name, ":")
+	return harness.Denied("SignatureMissing "+field, object+" denied (SignatureMissing): "+chart+` has no signature
+  where:    `+field+`
+  policy:   `+acmeWants+`
+  found:    0 bundles, 0 legacy signatures
+  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes `+name+"@"+digest)
 }
 
 // check creates the objects of all rows: in a dry run, which must have the same answer, and for good.

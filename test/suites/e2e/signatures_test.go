@@ -55,12 +55,7 @@ func TestUnsignedChartsAreDenied(t *testing.T) {
 		{
 			sentence: "no signature at all",
 			object:   releaseOf("unsigned", "1.0.0"),
-			want: harness.Denied("SignatureMissing spec.chart.spec", `
-HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0> has no signature
-  where:    spec.chart.spec
-  policy:   `+acmeWants+`
-  found:    0 bundles, 0 legacy signatures
-  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/unsigned@sha256:<unsigned:1.0.0>`),
+			want:     unsigned("HelmRelease apps/app", "spec.chart.spec", unsignedChart),
 		},
 		{
 			sentence: "no signature at all, in a registry without the referrers API",

@@ -43,12 +43,7 @@ HelmRelease apps/app denied (RegistryUnavailable): oci://ghcr.io/acme/charts/out
 		{
 			sentence: "an unsigned version",
 			patch:    `{spec: {chart: {spec: {version: 1.1.0}}}}`,
-			want: harness.Denied("SignatureMissing spec.chart.spec", `
-HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/outage:1.1.0@sha256:<outage:1.1.0> has no signature
-  where:    spec.chart.spec
-  policy:   `+acmeWants+`
-  found:    0 bundles, 0 legacy signatures
-  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/outage@sha256:<outage:1.1.0>`),
+			want:     unsigned("HelmRelease apps/app", "spec.chart.spec", "oci://ghcr.io/acme/charts/outage:1.1.0@sha256:<outage:1.1.0>"),
 		},
 		{
 			sentence: "a range",
@@ -63,12 +58,7 @@ HelmRelease apps/app denied (NotPinned): oci://ghcr.io/acme/charts/outage:1.x is
 		{
 			sentence: "resumed with the unsigned version",
 			patch:    `{spec: {suspend: false}}`,
-			want: harness.Denied("SignatureMissing spec.chart.spec", `
-HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/outage:1.1.0@sha256:<outage:1.1.0> has no signature
-  where:    spec.chart.spec
-  policy:   `+acmeWants+`
-  found:    0 bundles, 0 legacy signatures
-  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/outage@sha256:<outage:1.1.0>`),
+			want:     unsigned("HelmRelease apps/app", "spec.chart.spec", "oci://ghcr.io/acme/charts/outage:1.1.0@sha256:<outage:1.1.0>"),
 		},
 		{sentence: "resumed with the signed version", patch: `{spec: {suspend: false, chart: {spec: {version: 1.0.0}}}}`},
 		{
@@ -93,22 +83,12 @@ func TestUpdatesOfArgo(t *testing.T) {
 		{
 			sentence: "a revision that is not signed",
 			patch:    `{spec: {source: {targetRevision: 6.8.0}}}`,
-			want: harness.Denied("SignatureMissing spec.source", `
-Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.8.0@sha256:<podinfo:6.8.0> has no signature
-  where:    spec.source
-  policy:   `+acmeWants+`
-  found:    0 bundles, 0 legacy signatures
-  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/podinfo@sha256:<podinfo:6.8.0>`),
+			want:     unsigned("Application apps/app", "spec.source", "oci://ghcr.io/acme/charts/podinfo:6.8.0@sha256:<podinfo:6.8.0>"),
 		},
 		{
 			sentence: "a second source, unsigned",
 			patch:    `{spec: {sources: [{repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.8.0}]}}`,
-			want: harness.Denied("SignatureMissing spec.sources[0]", `
-Application apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/podinfo:6.8.0@sha256:<podinfo:6.8.0> has no signature
-  where:    spec.sources[0]
-  policy:   `+acmeWants+`
-  found:    0 bundles, 0 legacy signatures
-  next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/podinfo@sha256:<podinfo:6.8.0>`),
+			want:     unsigned("Application apps/app", "spec.sources[0]", "oci://ghcr.io/acme/charts/podinfo:6.8.0@sha256:<podinfo:6.8.0>"),
 		},
 	})
 }

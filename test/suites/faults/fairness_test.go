@@ -132,7 +132,7 @@ func TestEqualWritesShareOneVerification(t *testing.T) {
 		})
 	}
 	// Whoever came after the answer would ask what the tag means now.
-	until(t, "all wait for one answer", func() bool { return strings.Count(stacks(), "pkg/gate.share[...](") == writes })
+	until(t, "all wait for one answer", func() bool { return strings.Count(stacks(), "pkg/coalesce.(*Group[...]).DoFor(") == writes })
 	close(free)
 	group.Wait()
 	if got := w.registry.Requests(); len(got) != 4 {

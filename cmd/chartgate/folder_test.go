@@ -178,7 +178,7 @@ func TestGatedKinds(t *testing.T) {
 			}
 		}
 	}
-	code, err := os.ReadFile("../../pkg/source/extract.go")
+	code, err := os.ReadFile("../../pkg/source/gatedkind.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestGatedKinds(t *testing.T) {
 		}
 	}
 	if len(in) < 5 {
-		t.Errorf("only %v were found in extract.go", in)
+		t.Errorf("only %v were found in gatedkind.go", in)
 	}
 }
 

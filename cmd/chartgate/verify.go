@@ -152,7 +152,7 @@ func (a asked) verifyObject(ctx context.Context, object source.Object) []result 
 		subject := verdict.Subject{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}
 		return []result{a.result(verdict.Deny(subject, verdict.FromError(err)))}
 	}
-	if changes.None() {
+	if changes.Empty() {
 		return []result{noChart(object.ID)}
 	}
 	var results []result

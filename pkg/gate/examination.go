@@ -44,7 +44,7 @@ type examined struct {
 }
 
 func (g *Gate) newExamination(use chartUse, policies policy.Matched, now time.Time) *examination {
-	x := &examination{gate: g, use: use, reference: use.Reference, access: use.Access, policies: policies, now: now}
+	x := &examination{gate: g, use: use, reference: use.Reference, access: use.Auth, policies: policies, now: now}
 	if use.Artifact != nil && !use.Artifact.Manifest.IsZero() {
 		x.reference.Selector = x.reference.Selector.At(use.Artifact.Manifest)
 	}

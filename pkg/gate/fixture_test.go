@@ -99,7 +99,7 @@ func use(t testing.TB, text string, changes ...func(*source.Chart)) source.Use {
 }
 
 func reachedBy(access sourceauth.Auth) func(*source.Chart) {
-	return func(c *source.Chart) { c.Access = access }
+	return func(c *source.Chart) { c.Auth = access }
 }
 
 func holding(a *source.Artifact) func(*source.Chart) { return func(c *source.Chart) { c.Artifact = a } }

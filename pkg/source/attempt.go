@@ -13,11 +13,11 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// attempt is what helm-controller writes into the status of a HelmRelease about an action:
-// before each install and upgrade what it is about to deploy, and afterwards what it has
-// deployed. While the first of these writes is denied, nothing is installed or upgraded, and
-// helm-controller tries again (observed with 1.6.4; internal/reconcile/atomic_release.go).
-// Everything else is stored by then, so this write is the last gate for Flux.
+// attempt is what helm-controller writes into the status of a HelmRelease about an action: before
+// each install and upgrade what it is about to deploy, and afterwards what it has deployed. While
+// the first of these writes is denied, nothing is installed or upgraded, and helm-controller tries
+// again (observed with 1.6.4; internal/reconcile/atomic_release.go). Everything else is stored by
+// then, so this write is the last gate for Flux.
 type attempt struct {
 	Revision       string           `json:"lastAttemptedRevision"`
 	RevisionDigest string           `json:"lastAttemptedRevisionDigest"`
@@ -32,11 +32,11 @@ type condition struct {
 	Message string `json:"message"`
 }
 
-// deploying returns the message of the condition by which helm-controller announces an action
-// that deploys the source's chart; "" if it announces none. It is patched before the other
-// fields of status, and changes even where an action repeats the last attempt: a retry, or
-// the same version again from a source that has changed since. The actions on the list use
-// what is stored in the cluster already; an unknown one counts.
+// deploying returns the message of the condition by which helm-controller announces an action that
+// deploys the source's chart; "" if there is no such condition. It is patched before the other
+// fields of status, and changes even where an action repeats the last attempt: a retry, or the same
+// version again from a source that has changed since. The actions on the list use what is stored in
+// the cluster already; an unknown action counts as a deployment.
 func (a attempt) deploying() string {
 	const prefix = "Running '"
 	i := slices.IndexFunc(a.Conditions, func(c condition) bool { return c.Type == "Reconciling" })
@@ -70,9 +70,9 @@ func (a attempt) announcements() int {
 	return n
 }
 
-// record returns what only helm-controller may write, in one comparable text: it compares the
-// history with its storage and rolls back to what stands there, and a forged attempt would
-// make the real one no news.
+// record returns what only helm-controller may write, as one comparable text. helm-controller
+// compares the history with its storage and rolls back to what is written there, and after a forged
+// attempt the real one would not be a change.
 func (a attempt) record() (string, error) {
 	var history any
 	if a.History != nil {
@@ -87,85 +87,85 @@ func (a attempt) record() (string, error) {
 // emptyRecord is that of a HelmRelease that has never been installed.
 const emptyRecord = `["","","","",null]`
 
-// attemptClaims reads the attempt in the status of a HelmRelease, written by helm-controller,
-// or the forged record of another user.
-func (e *Extractor) attemptClaims(w Write, release helmRelease) ([]claim, error) {
+// attemptFields reads the attempt in the status of a HelmRelease, written by helm-controller, or the
+// forged record of another user.
+func (e *Extractor) attemptFields(w Write, release helmRelease) ([]gatedField, error) {
 	attempt := release.Status.attempt
 	if !slices.Contains(e.options.ReleaseWriters, w.User) {
 		record, err := attempt.record()
 		if err != nil {
 			return nil, problem.Invalid("status.history of the HelmRelease cannot be read")
 		}
-		var claims []claim
+		var fields []gatedField
 		if w.Old != nil || record != emptyRecord {
-			claims = append(claims, recordClaim{user: w.User, record: record})
+			fields = append(fields, recordField{user: w.User, record: record})
 		}
 		if message := attempt.deploying(); message != "" {
-			claims = append(claims, recordClaim{user: w.User, record: message})
+			fields = append(fields, recordField{user: w.User, record: message})
 		}
 		if n := attempt.announcements(); n > 1 {
-			claims = append(claims, recordClaim{user: w.User, record: fmt.Sprintf("%d conditions of type Reconciling", n)})
+			fields = append(fields, recordField{user: w.User, record: fmt.Sprintf("%d conditions of type Reconciling", n)})
 		}
-		return claims, nil
+		return fields, nil
 	}
 	from := release.installsFrom(w.ID)
-	var claims []claim
+	var fields []gatedField
 	if message := attempt.deploying(); message != "" {
-		claims = append(claims, attemptClaim{chartRefClaim: from, field: "status.conditions", announced: message})
+		fields = append(fields, attemptField{chartRefField: from, path: "status.conditions", announced: message})
 	}
-	c := attemptClaim{
-		chartRefClaim: from, field: "status.lastAttemptedRevision", revision: attempt.Revision, digest: attempt.RevisionDigest,
+	f := attemptField{
+		chartRefField: from, path: "status.lastAttemptedRevision", revision: attempt.Revision, digest: attempt.RevisionDigest,
 		values: attempt.ConfigDigest + attempt.ValuesChecksum,
 	}
-	if c.revision+c.digest+c.values != "" {
-		claims = append(claims, c)
+	if f.revision+f.digest+f.values != "" {
+		fields = append(fields, f)
 	}
-	return claims, nil
+	return fields, nil
 }
 
-// attemptClaim is one action of helm-controller that deploys what its source holds.
-type attemptClaim struct {
-	chartRefClaim // the source
-	field         string
+// attemptField is one action of helm-controller that deploys what its source holds.
+type attemptField struct {
+	chartRefField // the source
+	path          string
 	// Either an action is announced, or what it deploys is recorded.
 	announced                string
 	revision, digest, values string
 }
 
-// bare keeps the source of an announcement alone. The record of another source is as old as its
-// own fields: helm-controller leaves it as it is until the next action, which is announced.
-func (c attemptClaim) bare() claim {
-	if c.announced == "" {
-		c.chartRefClaim = chartRefClaim{}
+// key keeps the source of an announcement only. The record of another source is as old as its own
+// fields: helm-controller leaves it as it is until the next action, which is announced.
+func (f attemptField) key() gatedField {
+	if f.announced == "" {
+		f.chartRefField = chartRefField{}
 	}
-	return c
+	return f
 }
 
-// use never defers and is never outside: what the source has pulled is deployed next.
-func (c attemptClaim) use(ctx context.Context, e *Extractor) Use {
-	use := c.chartRefClaim.use(ctx, e)
-	use.Field, use.Deferrable = c.field, false
+// use never defers, and its artifact is always a chart: what the source has pulled is deployed next.
+func (f attemptField) use(ctx context.Context, e *Extractor) Use {
+	use := f.chartRefField.use(ctx, e)
+	use.Field, use.Deferrable = f.path, false
 	if found, ok := use.Target.(Chart); ok {
 		found.MaybeChart = false
-		use.Target = found.or(c.checkHeld(found.Artifact))
+		use.Target = found.unless(f.checkHeld(found.Artifact))
 	}
 	return use
 }
 
 // checkHeld compares the artifact that the source holds with the record.
-func (c attemptClaim) checkHeld(held *Artifact) error {
+func (f attemptField) checkHeld(held *Artifact) error {
 	switch {
 	case held == nil:
 		return &problem.Error{
 			Kind:   problem.KindSourceNotFound,
-			Detail: fmt.Sprintf("%s %s/%s has not pulled the chart, so there is nothing to verify", c.kind, c.namespace, c.name),
-			Next:   fmt.Sprintf("find out why it has pulled nothing: kubectl describe %s -n %s %s", strings.ToLower(c.kind), c.namespace, c.name),
+			Detail: fmt.Sprintf("%s %s/%s has not pulled the chart, so there is nothing to verify", f.kind, f.namespace, f.name),
+			Next:   fmt.Sprintf("find out why it has pulled nothing: kubectl describe %s -n %s %s", strings.ToLower(f.kind), f.namespace, f.name),
 		}
-	case c.announced == "" && !c.deploys(*held):
+	case f.announced == "" && !f.deploys(*held):
 		return &problem.Error{
 			Kind: problem.KindDigestMismatch,
 			Detail: fmt.Sprintf("the release is about to deploy %s, but %s %s/%s holds %s now",
-				chart.Quote(c.digest), c.kind, c.namespace, c.name, held.Manifest),
+				chart.Quote(f.digest), f.kind, f.namespace, f.name, held.Manifest),
 			Next: "wait until helm-controller retries with what the source holds now",
 		}
 	default:
@@ -173,33 +173,33 @@ func (c attemptClaim) checkHeld(held *Artifact) error {
 	}
 }
 
-// deploys reports whether the digest that helm-controller names is that of the artifact. It names
-// one for OCIRepositories alone, since the artifact of a HelmChart tells none; where the tag is no
-// semantic version, it names the whole revision, "latest@sha256:…" (mutateChartWithSourceRevision,
-// v1.6).
-func (c attemptClaim) deploys(held Artifact) bool {
-	if c.kind != sourcev1.OCIRepositoryKind {
-		return c.digest == ""
+// deploys reports whether the digest that helm-controller names is that of the artifact. It names a
+// digest for OCIRepositories only, since the artifact of a HelmChart has no digest of a manifest;
+// where the tag is not a semantic version, it names the whole revision, "latest@sha256:…"
+// (mutateChartWithSourceRevision, v1.6).
+func (f attemptField) deploys(held Artifact) bool {
+	if f.kind != sourcev1.OCIRepositoryKind {
+		return f.digest == ""
 	}
-	digest := c.digest
+	digest := f.digest
 	if _, named, tagged := strings.Cut(digest, "@"); tagged {
 		digest = named
 	}
 	return !held.Manifest.IsZero() && digest == held.Manifest.String()
 }
 
-// recordClaim is the record of helm-controller as another user writes it.
-type recordClaim struct{ user, record string }
+// recordField is the record of helm-controller as another user writes it.
+type recordField struct{ user, record string }
 
-func (c recordClaim) bare() claim {
-	c.user = ""
-	return c
+func (f recordField) key() gatedField {
+	f.user = ""
+	return f
 }
 
-func (c recordClaim) use(context.Context, *Extractor) Use {
+func (f recordField) use(context.Context, *Extractor) Use {
 	return Use{Field: "status", Target: Unresolved{Err: &problem.Error{
 		Kind:   problem.KindUnsupported,
-		Detail: fmt.Sprintf("status.history and status.lastAttempted… are the record of helm-controller, and %s is not its user", chart.Quote(c.user)),
+		Detail: fmt.Sprintf("status.history and status.lastAttempted… are the record of helm-controller, and %s is not its user", chart.Quote(f.user)),
 		Next:   "leave status to helm-controller; if this was helm-controller, ask the cluster's admin to name its user with --release-writers (value releaseWriters)",
 	}}}
 }

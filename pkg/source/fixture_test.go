@@ -227,8 +227,8 @@ func usesOf(ctx context.Context, e *source.Extractor, w source.Write) []string {
 		return []string{"error: " + string(verdict.FromError(err).Reason)}
 	}
 	uses := e.Uses(ctx, changes)
-	if changes.None() != (len(uses) == 0) {
-		return []string{fmt.Sprintf("None is %t with %d uses", changes.None(), len(uses))}
+	if changes.Empty() != (len(uses) == 0) {
+		return []string{fmt.Sprintf("None is %t with %d uses", changes.Empty(), len(uses))}
 	}
 	var shown []string
 	for _, u := range uses {

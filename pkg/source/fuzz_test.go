@@ -52,18 +52,18 @@ func FuzzExtract(f *testing.F) {
 			requireProblem(t, err)
 			return
 		}
-		if w.Old != nil && changes.None() && json.Valid(body) && json.Valid(old) {
+		if w.Old != nil && changes.Empty() && json.Valid(body) && json.Valid(old) {
 			checkRepetition(t, e, d, body, old)
 		}
 		uses := e.Uses(t.Context(), changes)
-		if changes.None() != (len(uses) == 0) {
-			t.Fatalf("None is %t with %d uses", changes.None(), len(uses))
+		if changes.Empty() != (len(uses) == 0) {
+			t.Fatalf("None is %t with %d uses", changes.Empty(), len(uses))
 		}
 		for _, u := range uses {
 			checkUse(t, u)
 		}
 		w.Old = body
-		if again, err := e.Changes(w); err != nil || !again.None() {
+		if again, err := e.Changes(w); err != nil || !again.Empty() {
 			t.Fatalf("repeating the object is news: %v", err)
 		}
 	})

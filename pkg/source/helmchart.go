@@ -12,7 +12,6 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
-	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 type helmChart struct {
@@ -37,8 +36,8 @@ type repackaging struct {
 	ValuesFile  string   `json:"valuesFile,omitempty"` // v1beta1 and v1beta2
 }
 
-// changesValues reports whether source-controller makes an archive of its own, whose digest
-// differs at every build. The chart's own values.yaml alone leaves the archive as it is
+// changesValues reports whether source-controller makes an archive of its own, whose digest differs
+// at every build. The chart's own values.yaml alone leaves the archive as it is
 // (BuildOptions.GetValuesFiles, v1.9).
 func (r repackaging) changesValues() bool {
 	if r.ValuesFile != "" || len(r.ValuesFiles) != 1 {
@@ -47,124 +46,123 @@ func (r repackaging) changesValues() bool {
 	return path.Clean(r.ValuesFiles[0]) != "values.yaml"
 }
 
-func (e *Extractor) helmChartClaims(w Write) ([]claim, error) {
-	var obj helmChart
-	if err := decode(w.Object, &obj); err != nil {
-		return nil, err
-	}
+func (e *Extractor) helmChartSpecFields(w Write, obj, _ *helmChart) ([]gatedField, error) {
 	if obj.Spec.Suspend {
 		return nil, nil
 	}
-	c := obj.claim(w.Namespace)
-	c.repackaged = e.options.DenyRepackaged && obj.Spec.changesValues()
-	return []claim{c}, nil
+	return []gatedField{e.chartFieldOf(*obj, "spec", w.Namespace)}, nil
 }
 
-func (c helmChart) claim(namespace string) chartClaim {
-	return chartClaim{
-		field:      "spec",
-		sourceKind: c.Spec.SourceRef.Kind,
+// chartFieldOf reads spec; the field is at path.
+func (e *Extractor) chartFieldOf(obj helmChart, path, namespace string) chartField {
+	return chartField{
+		path:       path,
+		sourceKind: obj.Spec.SourceRef.Kind,
 		namespace:  namespace,
-		name:       c.Spec.SourceRef.Name,
-		chart:      c.Spec.Chart,
-		version:    c.Spec.Version,
+		name:       obj.Spec.SourceRef.Name,
+		chart:      obj.Spec.Chart,
+		version:    obj.Spec.Version,
+		repackaged: e.options.DenyRepackaged && obj.Spec.changesValues(),
 	}
 }
 
-// chartClaim is a chart by name and version in a source object: spec of a
-// HelmChart, spec.chart.spec of a HelmRelease.
-type chartClaim struct {
-	field                       string
+// chartField is a chart by name and version in a source object: spec of a HelmChart, spec.chart.spec
+// of a HelmRelease.
+type chartField struct {
+	path                        string
 	sourceKind, namespace, name string
 	chart, version              string
-	// repackaged is set where the admin does not allow what source-controller would make of
-	// the chart.
+	// repackaged is set where the admin does not allow the archive that source-controller would make
+	// of the chart.
 	repackaged bool
 }
 
-func (c chartClaim) bare() claim { return c }
+func (f chartField) key() gatedField { return f }
 
-func (c chartClaim) use(ctx context.Context, e *Extractor) Use {
-	reference, access, err := c.reference(ctx, e)
-	return e.deferrable(Use{Field: c.field, Target: Chart{Reference: reference, Access: access}.or(err)})
+func (f chartField) use(ctx context.Context, e *Extractor) Use {
+	found, err := f.resolve(ctx, e)
+	return e.deferrable(Use{Field: f.path, Target: found.unless(err)})
 }
 
-func (c chartClaim) reference(ctx context.Context, e *Extractor) (chart.Reference, sourceauth.Auth, error) {
-	if c.repackaged {
-		return chart.Reference{}, sourceauth.Auth{}, &problem.Error{
+// resolve follows the field to its HelmRepository.
+func (f chartField) resolve(ctx context.Context, e *Extractor) (Chart, error) {
+	if f.repackaged {
+		return Chart{}, &problem.Error{
 			Kind: problem.KindUnsupported,
 			Detail: fmt.Sprintf("chart %s would be repackaged with valuesFiles, which the cluster's admin does not allow: the archive that "+
-				"source-controller makes cannot be compared with what was signed", chart.Quote(c.chart)),
+				"source-controller makes cannot be compared with what was signed", chart.Quote(f.chart)),
 			Next: "remove valuesFiles, and put these values into spec.values or spec.valuesFrom of the HelmRelease",
 		}
 	}
-	switch c.sourceKind {
+	switch f.sourceKind {
 	case sourcev1.HelmRepositoryKind:
 	case sourcev1.GitRepositoryKind, sourcev1.BucketKind:
-		return chart.Reference{}, sourceauth.Auth{}, &problem.Error{
+		return Chart{}, &problem.Error{
 			Kind:   problem.KindNotOCI,
-			Detail: fmt.Sprintf("chart %s comes from %s %s/%s, where it cannot carry a signature", chart.Quote(c.chart), c.sourceKind, c.namespace, c.name),
+			Detail: fmt.Sprintf("chart %s comes from %s %s/%s, where it cannot carry a signature", chart.Quote(f.chart), f.sourceKind, f.namespace, f.name),
 			Next:   "push the chart to an OCI registry, sign it there, and refer to it through a HelmRepository of type oci or an OCIRepository",
 		}
 	default:
-		return chart.Reference{}, sourceauth.Auth{}, &problem.Error{
+		return Chart{}, &problem.Error{
 			Kind:   problem.KindUnsupported,
-			Detail: fmt.Sprintf("%s.sourceRef.kind %s is unknown", c.field, chart.Quote(c.sourceKind)),
+			Detail: fmt.Sprintf("%s.sourceRef.kind %s is unknown", f.path, chart.Quote(f.sourceKind)),
 			Next:   "refer to a HelmRepository of type oci; a HelmRelease can take its chart from an OCIRepository by spec.chartRef",
 		}
 	}
-	object, err := e.one(ctx, fluxSource(c.sourceKind, c.namespace, c.name))
+	object, err := e.getOne(ctx, fluxSource(f.sourceKind, f.namespace, f.name))
 	if err != nil {
-		return chart.Reference{}, sourceauth.Auth{}, err
+		return Chart{}, err
 	}
 	repository, err := readHelmRepository(object)
 	if err != nil {
-		return chart.Reference{}, sourceauth.Auth{}, err
+		return Chart{}, err
 	}
-	reference, err := c.in(repository, e)
-	return reference, stored(repository.access, reference.Location), err
+	reference, err := f.in(repository, e)
+	return Chart{Reference: reference, Auth: withStoredHost(repository.auth, reference.Location)}, err
 }
 
-// in returns the chart as Flux finds it: in an OCI repository at the URL and the
-// name, in a classic one at the URL by an index.
-func (c chartClaim) in(repository repositoryClaim, e *Extractor) (chart.Reference, error) {
+// in returns the chart as Flux finds it: in an OCI repository at the URL and the name, in a classic
+// one at the URL by an index.
+func (f chartField) in(repository repositoryField, e *Extractor) (chart.Reference, error) {
 	base, err := repository.location(e)
 	if err != nil {
 		return chart.Reference{}, err
 	}
-	location, err := base.Join(c.chart)
+	location, err := base.Join(f.chart)
 	if err != nil {
 		return chart.Reference{}, err
 	}
-	selector, err := chart.ParseFluxVersion(c.version)
+	selector, err := chart.ParseFluxVersion(f.version)
 	if err != nil {
 		return chart.Reference{}, err
 	}
 	return chart.Reference{Location: location, Selector: selector}, nil
 }
 
-// helmChartStatusClaims reads the artifact that a status write sets. That the
-// HelmChart is suspended does not matter: consumers use what is there.
-func (e *Extractor) helmChartStatusClaims(w Write) ([]claim, error) {
-	var obj helmChart
-	if err := decode(w.Object, &obj); err != nil || obj.Status.Artifact == nil {
-		return nil, err
+// helmChartStatusFields reads the artifact that a status write sets. It does not matter that the
+// HelmChart is suspended: consumers use what is there.
+func (e *Extractor) helmChartStatusFields(w Write, obj, _ *helmChart) ([]gatedField, error) {
+	if obj.Status.Artifact == nil {
+		return nil, nil
 	}
-	spec := obj.claim(w.Namespace)
-	spec.field = "status.artifact"
-	spec.repackaged = e.options.DenyRepackaged && obj.Spec.changesValues()
-	return []claim{chartArtifactClaim{
-		chartClaim:     spec,
+	byController := slices.Contains(e.options.ArtifactWriters, w.User)
+	return []gatedField{e.chartArtifactOf(*obj, w.Namespace, byController)}, nil
+}
+
+// chartArtifactOf reads status.artifact, which must be set.
+func (e *Extractor) chartArtifactOf(obj helmChart, namespace string, byController bool) chartArtifactField {
+	return chartArtifactField{
+		chartField:     e.chartFieldOf(obj, "status.artifact", namespace),
 		artifactStatus: *obj.Status.Artifact,
 		incomparable:   obj.Spec.changesValues(),
 		outdated:       obj.Spec.changesValues() && !obj.builtForSpec(),
-		byController:   slices.Contains(e.options.ArtifactWriters, w.User),
-	}}, nil
+		byController:   byController,
+	}
 }
 
-// chartArtifactClaim is status.artifact of a HelmChart.
-type chartArtifactClaim struct {
-	chartClaim
+// chartArtifactField is status.artifact of a HelmChart.
+type chartArtifactField struct {
+	chartField
 	artifactStatus
 	incomparable, byController bool
 	// outdated is set for an archive that was built for another spec than the present one.
@@ -174,50 +172,44 @@ type chartArtifactClaim struct {
 // builtForSpec reports whether a repackaged artifact was made of the spec as it is now:
 // source-controller puts the generation of the HelmChart behind the version
 // (buildFromHelmRepository, v1.9). Without this, a spec could name an unsigned chart while the
-// archive is built, and a signed one when it is judged.
+// archive is built, and a signed one when it is examined.
 func (c helmChart) builtForSpec() bool {
 	return strings.HasSuffix(c.Status.Artifact.Revision, fmt.Sprintf("+%d", c.Metadata.Generation))
 }
 
-func (c chartArtifactClaim) bare() claim { return c }
+func (f chartArtifactField) key() gatedField { return f }
 
 // use never defers: an artifact is deployable at once, so its source must be known.
-func (c chartArtifactClaim) use(ctx context.Context, e *Extractor) Use {
-	held, err := c.held()
+func (f chartArtifactField) use(ctx context.Context, e *Extractor) Use {
+	held, err := f.held()
 	if err != nil {
-		return Use{Field: c.field, Target: Unresolved{Err: err}}
+		return Use{Field: f.path, Target: Unresolved{Err: err}}
 	}
-	reference, access, err := c.reference(ctx, e)
-	return Use{Field: c.field, Target: Chart{Reference: reference, Access: access, Artifact: &held}.or(err)}
+	found, err := f.resolve(ctx, e)
+	found.Artifact = &held
+	return Use{Field: f.path, Target: found.unless(err)}
 }
 
-func (c chartArtifactClaim) held() (Artifact, error) {
-	archive, err := c.archive()
-	return Artifact{Archive: archive, Incomparable: c.incomparable || archive.IsZero(), ByController: c.byController, Outdated: c.outdated}, err
+func (f chartArtifactField) held() (Artifact, error) {
+	archive, err := f.archive()
+	return Artifact{Archive: archive, Incomparable: f.incomparable || archive.IsZero(), ByController: f.byController, Outdated: f.outdated}, err
 }
 
-// heldByHelmChart follows a HelmChart that a release refers to. Its artifact was checked when it
-// was written, by its digest or by its writer; it is compared again because the chart that the
-// HelmChart names may have changed since. Without an artifact, the sources that the HelmChart needs
-// may not exist yet.
+// heldByHelmChart follows a HelmChart that a release refers to. Its artifact was checked when it was
+// written, by its digest or by its writer; it is compared again because the chart that the HelmChart
+// names may have changed since. Without an artifact, the sources that the HelmChart needs may not
+// exist yet.
 func (e *Extractor) heldByHelmChart(ctx context.Context, object Object) Use {
 	var obj helmChart
 	if err := decode(object, &obj); err != nil {
 		return Use{Target: Unresolved{Err: err}}
 	}
-	spec := obj.claim(object.Namespace)
-	spec.repackaged = e.options.DenyRepackaged && obj.Spec.changesValues()
-	reference, access, err := spec.reference(ctx, e)
-	found := Chart{Reference: reference, Access: access}
+	found, err := e.chartFieldOf(obj, "spec", object.Namespace).resolve(ctx, e)
 	if obj.Status.Artifact == nil {
-		return e.deferrable(Use{Target: found.or(err)})
+		return e.deferrable(Use{Target: found.unless(err)})
 	}
-	claim := chartArtifactClaim{
-		artifactStatus: *obj.Status.Artifact, incomparable: obj.Spec.changesValues(),
-		outdated: obj.Spec.changesValues() && !obj.builtForSpec(), byController: true,
-	}
-	held, broken := claim.held()
+	held, broken := e.chartArtifactOf(obj, object.Namespace, true).held()
 	held.Source = object.ID
 	found.Artifact = &held
-	return Use{Target: found.or(cmp.Or(err, broken))}
+	return Use{Target: found.unless(cmp.Or(err, broken))}
 }

@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -11,11 +10,6 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
-
-// localReference names an object of the same namespace.
-type localReference struct {
-	Name string `json:"name"`
-}
 
 type helmRepository struct {
 	Spec struct {
@@ -28,76 +22,63 @@ type helmRepository struct {
 	} `json:"spec"`
 }
 
-// helmRepositoryClaims reads spec. That the repository is suspended does not matter:
-// HelmCharts go on to use its URL.
-func helmRepositoryClaims(w Write) ([]claim, error) {
-	c, err := readHelmRepository(w.Object)
-	if err != nil {
-		return nil, err
-	}
-	return []claim{c}, nil
+// helmRepositoryFields reads spec. It does not matter that the repository is suspended: HelmCharts
+// go on to use its URL.
+func (e *Extractor) helmRepositoryFields(w Write, obj, _ *helmRepository) ([]gatedField, error) {
+	return []gatedField{obj.field(w.Namespace)}, nil
 }
 
-func readHelmRepository(o Object) (repositoryClaim, error) {
+func readHelmRepository(o Object) (repositoryField, error) {
 	var obj helmRepository
-	if err := decode(o, &obj); err != nil {
-		return repositoryClaim{}, err
-	}
-	return repositoryClaim{
-		url: obj.Spec.URL, kind: obj.Spec.Type, insecure: obj.Spec.Insecure,
-		access: sourceauth.Auth{
-			Consumer: sourceauth.Flux, Namespace: o.Namespace,
-			Secret: obj.Spec.SecretRef.Name, Certificates: obj.Spec.CertSecretRef.Name, Provider: obj.Spec.Provider,
-		},
-	}, nil
+	err := decode(o, &obj)
+	return obj.field(o.Namespace), err
 }
 
-// repositoryClaim is spec of a HelmRepository.
-type repositoryClaim struct {
+func (r helmRepository) field(namespace string) repositoryField {
+	return repositoryField{
+		url: r.Spec.URL, kind: r.Spec.Type, insecure: r.Spec.Insecure,
+		auth: sourceauth.Auth{
+			Consumer: sourceauth.Flux, Namespace: namespace,
+			Secret: r.Spec.SecretRef.Name, Certificates: r.Spec.CertSecretRef.Name, Provider: r.Spec.Provider,
+		},
+	}
+}
+
+// repositoryField is spec of a HelmRepository.
+type repositoryField struct {
 	url, kind string
 	insecure  bool
-	access    sourceauth.Auth
+	auth      sourceauth.Auth
 }
 
-// bare keeps the provider: the releases that use the repository are asked about again
-// where that changes.
-func (c repositoryClaim) bare() claim {
-	c.access = sourceauth.Auth{Provider: c.access.Provider}
-	return c
+// key keeps the provider: where that changes, the releases that use the repository are examined
+// again.
+func (f repositoryField) key() gatedField {
+	f.auth = sourceauth.Auth{Provider: f.auth.Provider}
+	return f
 }
 
-func (c repositoryClaim) use(_ context.Context, e *Extractor) Use {
-	location, err := c.location(e)
+func (f repositoryField) use(_ context.Context, e *Extractor) Use {
+	location, err := f.location(e)
 	if err != nil {
 		return Use{Field: "spec.url", Target: Unresolved{Err: err}}
 	}
 	return Use{Field: "spec.url", Target: Repository{Location: location}}
 }
 
-// location returns where the repository's charts live. Flux trims trailing
-// slashes (internal/helm/repository.NormalizeURL) and joins the chart's name.
-func (c repositoryClaim) location(e *Extractor) (chart.Location, error) {
-	location, err := chart.ParseLocation(strings.TrimRight(c.url, "/"))
+// location returns the URL below which the repository's charts are. Flux trims trailing slashes
+// (internal/helm/repository.NormalizeURL) and joins the chart's name.
+func (f repositoryField) location(e *Extractor) (chart.Location, error) {
+	location, err := chart.ParseLocation(strings.TrimRight(f.url, "/"))
 	if err != nil {
 		return chart.Location{}, err
 	}
 	switch {
-	case c.kind == sourcev1.HelmRepositoryTypeOCI && !location.IsOCI():
+	case f.kind == sourcev1.HelmRepositoryTypeOCI && !location.IsOCI():
 		return chart.Location{}, problem.Invalid("spec.type is oci, but spec.url %s does not start with oci://", location).
 			WithNext("write spec.url with oci://, or remove spec.type")
-	case c.kind != sourcev1.HelmRepositoryTypeOCI && location.IsOCI():
+	case f.kind != sourcev1.HelmRepositoryTypeOCI && location.IsOCI():
 		return chart.Location{}, problem.Invalid("spec.url %s is an OCI registry, but spec.type is not oci", location).WithNext("set spec.type to oci")
 	}
-	return location, e.checkTransport(location, c.insecure, "spec.insecure")
-}
-
-// checkTransport refuses plain HTTP to OCI registries, on which anyone between the cluster
-// and the registry can answer, except for hosts that the admin named. A classic repository
-// with http:// is a matter of policies alone: only a waiver that names http:// admits it.
-func (e *Extractor) checkTransport(l chart.Location, insecure bool, field string) error {
-	if !insecure || !l.IsOCI() || slices.Contains(e.options.PlainHTTP, l.Host()) {
-		return nil
-	}
-	return problem.Invalid("%s asks for plain HTTP to %s, which the cluster's admin has not allowed", field, l.Host()).
-		WithNext("use HTTPS, or ask the admin to name the host with --plain-http")
+	return location, e.checkTransport(location, f.insecure, "spec.insecure")
 }

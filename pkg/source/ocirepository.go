@@ -30,59 +30,69 @@ type ociRepository struct {
 	} `json:"status"`
 }
 
-func ociRepositoryClaims(w Write) ([]claim, error) {
-	obj, err := readOCIRepository(w.Object)
-	c := ociSpecClaim{ociClaim: obj.claim(w.ID), moved: obj.keepsOther(w)}
-	if err != nil || c.suspended && !c.moved {
-		return nil, err
-	}
-	return []claim{c}, nil
-}
-
 func readOCIRepository(o Object) (ociRepository, error) {
 	var obj ociRepository
 	err := decode(o, &obj)
 	return obj, err
 }
 
-func (r ociRepository) claim(id ID) ociClaim {
-	c := ociClaim{field: "spec.ref", id: id, url: r.Spec.URL, insecure: r.Spec.Insecure, suspended: r.Spec.Suspend}
-	c.access = sourceauth.Auth{
+// ociRepositorySpecFields reads spec. A suspended source pulls nothing, but what it holds may be
+// used.
+func (e *Extractor) ociRepositorySpecFields(w Write, obj, old *ociRepository) ([]gatedField, error) {
+	f := ociSpecField{ociField: obj.field(w.ID), moved: w.Old != nil && obj.keepsOther(old)}
+	if f.suspended && !f.moved {
+		return nil, nil
+	}
+	return []gatedField{f}, nil
+}
+
+// keepsOther reports whether an OCIRepository gets another URL than old has while it holds an
+// archive that no digest can prove. old is nil where it cannot be read.
+func (r ociRepository) keepsOther(old *ociRepository) bool {
+	if r.Status.Artifact == nil || !r.repackages() {
+		return false
+	}
+	return old == nil || old.Spec.URL != r.Spec.URL
+}
+
+func (r ociRepository) field(id ID) ociField {
+	f := ociField{path: "spec.ref", id: id, url: r.Spec.URL, insecure: r.Spec.Insecure, suspended: r.Spec.Suspend}
+	f.auth = sourceauth.Auth{
 		Consumer: sourceauth.Flux, Namespace: id.Namespace, Provider: r.Spec.Provider, ServiceAccount: r.Spec.Account,
 		Secret: r.Spec.SecretRef.Name, Certificates: r.Spec.CertSecretRef.Name, Proxy: r.Spec.ProxyRef.Name,
 	}
-	c.taking = chart.TakeLayer("")
+	f.taking = chart.TakeLayer("")
 	if selector := r.Spec.LayerSelector; selector != nil {
-		c.ref.ChartLayer = selector.MediaType == chart.MediaTypeLayer
-		c.taking = chart.TakeLayer(selector.MediaType)
+		f.ref.ChartLayer = selector.MediaType == chart.MediaTypeLayer
+		f.taking = chart.TakeLayer(selector.MediaType)
 	}
 	if ref := r.Spec.Reference; ref != nil {
-		c.ref.Digest, c.ref.SemVer, c.ref.SemVerFilter, c.ref.Tag = ref.Digest, ref.SemVer, ref.SemverFilter, ref.Tag
+		f.ref.Digest, f.ref.SemVer, f.ref.SemVerFilter, f.ref.Tag = ref.Digest, ref.SemVer, ref.SemverFilter, ref.Tag
 	}
-	return c
+	return f
 }
 
-// repackages reports whether source-controller makes an archive of its own: unless
-// it is told to copy the layer, it extracts it and packs the files anew.
+// repackages reports whether source-controller makes an archive of its own: unless it is told to
+// copy the layer, it extracts the layer and packs the files again.
 func (r ociRepository) repackages() bool {
 	return r.Spec.LayerSelector == nil || r.Spec.LayerSelector.Operation != sourcev1.OCILayerCopy
 }
 
-// ociClaim is spec of an OCIRepository.
-type ociClaim struct {
-	field               string
+// ociField is spec of an OCIRepository.
+type ociField struct {
+	path                string
 	id                  ID
 	url                 string
 	ref                 chart.FluxRef
 	taking              chart.Taking
 	insecure, suspended bool
-	access              sourceauth.Auth
+	auth                sourceauth.Auth
 }
 
-// ociSpecClaim is what is going to be pulled. Without a Secret that it names, nothing is.
-type ociSpecClaim struct {
-	ociClaim
-	// moved is set where the source keeps an archive of its own that it has made of what it pulled
+// ociSpecField is what is going to be pulled. Without a Secret that it names, nothing is.
+type ociSpecField struct {
+	ociField
+	// moved is set where the source holds an archive of its own that it has made of what it pulled
 	// from another URL. source-controller checks the digest of a manifest, and extracts the layer
 	// without reading it to its end, where its digest would be checked (seen with 1.9.0): another
 	// registry can serve a signed manifest with a layer of its own. Where the revision stays the
@@ -90,30 +100,18 @@ type ociSpecClaim struct {
 	moved bool
 }
 
-// keepsOther reports whether w gives an OCIRepository another URL while it holds an archive that
-// no digest can prove.
-func (r ociRepository) keepsOther(w Write) bool {
-	if w.Old == nil || r.Status.Artifact == nil || !r.repackages() {
-		return false
-	}
-	before := w.Object
-	before.JSON = w.Old
-	old, err := readOCIRepository(before)
-	return err != nil || old.Spec.URL != r.Spec.URL
+func (f ociSpecField) key() gatedField {
+	f.auth = sourceauth.Auth{}
+	return f
 }
 
-func (c ociSpecClaim) bare() claim {
-	c.access = sourceauth.Auth{}
-	return c
-}
-
-func (c ociSpecClaim) use(ctx context.Context, e *Extractor) Use {
-	use := e.deferrable(c.ociClaim.use(ctx, e))
+func (f ociSpecField) use(ctx context.Context, e *Extractor) Use {
+	use := e.deferrable(f.ociField.use(ctx, e))
 	use.Unstored = true
-	if found, ok := use.Target.(Chart); ok && c.moved {
+	if found, ok := use.Target.(Chart); ok && f.moved {
 		found.Refused = &problem.Error{
 			Kind:   problem.KindDigestMismatch,
-			Detail: fmt.Sprintf("OCIRepository %s/%s holds an archive that was built from another URL, and Flux may still use it", c.id.Namespace, c.id.Name),
+			Detail: fmt.Sprintf("OCIRepository %s/%s holds an archive that was built from another URL, and Flux may still use it", f.id.Namespace, f.id.Name),
 			Next:   "delete the OCIRepository and create it with the new URL, or set spec.layerSelector.operation to copy, so that the archive can be compared",
 		}
 		use.Target = found
@@ -121,48 +119,47 @@ func (c ociSpecClaim) use(ctx context.Context, e *Extractor) Use {
 	return use
 }
 
-// use decides by reference whether this is a chart at all, because Flux keeps
-// Kustomizations in OCIRepositories as well: it is one if its layer selector asks
-// for Helm's layer or a HelmRelease refers to it. Otherwise the artifact itself
-// must tell.
-func (c ociClaim) use(ctx context.Context, e *Extractor) Use {
-	location, err := c.location()
+// use decides by reference whether this is a chart at all, because Flux keeps Kustomizations in
+// OCIRepositories as well: it is one if its layer selector asks for Helm's layer or a HelmRelease
+// refers to it. Otherwise only the artifact itself can tell.
+func (f ociField) use(ctx context.Context, e *Extractor) Use {
+	location, err := f.location()
 	if err != nil {
 		return Use{Field: "spec.url", Target: Unresolved{Err: err}}
 	}
-	found := Chart{Access: c.access, Taking: c.taking}
-	if found.Access.StoredHost, err = e.storedHost(ctx, c.id, c.access, location); err != nil {
-		return Use{Field: c.field, Target: Unresolved{Err: err}}
+	found := Chart{Auth: f.auth, Taking: f.taking}
+	if found.Auth.StoredHost, err = e.storedHost(ctx, f.id, f.auth, location); err != nil {
+		return Use{Field: f.path, Target: Unresolved{Err: err}}
 	}
-	used, err := c.usedAsChart(ctx, e)
+	used, err := f.usedAsChart(ctx, e)
 	if err != nil {
-		return Use{Field: c.field, Target: Unresolved{Err: err}}
+		return Use{Field: f.path, Target: Unresolved{Err: err}}
 	}
-	// How Flux reaches what may be no chart is not the gate's business.
-	if err := e.checkTransport(location, c.insecure, "spec.insecure"); err != nil && used {
+	// How Flux reaches what may be no chart is outside the gate.
+	if err := e.checkTransport(location, f.insecure, "spec.insecure"); err != nil && used {
 		return Use{Field: "spec.url", Target: Unresolved{Err: err}}
 	}
 	found.MaybeChart = !used
 	found.Reference.Location = location
-	found.Reference.Selector, err = chart.ParseFluxRef(c.ref)
-	return Use{Field: c.field, Target: found.or(err)}
+	found.Reference.Selector, err = chart.ParseFluxRef(f.ref)
+	return Use{Field: f.path, Target: found.unless(err)}
 }
 
 // reference returns the chart that a release finds here.
-func (c ociClaim) reference(e *Extractor) (chart.Reference, error) {
-	location, err := c.location()
+func (f ociField) reference(e *Extractor) (chart.Reference, error) {
+	location, err := f.location()
 	if err != nil {
 		return chart.Reference{}, err
 	}
-	if err := e.checkTransport(location, c.insecure, "spec.insecure"); err != nil {
+	if err := e.checkTransport(location, f.insecure, "spec.insecure"); err != nil {
 		return chart.Reference{}, err
 	}
-	selector, err := chart.ParseFluxRef(c.ref)
+	selector, err := chart.ParseFluxRef(f.ref)
 	return chart.Reference{Location: location, Selector: selector}, err
 }
 
-func (c ociClaim) location() (chart.Location, error) {
-	location, err := chart.ParseChart(c.url)
+func (f ociField) location() (chart.Location, error) {
+	location, err := chart.ParseChart(f.url)
 	if err != nil {
 		return chart.Location{}, err
 	}
@@ -172,69 +169,68 @@ func (c ociClaim) location() (chart.Location, error) {
 	return location, nil
 }
 
-// usedAsChart looks for a HelmRelease of the same namespace whose chartRef is this
-// OCIRepository, suspended or not. One of another namespace does not count: it could declare
-// somebody else's manifests to be a chart, and have them denied. It is denied itself: when it
-// is written, and when helm-controller is about to deploy what was pulled.
-func (c ociClaim) usedAsChart(ctx context.Context, e *Extractor) (bool, error) {
-	if c.ref.ChartLayer {
+// usedAsChart looks for a HelmRelease of the same namespace whose chartRef is this OCIRepository,
+// suspended or not. One of another namespace does not count: it could declare another team's
+// manifests to be a chart, and have them denied. It is denied itself: when it is written, and when
+// helm-controller is about to deploy what was pulled.
+func (f ociField) usedAsChart(ctx context.Context, e *Extractor) (bool, error) {
+	if f.ref.ChartLayer {
 		return true, nil
 	}
-	users, err := e.releasesOf(ctx, c.id)
-	return slices.ContainsFunc(users, func(o Object) bool { return o.Namespace == c.id.Namespace }), err
+	users, err := e.releasesOf(ctx, f.id)
+	return slices.ContainsFunc(users, func(o Object) bool { return o.Namespace == f.id.Namespace }), err
 }
 
-// ociRepositoryStatusClaims reads the artifact that a status write sets.
-func (e *Extractor) ociRepositoryStatusClaims(w Write) ([]claim, error) {
-	obj, err := readOCIRepository(w.Object)
-	if err != nil || obj.Status.Artifact == nil {
-		return nil, err
+// ociRepositoryStatusFields reads the artifact that a status write sets.
+func (e *Extractor) ociRepositoryStatusFields(w Write, obj, _ *ociRepository) ([]gatedField, error) {
+	if obj.Status.Artifact == nil {
+		return nil, nil
 	}
-	spec := obj.claim(w.ID)
-	spec.field = "status.artifact"
-	return []claim{ociArtifactClaim{
-		ociClaim:       spec,
-		artifactStatus: *obj.Status.Artifact,
-		repackaged:     obj.repackages(),
-		byController:   slices.Contains(e.options.ArtifactWriters, w.User),
-	}}, nil
+	return []gatedField{obj.artifact(w.ID, slices.Contains(e.options.ArtifactWriters, w.User))}, nil
 }
 
-// ociArtifactClaim is status.artifact of an OCIRepository.
-type ociArtifactClaim struct {
-	ociClaim
+// artifact reads status.artifact, which must be set.
+func (r ociRepository) artifact(id ID, byController bool) ociArtifactField {
+	spec := r.field(id)
+	spec.path = "status.artifact"
+	return ociArtifactField{ociField: spec, artifactStatus: *r.Status.Artifact, repackaged: r.repackages(), byController: byController}
+}
+
+// ociArtifactField is status.artifact of an OCIRepository.
+type ociArtifactField struct {
+	ociField
 	artifactStatus
 	repackaged, byController bool
 }
 
-func (c ociArtifactClaim) bare() claim {
-	c.access = sourceauth.Auth{}
-	return c
+func (f ociArtifactField) key() gatedField {
+	f.auth = sourceauth.Auth{}
+	return f
 }
 
-func (c ociArtifactClaim) use(ctx context.Context, e *Extractor) Use {
-	use := c.ociClaim.use(ctx, e)
+func (f ociArtifactField) use(ctx context.Context, e *Extractor) Use {
+	use := f.ociField.use(ctx, e)
 	found, ok := use.Target.(Chart)
 	if !ok {
 		return use
 	}
-	held, err := c.held()
-	found.Artifact, found.Refused = &held, c.refused(e)
-	use.Target = found.or(err)
+	held, err := f.held()
+	found.Artifact, found.Refused = &held, f.refused(e)
+	use.Target = found.unless(err)
 	return use
 }
 
 // refused is why an archive that source-controller has made of a chart is not taken; nil if it is.
-// A proxy that a tenant names can serve another layer than the manifest names (see ociSpecClaim).
-func (c ociArtifactClaim) refused(e *Extractor) error {
+// A proxy that a tenant names can serve another layer than the manifest names (see ociSpecField).
+func (f ociArtifactField) refused(e *Extractor) error {
 	const next = "set spec.layerSelector of the OCIRepository to {mediaType: " + chart.MediaTypeLayer + ", operation: copy}, so that the archive can be compared"
 	switch {
-	case !c.repackaged:
+	case !f.repackaged:
 		return nil
 	case e.options.DenyRepackaged:
 		return &problem.Error{Kind: problem.KindUnsupported, Next: next,
 			Detail: "source-controller extracts the chart and makes an archive of its own, which the cluster's admin does not allow: it cannot be compared with what was signed"}
-	case c.access.Proxy != "":
+	case f.auth.Proxy != "":
 		return &problem.Error{Kind: problem.KindDigestMismatch, Next: next,
 			Detail: "source-controller extracts the chart, and pulls it through a proxy that the OCIRepository names, so its archive cannot be compared with what was signed"}
 	default:
@@ -242,32 +238,32 @@ func (c ociArtifactClaim) refused(e *Extractor) error {
 	}
 }
 
-func (c ociArtifactClaim) held() (Artifact, error) {
-	manifest, err := c.manifest()
+func (f ociArtifactField) held() (Artifact, error) {
+	manifest, err := f.manifest()
 	if err != nil {
 		return Artifact{}, err
 	}
-	archive, err := c.archive()
-	return Artifact{Manifest: manifest, Archive: archive, Incomparable: c.repackaged || archive.IsZero(), ByController: c.byController}, err
+	archive, err := f.archive()
+	return Artifact{Manifest: manifest, Archive: archive, Incomparable: f.repackaged || archive.IsZero(), ByController: f.byController}, err
 }
 
-// heldByOCIRepository follows an OCIRepository that a release refers to. Its
-// artifact may have been written when nothing used it as a chart, so the digest
-// that it was pulled by must be verified now.
+// heldByOCIRepository follows an OCIRepository that a release refers to. Its artifact may have been
+// written when no release used it as a chart, so the digest that it was pulled by must be verified
+// now.
 func (e *Extractor) heldByOCIRepository(object Object) Use {
 	obj, err := readOCIRepository(object)
 	if err != nil {
 		return Use{Target: Unresolved{Err: err}}
 	}
-	claim := obj.claim(object.ID)
-	reference, err := claim.reference(e)
-	found := Chart{Reference: reference, Access: stored(claim.access, reference.Location), Taking: claim.taking}
+	spec := obj.field(object.ID)
+	reference, err := spec.reference(e)
+	found := Chart{Reference: reference, Auth: withStoredHost(spec.auth, reference.Location), Taking: spec.taking}
 	if err != nil || obj.Status.Artifact == nil {
-		return Use{Target: found.or(err)}
+		return Use{Target: found.unless(err)}
 	}
-	artifact := ociArtifactClaim{ociClaim: claim, artifactStatus: *obj.Status.Artifact, repackaged: obj.repackages(), byController: true}
+	artifact := obj.artifact(object.ID, true)
 	held, err := artifact.held()
 	held.Source = object.ID
 	found.Artifact, found.Refused = &held, artifact.refused(e)
-	return Use{Target: found.or(err)}
+	return Use{Target: found.unless(err)}
 }

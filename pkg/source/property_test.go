@@ -215,8 +215,8 @@ func TestEveryStringThatSelectsAChart(t *testing.T) {
 				switch {
 				case err != nil:
 					t.Errorf("%s: %v", path, err)
-				case changes.None() == isRelevant:
-					t.Errorf("%s: changed from %q, and None is %t", path, value, changes.None())
+				case changes.Empty() == isRelevant:
+					t.Errorf("%s: changed from %q, and None is %t", path, value, changes.Empty())
 				case c.reads > 0:
 					t.Errorf("%s: comparing cost %d reads", path, c.reads)
 				}
@@ -311,7 +311,7 @@ func TestUnchanged(t *testing.T) {
 				w := d.write(encode(t, object))
 				w.Old = before
 				changes, err := source.NewExtractor(c, source.Options{DenyArgoGit: true}).Changes(w)
-				if diff := cmp.Diff([]any{nil, true, 0}, []any{err, changes.None(), c.reads}); diff != "" {
+				if diff := cmp.Diff([]any{nil, true, 0}, []any{err, changes.Empty(), c.reads}); diff != "" {
 					t.Fatalf("%s\n%s\nold:\n%s", diff, w.JSON, before)
 				}
 			}

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"context"
 	"errors"
 
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -9,43 +8,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-// ID names an object in a cluster.
-type ID struct {
-	Group, Kind, Namespace, Name string
-}
-
-// Object is an object as the API server has it.
-type Object struct {
-	ID
-	// JSON is the object in any served version; nil if there is no object.
-	JSON []byte
-}
-
-// Reader reads the objects that a write leans on.
-type Reader interface {
-	// Read reads one object as it is stored now. What does not exist is not in the result; an
-	// error says nothing about its existence.
-	Read(ctx context.Context, id ID) ([]Object, error)
-	// Releases returns the HelmReleases that take their chart from an object (Release.Sources),
-	// with the JSON of a Release. The answer may be some seconds old: what it decides is looked
-	// at again, live, when helm-controller is about to deploy.
-	Releases(ctx context.Context, from ID) ([]Object, error)
-}
-
-// Write is a write that the API server is about to make.
-type Write struct {
-	Object
-	// Subresource is "" or "status".
-	Subresource string
-	// Old is the object's JSON before an update; nil for a creation.
-	Old []byte
-	// User is who writes.
-	User string
-	// FieldManager is the one that the request names; "" if it names none.
-	FieldManager string
-}
-
-// Use is one place of an object where a write makes a chart deployable.
+// Use is one field of an object by which a write makes a chart deployable.
 type Use struct {
 	Object ID
 	Field  string // path in the object, as in "spec.chart.spec"
@@ -69,10 +32,10 @@ type Target interface{ target() }
 // denied.
 type Chart struct {
 	Reference chart.Reference
-	// Access is how the consumer reaches the registry.
-	Access sourceauth.Auth
-	// Artifact is what a source holds already; nil if nothing. The chart is then deployable at
-	// once, so this very content must be the verified one.
+	// Auth is how the consumer reaches the registry.
+	Auth sourceauth.Auth
+	// Artifact is what a source holds already; nil if it holds nothing. The chart is then deployable
+	// at once, so this content must be the verified one.
 	Artifact *Artifact
 	// Refused is why the artifact that the source holds cannot be the chart that Reference names;
 	// nil if it can. It does not count where the artifact is no chart.
@@ -100,30 +63,39 @@ func (Chart) target()      {}
 func (Repository) target() {}
 func (Unresolved) target() {}
 
-// or returns c, or what is left of it if there is an error.
-func (c Chart) or(err error) Target {
+// unless returns c, or the error if there is one.
+func (c Chart) unless(err error) Target {
 	if err != nil {
 		return Unresolved{Err: err, Reference: c.Reference}
 	}
 	return c
 }
 
-// AnyArtifact reports whether the consumer may deploy something else than a chart. Then
-// it need not be one, and a policy that matches asks for its signature all the same.
+// AnyArtifact reports whether the consumer may deploy something else than a chart. Then the artifact
+// need not be one, and a policy that matches requires its signature all the same.
 func (c Chart) AnyArtifact() bool { return c.MaybeChart || c.Taking.Anything() }
 
-// Asker is what must be known of a write to serve it in its turn. It has no part in any
-// verdict. The zero value is somebody on a command line.
+// Asker is what must be known of a write to serve it in its turn. It has no part in any verdict. The
+// zero value is a command line.
 type Asker struct {
-	// Namespace is that of the object that is written, to whose share of the places that
-	// all writes share the work counts.
+	// Namespace is that of the object that is written. The work counts to its share of what all
+	// writes share.
 	Namespace string
 	// DryRun is set where nothing will be stored, whatever the verdict.
 	DryRun bool
 }
 
-// Defers reports whether err, which kept the use from being verified, is no reason to
-// deny it.
+// deferrable lets the absence of a source, or of a Secret that it refers to, defer: Flux dry-runs a
+// whole Kustomization before it applies the first object, HelmReleases before their sources, so a
+// denial would block both for ever. Nothing can be pulled from what does not exist, and what is
+// pulled later meets the gates on HelmChart, OCIRepository and their status. Only absence defers;
+// every other error denies.
+func (e *Extractor) deferrable(use Use) Use {
+	use.Deferrable = !e.options.DenyMissingSource
+	return use
+}
+
+// Defers reports whether err, which kept the use from being verified, is no reason to deny it.
 func (u Use) Defers(err error) bool {
 	var perr *problem.Error
 	if !errors.As(err, &perr) {
@@ -131,30 +103,3 @@ func (u Use) Defers(err error) bool {
 	}
 	return u.Deferrable && perr.Kind == problem.KindSourceNotFound || u.Unstored && perr.Kind == problem.KindNotStored
 }
-
-// Artifact is what a Flux source holds: what its controller has pulled (status.artifact).
-type Artifact struct {
-	// Source is the object that holds the artifact; zero where that is the object of the
-	// Use itself.
-	Source ID
-	// Manifest is the digest that the source resolved; zero for a HelmChart, whose
-	// status does not tell it.
-	Manifest chart.Digest
-	// Archive is the digest of the archive that consumers download and check; zero
-	// if it is of another algorithm than sha256.
-	Archive chart.Digest
-	// Incomparable is set where Archive cannot equal the digest of the chart's layer:
-	// the source makes an archive of its own, or takes digests of another algorithm.
-	Incomparable bool
-	// Outdated is set where an archive of the source's own was made of another spec than the
-	// source has now.
-	Outdated bool
-	// ByController is set where the source controller itself wrote the artifact. Editors of a
-	// namespace may write status too (Flux's flux-edit role). Without this, Archive must equal the
-	// digest of the verified chart's layer.
-	ByController bool
-}
-
-// Stored reports whether another object than the one that is written holds the artifact. It
-// has met the gate on that object's status, or was there before.
-func (a Artifact) Stored() bool { return a.Source != ID{} }

@@ -134,7 +134,7 @@ func (c *Charts) decide(ctx context.Context, r *review) findings {
 	if err != nil {
 		return findings{verdicts: denied(req, err)}
 	}
-	if changes.None() {
+	if changes.Empty() {
 		return findings{}
 	}
 	write = r.letGo(write)

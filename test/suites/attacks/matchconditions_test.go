@@ -111,7 +111,7 @@ func isNews(t *testing.T, extractor *source.Extractor, c change, before, after *
 	if err != nil {
 		t.Fatal(err)
 	}
-	return !found.None()
+	return !found.Empty()
 }
 
 func jsonOf(t *testing.T, o *unstructured.Unstructured) []byte {

@@ -64,7 +64,7 @@ func TestAccess(t *testing.T) {
 				if !ok {
 					t.Fatalf("%+v", u.Target)
 				}
-				got = append(got, found.Access)
+				got = append(got, found.Auth)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Error(diff)
@@ -83,7 +83,7 @@ func TestTrustedRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, u := range e.Uses(t.Context(), changes) {
-			if got := u.Target.(source.Chart).Access.StoredHost; (got == "ghcr.io") != trusted {
+			if got := u.Target.(source.Chart).Auth.StoredHost; (got == "ghcr.io") != trusted {
 				t.Errorf("trusted %v: %q", trusted, got)
 			}
 		}

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf16"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -114,80 +110,6 @@ func (r *reading) file(path string, content []byte) {
 			r.documents[n].file = path
 		}
 	}
-}
-
-// split takes a stream of documents apart at its markers. YAML documents also end at
-// "...": what follows is not seen by parsers of one document.
-func split(content []byte) [][]byte {
-	content = toUTF8(content)
-	content = bytes.ReplaceAll(bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
-	var documents [][]byte
-	var current []byte
-	for line := range bytes.Lines(content) {
-		line = bytes.TrimPrefix(line, []byte("\ufeff"))
-		switch rest, begins := bytes.CutPrefix(line, []byte("---")); {
-		case begins && isBlank(rest):
-			documents, current = append(documents, current), slices.Clone(rest)
-		case bytes.HasPrefix(line, []byte("...")) && isBlank(line[3:]):
-			documents, current = append(documents, current), nil
-		default:
-			current = append(current, line...)
-		}
-	}
-	var found [][]byte
-	for _, document := range append(documents, current) {
-		if !isEmpty(document) {
-			found = append(found, splitJSON(document)...)
-		}
-	}
-	return found
-}
-
-// isBlank reports whether text that follows a marker is not the end of a longer word.
-func isBlank(rest []byte) bool { return len(rest) == 0 || strings.ContainsRune(" \t\n", rune(rest[0])) }
-
-// isEmpty reports whether a document holds comments and YAML directives only.
-func isEmpty(document []byte) bool {
-	for line := range bytes.Lines(document) {
-		if text := bytes.TrimSpace(line); len(text) > 0 && text[0] != '#' && line[0] != '%' {
-			return false
-		}
-	}
-	return true
-}
-
-// splitJSON takes JSON values apart that follow each other. Other text is one document.
-func splitJSON(document []byte) [][]byte {
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	var values [][]byte
-	for {
-		var value json.RawMessage
-		switch err := decoder.Decode(&value); {
-		case errors.Is(err, io.EOF):
-			return values
-		case err != nil:
-			return [][]byte{document}
-		}
-		values = append(values, value)
-	}
-}
-
-// toUTF8 decodes UTF-16, which YAML parsers take by its byte order mark.
-func toUTF8(content []byte) []byte {
-	var order binary.ByteOrder
-	switch {
-	case bytes.HasPrefix(content, []byte("\xff\xfe")):
-		order = binary.LittleEndian
-	case bytes.HasPrefix(content, []byte("\xfe\xff")):
-		order = binary.BigEndian
-	default:
-		return content
-	}
-	var units []uint16
-	for i := 2; i+1 < len(content); i += 2 {
-		units = append(units, order.Uint16(content[i:]))
-	}
-	return []byte(string(utf16.Decode(units)))
 }
 
 // document reads one document. A field that occurs twice makes it broken: tools disagree
@@ -322,121 +244,4 @@ func (b broken) verdict() verdict.Verdict {
 		subject = verdict.Subject{Kind: "Document", Name: b.where}
 	}
 	return verdict.Deny(subject, verdict.FromError(b.err))
-}
-
-// siblings are the objects of the given documents, as if they were in a cluster.
-type siblings []source.Object
-
-// toObjects converts documents. What is given twice with the same content is one object.
-// A patch of an object of a gated kind is none: it is passed over or, where it changes
-// which chart is deployed, broken.
-func (r *reading) toObjects() (siblings, error) {
-	var objects siblings
-	for _, d := range r.documents {
-		raw, err := json.Marshal(d.object.Object)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", d.where, err)
-		}
-		id := idOf(d.object)
-		lacks, changes := patches(id, d.object)
-		same := func(o source.Object) bool { return o.ID == id && bytes.Equal(o.JSON, raw) }
-		switch {
-		case lacks != "" && changes:
-			r.reject(d.where, id, problem.Invalid("it names no %s, so it is a patch or incomplete, and changes which chart is deployed", lacks).
-				WithNext("verify what Kustomize makes of it: kustomize build DIR | chartgate verify -f - --policy PATH"))
-		case lacks != "":
-			r.pass(d.where, fmt.Sprintf("the %s names no %s: a patch that changes no chart", id.Kind, lacks))
-		case id.Name != "" && slices.ContainsFunc(objects, same):
-		default:
-			objects = append(objects, source.Object{ID: id, JSON: raw})
-		}
-	}
-	return objects, nil
-}
-
-// patches tells what an object of a gated kind lacks that its API requires, and whether
-// it has fields that decide about the chart.
-func patches(id source.ID, object unstructured.Unstructured) (lacks string, changes bool) {
-	if !gatedKinds.has(id.Group, id.Kind) {
-		return "", false
-	}
-	spec, ok := object.Object["spec"].(map[string]any)
-	if !ok && object.Object["spec"] != nil {
-		return "", false // broken, which the extractor says
-	}
-	if template, ok := spec["chart"].(map[string]any); ok && id.Kind == "HelmRelease" {
-		template, _ := template["spec"].(map[string]any)
-		for _, field := range []string{"chart", "sourceRef"} {
-			if template[field] == nil {
-				return "spec.chart.spec." + field, true
-			}
-		}
-	}
-	if id.Kind == "Application" {
-		return patchesApplication(spec)
-	}
-	decide := map[string][]string{
-		"HelmRepository": {"url", "type"}, "OCIRepository": {"url", "ref", "layerSelector"}, "HelmChart": {"chart", "version", "sourceRef", "valuesFiles"},
-	}[id.Kind]
-	if decide == nil || spec[decide[0]] != nil {
-		return "", false
-	}
-	status, _ := object.Object["status"].(map[string]any)
-	return "spec." + decide[0], status["artifact"] != nil || slices.ContainsFunc(decide, func(field string) bool { return spec[field] != nil })
-}
-
-// Read implements source.Reader.
-func (s siblings) Read(_ context.Context, id source.ID) ([]source.Object, error) {
-	return s.find(id), nil
-}
-
-// Releases implements source.Reader.
-func (s siblings) Releases(_ context.Context, from source.ID) ([]source.Object, error) {
-	return source.ReleasesOf(s, from), nil
-}
-
-func (s siblings) find(id source.ID) []source.Object {
-	var found []source.Object
-	for _, object := range s {
-		if object.Group == id.Group && object.Kind == id.Kind &&
-			(id.Namespace == "" || object.Namespace == id.Namespace) &&
-			(id.Name == "" || object.Name == id.Name) {
-			found = append(found, object)
-		}
-	}
-	return found
-}
-
-// patchesApplication looks for a source that no Application could have: each names a repository,
-// by the definition of Applications.
-func patchesApplication(spec map[string]any) (lacks string, changes bool) {
-	incomplete := func(field string, source any) string {
-		if s, ok := source.(map[string]any); ok && s["repoURL"] == nil {
-			for _, decides := range []string{"chart", "targetRevision"} {
-				if s[decides] != nil {
-					return field + ".repoURL"
-				}
-			}
-		}
-		return ""
-	}
-	if lacks := incomplete("spec.source", spec["source"]); lacks != "" {
-		return lacks, true
-	}
-	sources, _ := spec["sources"].([]any)
-	for i, source := range sources {
-		if lacks := incomplete(fmt.Sprintf("spec.sources[%d]", i), source); lacks != "" {
-			return lacks, true
-		}
-	}
-	if hydrator, ok := spec["sourceHydrator"].(map[string]any); ok {
-		if lacks := incomplete("spec.sourceHydrator.drySource", hydrator["drySource"]); lacks != "" {
-			return lacks, true
-		}
-	}
-	// With repoURL alone it may be a patch as well: an Application has a destination.
-	if source, ok := spec["source"].(map[string]any); ok && spec["destination"] == nil && source["repoURL"] != nil && source["targetRevision"] == nil && source["path"] == nil {
-		return "spec.destination", true
-	}
-	return "", false
 }

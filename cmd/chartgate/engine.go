@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -11,6 +13,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/trust"
 )
 
 // engine is the decision as every subcommand makes it.
@@ -19,8 +22,7 @@ type engine struct {
 	extractor *source.Extractor
 }
 
-// engineFlags are the flags that decide verdicts. The admin of a cluster and
-// somebody who runs "chartgate verify" give them alike.
+// engineFlags are the flags that decide verdicts. "serve" and "verify" have them in common.
 type engineFlags struct {
 	registryFlags
 	trustFlags
@@ -29,19 +31,28 @@ type engineFlags struct {
 	repackaged     string
 }
 
-// register adds the flags. A cluster defers what has no source yet, because it will
-// be asked again; the command line is asked once.
+// register adds the flags. In a cluster an object without its source is deferred, because it is
+// examined again; the command line examines it once.
 func (f *engineFlags) register(flags *pflag.FlagSet, missingSource string) {
 	f.trustFlags.register(flags)
 	f.registryFlags.register(flags)
-	flags.StringVar(&f.missingSource, "missing-source", missingSource, "Defer (admit with a warning: what is pulled later is verified) or Deny a HelmRelease or HelmChart whose source does not exist yet")
-	flags.StringVar(&f.repackaged, "repackaged-charts", "Allow", "Allow or Deny charts whose archive source-controller makes itself, so that no digest proves it: HelmCharts with valuesFiles, OCIRepositories without operation: copy")
+	flags.StringVar(&f.missingSource, "missing-source", missingSource, "Defer (admit with a warning: the chart is verified when it is pulled) or Deny a HelmRelease or HelmChart whose source does not exist")
+	flags.StringVar(&f.repackaged, "repackaged-charts", "Allow", "Allow or Deny charts whose archive source-controller builds itself, so that no digest proves it: HelmCharts with valuesFiles, OCIRepositories without operation: copy")
 	flags.StringVar(&f.argoGitSources, "argo-git-sources", "Allow", "Allow or Deny Argo CD sources that are Git repositories, which chartgate cannot verify")
 }
 
-// build checks the flags and makes the engine. The options are those that only a
-// cluster has; the flags fill in the others.
-func (f *engineFlags) build(policies gate.Policies, siblings source.Reader, roots signature.Roots, options source.Options) (*engine, error) {
+// inputs are what an engine needs beside the flags. The options are those that only a cluster has;
+// the flags fill in the others.
+type inputs struct {
+	policies gate.Policies
+	siblings source.Reader
+	roots    signature.Roots
+	source   source.Options
+	registry registry.Options
+}
+
+// build checks the flags and makes the engine.
+func (f *engineFlags) build(in inputs) (*engine, error) {
 	plainHTTP, err := canonicalHosts("--plain-http", f.plainHTTP)
 	if err != nil {
 		return nil, err
@@ -58,24 +69,57 @@ func (f *engineFlags) build(policies gate.Policies, siblings source.Reader, root
 	if err != nil {
 		return nil, err
 	}
-	options.DenyRepackaged = denyRepackaged
-	options.PlainHTTP, options.DenyArgoGit, options.DenyMissingSource = plainHTTP, denyGit, denyMissing
-	client, err := f.client()
+	in.source.PlainHTTP, in.source.DenyArgoGit = plainHTTP, denyGit
+	in.source.DenyMissingSource, in.source.DenyRepackaged = denyMissing, denyRepackaged
+	client, err := f.client(in.registry)
 	if err != nil {
 		return nil, err
 	}
-	return newEngine(policies, siblings, client, signature.New(roots), options), nil
-}
-
-func newEngine(policies gate.Policies, siblings source.Reader, client *registry.Client, verifier *signature.Verifier, options source.Options) *engine {
 	return &engine{
-		gate:      gate.New(policies, client, verifier, time.Now),
-		extractor: source.NewExtractor(siblings, options),
-	}
+		gate:      gate.New(in.policies, client, signature.New(in.roots), time.Now),
+		extractor: source.NewExtractor(in.siblings, in.source),
+	}, nil
 }
 
-// choice reads a flag that is either the milder value or Deny, and reports whether
-// it is Deny.
+// trustFlags name the trust roots that are not in TrustRoot objects.
+type trustFlags struct {
+	trustedRoot string
+	tufCache    string
+}
+
+func (f *trustFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.trustedRoot, "trusted-root", "", "`file` with the Sigstore trusted root (trusted_root.json) for identities that name no TrustRoot; without it, and without a TrustRoot named default, chartgate uses that of Sigstore's public-good instance, and fetches it when it is first needed")
+	flags.StringVar(&f.tufCache, "tuf-cache", "", "`directory` for files fetched from TUF repositories; chartgate/tuf in the user's cache directory if empty")
+}
+
+// roots makes the trust roots. They hold no TrustRoot yet.
+func (f *engineFlags) roots(o trust.Options) (*trust.Roots, error) {
+	if f.trustedRoot != "" {
+		content, err := os.ReadFile(f.trustedRoot)
+		if err != nil {
+			return nil, fmt.Errorf("read --trusted-root: %w", err)
+		}
+		root, err := signature.ParseRoot(content)
+		if err != nil {
+			return nil, fmt.Errorf("--trusted-root %s: %w", f.trustedRoot, err)
+		}
+		o.Default = &root
+	}
+	cas, err := f.cas()
+	if err != nil {
+		return nil, err
+	}
+	o.RootCAs, o.CacheDir = cas, f.tufCache
+	if o.CacheDir == "" {
+		// Without a home directory, updates of TUF repositories fail, and nothing else.
+		if dir, err := os.UserCacheDir(); err == nil {
+			o.CacheDir = filepath.Join(dir, "chartgate", "tuf")
+		}
+	}
+	return trust.New(o), nil
+}
+
+// choice reads a flag that is either the milder value or Deny, and reports whether it is Deny.
 func choice(flag, value, mild string) (bool, error) {
 	switch value {
 	case mild:
@@ -87,7 +131,7 @@ func choice(flag, value, mild string) (bool, error) {
 	}
 }
 
-// canonicalHosts refuses what could never equal the host of a chart.
+// canonicalHosts refuses a text that cannot be the host of a chart in canonical form.
 func canonicalHosts(flag string, hosts []string) ([]string, error) {
 	var canonical []string
 	for _, host := range hosts {

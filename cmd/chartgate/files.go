@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf16"
 )
 
 // maxFile bounds a file with manifests: real ones hold some MiB, and what is read is
@@ -110,4 +114,78 @@ func reasonOf(err error) string {
 		err = failed.Err
 	}
 	return err.Error()
+}
+
+// split takes a stream of documents apart at its markers. YAML documents also end at
+// "...": what follows is not seen by parsers of one document.
+func split(content []byte) [][]byte {
+	content = toUTF8(content)
+	content = bytes.ReplaceAll(bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
+	var documents [][]byte
+	var current []byte
+	for line := range bytes.Lines(content) {
+		line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		switch rest, begins := bytes.CutPrefix(line, []byte("---")); {
+		case begins && isBlank(rest):
+			documents, current = append(documents, current), slices.Clone(rest)
+		case bytes.HasPrefix(line, []byte("...")) && isBlank(line[3:]):
+			documents, current = append(documents, current), nil
+		default:
+			current = append(current, line...)
+		}
+	}
+	var found [][]byte
+	for _, document := range append(documents, current) {
+		if !isEmpty(document) {
+			found = append(found, splitJSON(document)...)
+		}
+	}
+	return found
+}
+
+// isBlank reports whether text that follows a marker is not the end of a longer word.
+func isBlank(rest []byte) bool { return len(rest) == 0 || strings.ContainsRune(" \t\n", rune(rest[0])) }
+
+// isEmpty reports whether a document holds comments and YAML directives only.
+func isEmpty(document []byte) bool {
+	for line := range bytes.Lines(document) {
+		if text := bytes.TrimSpace(line); len(text) > 0 && text[0] != '#' && line[0] != '%' {
+			return false
+		}
+	}
+	return true
+}
+
+// splitJSON takes JSON values apart that follow each other. Other text is one document.
+func splitJSON(document []byte) [][]byte {
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	var values [][]byte
+	for {
+		var value json.RawMessage
+		switch err := decoder.Decode(&value); {
+		case errors.Is(err, io.EOF):
+			return values
+		case err != nil:
+			return [][]byte{document}
+		}
+		values = append(values, value)
+	}
+}
+
+// toUTF8 decodes UTF-16, which YAML parsers take by its byte order mark.
+func toUTF8(content []byte) []byte {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(content, []byte("\xff\xfe")):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(content, []byte("\xfe\xff")):
+		order = binary.BigEndian
+	default:
+		return content
+	}
+	var units []uint16
+	for i := 2; i+1 < len(content); i += 2 {
+		units = append(units, order.Uint16(content[i:]))
+	}
+	return []byte(string(utf16.Decode(units)))
 }

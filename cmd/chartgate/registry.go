@@ -1,17 +1,15 @@
 package main
 
 import (
-	"context"
 	"crypto/x509"
 	"fmt"
-	"net/http"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/pflag"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/credentials"
 	"github.com/chartgate/chartgate/pkg/registry"
-	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
 // registryFlags are the flags about the way to registries.
@@ -19,25 +17,22 @@ type registryFlags struct {
 	registryConfigs []string
 	registryCA      string
 	registryMirrors []string
-	// registryIdentities are clouds.
+	// registryIdentities are names of clouds.
 	registryIdentities []string
 	plainHTTP          []string
-	// instrument wraps the way to registries, for metrics. It may be nil.
-	instrument func(http.RoundTripper) http.RoundTripper
-	// connect finds the credentials of those who pull charts. It may be nil.
-	connect func(ctx context.Context, access sourceauth.Auth, at chart.Location) (registry.Connection, error)
 }
 
 func (f *registryFlags) register(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&f.registryConfigs, "registry-config", nil, "Docker configuration `file` with credentials for registries (repeatable; the first that names a registry counts for it)")
-	flags.StringVar(&f.registryCA, "registry-ca", "", "PEM `file` with CAs to trust for registries, their token services and the mirrors of trust roots, beside the system's; read at start")
-	flags.StringSliceVar(&f.registryIdentities, "registry-identity", nil, "`clouds` (aws, azure, gcp) whose registries chartgate logs in to with its own identity there, whatever the chart's source says")
-	flags.StringArrayVar(&f.registryMirrors, "registry-mirror", nil, "`FROM=TO`: what is at or below FROM, a registry or a path in one, is asked for at TO (repeatable; the longest FROM counts)")
-	flags.StringArrayVar(&f.plainHTTP, "plain-http", nil, "registry `host[:port]` to be spoken to over plain HTTP (repeatable)")
+	flags.StringArrayVar(&f.registryConfigs, "registry-config", nil, "Docker configuration `file` with credentials for registries (repeatable; the first file that names a registry is used for it)")
+	flags.StringVar(&f.registryCA, "registry-ca", "", "PEM `file` with CAs to trust for registries, their token services and the mirrors of trust roots, in addition to the system's; read at start")
+	flags.StringSliceVar(&f.registryIdentities, "registry-identity", nil, "`clouds` (aws, azure, gcp) whose registries chartgate logs in to with its own cloud identity, for all charts")
+	flags.StringArrayVar(&f.registryMirrors, "registry-mirror", nil, "`FROM=TO`: repositories at or below FROM (a registry, or a path in one) are read from TO (repeatable; the longest FROM is used)")
+	flags.StringArrayVar(&f.plainHTTP, "plain-http", nil, "registry `host[:port]` that chartgate reaches over plain HTTP (repeatable)")
 }
 
-// client checks the flags and makes the client.
-func (f *registryFlags) client() (*registry.Client, error) {
+// client checks the flags and makes the client. They fill in the options that are not for a cluster
+// alone.
+func (f *registryFlags) client(options registry.Options) (*registry.Client, error) {
 	plainHTTP, err := canonicalHosts("--plain-http", f.plainHTTP)
 	if err != nil {
 		return nil, err
@@ -58,10 +53,9 @@ func (f *registryFlags) client() (*registry.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return registry.New(registry.Options{
-		PlainHTTP: plainHTTP, Instrument: f.instrument, RootCAs: cas,
-		Credentials: credentials, Identity: identity, Mirrors: mirrors, Connect: f.connect,
-	}), nil
+	options.PlainHTTP, options.RootCAs, options.Mirrors = plainHTTP, cas, mirrors
+	options.Credentials, options.Identity = credentials, identity
+	return registry.New(options), nil
 }
 
 func (f *registryFlags) mirrors() (registry.Mirrors, error) {
@@ -72,7 +66,8 @@ func (f *registryFlags) mirrors() (registry.Mirrors, error) {
 	return mirrors, nil
 }
 
-// cas returns nil, which is the system's, without --registry-ca.
+// cas returns the system's CAs and those of --registry-ca; nil, which is the system's, without the
+// flag.
 func (f *registryFlags) cas() (*x509.CertPool, error) {
 	if f.registryCA == "" {
 		return nil, nil
@@ -89,4 +84,53 @@ func (f *registryFlags) cas() (*x509.CertPool, error) {
 		return nil, fmt.Errorf("--registry-ca %s holds no certificate in PEM", f.registryCA)
 	}
 	return pool, nil
+}
+
+// credentials returns the logins of --registry-config: that of the first file that has one for a
+// repository. Without the flag it is nil, which is anonymous.
+func (f *registryFlags) credentials() (registry.Login, error) {
+	var files []registry.Login
+	for _, file := range f.registryConfigs {
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("read --registry-config: %w", err)
+		}
+		files = append(files, registry.DockerConfig(file))
+	}
+	if len(files) == 0 {
+		return nil, nil
+	}
+	return registry.FirstOf(files...), nil
+}
+
+// identity returns the logins of --registry-identity; nil without the flag.
+func (f *registryFlags) identity() (registry.Login, error) {
+	if len(f.registryIdentities) == 0 {
+		return nil, nil
+	}
+	clouds, err := credentials.NewClouds()
+	if err != nil {
+		return nil, err
+	}
+	ask, err := clouds.Identity(f.registryIdentities)
+	if err != nil {
+		return nil, fmt.Errorf("--registry-identity: %w", err)
+	}
+	return ask, nil
+}
+
+// dockerConfig returns the file in which docker login keeps credentials, if it exists.
+func dockerConfig() []string {
+	folder := os.Getenv("DOCKER_CONFIG")
+	if folder == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil
+		}
+		folder = filepath.Join(home, ".docker")
+	}
+	file := filepath.Join(folder, "config.json")
+	if _, err := os.Stat(file); err != nil {
+		return nil
+	}
+	return []string{file}
 }

@@ -107,3 +107,20 @@ func printJSON(w io.Writer, results []result) error {
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(map[string][]result{"results": results})
 }
+
+// report prints results; errDenied if one of them denies.
+func report(w io.Writer, format string, results []result, passed int) error {
+	print := func(w io.Writer, results []result) error { return printText(w, results, passed) }
+	if format == "json" {
+		print = printJSON
+	}
+	if err := print(w, results); err != nil {
+		return err
+	}
+	for _, r := range results {
+		if !r.admitted {
+			return errDenied
+		}
+	}
+	return nil
+}

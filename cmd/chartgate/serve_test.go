@@ -2,16 +2,11 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"net/http"
-	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 )
 
@@ -58,82 +53,6 @@ func TestServeDefaults(t *testing.T) {
 	}
 }
 
-func TestCertificates(t *testing.T) {
-	for _, c := range []struct {
-		sentence string
-		flags    certificateFlags
-		says     string
-	}{
-		{"files are there at once", certificateFlags{certificates: "Files"}, ""},
-		{"an unknown source", certificateFlags{certificates: "managed"}, `--certificates is "managed", not Managed or Files`},
-		{"managed without a Secret", certificateFlags{certificates: "Managed", webhookConfig: "x", webhookSvc: "x"}, "must be set with --certificates=Managed"},
-		{"managed without a configuration", certificateFlags{certificates: "Managed", certSecret: "x", webhookSvc: "x"}, "must be set with --certificates=Managed"},
-		{"managed without a Service", certificateFlags{certificates: "Managed", certSecret: "x", webhookConfig: "x"}, "must be set with --certificates=Managed"},
-	} {
-		t.Run(c.sentence, func(t *testing.T) {
-			certificate, err := c.flags.setup(nil, "chartgate-system")
-			if c.says == "" {
-				if err != nil {
-					t.Fatal(err)
-				}
-				if <-certificate.ready; certificate.get != nil {
-					t.Error("the files are not served")
-				}
-				return
-			}
-			if err == nil || !strings.Contains(err.Error(), c.says) {
-				t.Error(err)
-			}
-		})
-	}
-}
-
-func TestNothingIsServedBeforeTheCertificate(t *testing.T) {
-	never := make(chan struct{})
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := (waitFor{never, func(context.Context) error { return errors.New("served without a certificate") }}).Start(ctx); err != nil {
-		t.Error(err)
-	}
-	there := make(chan struct{})
-	close(there)
-	served := errors.New("served")
-	if err := (waitFor{there, func(context.Context) error { return served }}).Start(t.Context()); !errors.Is(err, served) {
-		t.Error(err)
-	}
-	if (&hooks{}).ready(nil) == nil {
-		t.Error("ready without a certificate")
-	}
-	if (waitFor{}).NeedLeaderElection() {
-		t.Error("a replica that does not lead must answer the API server as well")
-	}
-}
-
-func TestRegistryRequestsAreCounted(t *testing.T) {
-	registry := prometheus.NewRegistry()
-	instrument, err := countRequests(registry)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(http.NotFoundHandler())
-	defer server.Close()
-	client := http.Client{Transport: instrument(http.DefaultTransport)}
-	for range 3 {
-		response, err := client.Get(server.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = response.Body.Close()
-	}
-	families, err := registry.Gather()
-	if err != nil || len(families) != 1 || families[0].GetMetric()[0].GetCounter().GetValue() != 3 {
-		t.Errorf("%v, %v", families, err)
-	}
-	if _, err := countRequests(registry); err == nil {
-		t.Error("no error for a counter that is registered twice")
-	}
-}
-
 func TestLogger(t *testing.T) {
 	for _, c := range []struct {
 		level, format string
@@ -162,20 +81,4 @@ func TestLogger(t *testing.T) {
 			t.Errorf("%s %s: %s", c.level, c.format, diff)
 		}
 	}
-}
-
-func TestVersion(t *testing.T) {
-	got := theShop(t).command(t, "", "version")
-	if got.Code != exitAdmitted || !strings.HasPrefix(got.Stdout, "chartgate ") || strings.TrimSpace(got.Stdout) == "chartgate" {
-		t.Errorf("%+v", got)
-	}
-}
-
-func TestMain(m *testing.M) {
-	// The commands' errors go to standard error; the tests compare them themselves.
-	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	if err == nil {
-		os.Stderr = null
-	}
-	os.Exit(m.Run())
 }

@@ -13,15 +13,101 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
+	"github.com/chartgate/chartgate/pkg/policystore"
+	"github.com/chartgate/chartgate/pkg/trust"
+	"github.com/chartgate/chartgate/pkg/trustrootstore"
 	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
-// server serves the webhook over TLS. controller-runtime's own server has no deadline for
-// bodies and answers, and lets HTTP/2 buffer 1 MiB for each connection; of it are the
-// options and, for its metrics, the handlers.
+// The webhook's paths. The ValidatingWebhookConfiguration names them.
+const (
+	chartsPath   = "/validate-charts"
+	policiesPath = "/validate-policies"
+)
+
+// hooks runs the webhook server once there is a certificate.
+type hooks struct {
+	flags      *serveFlags
+	manager    manager.Manager
+	engine     *engine
+	policies   *policystore.Store
+	trustRoots *trustrootstore.Store
+	registerer prometheus.Registerer
+	drain      drain
+	// answers is the server's own check, once there is a server.
+	answers atomic.Pointer[func(*http.Request) error]
+}
+
+func (h *hooks) start() error {
+	metrics, err := webhook.NewMetrics(h.registerer)
+	if err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	certificate, err := h.flags.setup(h.manager, h.flags.namespace)
+	if err != nil {
+		return err
+	}
+	server := newServer(h.manager.GetLogger(), ctrlwebhook.Options{
+		Host: h.flags.webhookHost, Port: h.flags.webhookPort, CertDir: h.flags.certDir,
+		TLSOpts: []func(*tls.Config){certificate.tls, h.flags.clientFlags.tls},
+	})
+	policies, err := webhook.NewPolicies(webhook.PolicyChecks{
+		KnownIdentities: h.policies.Identities, KnownTrustRoots: h.trustRoots.Names, CheckTrustRoot: trust.Check,
+	})
+	if err != nil {
+		return err
+	}
+	bodies := webhook.NewBodies(h.manager.GetLogger().WithName("admission"))
+	server.Register(chartsPath, h.drain.handler(webhook.WithDeadline(bodies.Charts(
+		webhook.NewCharts(h.engine.extractor, h.engine.gate, h.flags.maxConcurrent, metrics,
+			webhook.NewNotices(h.manager.GetEventRecorder("chartgate")))))))
+	server.Register(policiesPath, h.drain.handler(webhook.WithDeadline(bodies.Policies(policies))))
+	return h.manager.Add(waitFor{certificate.ready, func(ctx context.Context) error {
+		var answers func(*http.Request) error = server.ready
+		if h.flags.required() {
+			answers = once(answers)
+		}
+		h.answers.Store(&answers)
+		return h.drain.run(ctx, server.Start)
+	}})
+}
+
+// ready is a health check: it fails until the webhook answers.
+func (h *hooks) ready(req *http.Request) error {
+	answers := h.answers.Load()
+	if answers == nil {
+		return errors.New("the webhook waits for its certificate")
+	}
+	return (*answers)(req)
+}
+
+// waitFor runs something on every replica once a channel is closed.
+type waitFor struct {
+	ready <-chan struct{}
+	run   func(context.Context) error
+}
+
+// NeedLeaderElection lets every replica answer the API server.
+func (waitFor) NeedLeaderElection() bool { return false }
+
+// Start waits and runs.
+func (w waitFor) Start(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-w.ready:
+		return w.run(ctx)
+	}
+}
+
+// server serves the webhook over TLS. controller-runtime's own server has no deadline for bodies
+// and answers, and lets HTTP/2 buffer 1 MiB for each connection. Its options are used, and its mux,
+// which counts requests for its metrics.
 type server struct {
 	ctrlwebhook.Server
 	options ctrlwebhook.Options
@@ -33,7 +119,7 @@ func newServer(log logr.Logger, options ctrlwebhook.Options) *server {
 	return &server{Server: ctrlwebhook.NewServer(options), options: options, log: log}
 }
 
-// Start serves until ctx ends, and then until what has been asked is answered.
+// Start serves until ctx ends, and then until all accepted requests are answered.
 func (s *server) Start(ctx context.Context) error {
 	config, err := s.tls(ctx)
 	if err != nil {
@@ -81,7 +167,7 @@ func (s *server) tls(ctx context.Context) (*tls.Config, error) {
 	config.GetCertificate = watcher.GetCertificate
 	go func() {
 		if err := watcher.Start(ctx); err != nil {
-			s.log.Error(err, "the certificate is not watched any more")
+			s.log.Error(err, "the certificate is no longer watched")
 		}
 	}()
 	return config, nil
@@ -102,4 +188,36 @@ func (s *server) ready(*http.Request) error {
 		return fmt.Errorf("the webhook cannot be reached: %w", err)
 	}
 	return conn.Close()
+}
+
+// drainTime is how long a replica that was told to end still answers, while it asks its callers to
+// use another one. A busy API server sends many requests a second on one connection; one that sends
+// few is unlikely to send one just when the connection is closed.
+const drainTime = 2 * time.Second
+
+// drain ends connections so that no request is lost. net/http closes idle connections without
+// notice, also while a request is on its way; the API server does not repeat it, and the write
+// fails.
+type drain struct{ begun atomic.Bool }
+
+// handler asks the caller to close the connection with each answer once the end has begun. Over
+// HTTP/2 that is GOAWAY: requests in progress are answered, later ones use another connection.
+func (d *drain) handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if d.begun.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+// run serves until ctx ends and the callers have had time to leave.
+func (d *drain) run(ctx context.Context, serve func(context.Context) error) error {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() {
+		d.begun.Store(true)
+		time.AfterFunc(drainTime, stop)
+	})()
+	return serve(serving)
 }

@@ -88,7 +88,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	}
 	defer roots.Close()
 	roots.Set(policies.trustRoots)
-	engine, err := f.build(policies, objects, roots, source.Options{})
+	engine, err := f.build(inputs{policies: policies, siblings: objects, roots: roots})
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (a asked) verify(ctx context.Context, unreadable []broken, objects siblings
 	return results, passed, nil
 }
 
-// result renders a verdict for whoever runs the command; there is no log, so the cause
+// result renders a verdict for the user who runs the command; there is no log, so the cause
 // of a failure of chartgate's own goes to standard error.
 func (a asked) result(v verdict.Verdict) result {
 	if v.Reason() == verdict.InternalError {
@@ -162,7 +162,7 @@ func (a asked) verifyObject(ctx context.Context, object source.Object) []result 
 	return results
 }
 
-// referenceUse is a use of a chart by nobody.
+// referenceUse is a use of a chart without an object that names it.
 func referenceUse(text string) source.Use {
 	use := source.Use{Object: source.ID{Kind: "Chart"}}
 	reference, err := chart.ParseReference(text)
@@ -172,21 +172,4 @@ func referenceUse(text string) source.Use {
 	}
 	use.Target = source.Chart{Reference: reference}
 	return use
-}
-
-// report prints results; errDenied if one of them denies.
-func report(w io.Writer, format string, results []result, passed int) error {
-	print := func(w io.Writer, results []result) error { return printText(w, results, passed) }
-	if format == "json" {
-		print = printJSON
-	}
-	if err := print(w, results); err != nil {
-		return err
-	}
-	for _, r := range results {
-		if !r.admitted {
-			return errDenied
-		}
-	}
-	return nil
 }

@@ -106,67 +106,6 @@ func TestVerifyReferences(t *testing.T) {
 	}
 }
 
-func TestVerifyJSON(t *testing.T) {
-	got := theShop(t).verify(t, documentsOf(acmeRepository, release("podinfo", ""), release("unsigned", ""), release("paused", "suspend: true, ")), "-o", "json")
-	want := ran{Code: 1, Error: "denied", Stdout: `{
-  "results": [
-    {
-      "object": {
-        "kind": "HelmRepository",
-        "namespace": "apps",
-        "name": "acme"
-      },
-      "field": "spec.url",
-      "reference": "oci://ghcr.io/acme",
-      "verdict": "Covered",
-      "policy": "acme",
-      "message": "HelmRepository apps/acme admitted"
-    },
-    {
-      "object": {
-        "kind": "HelmRelease",
-        "namespace": "apps",
-        "name": "podinfo"
-      },
-      "field": "spec.chart.spec",
-      "reference": "oci://ghcr.io/acme/podinfo:1.0.0",
-      "digest": "sha256:\u003cpodinfo\u003e",
-      "verdict": "Verified",
-      "signer": "release (subject release@acme.example, issuer https://issuer.example)",
-      "policy": "acme",
-      "message": "HelmRelease apps/podinfo admitted"
-    },
-    {
-      "object": {
-        "kind": "HelmRelease",
-        "namespace": "apps",
-        "name": "unsigned"
-      },
-      "field": "spec.chart.spec",
-      "reference": "oci://ghcr.io/acme/unsigned:1.0.0",
-      "digest": "sha256:\u003cunsigned\u003e",
-      "verdict": "Denied",
-      "reason": "SignatureMissing",
-      "message": "HelmRelease apps/unsigned denied (SignatureMissing): oci://ghcr.io/acme/unsigned:1.0.0@sha256:\u003cunsigned\u003e has no signature\n  where:    spec.chart.spec\n  policy:   acme requires a signature by release (subject release@acme.example, issuer https://issuer.example)\n  found:    0 bundles, 0 legacy signatures\n  next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@sha256:\u003cunsigned\u003e"
-    },
-    {
-      "object": {
-        "kind": "HelmRelease",
-        "namespace": "apps",
-        "name": "paused"
-      },
-      "verdict": "Outside",
-      "message": "HelmRelease apps/paused admitted: it makes no chart deployable"
-    }
-  ]
-}
-`}
-	want.Stdout = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(want.Stdout)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestVerifyStandardInput(t *testing.T) {
 	s := theShop(t)
 	dir := s.files(t, map[string]string{"policy.yaml": documentsOf(acmePolicy, releaseIdentity), "root.json": string(s.root), "objects.yaml": documentsOf(acmeRepository, release("podinfo", ""))})

@@ -2,12 +2,9 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/source"
 )
@@ -99,69 +96,6 @@ func TestVerifyFolders(t *testing.T) {
 				t.Errorf("a denial without a next step: %s", got.Stdout)
 			}
 		})
-	}
-}
-
-func TestVerifyLinks(t *testing.T) {
-	s := theShop(t)
-	dir := s.files(t, map[string]string{"..2026/repository.yaml": acmeRepository, "..2026/release.yaml": release("podinfo", ""), "elsewhere/unsigned.yaml": release("unsigned", "")})
-	link := func(to, name string) {
-		t.Helper()
-		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// A mounted ConfigMap: each file is a link through a link to a hidden folder.
-	link("..2026", "..data")
-	link("..data/repository.yaml", "repository.yaml")
-	link("..data/release.yaml", "release.yaml")
-	link(".", "circle")
-	if files, err := filesOf(dir); err != nil || len(files) != 3 {
-		t.Errorf("three files are found as %v, %v", files, err)
-	}
-	got := s.verifyFolder(t, dir)
-	if got.Code != exitDenied || strings.Count(got.Stdout, podinfoVerified) != 1 || strings.Count(got.Stdout, "HelmRelease apps/unsigned denied") != 1 {
-		t.Errorf("%+v", got)
-	}
-	link("nowhere", "gone.yaml")
-	got = s.verifyFolder(t, dir)
-	if got.Code != exitDenied || !strings.Contains(got.Stdout, "gone.yaml denied (ReferenceInvalid): the file cannot be read") || !strings.Contains(got.Stdout, podinfoVerified) {
-		t.Errorf("a broken link: %+v", got)
-	}
-}
-
-func TestVerifyHugeFiles(t *testing.T) {
-	s := theShop(t)
-	dir := s.files(t, map[string]string{"repository.yaml": acmeRepository, "release.yaml": release("podinfo", "")})
-	huge, err := os.Create(filepath.Join(dir, "huge.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer huge.Close()
-	if err := huge.Truncate(maxFile + 1); err != nil {
-		t.Fatal(err)
-	}
-	got := s.verifyFolder(t, dir)
-	if got.Code != exitDenied || !strings.Contains(got.Stdout, "huge.yaml denied (LimitExceeded)") || !strings.Contains(got.Stdout, podinfoVerified) {
-		t.Errorf("%+v", got)
-	}
-}
-
-// After many objects, a line with counts.
-func TestVerifyCounts(t *testing.T) {
-	s := theShop(t)
-	files := map[string]string{"a.yaml": documentsOf(acmeRepository, release("podinfo", ""), release("unsigned", ""), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"), "values.yaml": "a: b\n"}
-	got := s.verifyFolder(t, s.files(t, files))
-	lines := strings.Split(strings.TrimSpace(got.Stdout), "\n")
-	if diff := cmp.Diff("2 admitted, 1 denied, 0 warned, 2 skipped", lines[len(lines)-1]); diff != "" {
-		t.Error(diff)
-	}
-	if got := counts([]result{{admitted: true, Verdict: "Warned"}, {admitted: true, Verdict: "Deferred"}, {}}, 0); got != "1 admitted, 1 denied, 1 warned, 0 skipped" {
-		t.Error(got)
-	}
-	delete(files, "values.yaml")
-	if got := s.verifyFolder(t, s.files(t, files)); strings.Contains(got.Stdout, "skipped") {
-		t.Errorf("counts of a few: %s", got.Stdout)
 	}
 }
 

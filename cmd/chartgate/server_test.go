@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -42,4 +43,25 @@ func TestDrain(t *testing.T) {
 			t.Errorf("it ended after %s", took)
 		}
 	})
+}
+
+func TestNothingIsServedBeforeTheCertificate(t *testing.T) {
+	never := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := (waitFor{never, func(context.Context) error { return errors.New("served without a certificate") }}).Start(ctx); err != nil {
+		t.Error(err)
+	}
+	there := make(chan struct{})
+	close(there)
+	served := errors.New("served")
+	if err := (waitFor{there, func(context.Context) error { return served }}).Start(t.Context()); !errors.Is(err, served) {
+		t.Error(err)
+	}
+	if (&hooks{}).ready(nil) == nil {
+		t.Error("ready without a certificate")
+	}
+	if (waitFor{}).NeedLeaderElection() {
+		t.Error("a replica that does not lead must answer the API server as well")
+	}
 }

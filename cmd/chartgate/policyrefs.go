@@ -4,33 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/keys"
 	"github.com/chartgate/chartgate/pkg/kms"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/trust"
 )
-
-// minKeyRefresh keeps chartgate from being a burden to a KMS, which may be charged by
-// the request.
-const minKeyRefresh = time.Second
-
-// keys reads what policies do not spell out, live.
-func (f *serveFlags) keys(live client.Reader) *keys.Reader {
-	return keys.NewReader(keys.Config{Secrets: live, Namespace: f.namespace, KMS: kms.NewReader(), Refresh: f.keyRefresh})
-}
 
 // maxKeyReads bounds the keys that a command reads from KMS at once.
 const maxKeyReads = 8
 
 // lookupKeys finds the keys of policies on the command line: Secrets among the documents, by
-// name, and keys in a KMS by the credentials of whoever runs the command.
+// name, and keys in a KMS by the credentials of the user who runs the command.
 func lookupKeys(ctx context.Context, sources []policy.KeySource, secrets []corev1.Secret) policy.Keys {
 	found, services := policy.Keys{}, kms.NewReader()
 	var mu sync.Mutex
@@ -99,4 +91,71 @@ func fillIn(secret *corev1.Secret) {
 	for item, text := range secret.StringData {
 		secret.Data[item] = []byte(text)
 	}
+}
+
+// takeTrustRoots takes the TrustRoots out of documents, and the ConfigMaps that they refer to.
+func takeTrustRoots(documents []document) (items []trust.Item, others []document, err error) {
+	var objects []v1alpha1.TrustRoot
+	for _, d := range documents {
+		if kind := d.object.GroupVersionKind(); kind.Group != v1alpha1.Group || kind.Kind != "TrustRoot" {
+			others = append(others, d)
+			continue
+		}
+		if err := appendStrict(&objects, d); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", d.file, err)
+		}
+	}
+	configMaps, others, err := takeConfigMaps(others, objects)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, obj := range objects {
+		items = append(items, toItem(obj, configMaps))
+	}
+	return items, others, nil
+}
+
+// takeConfigMaps takes the ConfigMaps that TrustRoots refer to, by name. The one with the
+// identities stays, too.
+func takeConfigMaps(documents []document, objects []v1alpha1.TrustRoot) (taken []corev1.ConfigMap, others []document, err error) {
+	for _, d := range documents {
+		kind := d.object.GroupVersionKind()
+		refers := func(obj v1alpha1.TrustRoot) bool {
+			return obj.Spec.ConfigMapRef != nil && obj.Spec.ConfigMapRef.Name == d.object.GetName()
+		}
+		if kind.Group != "" || kind.Kind != "ConfigMap" || !slices.ContainsFunc(objects, refers) {
+			others = append(others, d)
+			continue
+		}
+		if err := appendStrict(&taken, d); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", d.file, err)
+		}
+		if _, ok := taken[len(taken)-1].Data[policy.IdentitiesKey]; ok {
+			others = append(others, d)
+		}
+	}
+	return taken, others, nil
+}
+
+func toItem(obj v1alpha1.TrustRoot, configMaps []corev1.ConfigMap) trust.Item {
+	item := trust.Item{Object: obj}
+	ref := obj.Spec.ConfigMapRef
+	if ref == nil {
+		return item
+	}
+	var found []corev1.ConfigMap
+	for _, c := range configMaps {
+		if c.Name == ref.Name {
+			found = append(found, c)
+		}
+	}
+	switch len(found) {
+	case 0:
+		item.Err = fmt.Errorf("the ConfigMap %s is not among the policies", ref.Name)
+	case 1:
+		item.Content, item.Err = trust.ItemOf(found[0].Data, *ref)
+	default:
+		item.Err = fmt.Errorf("there are two ConfigMaps %s among the policies", ref.Name)
+	}
+	return item
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
@@ -120,5 +121,35 @@ func (f *clientFlags) serve(t *testing.T) func(*registrytest.Pair) bool {
 			return false
 		}
 		return resp.Body.Close() == nil
+	}
+}
+
+func TestCertificates(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		flags    certificateFlags
+		says     string
+	}{
+		{"files are there at once", certificateFlags{certificates: "Files"}, ""},
+		{"an unknown source", certificateFlags{certificates: "managed"}, `--certificates is "managed", not Managed or Files`},
+		{"managed without a Secret", certificateFlags{certificates: "Managed", webhookConfig: "x", webhookSvc: "x"}, "must be set with --certificates=Managed"},
+		{"managed without a configuration", certificateFlags{certificates: "Managed", certSecret: "x", webhookSvc: "x"}, "must be set with --certificates=Managed"},
+		{"managed without a Service", certificateFlags{certificates: "Managed", certSecret: "x", webhookConfig: "x"}, "must be set with --certificates=Managed"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			certificate, err := c.flags.setup(nil, "chartgate-system")
+			if c.says == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if <-certificate.ready; certificate.get != nil {
+					t.Error("the files are not served")
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Error(err)
+			}
+		})
 	}
 }

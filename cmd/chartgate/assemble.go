@@ -1,0 +1,199 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/credentials"
+	"github.com/chartgate/chartgate/pkg/keys"
+	"github.com/chartgate/chartgate/pkg/kms"
+	"github.com/chartgate/chartgate/pkg/objects"
+	"github.com/chartgate/chartgate/pkg/policystore"
+	"github.com/chartgate/chartgate/pkg/registry"
+	"github.com/chartgate/chartgate/pkg/releaseindex"
+	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/status"
+	"github.com/chartgate/chartgate/pkg/trust"
+	"github.com/chartgate/chartgate/pkg/trustrootstore"
+)
+
+// Electing a leader, which records it as an Event.
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=chartgate-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups="",namespace=chartgate-system,resources=events,verbs=create;patch
+
+// gracefulShutdown is longer than any admission may take, so that a rolling restart
+// answers what it has accepted.
+const gracefulShutdown = 32 * time.Second
+
+func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", f.kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	// The API server limits its clients by priority and fairness. A limit in this client would make
+	// an admission wait, and deny it when its time is over.
+	config.QPS = -1
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	grace := gracefulShutdown
+	return ctrl.NewManager(config, ctrl.Options{
+		Scheme:                        scheme,
+		MapperProvider:                objects.NewMapper,
+		Logger:                        log,
+		LeaderElection:                f.leaderElect,
+		LeaderElectionID:              "chartgate-leader",
+		LeaderElectionNamespace:       f.namespace,
+		LeaderElectionReleaseOnCancel: true,
+		HealthProbeBindAddress:        f.probeAddr,
+		Metrics:                       metricsserver.Options{BindAddress: f.metricsAddr},
+		GracefulShutdownTimeout:       &grace,
+		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
+			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{f.namespace: {}}},
+			// Only their metadata, to learn that they change. Their content is read live.
+			&corev1.Secret{}: {Namespaces: map[string]cache.Config{f.namespace: {}}},
+		}},
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+	})
+}
+
+// assemble wires the parts: policies → engine → webhook.
+func (f *serveFlags) assemble(mgr manager.Manager) error {
+	keyReader := f.keys(mgr.GetAPIReader())
+	policies := policystore.New(mgr.GetClient(), types.NamespacedName{Namespace: f.namespace, Name: f.configMap}, keyReader)
+	if err := policies.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("watch the policies: %w", err)
+	}
+	if err := status.NewPolicyWriter(mgr.GetClient(), policies, keyReader).SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("write status: %w", err)
+	}
+	instrument, err := countRequests(metrics.Registry)
+	if err != nil {
+		return err
+	}
+	consumers, err := f.consumers(mgr)
+	if err != nil {
+		return err
+	}
+	roots, trustRoots, err := f.trustRoots(mgr)
+	if err != nil {
+		return fmt.Errorf("follow the TrustRoots: %w", err)
+	}
+	versions := objects.NewVersions(mgr.GetRESTMapper())
+	releases := releaseindex.New(mgr.GetConfig(), mgr.GetHTTPClient(), versions)
+	if err := mgr.Add(releases); err != nil {
+		return fmt.Errorf("follow the HelmReleases: %w", err)
+	}
+	engine, err := f.build(inputs{
+		policies: policies, siblings: objects.NewReader(mgr.GetAPIReader(), versions, releases), roots: roots,
+		source: source.Options{
+			ArtifactWriters: f.artifactWriters, ReleaseWriters: f.releaseWriters, ArgoUsers: f.argoUsers, TrustRequests: f.required(),
+		},
+		registry: registry.Options{Instrument: instrument, Connect: consumers.Resolve},
+	})
+	if err != nil {
+		return err
+	}
+	hooks := &hooks{flags: f, manager: mgr, engine: engine, policies: policies, trustRoots: trustRoots, registerer: metrics.Registry}
+	if err := hooks.start(); err != nil {
+		return err
+	}
+	return errors.Join(
+		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("policies", policies.Ready),
+		mgr.AddReadyzCheck("releases", releases.Ready),
+		mgr.AddReadyzCheck("webhook", hooks.ready),
+	)
+}
+
+// countRequests counts the requests to registries.
+func countRequests(registerer prometheus.Registerer) (func(http.RoundTripper) http.RoundTripper, error) {
+	counter := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "chartgate_registry_requests_total",
+		Help: "Requests to OCI registries, by HTTP status code.",
+	}, []string{"code"})
+	if err := registerer.Register(counter); err != nil {
+		return nil, err
+	}
+	return func(next http.RoundTripper) http.RoundTripper {
+		return promhttp.InstrumentRoundTripperCounter(counter, next)
+	}, nil
+}
+
+// namedHosts are the hosts to which the admin lets logins of consumers go: those of --login-hosts,
+// and the mirrors.
+func (f *serveFlags) namedHosts() ([]string, error) {
+	named, err := canonicalHosts("--login-hosts", f.loginHosts)
+	if err != nil {
+		return nil, err
+	}
+	mirrors, err := f.mirrors()
+	if err != nil {
+		return nil, err
+	}
+	return append(named, mirrors.Hosts()...), nil
+}
+
+// consumers finds the credentials of Flux and Argo CD.
+func (f *serveFlags) consumers(mgr manager.Manager) (*credentials.Resolver, error) {
+	clouds, err := credentials.NewClouds()
+	if err != nil {
+		return nil, err
+	}
+	named, err := f.namedHosts()
+	if err != nil {
+		return nil, err
+	}
+	watcher, err := client.NewWithWatch(mgr.GetConfig(), client.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("watch Argo CD's repository Secrets: %w", err)
+	}
+	resolver := credentials.New(credentials.Options{
+		Reader: mgr.GetAPIReader(), Watcher: watcher, ArgoNamespace: f.argoNamespace, PlainHTTP: f.plainHTTP,
+		Clouds: clouds, LoginHosts: named, Identities: f.registryIdentities, Log: mgr.GetLogger(),
+	})
+	return resolver, mgr.Add(resolver)
+}
+
+// keys reads the keys that policies refer to, live.
+func (f *serveFlags) keys(live client.Reader) *keys.Reader {
+	return keys.NewReader(keys.Config{Secrets: live, Namespace: f.namespace, KMS: kms.NewReader(), Refresh: f.keyRefresh})
+}
+
+// trustRoots follows the TrustRoots of a cluster. They are never closed: admissions that were
+// accepted before the end still need them.
+func (f *serveFlags) trustRoots(mgr manager.Manager) (*trust.Roots, *trustrootstore.Store, error) {
+	changes := status.NewChanges()
+	roots, err := f.roots(trust.Options{Changed: changes.Notify, Log: mgr.GetLogger()})
+	if err != nil {
+		return nil, nil, err
+	}
+	store := trustrootstore.New(mgr.GetClient(), f.namespace, roots)
+	return roots, store, errors.Join(
+		store.SetupWithManager(mgr),
+		status.NewTrustRootWriter(mgr.GetClient(), roots, changes).SetupWithManager(mgr),
+		mgr.AddReadyzCheck("trustroots", store.Ready),
+	)
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/source"
+)
+
+// siblings are the objects of the given documents, as if they were in a cluster.
+type siblings []source.Object
+
+// Read implements source.Reader.
+func (s siblings) Read(_ context.Context, id source.ID) ([]source.Object, error) {
+	return s.find(id), nil
+}
+
+// Releases implements source.Reader.
+func (s siblings) Releases(_ context.Context, from source.ID) ([]source.Object, error) {
+	return source.ReleasesOf(s, from), nil
+}
+
+func (s siblings) find(id source.ID) []source.Object {
+	var found []source.Object
+	for _, object := range s {
+		if object.Group == id.Group && object.Kind == id.Kind &&
+			(id.Namespace == "" || object.Namespace == id.Namespace) &&
+			(id.Name == "" || object.Name == id.Name) {
+			found = append(found, object)
+		}
+	}
+	return found
+}
+
+// toObjects converts documents. What is given twice with the same content is one object.
+// A patch of an object of a gated kind is no object: it is skipped or, where it changes
+// which chart is deployed, broken.
+func (r *reading) toObjects() (siblings, error) {
+	var objects siblings
+	for _, d := range r.documents {
+		raw, err := json.Marshal(d.object.Object)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", d.where, err)
+		}
+		id := idOf(d.object)
+		lacks, changes := patches(id, d.object)
+		same := func(o source.Object) bool { return o.ID == id && bytes.Equal(o.JSON, raw) }
+		switch {
+		case lacks != "" && changes:
+			r.reject(d.where, id, problem.Invalid("it names no %s, so it is a patch or incomplete, and changes which chart is deployed", lacks).
+				WithNext("verify what Kustomize makes of it: kustomize build DIR | chartgate verify -f - --policy PATH"))
+		case lacks != "":
+			r.pass(d.where, fmt.Sprintf("the %s names no %s: a patch that changes no chart", id.Kind, lacks))
+		case id.Name != "" && slices.ContainsFunc(objects, same):
+		default:
+			objects = append(objects, source.Object{ID: id, JSON: raw})
+		}
+	}
+	return objects, nil
+}
+
+// patches tells what an object of a gated kind lacks that its API requires, and whether
+// it has fields that decide about the chart.
+func patches(id source.ID, object unstructured.Unstructured) (lacks string, changes bool) {
+	if !gatedKinds.has(id.Group, id.Kind) {
+		return "", false
+	}
+	spec, ok := object.Object["spec"].(map[string]any)
+	if !ok && object.Object["spec"] != nil {
+		return "", false // broken, which the extractor says
+	}
+	if template, ok := spec["chart"].(map[string]any); ok && id.Kind == "HelmRelease" {
+		template, _ := template["spec"].(map[string]any)
+		for _, field := range []string{"chart", "sourceRef"} {
+			if template[field] == nil {
+				return "spec.chart.spec." + field, true
+			}
+		}
+	}
+	if id.Kind == "Application" {
+		return patchesApplication(spec)
+	}
+	decide := map[string][]string{
+		"HelmRepository": {"url", "type"}, "OCIRepository": {"url", "ref", "layerSelector"}, "HelmChart": {"chart", "version", "sourceRef", "valuesFiles"},
+	}[id.Kind]
+	if decide == nil || spec[decide[0]] != nil {
+		return "", false
+	}
+	status, _ := object.Object["status"].(map[string]any)
+	return "spec." + decide[0], status["artifact"] != nil || slices.ContainsFunc(decide, func(field string) bool { return spec[field] != nil })
+}
+
+// patchesApplication looks for a source that no Application could have: each names a repository,
+// by the definition of Applications.
+func patchesApplication(spec map[string]any) (lacks string, changes bool) {
+	incomplete := func(field string, source any) string {
+		if s, ok := source.(map[string]any); ok && s["repoURL"] == nil {
+			for _, decides := range []string{"chart", "targetRevision"} {
+				if s[decides] != nil {
+					return field + ".repoURL"
+				}
+			}
+		}
+		return ""
+	}
+	if lacks := incomplete("spec.source", spec["source"]); lacks != "" {
+		return lacks, true
+	}
+	sources, _ := spec["sources"].([]any)
+	for i, source := range sources {
+		if lacks := incomplete(fmt.Sprintf("spec.sources[%d]", i), source); lacks != "" {
+			return lacks, true
+		}
+	}
+	if hydrator, ok := spec["sourceHydrator"].(map[string]any); ok {
+		if lacks := incomplete("spec.sourceHydrator.drySource", hydrator["drySource"]); lacks != "" {
+			return lacks, true
+		}
+	}
+	// With repoURL alone it may be a patch as well: an Application has a destination.
+	if source, ok := spec["source"].(map[string]any); ok && spec["destination"] == nil && source["repoURL"] != nil && source["targetRevision"] == nil && source["path"] == nil {
+		return "spec.destination", true
+	}
+	return "", false
+}

@@ -37,7 +37,7 @@ type Setup struct {
 type Site struct {
 	*cluster.Cluster
 	Installation *cluster.Installation
-	// Gate is the running chartgate; nil where none was started.
+	// Gate is the running chartgate; nil if it was not started.
 	Gate *cluster.Process
 	// Forbidden is set by tests that take rights away from chartgate. Otherwise it is an error where
 	// the API server has denied chartgate a right.

@@ -24,7 +24,7 @@ func measureIdle(ctx context.Context, r *report, s *store, h *webhook) error {
 
 // measureStampede asks the same question many times at once, and lets the registry answer when all have arrived.
 func (o options) measureStampede(ctx context.Context, r *report, s *store, h *webhook) error {
-	const chart = 1_000_000 // none of the others
+	const chart = 1_000_000 // not one of the others
 	if _, err := s.chart(chart); err != nil {
 		return err
 	}

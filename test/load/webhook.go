@@ -27,7 +27,7 @@ type webhook struct {
 	client  *http.Client
 }
 
-// startWebhook starts this program anew, as the webhook.
+// startWebhook starts this program again, as the webhook.
 func startWebhook(ctx context.Context, s *store) (*webhook, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -71,7 +71,7 @@ func (h *webhook) stop() error {
 
 func (h *webhook) pid() int { return h.command.Process.Pid }
 
-// apiServerClient speaks HTTP/2 and keeps its connections, as an API server does. Whom it speaks to is this program.
+// apiServerClient speaks HTTP/2 and keeps its connections, as an API server does. The server is this program.
 func apiServerClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},

@@ -73,7 +73,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if c.Config, err = c.environment.Start(); err != nil {
 		return c, fmt.Errorf("start the control plane: %w", err)
 	}
-	c.Config.QPS = -1                           // tests that write at the same time shall really do so
+	c.Config.QPS = -1                           // tests that write at the same time really do so
 	c.Config.WarningHandler = rest.NoWarnings{} // tests that want them record them
 	if c.Client, err = client.New(c.Config, client.Options{}); err != nil {
 		return c, err

@@ -32,7 +32,7 @@ func (j *Journal) String() string {
 	return j.text.String()
 }
 
-// FreePort returns a port on which nobody listens at this moment. It lies below the range from which the kernel takes ports
+// FreePort returns a port on which no server listens at this moment. It lies below the range from which the kernel takes ports
 // for outgoing connections, so it stays free.
 func FreePort() (int, error) {
 	const lowest, many, tries = 12_000, 18_000, 100

@@ -20,7 +20,7 @@ import (
 
 // DistributionOptions say how the real registry server, distribution 3, is set up. It has no referrers API.
 type DistributionOptions struct {
-	// Server is its certificate; none is plain HTTP.
+	// Server is its certificate; without it the server speaks plain HTTP.
 	Server registrytest.Pair
 	// Clients is the CA that clients need a certificate of.
 	Clients *registrytest.Authority

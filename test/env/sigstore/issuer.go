@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Issuer is an OIDC provider on 127.0.0.1. It is three issuers in one, at paths of their own, and gives a token for
-// anybody to every test that asks.
+// Issuer is an OIDC provider on 127.0.0.1. It is three issuers in one, at paths of their own, and gives every
+// test a token for any identity.
 type Issuer struct {
 	server *httptest.Server
 	key    *rsa.PrivateKey
@@ -28,7 +28,7 @@ const (
 	workflows = "/workflows"
 )
 
-// Identity is somebody whom an issuer knows: the issuer and the subject as Fulcio puts them into the certificate.
+// Identity is a user that an issuer knows: the issuer and the subject as Fulcio puts them into the certificate.
 type Identity struct {
 	Issuer, Subject string
 	claims          map[string]any // of the token
@@ -53,10 +53,10 @@ func NewIssuer() (*Issuer, error) {
 // Close stops the issuer.
 func (i *Issuer) Close() { i.server.Close() }
 
-// Employee is somebody with that email address at the company's issuer.
+// Employee is a user with that email address at the company's issuer.
 func (i *Issuer) Employee(email string) Identity { return i.person(company, email) }
 
-// Freemailer is somebody of whom another issuer says that the same email address is theirs.
+// Freemailer is a user with the same email address at another issuer.
 func (i *Issuer) Freemailer(email string) Identity { return i.person(freemail, email) }
 
 func (i *Issuer) person(path, email string) Identity {

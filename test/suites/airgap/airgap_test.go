@@ -59,7 +59,7 @@ func TestAirGappedWalkthrough(t *testing.T) {
 	enter(t, carried)
 }
 
-// enter runs this program again, in namespaces of its own: without a network, and with mounts that nobody else sees.
+// enter runs this program again, in namespaces of its own: without a network, and with mounts that no other process sees.
 func enter(t *testing.T, dir string) {
 	t.Helper()
 	self, err := os.Executable()

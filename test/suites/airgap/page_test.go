@@ -27,7 +27,7 @@ type block struct {
 // fence is a comment that says where a block is run, the block, and what it prints.
 var fence = regexp.MustCompile("(?s)<!-- (outside|inside)([^\n]*) -->\n```sh\n(.*?)```\n(?:\n```text\n(.*?)```\n)?")
 
-// readPage reads docs/air-gapped.md. Every block of it must be one that is run, so that none goes untested.
+// readPage reads docs/air-gapped.md. Every block of it must be one that is run, so that every block is tested.
 func readPage() ([]block, error) {
 	path, err := cluster.Path("docs", "air-gapped.md")
 	if err != nil {
@@ -73,7 +73,7 @@ func at(blocks []block, where string) []block {
 	return some
 }
 
-// shell is one bash in which blocks are run one after another, as somebody at a terminal would.
+// shell is one bash in which blocks are run one after another, as a user at a terminal would.
 type shell struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser

@@ -2,7 +2,7 @@ package attacks_test
 
 import "testing"
 
-// TestForgedOperations: Argo CD deploys what operation says, and resumes what status.operationState says. Whoever may edit
+// TestForgedOperations: Argo CD deploys what operation says, and resumes what status.operationState says. A user who may edit
 // an Application may write both.
 func TestForgedOperations(t *testing.T) {
 	w := theSite(t)

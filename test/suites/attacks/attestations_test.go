@@ -82,8 +82,8 @@ func (s *stall) legacyAttestation(t *testing.T, by sigstore.Signer, predicate js
 	return envelope, annotations
 }
 
-// TestForgedAttestations: the chart is signed by the right workflow, and what is attached beside is no attestation of exactly this
-// chart by whom the policy names, with a predicate that it accepts however one reads it.
+// TestForgedAttestations: the chart is signed by the right workflow, and what is attached to it is not an
+// attestation of exactly this chart, by a signer that the policy names, with a predicate that every JSON reader reads in the same way.
 func TestForgedAttestations(t *testing.T) {
 	t.Parallel()
 	const missing, rejected = verdict.AttestationMissing, verdict.AttestationRejected
@@ -206,8 +206,8 @@ func TestForgedAttestations(t *testing.T) {
 	}
 }
 
-// TestStolenKey: a key that was retired a week ago, because somebody has stolen it. What its owner signed before counts on; what
-// the thief signs now does not, whatever time he claims.
+// TestStolenKey: a key that was retired a week ago because it was stolen. What its owner signed before still counts; what
+// the thief signs now does not, whatever time the thief claims.
 func TestStolenKey(t *testing.T) {
 	t.Parallel()
 	people := must(thePeople())(t)
@@ -224,7 +224,7 @@ func TestStolenKey(t *testing.T) {
 			}), nil)
 		}
 	}
-	// borrowing takes what vouches for the time from what the owner signed last month: another chart, or this one.
+	// borrowing takes the proof of time from a signature that the owner made last month: of another chart, or of this one.
 	borrowing := func(part, annotation string) func(*testing.T, *stall) {
 		return func(t *testing.T, s *stall) {
 			other, _ := s.push(t, s.repo, "0.9.0", "older")
@@ -247,7 +247,7 @@ func TestStolenKey(t *testing.T) {
 		{"control: signed and logged last month", signs(old, sigstore.WithoutTimestamp()), both("")},
 		{"control: signed and stamped last month", signs(old, sigstore.WithoutLog()), reasons{invalid, ""}},
 		{"signed today", signs(), both(outside)},
-		{"signed today, and nobody says when", signs(sigstore.WithoutLog(), sigstore.WithoutTimestamp()), reasons{invalid, outside}},
+		{"signed today, without any proof of the time", signs(sigstore.WithoutLog(), sigstore.WithoutTimestamp()), reasons{invalid, outside}},
 		{"signed today, the log's time changed", logTime(func(e map[string]any) { e["integratedTime"] = lastMonth.Unix() }), reasons{invalid, outside}},
 		{"signed today, the log's time changed, and its promise removed", logTime(func(e map[string]any) {
 			e["integratedTime"] = lastMonth.Unix()

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestForgedArtifacts: status says what a controller pulled, and whoever edits the namespace may write it.
+// TestForgedArtifacts: status says what a controller pulled, and every editor of the namespace may write it.
 func TestForgedArtifacts(t *testing.T) {
 	w := theSite(t)
 	const mismatch = "DigestMismatch status.artifact"
@@ -37,7 +37,7 @@ func TestForgedArtifacts(t *testing.T) {
 		{"the helm-controller's user writes a repackaged artifact", "", withFiles, []write{status(helmController, chart("1.0.0+1", evil), mismatch)}},
 		{"a service account called source-controller in another namespace", "", withFiles, []write{status(falseSourceController, chart("1.0.0+1", evil), mismatch)}},
 		{"the admin forges an artifact", "CVE-2025-46342", withFiles, []write{status(admin, chart("1.0.0+1", evil), mismatch)}},
-		{"an artifact whose digest nobody can compare", "", podinfo, []write{status(editor, chart("1.0.0", "sha512:"+evil[7:]+evil[7:]), mismatch)}},
+		{"an artifact whose digest cannot be compared", "", podinfo, []write{status(editor, chart("1.0.0", "sha512:"+evil[7:]+evil[7:]), mismatch)}},
 		{"an artifact whose digest is cut off", "", podinfo, []write{status(sourceController, chart("1.0.0", "sha256:ee"), "ReferenceInvalid status.artifact")}},
 		{"an artifact whose digest is in upper case", "", podinfo, []write{status(editor, chart("1.0.0", "sha256:EEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEE"), "ReferenceInvalid status.artifact")}},
 		{"a forged artifact together with conditions that say all is well", "", podinfo, []write{status(editor, flux("HelmChart", "app",
@@ -81,7 +81,7 @@ func TestForgedArtifacts(t *testing.T) {
 		{"an editor puts a chart into an OCIRepository that no policy is about", "", elsewhere, []write{status(editor, oci("1.0.0@"+evil, evil), mismatch)}},
 		{"control: the source-controller's user puts manifests there", "", elsewhere, []write{status(sourceController, oci("1.0.0@"+evil, evil), admitted)}},
 		{"control: the source-controller's user makes an archive of its own", "", extracted, []write{status(sourceController, oci(revision, evil), admitted)}},
-		{"control: the signed chart's digests, whoever writes them", "", asCopy, []write{status(editor, oci(revision, "layer(charts/podinfo:1.0.0)"), admitted)}},
+		{"control: the signed chart's digests, written by an editor", "", asCopy, []write{status(editor, oci(revision, "layer(charts/podinfo:1.0.0)"), admitted)}},
 	})
 }
 
@@ -118,7 +118,7 @@ func TestFluxObjects(t *testing.T) {
 		{"an upgrade to an unsigned version", "", acmeRepository() + releaseOf("app", "podinfo", "1.0.0"), []write{
 			patch(editor, releaseOf("app", "podinfo", "2.0.0"), "SignatureMissing spec.chart.spec"),
 		}},
-		{"the URL of a HelmRepository is changed to where nobody must sign", "", acmeRepository(), []write{
+		{"the URL of a HelmRepository is changed to a place where no signature is required", "", acmeRepository(), []write{
 			patch(editor, repositoryAt("oci://registry.mallory.example/charts"), "NoPolicy spec.url"),
 		}},
 		{"the URL of a HelmRepository is changed while it is suspended", "", acmeRepository() + helmChart("app", "podinfo", "1.0.0"), []write{
@@ -261,14 +261,14 @@ func TestLabelsNamespacesAndUsersDecideNothing(t *testing.T) {
 			create(admin, releaseOf("chartgate-system/app", "unsigned", "1.0.0"), denied),
 		}},
 		{"a HelmRelease that is called chartgate", "", acmeRepository(), []write{create(editor, releaseOf("chartgate", "unsigned", "1.0.0"), denied)}},
-		{"a signature by somebody else", "", acmeRepository(), []write{create(editor, releaseOf("app", "stranger", "1.0.0"), "IdentityNotAllowed spec.chart.spec")}},
+		{"a signature by a stranger", "", acmeRepository(), []write{create(editor, releaseOf("app", "stranger", "1.0.0"), "IdentityNotAllowed spec.chart.spec")}},
 		{"a tag where the policy wants a digest", "", repositoryAt("oci://ghcr.io/digest"), []write{create(editor, releaseOf("app", "app", "1.0.0"), "NotPinned spec.chart.spec")}},
 		{"a range of which the newest is not signed", "", repositoryAt("oci://ghcr.io/floating"), []write{create(editor, releaseOf("app", "app", ">=1.0.0"), denied)}},
-		{"more charts than anybody verifies at once", "", "", []write{create(editor, argo("sources: ["+manySources(65)+"]"), "LimitExceeded")}},
+		{"more charts than chartgate verifies at once", "", "", []write{create(editor, argo("sources: ["+manySources(65)+"]"), "LimitExceeded")}},
 	})
 }
 
-// TestOldAPIVersions: a cluster that still serves old versions of Flux's API lets nobody walk past by them.
+// TestOldAPIVersions: a cluster that still serves old versions of Flux's API does not let a request bypass the gate through them.
 func TestOldAPIVersions(t *testing.T) {
 	w := theOldSite(t)
 	in := func(version, object string) string {

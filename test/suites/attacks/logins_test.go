@@ -232,7 +232,7 @@ const (
 	bankArtifact = "{artifact: {digest: LAYER, revision: '1.0.0@DIGEST', path: p, url: 'http://x/p', lastUpdateTime: '2026-01-01T00:00:00Z'}}"
 )
 
-// TestForgedReviewsGetNoLogin: whoever reaches the webhook's port makes it send no login anywhere: not with a policy for
+// TestForgedReviewsGetNoLogin: a client that reaches the webhook's port cannot make it send a login: not with a policy for
 // every registry of the world, and not to a host that a policy names, unless the stored object sends it there.
 func TestForgedReviewsGetNoLogin(t *testing.T) {
 	b := openBank(t)
@@ -315,8 +315,8 @@ func TestHonestLogins(t *testing.T) {
 	}
 }
 
-// TestClientCertificateOfTheAPIServer: with --client-ca nobody but the API server gets an answer, and what it asks is
-// believed about objects that are not stored yet.
+// TestClientCertificateOfTheAPIServer: with --client-ca only the API server gets an answer, and chartgate believes
+// what it says about objects that are not stored yet.
 func TestClientCertificateOfTheAPIServer(t *testing.T) {
 	b := openBank(t)
 	b.Restart(t, "--client-ca="+filepath.Join(b.dir, "client-ca.crt"), "--client-names=test")

@@ -184,7 +184,7 @@ func (w *site) publish() error {
 		}
 		names = append(names, "digest("+repo+":1.0.0)", digest)
 		if repo != "charts/manifests" {
-			continue // nobody has signed these
+			continue // these stay unsigned
 		}
 		if err := harness.Sign(w.Sigstore, acme(), w.registry, repo, digest); err != nil {
 			return err
@@ -204,7 +204,7 @@ func (w *site) push(place, message string) (digest, layer string, err error) {
 	return w.registry.PushChart(repo, tag, archive)
 }
 
-// repush moves a tag to another chart, which nobody has signed.
+// repush moves a tag to another chart, which is not signed.
 func (w *site) repush(t *testing.T, place string) {
 	t.Helper()
 	if _, _, err := w.push(place, "mallory"); err != nil {

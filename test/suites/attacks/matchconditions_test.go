@@ -170,7 +170,7 @@ func (w *listener) waitForConditions(t *testing.T) {
 	t.Helper()
 	for i := 0; !w.asked(fmt.Sprintf("probe-%d", i-1), "", admissionv1.Create); i++ {
 		if i == 500 {
-			t.Fatal("the API server asks nobody")
+			t.Fatal("the API server does not call the webhook")
 		}
 		probe := newObject("source.toolkit.fluxcd.io/v1", "HelmChart", fmt.Sprintf("probe-%d", i))
 		_ = w.Client.Create(t.Context(), probe) // fails as long as the old address is asked

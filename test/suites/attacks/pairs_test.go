@@ -138,7 +138,7 @@ func specChanges(name string, of change, spec, status generator) []change {
 	}
 }
 
-// argoChanges are made by people and by Argo CD itself, of whom only the latter may write the state of an operation freely.
+// argoChanges are made by users and by Argo CD itself; only Argo CD may write the state of an operation freely.
 func argoChanges(name string, of change) []change {
 	idle := of.by(name+"-progress", progress)
 	if of.user != "" && of.manager == "" {
@@ -163,7 +163,7 @@ func argoChanges(name string, of change) []change {
 	}
 }
 
-// stateOf is status.operationState, made where there is none.
+// stateOf is status.operationState, created if it does not exist.
 func stateOf(r *rand.Rand, o fields) fields {
 	status, _ := o["status"].(fields)
 	was, _ := status["operationState"].(fields)

@@ -73,7 +73,7 @@ func identities(key string) []v1alpha1.TrustedIdentity {
 // brokenPolicies are those that chartgate's own webhook and the schema refuse. They deny what they match, however they
 // came to be.
 func brokenPolicies(host string) policy.Input {
-	nobody := chartPolicy("empty-anyof", host, nil)
+	empty := chartPolicy("empty-anyof", host, nil)
 	nothing := chartPolicy("empty-require", host, nil)
 	nothing.Spec.Require = nil
 	return policy.Input{
@@ -84,7 +84,7 @@ func brokenPolicies(host string) policy.Input {
 			identity("neither", v1alpha1.TrustedIdentitySpec{}),
 		},
 		Policies: []v1alpha1.ChartPolicy{
-			nobody, nothing, chartPolicy("blank", host, []string{"blank"}), chartPolicy("any-subject", host, []string{"any-subject"}),
+			empty, nothing, chartPolicy("blank", host, []string{"blank"}), chartPolicy("any-subject", host, []string{"any-subject"}),
 			chartPolicy("two-groups", host, []string{"two-groups"}), chartPolicy("neither", host, []string{"neither"}),
 			chartPolicy("unknown", host, []string{"unknown"}),
 		},

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestReferenceSpellings: a policy that matches the spelling must match the chart, so a chart has one spelling. Whatever
-// somebody else might read otherwise is refused, and no packet is sent.
+// TestReferenceSpellings: a policy that matches the spelling must match the chart, so a chart has one spelling. What
+// another program could read differently is refused, and no packet is sent.
 func TestReferenceSpellings(t *testing.T) {
 	w := theSite(t)
 	const (
@@ -94,7 +94,7 @@ func TestDuplicateAndUnknownFields(t *testing.T) {
 		{"spec twice, the unsigned one first, which is not stored", body(`"spec":{"interval":"10m","chart":{"spec":{` + unsigned + `}}},"spec":{"interval":"10m","chart":{"spec":{` + signed + `}}}`), admitted},
 		{"a signed Spec beside an unsigned spec", body(`"spec":{"interval":"10m","chart":{"spec":{` + unsigned + `}}},"Spec":{"interval":"10m","chart":{"spec":{` + signed + `}}}`), "SignatureMissing"},
 		{"a suspended SUSPEND", body(`"spec":{"interval":"10m","SUSPEND":true,"Suspend":true,"chart":{"spec":{` + unsigned + `}}}`), "SignatureMissing"},
-		{"a field that nobody knows", body(`"spec":{"interval":"10m","chartgate":"ignore","chart":{"spec":{` + unsigned + `,"verified":true}}}`), "SignatureMissing"},
+		{"an unknown field", body(`"spec":{"interval":"10m","chartgate":"ignore","chart":{"spec":{` + unsigned + `,"verified":true}}}`), "SignatureMissing"},
 		{"a field in escapes", body(`"spec":{"interval":"10m","chart":{"spec":{` + strings.Replace(unsigned, `"chart"`, `"\u0063hart"`, 1) + `}}}`), "SignatureMissing"},
 		{"a status that comes with the object, which is not stored", body(`"spec":{"interval":"10m","chart":{"spec":{` + signed + `}}},"status":{"helmChart":"apps/bad"}`), admitted},
 	} {

@@ -24,7 +24,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// registryAttack is what a registry does, or whoever may push to it. The chart in it is signed unless the row says
+// registryAttack is what a registry does, or a user who may push to it. The chart in it is signed unless the row says
 // otherwise.
 type registryAttack struct {
 	sentence, source string
@@ -67,7 +67,7 @@ func (a registryAttack) run(t *testing.T) {
 // which the gate gives up a shared request by itself (pkg/gate, maxFlight).
 const starved = 20 * time.Second
 
-// TestHostileRegistries: what a registry answers may be wrong, endless or somebody else's.
+// TestHostileRegistries: what a registry answers may be wrong, endless or another registry's.
 func TestHostileRegistries(t *testing.T) {
 	t.Parallel()
 	const huge = 64 << 20
@@ -138,7 +138,7 @@ func TestHostileRegistries(t *testing.T) {
 			evil: func(t *testing.T, s *stall) { s.hugeLegacy(t, 10<<30, 1) }, want: verdict.LimitExceeded, then: noBlobs},
 		{sentence: "thousands of legacy signatures", source: "CVE-2024-29903", unsigned: true,
 			evil: func(t *testing.T, s *stall) { s.hugeLegacy(t, 1, 3000) }, want: verdict.LimitExceeded, then: atMost(80)},
-		{sentence: "control: the chart is said to be ten gigabytes, which nobody reads", source: "CVE-2023-46737",
+		{sentence: "control: the chart is said to be ten gigabytes, which chartgate does not read", source: "CVE-2023-46737",
 			evil: func(t *testing.T, s *stall) {
 				s.replaceBy(t, manifestType, edit(t, s.manifest(t), func(m map[string]any) { at(m, "layers", "0")["size"] = 10 << 30 }))
 				s.signed(t, acme())
@@ -270,7 +270,7 @@ func (s *stall) hugeLegacy(t *testing.T, size int64, count int) {
 	must(s.PushManifest(s.repo, tag, manifestType, raw))(t)
 }
 
-// crowd attaches what is marked as signatures and is none.
+// crowd attaches artifacts that are marked as signatures and contain no signature.
 func (s *stall) crowd(t *testing.T, count int) {
 	t.Helper()
 	for i := range count {
@@ -326,7 +326,7 @@ func mediaType(name string) registrytest.Fault {
 	}
 }
 
-// referrers lists bundles that are not there. The next page is this one, another one, or there is none.
+// referrers lists bundles that are not there. The next page is this one, another one, or does not exist.
 func referrers(count int, next string) registrytest.Fault {
 	page := 0
 	var mu sync.Mutex
@@ -394,7 +394,7 @@ func onceLoggedIn(fault registrytest.Fault) registrytest.Fault {
 	}
 }
 
-// newThief starts a host that asks for credentials. None must reach it; if the admin has not named it, not even a packet.
+// newThief starts a host that asks for credentials. No login must reach it; if the admin has not named it, not even a packet.
 func newThief(t *testing.T, s *stall, named bool, scheme ...string) *httptest.Server {
 	t.Helper()
 	asks := append(scheme, "Basic")[0]

@@ -131,7 +131,7 @@ func (w *site) do(t *testing.T, r write, object *unstructured.Unstructured) (ans
 	return answer, message
 }
 
-// version is the resource version of an object, or of all of a kind where it has no name; "" where there is none.
+// version is the resource version of an object, or of all of a kind where it has no name; "" if it does not exist.
 func (w *site) version(t *testing.T, object *unstructured.Unstructured) string {
 	t.Helper()
 	if object.GetName() == "" {

@@ -31,7 +31,7 @@ const (
 
 const slsa = "https://slsa.dev/provenance/v1"
 
-// signatureAttack is what somebody attaches to a chart that he pushed, or pushes in a chart's place.
+// signatureAttack is what an attacker attaches to a chart of their own, or pushes in place of a chart.
 type signatureAttack struct {
 	sentence, source string
 	team             string // whose policy is asked; charts if ""
@@ -49,7 +49,8 @@ func (a signatureAttack) run(t *testing.T) {
 	expect(t, a.want, s.gate(t).Decide(inTime(t, harness.Patience), s.use(t, s.repo+":1.0.0")))
 }
 
-// TestForgedSignatures: what is not a signature of exactly this chart by somebody whom the policy names is none.
+// TestForgedSignatures: what is not a signature of exactly this chart by a signer that the policy names does not
+// count.
 func TestForgedSignatures(t *testing.T) {
 	t.Parallel()
 	const missing, invalid, stranger = verdict.SignatureMissing, verdict.SignatureInvalid, verdict.IdentityNotAllowed
@@ -233,7 +234,7 @@ func TestForgedSignatures(t *testing.T) {
 			s.legacy(t, s.key)
 		}, ""},
 
-		// Policies that say nobody.
+		// Policies that name no signer.
 		{"an empty list of identities", cosignIdentities, "empty-anyof", signedBy(acme()), verdict.PolicyInvalid},
 		{"an empty list of requirements", "", "empty-require", signedBy(acme()), verdict.PolicyInvalid},
 		{"an identity that names neither issuer nor subject", cosignIdentities, "blank", signedBy(mallory()), verdict.PolicyInvalid},

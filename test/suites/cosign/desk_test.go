@@ -24,7 +24,7 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// desk is where somebody signs: the tools, a registry, and a directory for keys and predicates.
+// desk is the workplace of a signer: the tools, a registry, and a directory for keys and predicates.
 type desk struct {
 	registry *registrytest.Registry
 	dir      string
@@ -77,7 +77,7 @@ type keyPair struct {
 	public evidence.PublicKey
 }
 
-// take imports a private key, as somebody does who has one already.
+// take imports a private key, as a user does who already has one.
 func (d *desk) take(t *testing.T, name string, private crypto.Signer) keyPair {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(private)

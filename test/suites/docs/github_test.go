@@ -47,7 +47,7 @@ func TestGitHubRecipe(t *testing.T) {
 	}{
 		{sentence: "attested by the workflow", by: release, predicate: provenance},
 		{sentence: "the log is required, as it is by default", by: release, predicate: provenance, policies: strings.Replace(policies, "    transparencyLog: NotRequired\n", "", 1), want: "AttestationMissing"},
-		{sentence: "stamped by nobody", by: release, predicate: provenance, options: []sigstore.Option{sigstore.WithoutTimestamp()}, want: "AttestationMissing"},
+		{sentence: "without a timestamp", by: release, predicate: provenance, options: []sigstore.Option{sigstore.WithoutTimestamp()}, want: "AttestationMissing"},
 		{sentence: "attested by another repository's workflow", by: by("https://github.com/mallory/x", "https://github.com/mallory/x"+workflow), predicate: provenance, want: "AttestationMissing"},
 		{sentence: "the workflow attests something else", by: release, predicate: "https://spdx.dev/Document", want: "AttestationMissing"},
 	} {

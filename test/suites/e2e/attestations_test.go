@@ -173,7 +173,7 @@ func TestRequiredAttestations(t *testing.T) {
 			"scan", attest("cosign2", "acme", "vuln", scanned(time.Hour, "[]"))), harness.Admitted()},
 		{"a good provenance beside a bad one", "1.0.2", released("provenance", both(
 			provenanceOf("actions/runner", "evil/runner"), attest("cosign3", "acme", "slsaprovenance1", provenance))), harness.Admitted()},
-		{"attestations by somebody else beside the good ones", "1.0.3", released("SBOM", both(
+		{"attestations by a stranger beside the good ones", "1.0.3", released("SBOM", both(
 			attest("cosign3", "mallory", "cyclonedx", "{}"), attest("cosign3", "acme", "cyclonedx", billOfMaterials))), harness.Admitted()},
 
 		{"no provenance", "1.1.0", released("provenance", nil), missing("1.1.0", slsaType,
@@ -183,7 +183,7 @@ func TestRequiredAttestations(t *testing.T) {
 		{"no signature, which attestations do not replace", "1.1.2", released("signature", nil), seedDenied(
 			"SignatureMissing", "1.1.2", "has no signature", "the holder of acme-breakglass must sign it: cosign sign --yes --key cosign.key --use-signing-config=false --tlog-upload=false ghcr.io/acme/seed/podinfo@sha256:<podinfo:1.1.2>",
 			"3 bundles, 0 legacy signatures", "attested, not signed, by "+byAcme)},
-		{"an SBOM by somebody else", "1.1.3", released("SBOM", attest("cosign3", "mallory", "cyclonedx", billOfMaterials)), missing("1.1.3", bomType,
+		{"an SBOM by a stranger", "1.1.3", released("SBOM", attest("cosign3", "mallory", "cyclonedx", billOfMaterials)), missing("1.1.3", bomType,
 			"4 bundles, 0 legacy signatures", "signed by "+byAcme, attestedBy(slsaType, vulnType), "not usable: made with a key that no policy trusts")},
 		{"the SBOM of another version, copied", "1.1.4", released("SBOM", copied("1.0.0", bomType)), missing("1.1.4", bomType,
 			"4 bundles, 0 legacy signatures", "signed by "+byAcme, attestedBy(slsaType, vulnType), "not usable: made for another digest")},

@@ -15,11 +15,11 @@ func workflow(repository, file string) sigstore.Identity {
 	}
 }
 
-// The people who sign, as config/samples/policies knows them, and one whom it does not.
+// The people who sign, as config/samples/policies knows them, and one that it does not know.
 func release() sigstore.Identity  { return workflow("acme/charts", "release.yaml") }
 func stranger() sigstore.Identity { return workflow("mallory/charts", "release.yaml") }
 
-// strangers are signatures in every form by people whom no policy knows.
+// strangers are signatures in every form by people that no policy names.
 func strangers() []signature {
 	return []signature{bundle(stranger()), legacy(stranger()), cosign2("mallory"), cosign3("mallory"), attestation(stranger())}
 }

@@ -53,7 +53,7 @@ Application argocd/` + chart + ` denied (DependencyMissing): oci://ghcr.io/acme/
 	})
 }
 
-// TestHelmMissesTheSameDependencies: what chartgate calls missing is what makes helm template fail, upon which Argo CD runs helm
+// TestHelmMissesTheSameDependencies: what chartgate calls missing is what makes helm template fail, and then Argo CD runs helm
 // dependency build.
 func TestHelmMissesTheSameDependencies(t *testing.T) {
 	w := theSite(t)

@@ -127,11 +127,11 @@ HelmRepository apps/classic denied (NotOCI): https://charts.example.com/stable d
 			want:     unsigned("OCIRepository apps/app", "spec.ref", unsignedChart),
 		},
 		{
-			sentence: "an OCIRepository that holds no chart and that nobody uses",
+			sentence: "an OCIRepository that holds no chart and that no object uses",
 			object:   ociRepository("app", "{interval: 10m, url: 'oci://ghcr.io/acme/charts/manifests', ref: {tag: 1.0.0}}"),
 		},
 		{
-			sentence: "an OCIRepository that no policy is about and that nobody uses",
+			sentence: "an OCIRepository that no policy matches and that no object uses",
 			object:   ociRepository("app", "{interval: 10m, url: 'oci://registry.example.com/manifests', ref: {tag: 1.0.0}}"),
 		},
 		{

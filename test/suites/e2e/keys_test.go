@@ -124,7 +124,7 @@ func keyPolicy(name, key string) string {
 		harness.Policy(name, `{match: {charts: ["oci://ghcr.io/acme/`+name+`/*"]}, require: [{anyOf: [`+name+`]}]}`)
 }
 
-// TestKeyInASecret follows a key through its life, without anybody touching the policy.
+// TestKeyInASecret follows a key through its life, without a change of the policy.
 func TestKeyInASecret(t *testing.T) {
 	w := theSite(t)
 	w.add(t, "ghcr.io/acme/in-secret/old:1.0.0", cosign2("old"))
@@ -228,8 +228,8 @@ func TestKeyInAVault(t *testing.T) {
 }
 
 // TestOtherKeysInAVault: whatever cosign can sign with there. cosign 3.1.3 cannot with ECDSA on P-384 ("unexpected length
-// of digest"), nor with Ed25519; cosign 2.6.5 has Vault sign a hash with Ed25519 instead of the payload, which nobody else
-// verifies.
+// of digest"), nor with Ed25519; cosign 2.6.5 has Vault sign a hash with Ed25519 instead of the payload, which no other
+// tool verifies.
 func TestOtherKeysInAVault(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())

@@ -3,7 +3,7 @@
 // pushed by the real helm, and signed by the real cosign 2 and 3 (keys) or by test/fixtures/sigstore (keyless).
 //
 // Rows name registries that do not exist: ghcr.io is a registry on 127.0.0.1 with the referrers API, quay.io one without
-// it, and down.example a port on which nobody listens. Messages are translated back before they are compared.
+// it, and down.example a port on which no server listens. Messages are translated back before they are compared.
 package e2e_test
 
 import (

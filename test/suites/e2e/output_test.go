@@ -134,7 +134,7 @@ func TestKubectlShows(t *testing.T) {
 	}
 }
 
-// TestAuditLog: who deployed which digest, signed by whom, under which policy, is in the cluster's own audit log.
+// TestAuditLog: who deployed which digest, by which signer, under which policy, is in the cluster's own audit log.
 func TestAuditLog(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())

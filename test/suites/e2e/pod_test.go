@@ -23,7 +23,7 @@ import (
 )
 
 // TestShutdown: a pod that ends answers what it has accepted; without any pod nothing is admitted,
-// but policies can be mended; and a new pod takes over.
+// but policies can be corrected; and a new pod takes over.
 func TestShutdown(t *testing.T) {
 	w := theOldSite(t)
 	w.given(t, repositories())
@@ -79,11 +79,11 @@ func (w *site) checkWithoutPod(t *testing.T) {
 	if !apierrors.IsInternalError(err) || !strings.Contains(err.Error(), "failed calling webhook") {
 		t.Errorf("without a pod, a signed chart: %v", err)
 	}
-	w.create(t, w.Object(t, harness.Policy("mended", `{match: {charts: ["oci://ghcr.io/acme/mended/*"]}, require: [{anyOf: [acme-release]}]}`)))
+	w.create(t, w.Object(t, harness.Policy("corrected", `{match: {charts: ["oci://ghcr.io/acme/corrected/*"]}, require: [{anyOf: [acme-release]}]}`)))
 }
 
 // checkReadiness starts a new pod, which is not ready before it has its certificate, however ready
-// the rest of it is. Without the Secret it has none: it may fill it, and not create it.
+// the rest of it is. It takes the certificate from the Secret, which it may fill but not create.
 func (w *site) checkReadiness(t *testing.T) {
 	t.Helper()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace, Name: "chartgate-certificate"}}

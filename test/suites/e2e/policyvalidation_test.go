@@ -26,7 +26,7 @@ func TestSchemaRefusesPolicies(t *testing.T) {
 	w := theSite(t)
 	w.check(t, []row{
 		{
-			sentence: "an identity that is nobody",
+			sentence: "an identity without a signer",
 			object:   harness.Identity("wrong", "{}"),
 			want:     invalid("TrustedIdentity", `spec: Invalid value: exactly one of keyless and key must be set`, "FieldValueInvalid spec"),
 		},
@@ -112,7 +112,7 @@ func TestSchemaRefusesPolicies(t *testing.T) {
 			want:     invalid("ChartPolicy", `spec.require: Invalid value: 0: spec.require in body should have at least 1 items`, "FieldValueInvalid spec.require"),
 		},
 		{
-			sentence: "a requirement of nobody",
+			sentence: "a requirement without identities",
 			object:   harness.Policy("wrong", "{"+onlyAll+", require: [{anyOf: []}]}"),
 			want:     invalid("ChartPolicy", `spec.require[0].anyOf: Invalid value: 0: spec.require[0].anyOf in body should have at least 1 items`, "FieldValueInvalid spec.require[0].anyOf"),
 		},
@@ -193,12 +193,12 @@ func TestWebhookRefusesPolicies(t *testing.T) {
 			object:   harness.Policy("wrong", "{"+onlyAll+", allowUnverified: {reason: ' ', until: '2027-02-28'}}"),
 			want:     refused("ChartPolicy", "spec.allowUnverified.reason", "Required value: the reason must not be blank"),
 		},
-		who("an expression that is none", "{keyless: {issuer: x, subjectRegExp: 'a('}}", "spec.keyless.subjectRegExp", "Invalid value: \"a(\": error parsing regexp: missing closing ): `a(`"),
+		who("an expression that does not compile", "{keyless: {issuer: x, subjectRegExp: 'a('}}", "spec.keyless.subjectRegExp", "Invalid value: \"a(\": error parsing regexp: missing closing ): `a(`"),
 		who("an expression that breaks out of its anchors", "{keyless: {issuer: x, subjectRegExp: 'a)|(b'}}", "spec.keyless.subjectRegExp", "Invalid value: \"a)|(b\": error parsing regexp: unexpected ): `a)|(b`"),
-		who("an expression that matches nobody in particular", "{keyless: {issuerRegExp: '.*', subject: x}}", "spec.keyless.issuerRegExp", `Invalid value: ".*": matches the empty string`),
+		who("an expression that matches everyone", "{keyless: {issuerRegExp: '.*', subject: x}}", "spec.keyless.issuerRegExp", `Invalid value: ".*": matches the empty string`),
 		who("a claim that no certificate makes", "{keyless: {"+anyone+", claims: {repository: x}}}", "spec.keyless.claims", `Unsupported value: "repository": supported values: "issuer", "githubWorkflowTrigger", "githubWorkflowSHA", "githubWorkflowName", "githubWorkflowRepository", "githubWorkflowRef", "buildSignerURI", "buildSignerDigest", "runnerEnvironment", "sourceRepositoryURI", "sourceRepositoryDigest", "sourceRepositoryRef", "sourceRepositoryIdentifier", "sourceRepositoryOwnerURI", "sourceRepositoryOwnerIdentifier", "buildConfigURI", "buildConfigDigest", "buildTrigger", "runInvocationURI", "sourceRepositoryVisibilityAtSigning"`),
 		who("a claim that says nothing", "{keyless: {"+anyone+", claims: {sourceRepositoryURI: ''}}}", "spec.keyless.claims[sourceRepositoryURI]", "Required value: the value must not be empty"),
-		key("a key that is none", "cosign.pub", `no PEM block found`),
+		key("an invalid key", "cosign.pub", `no PEM block found`),
 		key("a certificate in the place of a key", pemBlock("CERTIFICATE", []byte("x")), `the PEM block is a "CERTIFICATE", not a "PUBLIC KEY"`),
 		key("a private key", pemBlock("PRIVATE KEY", []byte("x")), `the PEM block is a "PRIVATE KEY", not a "PUBLIC KEY"`),
 		key("nine keys", newPublicKeys(t, 9), `more than 8 keys; use several TrustedIdentities`),
@@ -252,7 +252,7 @@ func publicKey(t *testing.T, key any) string {
 	return pemBlock("PUBLIC KEY", der)
 }
 
-// TestBrokenIdentitiesConfigMapIsRefused when somebody writes it over a good one.
+// TestBrokenIdentitiesConfigMapIsRefused when it overwrites a good one.
 func TestBrokenIdentitiesConfigMapIsRefused(t *testing.T) {
 	w := theSite(t)
 	object := w.Object(t, identitiesConfigMap)
@@ -266,7 +266,7 @@ func TestBrokenIdentitiesConfigMapIsRefused(t *testing.T) {
 		{"an entry without a name", list(strings.Replace(entry, "name: x", "name: ''", 1)), root + "[0].name", "Required value: each entry needs a name"},
 		{"an entry without charts", list(strings.Replace(entry, "'oci://ghcr.io/x/**'", "", 1)), root + "[0].charts", "Required value: at least one pattern must be set"},
 		{"an entry with a pattern that matches nothing", list(strings.Replace(entry, "oci://", "", 1)), root + "[0].charts[0]", `Invalid value: "ghcr.io/x/**": must start with oci://, https:// or http://`},
-		{"an entry that is nobody", list(strings.Replace(entry, "keyless", "#", 1)), root + "[0]", "exactly one of keyless and key must be set"},
+		{"an entry without a signer", list(strings.Replace(entry, "keyless", "#", 1)), root + "[0]", "exactly one of keyless and key must be set"},
 		{"an entry twice", list(entry + entry), root + "[1].name", `Duplicate value: "x"`},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {

@@ -192,7 +192,7 @@ func TestPrivateChartsDenied(t *testing.T) {
 			want:     later("Secret apps/tls does not exist"),
 		},
 		{
-			sentence: "a private CA that nobody names",
+			sentence: "a private CA that no setting names",
 			given:    pullerLogin("login") + privately("quay.io", "secretRef: {name: login}"),
 			object:   privateRelease(),
 			want: harness.Denied("RegistryUnavailable spec.chart.spec", `
@@ -292,7 +292,7 @@ func TestRightsToReadSecrets(t *testing.T) {
 	}
 }
 
-// TestLoginsAreSentToTheirHostOnly: attacks on credentials, by somebody who may write sources in a namespace.
+// TestLoginsAreSentToTheirHostOnly: attacks on credentials, by a user who may write sources in a namespace.
 func TestLoginsAreSentToTheirHostOnly(t *testing.T) {
 	v := theVIPs(t)
 	for sentence, attack := range map[string]struct{ given, object string }{

@@ -45,7 +45,7 @@ type vip struct {
 	clients  *registrytest.Authority // of quay.io's clients
 	client   registrytest.Pair
 	proxy    *recordingProxy
-	stranger registrytest.Pair // a client whom quay.io does not know
+	stranger registrytest.Pair // a client that quay.io does not know
 }
 
 // theVIPs is shared by the tests of privateregistries_test.go and secretleaks_test.go.

@@ -8,7 +8,7 @@ import (
 )
 
 // TestMalformedReferencesAreDenied: there is one spelling for one chart. Whatever would have to be interpreted is refused,
-// because somebody else might interpret it otherwise.
+// because another program could interpret it differently.
 func TestMalformedReferencesAreDenied(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
@@ -61,7 +61,7 @@ HelmChart apps/app denied (ReferenceInvalid): the chart below oci://ghcr.io/acme
   next:     name the chart`),
 		},
 		{
-			sentence: "a version that is none",
+			sentence: "an invalid version",
 			object:   releaseOf("podinfo", "six"),
 			want: harness.Denied("ReferenceInvalid spec.chart.spec", `
 HelmRelease apps/app denied (ReferenceInvalid): "six" is neither a version nor a range of versions
@@ -77,7 +77,7 @@ OCIRepository apps/app denied (ReferenceInvalid): "6.7.1+b" is not a valid versi
   next:     write ref: {tag: "6.7.1_b"}`),
 		},
 		{
-			sentence: "a digest that is none",
+			sentence: "an invalid digest",
 			object:   ociAt("oci://ghcr.io/acme/charts/podinfo", "{digest: 'sha256:1234'}"),
 			want: harness.Denied("ReferenceInvalid spec.ref", `
 OCIRepository apps/app denied (ReferenceInvalid): "sha256:1234" is not a digest of the form sha256:<64 hex digits>

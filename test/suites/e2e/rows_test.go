@@ -16,7 +16,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// row is a sentence about one object that somebody creates.
+// row is a sentence about one object that a user creates.
 type row struct {
 	sentence string
 	given    string // YAML of objects that are there already

@@ -16,7 +16,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// canary is in every secret of these tests that somebody could choose.
+// canary is in every secret of these tests that a user could choose.
 const canary = "canary"
 
 // forms are what to look for: the word itself, in hex and as part of base64 wherever it begins in there, and a line of
@@ -34,7 +34,7 @@ func forms(keys ...[]byte) map[string]string {
 	for i, key := range keys {
 		block, _ := pem.Decode(key)
 		text := base64.StdEncoding.EncodeToString(block.Bytes)
-		// The beginning says of which kind the key is, and is alike in all. PEM's lines have 64 characters.
+		// The beginning says of which kind the key is, and is the same in all. PEM's lines have 64 characters.
 		found[fmt.Sprintf("key %d", i)], found[fmt.Sprintf("key %d, second line", i)] = text[48:64], text[64:96]
 		found[fmt.Sprintf("key %d in base64", i)] = base64.StdEncoding.EncodeToString(key)[120:160]
 	}
@@ -71,7 +71,7 @@ func TestSecretLeaksAreFound(t *testing.T) {
 		}
 	}
 	if holds("a bird, and " + base64.StdEncoding.EncodeToString([]byte("another bird in a cage"))) {
-		t.Error("a canary is found where there is none")
+		t.Error("a canary is found in a text without one")
 	}
 }
 
@@ -113,17 +113,17 @@ func (v *vip) misfortunes() []misfortune {
 		{"a registry token", docker(`{"auths": {"ghcr.io": {"registrytoken": "` + wrong + `"}}}`), privateRelease()},
 		{"a login for another host", docker(`{"auths": {"` + wrong + `.example": {"auth": "` + encoded([]byte("u:"+wrong)) + `"}}}`), privateRelease()},
 		{"an unknown CA", login + privately("quay.io", "secretRef: {name: login}"), privateRelease()},
-		{"a CA that is none", opaque("tls", "ca.crt", wrong) + login + privately("quay.io", "secretRef: {name: login}, certSecretRef: {name: tls}"), privateRelease()},
+		{"an invalid CA", opaque("tls", "ca.crt", wrong) + login + privately("quay.io", "secretRef: {name: login}, certSecretRef: {name: tls}"), privateRelease()},
 		{"a client certificate that the registry refuses", clients(stranger) + login + privately("quay.io", "secretRef: {name: login}, certSecretRef: {name: tls}"), privateRelease()},
 		{"a client certificate and another key", clients(registrytest.Pair{Certificate: v.client.Certificate, Key: stranger.Key}) + login +
 			privately("quay.io", "secretRef: {name: login}, certSecretRef: {name: tls}"), privateRelease()},
-		{"a key that is none", clients(registrytest.Pair{Certificate: v.client.Certificate, Key: []byte(wrong)}) + login +
+		{"an invalid key", clients(registrytest.Pair{Certificate: v.client.Certificate, Key: []byte(wrong)}) + login +
 			privately("quay.io", "secretRef: {name: login}, certSecretRef: {name: tls}"), privateRelease()},
 		{"a wrong password behind TLS", v.certificates() + login + privately("quay.io", "secretRef: {name: login}, certSecretRef: {name: tls}"), privateRelease()},
 		{"a proxy that refuses", proxied("address", "http://proxy.example", "username", "canary-user", "password", wrong), throughProxy},
 		{"a proxy that is down", proxied("address", "http://127.0.0.1:1", "username", "canary-user", "password", wrong), throughProxy},
 		{"a proxy with the login in its address", proxied("address", "http://canary-user:"+wrong+"@127.0.0.1:1"), throughProxy},
-		{"a proxy's address that is none", proxied("address", "http://canary-user:"+wrong+"%zz@127.0.0.1:1"), throughProxy},
+		{"an invalid address of a proxy", proxied("address", "http://canary-user:"+wrong+"%zz@127.0.0.1:1"), throughProxy},
 		{"a proxy of an unknown scheme", proxied("address", "ftp://canary-user:"+wrong+"@127.0.0.1:1"), throughProxy},
 		{"a proxy that speaks no HTTP", proxied("address", "https://proxy.example", "username", "canary-user", "password", wrong), throughProxy},
 		{"Argo CD: a wrong password", argo(repo, "username", "canary-user", "password", wrong), applicationOf(repo, "podinfo", "6.7.1")},
@@ -133,10 +133,10 @@ func (v *vip) misfortunes() []misfortune {
 		{"Argo CD: insecure", argo("quay.io/acme/charts", "insecure", "true", "username", "u", "password", wrong), applicationOf("quay.io/acme/charts", "podinfo", "6.7.1")},
 		{"Argo CD: neither true nor false", argo(repo, "insecure", wrong), applicationOf(repo, "podinfo", "6.7.1")},
 		{"Argo CD: a proxy with a login", argo("oci://quay.io/acme/charts/podinfo", "proxy", "http://canary-user:"+wrong+"@127.0.0.1:1", "username", "u", "password", wrong), applicationOf("oci://quay.io/acme/charts/podinfo", "", "6.7.1")},
-		{"Argo CD: a proxy that is none", argo(repo, "proxy", wrong), applicationOf(repo, "podinfo", "6.7.1")},
-		{"Argo CD: a key that is none", argo(repo, "tlsClientCertData", wrong, "tlsClientCertKey", wrong), applicationOf(repo, "podinfo", "6.7.1")},
+		{"Argo CD: an invalid proxy", argo(repo, "proxy", wrong), applicationOf(repo, "podinfo", "6.7.1")},
+		{"Argo CD: an invalid key", argo(repo, "tlsClientCertData", wrong, "tlsClientCertKey", wrong), applicationOf(repo, "podinfo", "6.7.1")},
 		{"Argo CD: two Secrets", argo(repo, "password", wrong) + argoSecret("repository", "second", repo, "password", wrong), applicationOf(repo, "podinfo", "6.7.1")},
-		{"chartgate's own login, where somebody listens", opaque("tls", "ca.crt", string(v.proxy.ca.PEM())) +
+		{"chartgate's own login, sent to a server that records it", opaque("tls", "ca.crt", string(v.proxy.ca.PEM())) +
 			opaque("proxy", "address", "http://proxy.example", "username", "proxy", "password", proxyPassword),
 			privateOCI("home.example", "certSecretRef: {name: tls}, proxySecretRef: {name: proxy}")},
 	}

@@ -101,7 +101,7 @@ func (s *shop) public(text string) string {
 func (s *shop) digest(place string) string {
 	digest, ok := s.published[place]
 	if !ok {
-		panic("nobody published " + place)
+		panic("not published: " + place)
 	}
 	return digest
 }
@@ -155,7 +155,7 @@ func (s *shop) requests(repository string) []string {
 	return about
 }
 
-// sample is a manifest of config/samples. The break-glass key in it is replaced by ours: nobody has its private half.
+// sample is a manifest of config/samples. The break-glass key in it is replaced by ours: its private half does not exist.
 func (s *shop) sample(name string) string {
 	text, err := samples.FS().ReadFile(name)
 	if err != nil {
@@ -202,7 +202,7 @@ const (
 	wantsBreakglass = "acme-breakglass (key sha256:<key of acme>)"
 	acmeWants       = "acme-charts requires " + wantsRelease + " or " + wantsBreakglass
 
-	// Signers whom messages name.
+	// Signers that messages name.
 	byRelease = "subject https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main, issuer https://token.actions.githubusercontent.com"
 	byMallory = "subject https://github.com/mallory/charts/.github/workflows/release.yaml@refs/heads/main, issuer https://token.actions.githubusercontent.com"
 )

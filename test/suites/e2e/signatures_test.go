@@ -136,7 +136,7 @@ HelmRelease apps/app denied (SignatureMissing): oci://ghcr.io/acme/charts/attest
   next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes ghcr.io/acme/charts/attested@sha256:<attested:1.0.0>`),
 		},
 		{
-			sentence: "the right person, in a repository where somebody else must sign",
+			sentence: "the right person, in a repository where another person must sign",
 			object:   releaseFrom("team", "billing/invoice", "1.0.0"),
 			want: harness.Denied("IdentityNotAllowed spec.chart.spec", `
 HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/billing/invoice:1.0.0@sha256:<invoice:1.0.0> is signed, but not by an identity that the policy allows

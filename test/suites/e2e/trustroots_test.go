@@ -154,7 +154,7 @@ func TestTrustRoots(t *testing.T) {
 }
 
 // TestTrustRootsFail: whatever goes wrong with one denies what needs it, says why to developer and platform team, and
-// nobody else feels it.
+// other charts are not affected.
 func TestTrustRootsFail(t *testing.T) {
 	w := theSite(t)
 	c := newCorp(t)
@@ -243,11 +243,11 @@ func TestTrustRootsAreCheckedWhenWritten(t *testing.T) {
 	refused := func(field, why string) harness.Answer { return refused("TrustRoot", field, why) }
 	w.check(t, []row{
 		{sentence: "one that is good", object: followed("good", mirror.URL, repository.Root()), want: harness.Admitted()},
-		{sentence: "a root that is none", object: followed("wrong", mirror.URL, []byte("{}")),
+		{sentence: "a root.json that is not a TUF root", object: followed("wrong", mirror.URL, []byte("{}")),
 			want: refused("spec.tuf.root", "is not TUF root metadata (root.json) that enough of its own keys signed")},
-		{sentence: "a root that somebody changed", object: followed("wrong", mirror.URL, []byte(strings.Replace(string(repository.Root()), `"version":1`, `"version":9`, 1))),
+		{sentence: "a root that was changed", object: followed("wrong", mirror.URL, []byte(strings.Replace(string(repository.Root()), `"version":1`, `"version":9`, 1))),
 			want: refused("spec.tuf.root", "is not TUF root metadata (root.json) that enough of its own keys signed")},
-		{sentence: "a trusted_root.json that is none", object: harness.TrustRoot("wrong", "{trustedRoot: '{}'}"),
+		{sentence: "a trusted_root.json that is not one", object: harness.TrustRoot("wrong", "{trustedRoot: '{}'}"),
 			want: refused("spec.trustedRoot", "the content is not a trusted_root.json")},
 		{sentence: "a mirror with a password", object: followed("wrong", "https://a:b@tuf.example.com", repository.Root()),
 			want: invalid("TrustRoot", `spec.tuf.mirror: Invalid value: "https://a:b@tuf.example.com": spec.tuf.mirror in body should match '^https?://[^?#@]+$'`, "FieldValueInvalid spec.tuf.mirror")},

@@ -57,8 +57,8 @@ func TestValidity(t *testing.T) {
 		{"a key without any time, with an end", "untimed", byKey + until(400), untimed},
 		{"a key without any time, with a beginning", "untimed", byKey + since(-400), untimed},
 		{"a key without any time, without a window", "untimed", byKey, ""},
-		// Whoever has a stolen key can run a log and a timestamp authority of their own.
-		{"a time that only a stranger's log vouches for", "foreign", byKey + until(1), untimed},
+		// A thief of a key can run their own log and timestamp authority.
+		{"a time that only a stranger's log has signed", "foreign", byKey + until(1), untimed},
 		{"one signature of two in the window", "two", workflow + until(1), ""},
 		{"the other one of two in the window", "two", workflow + since(1), ""},
 	} {
@@ -74,7 +74,7 @@ func TestValidity(t *testing.T) {
 }
 
 // TestCachedEvidenceMeetsTheValidityWindow: an admin who ends an identity's window because its key was stolen must not
-// have to wait for caches, and nobody has to sign again when a window is mended.
+// have to wait for caches, and no chart has to be signed again when a window is corrected.
 func TestCachedEvidenceMeetsTheValidityWindow(t *testing.T) {
 	w := theSite(t)
 	signedAt := time.Now().UTC().Truncate(time.Second).AddDate(0, 0, -30)

@@ -31,7 +31,7 @@ const (
 	patience = 30 * time.Second
 )
 
-// write is what somebody asks the API server to write.
+// write is what a user asks the API server to write.
 type write struct {
 	group, version, kind, namespace, name string
 	object, old                           string // JSON; without old it is a creation
@@ -85,7 +85,7 @@ func (w *world) post(ctx context.Context, what write, timeout time.Duration) (an
 		return answer{}, fmt.Errorf("read the answer: %w", err)
 	}
 	if review.Response == nil || review.Response.Result == nil || review.Response.UID != "1" {
-		return answer{}, fmt.Errorf("the answer is none: %+v", review)
+		return answer{}, fmt.Errorf("the review has no answer: %+v", review)
 	}
 	return answer{
 		allowed: review.Response.Allowed,

@@ -30,7 +30,7 @@ func (c *clock) jump(by time.Duration) {
 
 const year = 365 * 24 * time.Hour
 
-// TestSigningTimes: a certificate is good for ten minutes. What counts is the time that the log vouches for, whatever
+// TestSigningTimes: a certificate is good for ten minutes. What counts is the time that the log has signed, whatever
 // the clock of this machine says.
 func TestSigningTimes(t *testing.T) {
 	now := time.Now()
@@ -67,7 +67,7 @@ func TestSigningTimes(t *testing.T) {
 	}
 }
 
-// TestClockJumps: what was found out at another time is found out anew.
+// TestClockJumps: evidence that was verified at another time of the clock is verified again.
 func TestClockJumps(t *testing.T) {
 	for sentence, jump := range map[string]time.Duration{
 		"an hour ahead":  time.Hour + time.Second,

@@ -49,32 +49,32 @@ func columns() []column {
 }
 
 const (
-	// canary is in what faulty servers write. Nobody may read it.
+	// canary is in what faulty servers write. No client may read it.
 	canary = "canary-5f1e"
-	// endless is more than anybody should read, and little enough for a test that fails.
+	// endless is more than any client should read, and little enough for a test that fails.
 	endless = 512 << 20
 )
 
-// refused leads to a port on which nobody listens.
+// refused leads to a port on which no server listens.
 func refused(t *testing.T) registrytest.Fault {
-	address := nobody(t)
+	address := closedPort(t)
 	return func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
 		http.Redirect(w, req, "http://"+address+req.URL.Path, http.StatusTemporaryRedirect)
 	}
 }
 
-// nobody is an address that refuses connections as long as the tests run.
-func nobody(t *testing.T) string {
+// closedPort is an address that refuses connections as long as the tests run.
+func closedPort(t *testing.T) string {
 	t.Helper()
-	address, err := unheard()
+	address, err := reservedPort()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return address
 }
 
-// unheard takes a port without listening on it, so that nobody else gets it.
-var unheard = sync.OnceValues(func() (string, error) {
+// reservedPort takes a port without listening on it, so that no other program gets it.
+var reservedPort = sync.OnceValues(func() (string, error) {
 	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return "", err
@@ -141,7 +141,7 @@ func half() registrytest.Fault {
 	}
 }
 
-// endlessJSON is a document that stays well-formed as far as anybody reads.
+// endlessJSON is a document that stays well-formed as far as a client reads.
 func endlessJSON() registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		record(w, req, healthy)

@@ -12,7 +12,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestCrash: two replicas of the real binary behind one address, asked by a real API server, while somebody creates
+// TestCrash: two replicas of the real binary behind one address, asked by a real API server, while a user creates
 // HelmReleases of signed and of unsigned charts all the time (flood.create judges each answer). Whatever happens to the
 // replicas, no unsigned chart is admitted, and no signed one denied; what is lost is at most a call in progress when a
 // replica is killed.
@@ -77,7 +77,7 @@ func (r *replica) terminate(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if answers < fewAnswers {
-		t.Errorf("a replica that was told to end answered %d times more: whoever is calling is cut off", answers)
+		t.Errorf("a replica that was told to end answered %d times more: calls in progress are cut off", answers)
 	}
 	if err := r.process.Wait(); err != nil {
 		t.Error(err)

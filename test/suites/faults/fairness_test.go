@@ -64,7 +64,7 @@ func TestSlowRegistryDelaysNoOther(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// block lets the registry answer nobody, and sends the webhook that many signed charts from it, which all wait. The
+// block stops the registry from answering, and sends the webhook that many signed charts from it, which all wait. The
 // returned function lets it answer, and returns when all are admitted.
 func (w *world) block(t *testing.T, charts int) (release func()) {
 	t.Helper()
@@ -131,7 +131,7 @@ func TestEqualWritesShareOneVerification(t *testing.T) {
 			}
 		})
 	}
-	// Whoever came after the answer would ask what the tag means now.
+	// A request that came after the answer would ask what the tag means now.
 	until(t, "all wait for one answer", func() bool { return strings.Count(stacks(), "pkg/coalesce.(*Group[...]).DoFor(") == writes })
 	close(free)
 	group.Wait()
@@ -232,7 +232,7 @@ func TestNamespaceWithManyPendingWrites(t *testing.T) {
 	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), patience))
 }
 
-// TestBodiesThatDoNotArrive: connections that promise large bodies and send none are closed, and other clients are
+// TestBodiesThatDoNotArrive: connections that promise large bodies and do not send them are closed, and other clients are
 // answered meanwhile.
 func TestBodiesThatDoNotArrive(t *testing.T) {
 	w := newWorld(t)

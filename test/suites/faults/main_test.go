@@ -62,7 +62,7 @@ type setting struct {
 	registry registrytest.Options
 	// policies makes the policies; by default those of fixedPolicies.
 	policies func(*testing.T, *world) gate.Policies
-	// trustedRoot is the content of trusted_root.json; nil is none.
+	// trustedRoot is the content of trusted_root.json; nil: no trust root.
 	trustedRoot []byte
 	clock       func() time.Time
 	options     source.Options
@@ -99,7 +99,7 @@ func (w *world) handler(t *testing.T, s setting) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.options.PlainHTTP = append([]string{w.registry.Host(), nobody(t)}, s.others...)
+	s.options.PlainHTTP = append([]string{w.registry.Host(), closedPort(t)}, s.others...)
 	client := registry.New(registry.Options{PlainHTTP: s.options.PlainHTTP})
 	decide := gate.New(s.policies(t, w), client, signature.New(roots), s.clock)
 	extractor := source.NewExtractor(w.api.objects(t), s.options)

@@ -116,17 +116,17 @@ func TestBrokenPolicies(t *testing.T) {
 		change   func(*world, *policy.Input)
 		want     verdict.Reason
 	}{
-		{"there are none", func(_ *world, in *policy.Input) { *in = policy.Input{} }, verdict.NoPolicy},
+		{"there is no policy", func(_ *world, in *policy.Input) { *in = policy.Input{} }, verdict.NoPolicy},
 		{"the identity does not exist", func(_ *world, in *policy.Input) { in.Identities = nil }, verdict.PolicyInvalid},
 		{"the identity is empty", func(_ *world, in *policy.Input) { in.Identities[0].Spec = v1alpha1.TrustedIdentitySpec{} }, verdict.PolicyInvalid},
-		{"the identity's expression is none", func(_ *world, in *policy.Input) {
+		{"the identity's expression does not compile", func(_ *world, in *policy.Input) {
 			in.Identities[0].Spec.Keyless = &v1alpha1.Keyless{Issuer: "https://issuer.example", SubjectRegExp: "("}
 		}, verdict.PolicyInvalid},
 		{"the identity's key is garbage", func(_ *world, in *policy.Input) {
 			in.Identities[0].Spec = v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: "garbage"}}
 		}, verdict.PolicyInvalid},
 		{"nothing is required", func(_ *world, in *policy.Input) { in.Policies[0].Spec.Require = nil }, verdict.PolicyInvalid},
-		{"nobody is named", func(_ *world, in *policy.Input) { in.Policies[0].Spec.Require[0].AnyOf = nil }, verdict.PolicyInvalid},
+		{"a requirement names no identity", func(_ *world, in *policy.Input) { in.Policies[0].Spec.Require[0].AnyOf = nil }, verdict.PolicyInvalid},
 		{"the mode is unknown", func(_ *world, in *policy.Input) { in.Policies[0].Spec.Mode = "Wran" }, verdict.PolicyInvalid},
 		{"a good policy stands beside a broken one", func(w *world, in *policy.Input) {
 			in.Policies = append(in.Policies, w.policy("broken", "oci://HOST/acme/**", "Loose"))

@@ -9,7 +9,7 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
-// TestTrustRootFaults: without the trust root that vouches for it, a good signature is none.
+// TestTrustRootFaults: without the trust root that certifies it, a good signature does not count.
 func TestTrustRootFaults(t *testing.T) {
 	other, err := sigstore.New(time.Now)
 	if err != nil {

@@ -35,7 +35,7 @@ func TestReleasesFromBeforeChartgate(t *testing.T) {
 		sentence string
 		objects  func(*team) []string
 		action   func(*testing.T, *team)
-		then     string // is deployed once the chart is signed; none: helm-controller does not try again by itself
+		then     string // is deployed once the chart is signed; "" if helm-controller does not try again by itself
 		*team
 	}{
 		{sentence: "other values, OCIRepository", objects: byOCIRepository, action: newValues, then: "one new"},
@@ -132,8 +132,8 @@ func (w *site) gated(t *testing.T, probe *team, want bool) {
 }
 
 // TestRepackagedChartOfASwappedRepository: no digest proves an archive that source-controller made
-// of a chart and values files. Whoever changes a HelmRepository while source-controller pulls from
-// it gets in what they want, unless the admin does not allow such charts: docs/security.md says so.
+// of a chart and values files. A user who changes a HelmRepository while source-controller pulls from
+// it can bring in any chart, unless the admin does not allow such charts: docs/security.md says so.
 func TestRepackagedChartOfASwappedRepository(t *testing.T) {
 	start := func() *team {
 		m := newTeam(t)
@@ -203,7 +203,7 @@ func TestChartgateIsDown(t *testing.T) {
 			t.Errorf("while chartgate is down: %s", got)
 		}
 	}
-	// n: the values change, which the API server asks nobody about, and a new chart cannot be asked
+	// n: the values change, about which the API server calls no webhook, and a new chart cannot be asked
 	// for.
 	n.apply(t, configMapOf("new"))
 	n.reconcile(t, release("app", ""), "values")

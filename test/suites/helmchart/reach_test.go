@@ -85,7 +85,7 @@ func TestReachOfTheWebhooks(t *testing.T) {
 	}
 }
 
-// failWebhooks turns both webhooks to a port that nobody listens on, with failurePolicy Fail, once before has run
+// failWebhooks turns both webhooks to a port that no server listens on, with failurePolicy Fail, once before has run
 // without any webhook.
 func (c *controlPlane) failWebhooks(before func()) {
 	c.t.Helper()

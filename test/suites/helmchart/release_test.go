@@ -87,7 +87,7 @@ func TestLifeOfARelease(t *testing.T) {
 		t.Error("the policy is gone after a second installation")
 	}
 
-	// And to a certificate of somebody else's, and back.
+	// And to a certificate by another CA, and back.
 	c.helm(installations["everything, with an existing certificate"], "upgrade", "chartgate", chartDir, "--values", "-")
 	if got := c.certificates()["caBundle of charts.chartgate.dev"]; got != someCertificate+"\n" {
 		t.Errorf("caBundle is %q", got)

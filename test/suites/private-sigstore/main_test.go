@@ -32,7 +32,7 @@ type world struct {
 	dir      string
 	issuer   *sigstore.Issuer
 	ours     *sigstore.Stack        // whose trusted root chartgate has
-	theirs   *sigstore.Stack        // somebody else's
+	theirs   *sigstore.Stack        // another company's
 	registry *registrytest.Registry // with the referrers API
 	fallback *registrytest.Registry // without it
 }

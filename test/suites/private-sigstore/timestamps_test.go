@@ -16,7 +16,7 @@ import (
 	"github.com/chartgate/chartgate/test/env/sigstore"
 )
 
-// TestWithoutLog: certificates of the real Fulcio that the timestamp authority alone vouches for, signed with a Sigstore
+// TestWithoutLog: certificates of the real Fulcio whose time only the timestamp authority proves, signed with a Sigstore
 // that has no transparency log.
 func TestWithoutLog(t *testing.T) {
 	w := theWorld(t)
@@ -42,7 +42,7 @@ func TestWithoutLog(t *testing.T) {
 		{"stamped, and the log is required", signed(logless, release), required, ours, unusable(withoutLog)},
 		{"stamped, and the log is required by default", signed(logless, release), "", ours, unusable(withoutLog)},
 		{"stamped in the identity's window", signed(logless, release), notRequired + "  validity: {notBefore: 2020-01-01T00:00:00Z}\n", ours, good},
-		{"stamped by nobody", forged(logless, release, func(bundle, _ map[string]any) {
+		{"without a timestamp", forged(logless, release, func(bundle, _ map[string]any) {
 			delete(material(bundle), "timestampVerificationData")
 		}), notRequired, ours, broken},
 		{"the timestamp of another signature", forged(logless, release, func(bundle, another map[string]any) {
@@ -85,7 +85,7 @@ func TestAttestedWithoutLog(t *testing.T) {
 	w.checkBy(t, policies(""), c, logless, refused)
 }
 
-// TestWhenSigned: Rekor v2 keeps no time, so the time of signing is the one that the timestamp authority vouches for.
+// TestWhenSigned: Rekor v2 keeps no time, so the time of signing is the one that the timestamp authority has signed.
 func TestWhenSigned(t *testing.T) {
 	w := theWorld(t)
 	release, key := w.release(), w.newKey(t)
@@ -161,7 +161,7 @@ func signingTime(t *testing.T, raw []byte) time.Time {
 	return stamp.Time.UTC()
 }
 
-// TestKeys: signatures with a key, which the log and the timestamp authority of our Sigstore may vouch for.
+// TestKeys: signatures with a key, whose time the log and the timestamp authority of our Sigstore can prove.
 func TestKeys(t *testing.T) {
 	w := theWorld(t)
 	ours, theirs := w.ours.Client, w.theirs.Client
@@ -188,8 +188,8 @@ func TestKeys(t *testing.T) {
 		{"with another key", signed(ours, w.newKey(t)), logged, unusable("made with a key that no policy trusts")},
 		{"in time, says the timestamp", signed(ours, key), logged + inTime, good},
 		{"in time, says the timestamp without a log entry", signed(ours.Without(sigstore.Rekor), key), unlogged + inTime, good},
-		{"in time, says nobody", signed(ours.Without(sigstore.Timestamp), key), logged + inTime, timeless},
-		{"in time, says somebody else's timestamp", signed(ours.With(theirs, sigstore.Timestamp), key), logged + inTime, timeless},
+		{"in time, without a timestamp", signed(ours.Without(sigstore.Timestamp), key), logged + inTime, timeless},
+		{"in time, with a timestamp by another authority", signed(ours.With(theirs, sigstore.Timestamp), key), logged + inTime, timeless},
 	}
 	var items []item
 	for i, row := range rows {

@@ -45,7 +45,7 @@ func TestWhoSigned(t *testing.T) {
 			signatures: []signature{signed(ours, namesake)},
 			want:       denied("IdentityNotAllowed", one, "signed by "+by(namesake)),
 		}, {
-			sentence:   "signed by the right workflow, which somebody else's repository called",
+			sentence:   "signed by the right workflow, which another owner's repository called",
 			signatures: []signature{signed(ours, caller)},
 			want:       denied("IdentityNotAllowed", one, "signed by "+byWorkflow(caller, "mallory/charts")),
 		}, {
@@ -108,7 +108,7 @@ func TestWhatIsTrusted(t *testing.T) {
 // withoutLog is what is said of a signature with a certificate that is in no log.
 const withoutLog = "made with a certificate, but without a transparency log entry, which only keyless.transparencyLog: NotRequired accepts"
 
-// TestForgeries: what somebody can make who has a Sigstore of their own, or a good signature to play with.
+// TestForgeries: what an attacker can make who has another Sigstore, or a good signature to change.
 func TestForgeries(t *testing.T) {
 	w := theWorld(t)
 	ours, theirs, release := w.ours.Client, w.theirs.Client, w.release()
@@ -127,7 +127,7 @@ func TestForgeries(t *testing.T) {
 		{"the timestamp of another signature", forged(ours, release, func(bundle, another map[string]any) {
 			material(bundle)["timestampVerificationData"] = material(another)["timestampVerificationData"]
 		}), unusable("")},
-		{"a time in the log entry, which nobody has signed, for the timestamp", forged(ours, release, func(bundle, _ map[string]any) {
+		{"an unsigned time in the log entry in place of the timestamp", forged(ours, release, func(bundle, _ map[string]any) {
 			delete(material(bundle), "timestampVerificationData")
 			entry(bundle)["integratedTime"] = fmt.Sprint(time.Now().Unix())
 		}), unusable("")},

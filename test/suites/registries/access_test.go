@@ -72,7 +72,7 @@ func (w *site) own() *registry.Client {
 
 func (w *site) examine(t *testing.T, c *registry.Client, digest chart.Digest, archive []byte) {
 	t.Helper()
-	resolved, err := c.Resolve(t.Context(), w.reference(t), someone)
+	resolved, err := c.Resolve(t.Context(), w.reference(t), regcred)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func (w *site) examine(t *testing.T, c *registry.Client, digest chart.Digest, ar
 	if len(contents) != 2 || !strings.Contains(contents[0], "dsseEnvelope") || !strings.Contains(contents[1], digest.String()) {
 		t.Errorf("found %q", contents)
 	}
-	got, err := c.Archive(t.Context(), resolved, someone)
+	got, err := c.Archive(t.Context(), resolved, regcred)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestNoAccess(t *testing.T) {
 			w.plain = false
 			connection := w.connection(tc.how)
 			tc.change(&connection)
-			_, err := w.client(connection).Resolve(t.Context(), w.reference(t), someone)
+			_, err := w.client(connection).Resolve(t.Context(), w.reference(t), regcred)
 			var p *problem.Error
 			if !errors.As(err, &p) {
 				t.Fatalf("no problem: %v", err)

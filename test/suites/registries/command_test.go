@@ -25,7 +25,7 @@ func TestCommand(t *testing.T) {
 	w.cosign(t, nil, "cosign3", "sign", digest)
 	auth := base64.StdEncoding.EncodeToString([]byte(username + ":" + password))
 	w.write(t, "acme.json", fmt.Appendf(nil, `{"auths": {%q: {"auth": %q}}}`, acme, auth))
-	w.write(t, "nobody.json", []byte("{}"))
+	w.write(t, "no-login.json", []byte("{}"))
 	var mu sync.Mutex
 	var through []string
 	proxy := httptest.NewServer(registrytest.Tunnel(nil, func(host string) string {
@@ -46,7 +46,7 @@ func TestCommand(t *testing.T) {
 		{sentence: "by CA and login", chart: w.host + "/" + repository, admitted: true, args: []string{"--registry-ca=ca.crt", "--registry-config=config.json"}},
 		{sentence: "with the credentials of docker login", chart: w.host + "/" + repository, admitted: true, args: []string{"--registry-ca=ca.crt"}},
 		{sentence: "without the CA", chart: w.host + "/" + repository, says: "(RegistryUnavailable): oci://HOST/acme/charts/podinfo:1.0.0 could not be read: the TLS certificate is signed by a CA that chartgate does not trust"},
-		{sentence: "without the login", chart: w.host + "/" + repository, args: []string{"--registry-ca=ca.crt", "--registry-config=nobody.json"}, says: "RegistryUnauthorized"},
+		{sentence: "without the login", chart: w.host + "/" + repository, args: []string{"--registry-ca=ca.crt", "--registry-config=no-login.json"}, says: "RegistryUnauthorized"},
 		{sentence: "through a proxy", chart: acme + "/" + repository, environment: []string{"HTTPS_PROXY=" + proxy.URL}, args: []string{"--registry-ca=ca.crt", "--registry-config=acme.json"},
 			admitted: true, through: []string{acme + ":443"}},
 		{sentence: "past the proxy, to a host that only the proxy knows", chart: acme + "/" + repository, environment: []string{"HTTPS_PROXY=" + proxy.URL, "NO_PROXY=acme.example"}, args: []string{"--registry-ca=ca.crt"},
@@ -119,7 +119,7 @@ func TestMirrorWithoutSignatures(t *testing.T) {
 	}
 }
 
-// TestCommandRefuses: flags that make no sense end the command before it asks anybody.
+// TestCommandRefuses: flags that make no sense end the command before it sends a request.
 func TestCommandRefuses(t *testing.T) {
 	t.Parallel()
 	w := &site{dir: t.TempDir()}

@@ -35,7 +35,7 @@ type setup struct {
 	tls, clients, basic, tokens bool
 }
 
-// site is a registry with the tools of somebody who may do everything in it.
+// site is a registry with the tools of a user who may do everything in it.
 type site struct {
 	host       string
 	authority  *registrytest.Authority
@@ -221,13 +221,13 @@ func (w *site) place(t *testing.T, path string) chart.Location {
 	return location
 }
 
-// someone is a consumer that has a connection.
-var someone = sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "regcred"}
+// regcred is a consumer that has a connection.
+var regcred = sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "regcred"}
 
 // formats are those of all material that a search finds, in order.
 func formats(t *testing.T, c *registry.Client, resolved chart.Resolved, where attachment.Search) (found []string, contents []string) {
 	t.Helper()
-	where.Access = someone
+	where.Access = regcred
 	for material, err := range c.Signatures(t.Context(), resolved, where) {
 		if err != nil {
 			t.Error(err)

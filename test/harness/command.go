@@ -47,8 +47,8 @@ func (v Verify) Run(t testing.TB) Verdict {
 	return Verdict{Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode()}
 }
 
-// Paste runs a command that chartgate printed in a shell, in a directory where cosign is that tool of
-// bin/. The environment is added to the test's.
+// Paste runs a command that chartgate printed in a shell, in a directory where cosign is that tool
+// of bin/. The environment is added to the test's.
 func Paste(t testing.TB, tool, dir, command string, env ...string) {
 	t.Helper()
 	path, err := cluster.Tool(tool)

@@ -12,7 +12,8 @@ import (
 // Stopper can be stopped, also where its start has failed half-way.
 type Stopper interface{ Stop() error }
 
-// Shared is a value that takes seconds to start. The first test that needs it starts it; Main stops it.
+// Shared is a value that takes seconds to start. The first test that needs it starts it; Main stops
+// it.
 type Shared[T Stopper] struct {
 	once    sync.Once
 	value   T
@@ -50,8 +51,8 @@ func (s *Shared[T]) Log() string {
 	return ""
 }
 
-// Main runs the tests of a package, stops what they have shared in that order, and ends the process.
-// Where a test failed, it prints what the shared values' programs have written.
+// Main runs the tests of a package, stops what they have shared in that order, and ends the
+// process. Where a test failed, it prints what the shared values' programs have written.
 func Main(m *testing.M, shared ...interface {
 	Stopper
 	Log() string

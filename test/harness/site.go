@@ -19,8 +19,8 @@ type Setup struct {
 	Values map[string]any
 	// ManagedCertificate has chartgate make its serving certificate; otherwise the test makes it.
 	ManagedCertificate bool
-	// Objects is YAML of objects that exist before chartgate starts. Policies among them are in force
-	// as soon as chartgate is ready.
+	// Objects is YAML of objects that exist before chartgate starts. Policies among them are in
+	// force as soon as chartgate is ready.
 	Objects string
 	// Prepare changes the cluster before chartgate is installed; it may be nil.
 	Prepare func(context.Context, *cluster.Cluster) error
@@ -28,8 +28,8 @@ type Setup struct {
 	Args []string
 	// Stopped leaves it to the test to start chartgate.
 	Stopped bool
-	// Local translates the names that rows use to those of this machine, Public translates them back.
-	// Nil changes nothing.
+	// Local translates the names that rows use to those of this machine, Public translates them
+	// back. Nil changes nothing.
 	Local, Public func(string) string
 }
 
@@ -39,14 +39,15 @@ type Site struct {
 	Installation *cluster.Installation
 	// Gate is the running chartgate; nil if it was not started.
 	Gate *cluster.Process
-	// Forbidden is set by tests that take rights away from chartgate. Otherwise it is an error where
-	// the API server has denied chartgate a right.
+	// Forbidden is set by tests that take rights away from chartgate. Otherwise it is an error
+	// where the API server has denied chartgate a right.
 	Forbidden bool
 
 	local, public func(string) string
 }
 
-// Open starts the cluster and installs and starts chartgate. Stop stops the Site, also after an error.
+// Open starts the cluster and installs and starts chartgate. Stop stops the Site, also after an
+// error.
 func Open(ctx context.Context, setup Setup) (*Site, error) {
 	same := func(text string) string { return text }
 	s := &Site{local: setup.Local, public: setup.Public}

@@ -8,8 +8,8 @@ import (
 // HelmLayer is the field of an OCIRepository that asks for Helm's layer as it is.
 const HelmLayer = "layerSelector: {mediaType: application/vnd.cncf.helm.chart.content.v1.tar+gzip, operation: copy}"
 
-// Object is YAML of one object, called "name" in namespace apps, or "namespace/name". The body holds
-// the fields beside metadata, such as "spec: {…}, status: {…}".
+// Object is YAML of one object, called "name" in namespace apps, or "namespace/name". The body
+// holds the fields beside metadata, such as "spec: {…}, status: {…}".
 func Object(apiVersion, kind, name, body string) string {
 	namespace, name, found := strings.Cut(name, "/")
 	if !found {

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// suspended is how many HelmReleases there are that no gate has looked at, each with a megabyte of values.
+	// suspended is how many HelmReleases there are that no gate has looked at, each with a megabyte
+	// of values.
 	suspended = 200
 	megabyte  = 1 << 20
 	// rewrites is how many of them are written again each second.
@@ -47,7 +48,8 @@ func (c *cluster) release(number, version int) map[string]any {
 	}
 }
 
-// serve answers lists and watches of HelmReleases; a watch that wants the list first is refused, so that pages are read.
+// serve answers lists and watches of HelmReleases; a watch that wants the list first is refused, so
+// that pages are read.
 func (c *cluster) serve(w http.ResponseWriter, req *http.Request) {
 	query := req.URL.Query()
 	w.Header().Set("Content-Type", "application/json")

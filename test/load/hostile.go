@@ -32,7 +32,8 @@ func (o options) measureHostile(ctx context.Context, r *report, s *store, h *web
 	var missed error
 	for _, attack := range []struct {
 		title string
-		// prepare makes what the attack needs, and returns it as a function that runs until its context ends.
+		// prepare makes what the attack needs, and returns it as a function that runs until its
+		// context ends.
 		prepare func(context.Context, *store, *webhook) (func(context.Context), error)
 	}{
 		{fmt.Sprintf("%d suspended HelmReleases of 1 MB, %d a second written again, and OCIRepositories", suspended, rewrites), o.prepareRepositories},
@@ -141,7 +142,8 @@ func prepareBodies(_ context.Context, s *store, h *webhook) (func(context.Contex
 // junkCharts have as many bundles by strangers as chartgate looks at.
 const junkCharts = 64
 
-// prepareJunk makes the charts. Their denials are not remembered, so each write looks at all of them again.
+// prepareJunk makes the charts. Their denials are not remembered, so each write looks at all of
+// them again.
 func prepareJunk(_ context.Context, s *store, h *webhook) (func(context.Context), error) {
 	stranger := sigstore.Identity{Issuer: issuer, Subject: "stranger@evil.example"}
 	for i := range junkCharts {

@@ -1,9 +1,11 @@
-// Command load measures the webhook under load: `go run ./test/load -duration 20s`, which is `make load`.
+// Command load measures the webhook under load: `go run ./test/load -duration 20s`, which is `make
+// load`.
 //
-// It starts a registry and, in a process of its own so that memory and CPU are the webhook's alone, the real webhook over
-// TLS; it asks as an API server does, over HTTP/2 with connections kept alive. Everything is on 127.0.0.1, bounded in
-// count and time, and stops by itself. Targets are printed beside what was measured; missing one is no failure, a wrong
-// verdict is, and so is an honest namespace that hostile ones keep waiting, or memory above the chart's limit.
+// It starts a registry and, in a process of its own so that memory and CPU are the webhook's alone,
+// the real webhook over TLS; it asks as an API server does, over HTTP/2 with connections kept
+// alive. Everything is on 127.0.0.1, bounded in count and time, and stops by itself. Targets are
+// printed beside what was measured; missing one is no failure, a wrong verdict is, and so is an
+// honest namespace that hostile ones keep waiting, or memory above the chart's limit.
 package main
 
 import (

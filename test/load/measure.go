@@ -22,7 +22,8 @@ func measureIdle(ctx context.Context, r *report, s *store, h *webhook) error {
 	return r.memory("memory (RSS)", "VmRSS", "< 90 MiB")
 }
 
-// measureStampede asks the same question many times at once, and lets the registry answer when all have arrived.
+// measureStampede asks the same question many times at once, and lets the registry answer when all
+// have arrived.
 func (o options) measureStampede(ctx context.Context, r *report, s *store, h *webhook) error {
 	const chart = 1_000_000 // not one of the others
 	if _, err := s.chart(chart); err != nil {
@@ -194,7 +195,8 @@ func (o options) measureCharts(ctx context.Context, r *report, s *store, h *webh
 	return o.measureRemembered(ctx, r, s, h)
 }
 
-// measureRemembered asks for a thousand of the charts again, by digest, and looks at what they take.
+// measureRemembered asks for a thousand of the charts again, by digest, and looks at what they
+// take.
 func (o options) measureRemembered(ctx context.Context, r *report, s *store, h *webhook) error {
 	s.registry.Reset()
 	step := max(o.charts/1000, 1)

@@ -40,7 +40,8 @@ type config struct {
 	Identities  []v1alpha1.TrustedIdentity
 }
 
-// serve is the webhook. It says where it listens on standard output, and ends when standard input does.
+// serve is the webhook. It says where it listens on standard output, and ends when standard input
+// does.
 func serve(ctx context.Context) error {
 	input := json.NewDecoder(os.Stdin)
 	var c config
@@ -147,8 +148,8 @@ type fixed struct{ set *policy.Set }
 
 func (f fixed) Current() *policy.Set { return f.set }
 
-// reader is chartgate's own index of the cluster's HelmReleases. Other objects are not needed: Applications and
-// OCIRepositories name their charts themselves.
+// reader is chartgate's own index of the cluster's HelmReleases. Other objects are not needed:
+// Applications and OCIRepositories name their charts themselves.
 type reader struct{ releases *releaseindex.Index }
 
 func (c config) reader(ctx context.Context) (reader, error) {

@@ -85,8 +85,8 @@ func (s *store) chooseSigner(keyless bool) error {
 // repository is where a chart is. Each has one of its own.
 func repository(chart int) string { return fmt.Sprintf("load/chart-%d", chart) }
 
-// chart makes a chart, unless it is there, and returns its digest. An annotation tells it from others; the archive is
-// the same.
+// chart makes a chart, unless it is there, and returns its digest. An annotation tells it from
+// others; the archive is the same.
 func (s *store) chart(number int) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

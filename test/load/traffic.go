@@ -22,8 +22,9 @@ type class struct {
 // maxWaiting bounds the admissions of a class that are in progress. An API server has a bound, too.
 const maxWaiting = 256
 
-// drive sends admissions at their rate until the time is over, however slow the answers are, and waits for those. The
-// latency of one counts from when it was due, so that a webhook that stands still does not look fast.
+// drive sends admissions at their rate until the time is over, however slow the answers are, and
+// waits for those. The latency of one counts from when it was due, so that a webhook that stands
+// still does not look fast.
 func (c *class) drive(ctx context.Context, span time.Duration) error {
 	var group sync.WaitGroup
 	defer group.Wait()

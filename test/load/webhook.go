@@ -71,7 +71,8 @@ func (h *webhook) stop() error {
 
 func (h *webhook) pid() int { return h.command.Process.Pid }
 
-// apiServerClient speaks HTTP/2 and keeps its connections, as an API server does. The server is this program.
+// apiServerClient speaks HTTP/2 and keeps its connections, as an API server does. The server is
+// this program.
 func apiServerClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},

@@ -29,7 +29,8 @@ type AuditEvent struct {
 
 func (c *Cluster) auditLog() string { return filepath.Join(c.dir, "audit.log") }
 
-// Audit returns the events so far about one object, oldest first. The API server writes them a moment after its answer.
+// Audit returns the events so far about one object, oldest first. The API server writes them a
+// moment after its answer.
 func (c *Cluster) Audit(resource, namespace, name string) ([]AuditEvent, error) {
 	file, err := os.Open(c.auditLog())
 	if err != nil {

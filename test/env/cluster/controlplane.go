@@ -51,7 +51,8 @@ rules:
 
 // Options say what a control plane has.
 type Options struct {
-	// CRDs are directories with custom resource definitions: below bin/, such as "crds/flux", or absolute.
+	// CRDs are directories with custom resource definitions: below bin/, such as "crds/flux", or
+	// absolute.
 	CRDs []string
 	// Namespaces are created beside chartgate's own.
 	Namespaces []string
@@ -116,7 +117,8 @@ func (c *Cluster) prepare(crds []string) error {
 	}
 	policy := filepath.Join(c.dir, "audit-policy.yaml")
 	c.environment.ControlPlane.GetAPIServer().Configure().
-		// No address but loopback's, which endpoints must not have: a machine without a network has no other.
+		// No address but loopback's, which endpoints must not have: a machine without a network has
+		// no other.
 		Set("advertise-address", "127.0.0.1").Set("endpoint-reconciler-type", "none").
 		Set("audit-policy-file", policy).
 		Set("audit-log-path", c.auditLog())

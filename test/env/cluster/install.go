@@ -29,8 +29,9 @@ type Installation struct {
 	certificate certificate // with Files only
 }
 
-// Install renders charts/chartgate and applies it. Values are the chart's. The serving certificate is one that
-// the test makes (certificates.existingSecret) or, with managed, that chartgate makes itself.
+// Install renders charts/chartgate and applies it. Values are the chart's. The serving certificate
+// is one that the test makes (certificates.existingSecret) or, with managed, that chartgate makes
+// itself.
 func (c *Cluster) Install(ctx context.Context, values map[string]any, managed bool) (*Installation, error) {
 	i := &Installation{cluster: c}
 	var err error
@@ -101,8 +102,9 @@ func Objects(text string) ([]*unstructured.Unstructured, error) {
 	}
 }
 
-// adapt does what would need a node: the Service leads to this machine. For an ExternalName, the API server takes the
-// port from the webhook's clientConfig. The server's name in TLS stays the Service's.
+// adapt does what would need a node: the Service leads to this machine. For an ExternalName, the
+// API server takes the port from the webhook's clientConfig. The server's name in TLS stays the
+// Service's.
 func (i *Installation) adapt(objects []*unstructured.Unstructured) error {
 	for _, object := range objects {
 		var err error
@@ -169,7 +171,8 @@ func (i *Installation) readDeployment(object *unstructured.Unstructured) error {
 	return nil
 }
 
-// variables is what a kubelet puts in the place of $(NAME), for the one that the chart's arguments use.
+// variables is what a kubelet puts in the place of $(NAME), for the one that the chart's arguments
+// use.
 func variables(env []corev1.EnvVar) []string {
 	var pairs []string
 	for _, variable := range env {

@@ -13,7 +13,8 @@ import (
 // Process is a running `chartgate serve`.
 type Process struct {
 	*process.Server
-	// CertDir is where a kubelet would mount a serving certificate that chartgate does not make itself.
+	// CertDir is where a kubelet would mount a serving certificate that chartgate does not make
+	// itself.
 	CertDir string
 	scrape  string // URL of /metrics
 }
@@ -72,7 +73,8 @@ func (i *Installation) Launch(ctx context.Context, args ...string) (*Process, er
 // pod makes the token and the mounts that a pod would have, and returns the flags that name them.
 func (i *Installation) pod(ctx context.Context, p *Process, dir string) ([]string, error) {
 	kubeconfig := filepath.Join(dir, "kubeconfig")
-	// Of the chart's ServiceAccount: chartgate has the rights that the chart grants it and no others.
+	// Of the chart's ServiceAccount: chartgate has the rights that the chart grants it and no
+	// others.
 	err := errors.Join(os.Mkdir(p.CertDir, 0o700), i.cluster.WriteKubeconfig(ctx, kubeconfig, Namespace, "chartgate"))
 	if err != nil {
 		return nil, err

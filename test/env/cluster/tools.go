@@ -35,8 +35,8 @@ func Path(elements ...string) (string, error) {
 	return filepath.Join(append([]string{root}, elements...)...), err
 }
 
-// Tool is a program or directory in bin/ that `make tools` makes. That it is missing is an error, never a reason to test
-// less.
+// Tool is a program or directory in bin/ that `make tools` makes. That it is missing is an error,
+// never a reason to test less.
 func Tool(name string) (string, error) {
 	path, err := Path("bin", name)
 	if err != nil {
@@ -69,8 +69,8 @@ func assets() (string, error) {
 	return dir, nil
 }
 
-// Chartgate is the binary: $CHARTGATE_BIN, which may be the directory that it is in, or bin/chartgate. It is built where
-// it is missing.
+// Chartgate is the binary: $CHARTGATE_BIN, which may be the directory that it is in, or
+// bin/chartgate. It is built where it is missing.
 func Chartgate(ctx context.Context) (string, error) {
 	path := os.Getenv("CHARTGATE_BIN")
 	if path == "" {

@@ -38,7 +38,8 @@ type Server struct {
 // Start starts the program and does not wait until it is ready.
 func (p Program) Start() (*Server, error) {
 	s := &Server{program: p, exited: make(chan struct{})}
-	// Not CommandContext: a context that ends must not kill a server before its graceful end is tested.
+	// Not CommandContext: a context that ends must not kill a server before its graceful end is
+	// tested.
 	s.cmd = exec.Command(p.Binary, p.Args...)
 	s.cmd.Dir = p.Dir
 	s.cmd.Env = append([]string{"HOME=" + p.Dir, "TMPDIR=" + p.Dir, "PATH=" + os.Getenv("PATH")}, p.Env...)
@@ -120,7 +121,8 @@ func (s *Server) Stop() error {
 	}
 }
 
-// Kill ends the process at once, as the kernel does when memory runs out. A process that has ended by itself is an error.
+// Kill ends the process at once, as the kernel does when memory runs out. A process that has ended
+// by itself is an error.
 func (s *Server) Kill() error {
 	select {
 	case <-s.exited:

@@ -18,7 +18,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// DistributionOptions say how the real registry server, distribution 3, is set up. It has no referrers API.
+// DistributionOptions say how the real registry server, distribution 3, is set up. It has no
+// referrers API.
 type DistributionOptions struct {
 	// Server is its certificate; without it the server speaks plain HTTP.
 	Server registrytest.Pair
@@ -68,7 +69,8 @@ func (d *Distribution) Log() string { return d.server.Log() }
 // Stop ends the server and waits for it.
 func (d *Distribution) Stop() error { return d.server.Kill() }
 
-// write fills dir with the server's files, and answers with its configuration, in JSON, which is YAML.
+// write fills dir with the server's files, and answers with its configuration, in JSON, which is
+// YAML.
 func (o DistributionOptions) write(dir string) (config string, err error) {
 	type object = map[string]any
 	files := map[string][]byte{}

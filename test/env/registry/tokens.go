@@ -22,8 +22,9 @@ const (
 	tokenAudience = "test registry"
 )
 
-// TokenService gives tokens for a registry to one user, as https://distribution.github.io/distribution/spec/auth/jwt/ has
-// it: for the scope asked for, since that user may do everything.
+// TokenService gives tokens for a registry to one user, as
+// https://distribution.github.io/distribution/spec/auth/jwt/ has it: for the scope asked for, since
+// that user may do everything.
 type TokenService struct {
 	server             *httptest.Server
 	key                ed25519.PrivateKey
@@ -33,7 +34,8 @@ type TokenService struct {
 	scopes []string
 }
 
-// NewTokenService starts one with that certificate; Close stops it. It panics where no port can be had.
+// NewTokenService starts one with that certificate; Close stops it. It panics where no port can be
+// had.
 func NewTokenService(certificate registrytest.Pair, username, password string) *TokenService {
 	pair, err := tls.X509KeyPair(certificate.Certificate, certificate.Key)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/chartgate/chartgate/test/env/cluster"
 )
 
-// Client is a user of a Sigstore: where its services are, and what is to be trusted of them. Everything that it does,
-// cosign does.
+// Client is a user of a Sigstore: where its services are, and what is to be trusted of them.
+// Everything that it does, cosign does.
 type Client struct {
 	cosign   string
 	dir      string
@@ -81,7 +81,8 @@ func (c *Client) TrustedRoot(ctx context.Context) ([]byte, error) {
 	return []byte(strings.TrimSpace(out.Stdout)), err
 }
 
-// Sign signs what the reference names (HOST/REPOSITORY@DIGEST, over HTTP), and puts the bundle beside it.
+// Sign signs what the reference names (HOST/REPOSITORY@DIGEST, over HTTP), and puts the bundle
+// beside it.
 func (c *Client) Sign(ctx context.Context, by Signer, reference string) error {
 	return c.sign(ctx, "sign", by, reference)
 }
@@ -98,8 +99,8 @@ func (c *Client) Bundle(ctx context.Context, by Signer, reference string) ([]byt
 	return os.ReadFile(file)
 }
 
-// Attest states something about what the reference names, as Sign signs it. The predicate is JSON; its type is a URI, or
-// a name that cosign knows.
+// Attest states something about what the reference names, as Sign signs it. The predicate is JSON;
+// its type is a URI, or a name that cosign knows.
 func (c *Client) Attest(ctx context.Context, by Signer, reference, predicateType, predicate string) error {
 	file, err := c.file("predicate.json", []byte(predicate))
 	if err != nil {
@@ -184,8 +185,9 @@ func (c *Client) file(name string, content []byte) (string, error) {
 	return file, os.WriteFile(file, content, 0o600)
 }
 
-// Desk is a directory in which the signer may run cosign as printed commands have it: with signing_config.json and
-// trusted_root.json of this Sigstore, the private key of a Key as cosign.key, and the environment.
+// Desk is a directory in which the signer may run cosign as printed commands have it: with
+// signing_config.json and trusted_root.json of this Sigstore, the private key of a Key as
+// cosign.key, and the environment.
 func (c *Client) Desk(by Signer) (dir string, env []string, err error) {
 	files, err := c.files()
 	if err != nil {

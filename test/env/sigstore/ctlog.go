@@ -15,9 +15,10 @@ import (
 	"github.com/google/certificate-transparency-go/tls"
 )
 
-// ctlog is the certificate transparency log to which Fulcio shows every certificate before it issues it (RFC 6962,
-// section 4.2). It promises inclusion, as a signed certificate timestamp, and keeps nothing, because no client
-// verifies more than the promise. Fulcio verifies it before it puts it into the certificate.
+// ctlog is the certificate transparency log to which Fulcio shows every certificate before it
+// issues it (RFC 6962, section 4.2). It promises inclusion, as a signed certificate timestamp, and
+// keeps nothing, because no client verifies more than the promise. Fulcio verifies it before it
+// puts it into the certificate.
 type ctlog struct {
 	server *httptest.Server
 	key    *ecdsa.PrivateKey

@@ -10,8 +10,9 @@ import (
 	"github.com/chartgate/chartgate/test/env/process"
 )
 
-// fulcioConfig names the issuers that Fulcio believes, and says what it makes of their tokens. For workflows it is the
-// configuration of the public Fulcio, word for word (config/identity/config.yaml of github.com/sigstore/fulcio).
+// fulcioConfig names the issuers that Fulcio believes, and says what it makes of their tokens. For
+// workflows it is the configuration of the public Fulcio, word for word
+// (config/identity/config.yaml of github.com/sigstore/fulcio).
 func fulcioConfig(i *Issuer) ([]byte, error) {
 	issuer := func(path, kind string) map[string]any {
 		return map[string]any{"IssuerURL": i.server.URL + path, "ClientID": audience, "Type": kind}

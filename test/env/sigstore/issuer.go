@@ -14,21 +14,23 @@ import (
 	"time"
 )
 
-// Issuer is an OIDC provider on 127.0.0.1. It is three issuers in one, at paths of their own, and gives every
-// test a token for any identity.
+// Issuer is an OIDC provider on 127.0.0.1. It is three issuers in one, at paths of their own, and
+// gives every test a token for any identity.
 type Issuer struct {
 	server *httptest.Server
 	key    *rsa.PrivateKey
 }
 
-// The issuers, as paths: two that know people by their email addresses, and one that knows workflows of GitHub Actions.
+// The issuers, as paths: two that know people by their email addresses, and one that knows
+// workflows of GitHub Actions.
 const (
 	company   = "/company"
 	freemail  = "/freemail"
 	workflows = "/workflows"
 )
 
-// Identity is a user that an issuer knows: the issuer and the subject as Fulcio puts them into the certificate.
+// Identity is a user that an issuer knows: the issuer and the subject as Fulcio puts them into the
+// certificate.
 type Identity struct {
 	Issuer, Subject string
 	claims          map[string]any // of the token
@@ -65,8 +67,9 @@ func (i *Issuer) person(path, email string) Identity {
 	}}
 }
 
-// Workflow is a run of GitHub Actions in the repository "acme/charts". The definition is that of the job
-// ("acme/charts/.github/workflows/release.yaml@refs/heads/main"), which may lie in another repository.
+// Workflow is a run of GitHub Actions in the repository "acme/charts". The definition is that of
+// the job ("acme/charts/.github/workflows/release.yaml@refs/heads/main"), which may lie in another
+// repository.
 func (i *Issuer) Workflow(repository, definition string) Identity {
 	owner, _, _ := strings.Cut(repository, "/")
 	return Identity{

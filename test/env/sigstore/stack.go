@@ -1,14 +1,15 @@
-// Package sigstore runs a private Sigstore on 127.0.0.1, of the real servers that `make tools` builds: Fulcio issues
-// certificates for OIDC tokens, Rekor v2 keeps the transparency log, and the timestamp authority says when. The real
-// cosign signs with it, from a signing config and a trusted root that cosign itself wrote.
+// Package sigstore runs a private Sigstore on 127.0.0.1, of the real servers that `make tools`
+// builds: Fulcio issues certificates for OIDC tokens, Rekor v2 keeps the transparency log, and the
+// timestamp authority says when. The real cosign signs with it, from a signing config and a trusted
+// root that cosign itself wrote.
 //
-// Two parts are ours. The OIDC issuer gives a token to every test that asks, where others want a login (issuer.go). The
-// certificate transparency log promises inclusion and keeps nothing (ctlog.go): the one that Sigstore runs, TesseraCT,
-// could not be had from the module proxy with a checksum, and the one before it wants Trillian. Fulcio verifies what
-// either of them signs.
+// Two parts are ours. The OIDC issuer gives a token to every test that asks, where others want a
+// login (issuer.go). The certificate transparency log promises inclusion and keeps nothing
+// (ctlog.go): the one that Sigstore runs, TesseraCT, could not be had from the module proxy with a
+// checksum, and the one before it wants Trillian. Fulcio verifies what either of them signs.
 //
-// Package sigstore beside this one makes the same signatures in process, and forgeries that no honest server would
-// take part in.
+// Package sigstore beside this one makes the same signatures in process, and forgeries that no
+// honest server would take part in.
 package sigstore
 
 import (
@@ -35,7 +36,8 @@ type Stack struct {
 	fulcio, rekor, timestamp *server
 }
 
-// Start starts a Sigstore that believes the issuer. Several may believe one. Stop stops it, also after an error.
+// Start starts a Sigstore that believes the issuer. Several may believe one. Stop stops it, also
+// after an error.
 func Start(ctx context.Context, issuer *Issuer) (*Stack, error) {
 	s := &Stack{issuer: issuer}
 	var err error
@@ -101,8 +103,8 @@ func (s *Stack) startTimestamp() error {
 	return err
 }
 
-// rekorHost is what the log calls itself in its checkpoints. Verifiers compare it with the host in the log's URL in the
-// trusted root.
+// rekorHost is what the log calls itself in its checkpoints. Verifiers compare it with the host in
+// the log's URL in the trusted root.
 const rekorHost = "127.0.0.1"
 
 func (s *Stack) startRekor() error {
@@ -143,7 +145,8 @@ func (s *Stack) startFulcio() error {
 		"--ct-log-url="+s.ctlog.url(), "--ct-log-public-key-path="+s.file("ctlog.pub"),
 		"--host=127.0.0.1", fmt.Sprintf("--port=%d", ports[0]),
 		"--grpc-host=127.0.0.1", fmt.Sprintf("--grpc-port=%d", ports[1]),
-		// Every Fulcio would open the same socket. This name is relative: the paths of sockets must be short.
+		// Every Fulcio would open the same socket. This name is relative: the paths of sockets must
+		// be short.
 		"--legacy-unix-domain-socket=legacy.sock",
 		// Fulcio serves metrics on every address, there is no flag against it; 0 is any free port.
 		"--metrics-port=0")

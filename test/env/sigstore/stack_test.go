@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// TestCosignAgrees: what the servers and cosign make together, cosign believes, and only of who it is by.
+// TestCosignAgrees: what the servers and cosign make together, cosign believes, and only of who it
+// is by.
 func TestCosignAgrees(t *testing.T) {
 	t.Parallel()
 	issuer, stack := start(t)

@@ -1,5 +1,6 @@
-// Package airgap_test follows docs/air-gapped.md on a machine without a network: what is to be done outside here, and
-// what is to be done inside in a network namespace that has no interface but loopback.
+// Package airgap_test follows docs/air-gapped.md on a machine without a network: what is to be done
+// outside here, and what is to be done inside in a network namespace that has no interface but
+// loopback.
 package airgap_test
 
 import (
@@ -21,8 +22,8 @@ import (
 	"github.com/chartgate/chartgate/test/env/cluster"
 )
 
-// insideDir is the folder in which the process that is inside finds what was carried in. Its being set is what makes a
-// process one.
+// insideDir is the folder in which the process that is inside finds what was carried in. Its being
+// set is what makes a process one.
 const insideDir = "CHARTGATE_AIRGAP_DIR"
 
 func TestMain(m *testing.M) {
@@ -59,7 +60,8 @@ func TestAirGappedWalkthrough(t *testing.T) {
 	enter(t, carried)
 }
 
-// enter runs this program again, in namespaces of its own: without a network, and with mounts that no other process sees.
+// enter runs this program again, in namespaces of its own: without a network, and with mounts that
+// no other process sees.
 func enter(t *testing.T, dir string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -125,7 +127,8 @@ func inside(ctx context.Context, dir string) (err error) {
 	return nil
 }
 
-// prepare makes the machine the one of the page: no network but loopback, where the registry's name leads.
+// prepare makes the machine the one of the page: no network but loopback, where the registry's name
+// leads.
 func prepare(dir string) error {
 	if err := bringUp("lo"); err != nil {
 		return fmt.Errorf("bring loopback up: %w", err)

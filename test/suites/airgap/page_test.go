@@ -27,7 +27,8 @@ type block struct {
 // fence is a comment that says where a block is run, the block, and what it prints.
 var fence = regexp.MustCompile("(?s)<!-- (outside|inside)([^\n]*) -->\n```sh\n(.*?)```\n(?:\n```text\n(.*?)```\n)?")
 
-// readPage reads docs/air-gapped.md. Every block of it must be one that is run, so that every block is tested.
+// readPage reads docs/air-gapped.md. Every block of it must be one that is run, so that every block
+// is tested.
 func readPage() ([]block, error) {
 	path, err := cluster.Path("docs", "air-gapped.md")
 	if err != nil {
@@ -103,7 +104,8 @@ func openShell(ctx context.Context, dir, path string, env []string) (*shell, err
 	return s, s.cmd.Start()
 }
 
-// run runs a block and returns what it printed. The shell stops at the first command that fails, unless the block is to.
+// run runs a block and returns what it printed. The shell stops at the first command that fails,
+// unless the block is to.
 func (s *shell) run(b block) (string, error) {
 	s.n++
 	end := fmt.Sprintf("=== end of block %d: ", s.n)
@@ -133,8 +135,9 @@ func (s *shell) close() {
 	_ = s.cmd.Wait()
 }
 
-// follow runs blocks in a folder, with the programs at path beside those of bin/. adapt puts what the test has in the place of what only its readers have; install does what helm
-// install and a kubelet would.
+// follow runs blocks in a folder, with the programs at path beside those of bin/. adapt puts what
+// the test has in the place of what only its readers have; install does what helm install and a
+// kubelet would.
 func follow(ctx context.Context, dir, path string, env []string, blocks []block, adapt func(string) string, install func() error) error {
 	s, err := openShell(ctx, dir, path, env)
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// publisher is whose charts are carried in: a registry, a Sigstore and the TUF repository with its trust root.
+// publisher is whose charts are carried in: a registry, a Sigstore and the TUF repository with its
+// trust root.
 type publisher struct {
 	dir      string
 	registry *registrytest.Registry

@@ -2,8 +2,8 @@ package attacks_test
 
 import "testing"
 
-// TestForgedOperations: Argo CD deploys what operation says, and resumes what status.operationState says. A user who may edit
-// an Application may write both.
+// TestForgedOperations: Argo CD deploys what operation says, and resumes what status.operationState
+// says. A user who may edit an Application may write both.
 func TestForgedOperations(t *testing.T) {
 	w := theSite(t)
 	const (
@@ -171,8 +171,9 @@ func TestArgoSources(t *testing.T) {
 	})
 }
 
-// TestArtifactsThatAreNotCharts: OCI artifacts that are no chart by their media types. Argo CD renders a chart from whatever it unpacks, if
-// there is a Chart.yaml in it; so neither a media type nor a field of the Application may take an artifact past a policy.
+// TestArtifactsThatAreNotCharts: OCI artifacts that are no chart by their media types. Argo CD
+// renders a chart from whatever it unpacks, if there is a Chart.yaml in it; so neither a media type
+// nor a field of the Application may take an artifact past a policy.
 func TestArtifactsThatAreNotCharts(t *testing.T) {
 	w := theSite(t)
 	const unsigned = "SignatureMissing spec.source"

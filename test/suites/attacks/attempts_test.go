@@ -31,9 +31,10 @@ func announced(action string) string {
 	return helmRelease("app", "status: {conditions: ["+reconcilingNow("Running '"+action+"' action with timeout of 5m0s")+"]}")
 }
 
-// TestSourceChangedDuringVerification: the verdict on a release is made while its source points at a signed chart, through a
-// registry of the attacker's that holds the question. Meanwhile the source is changed, and what is pulled from there is
-// outside the gate, because no release that is stored uses it.
+// TestSourceChangedDuringVerification: the verdict on a release is made while its source points at
+// a signed chart, through a registry of the attacker's that holds the question. Meanwhile the
+// source is changed, and what is pulled from there is outside the gate, because no release that is
+// stored uses it.
 func TestSourceChangedDuringVerification(t *testing.T) {
 	w := theSite(t)
 	held, free := make(chan struct{}), make(chan struct{})
@@ -69,8 +70,8 @@ func TestSourceChangedDuringVerification(t *testing.T) {
 	}}})
 }
 
-// TestHelmReleaseAttempts: what helm-controller is about to deploy is verified by what its source has pulled, whatever was
-// verified before, and by whomever.
+// TestHelmReleaseAttempts: what helm-controller is about to deploy is verified by what its source
+// has pulled, whatever was verified before, and by whomever.
 func TestHelmReleaseAttempts(t *testing.T) {
 	w := theSite(t)
 	const last, running = "status.lastAttemptedRevision", "status.conditions"
@@ -181,9 +182,9 @@ func TestHelmReleaseAttempts(t *testing.T) {
 	})
 }
 
-// TestSwappedRepository: the URL of a HelmRepository is changed under existing releases, to another place that a policy is
-// about. The repository is admitted; exactly the releases whose charts are not signed there are told; and exactly their
-// HelmCharts are stopped when Flux pulls.
+// TestSwappedRepository: the URL of a HelmRepository is changed under existing releases, to another
+// place that a policy is about. The repository is admitted; exactly the releases whose charts are
+// not signed there are told; and exactly their HelmCharts are stopped when Flux pulls.
 func TestSwappedRepository(t *testing.T) {
 	w := theSite(t)
 	for _, object := range w.Objects(t, acmeRepository()+

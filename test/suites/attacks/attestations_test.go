@@ -23,7 +23,8 @@ import (
 
 const spdx = "https://spdx.dev/Document"
 
-// attestedGate requires a signature by acme, and a provenance by acme that names the builder and the repository.
+// attestedGate requires a signature by acme, and a provenance by acme that names the builder and
+// the repository.
 func (s *stall) attestedGate(t *testing.T) *gate.Gate {
 	t.Helper()
 	rule := chartPolicy("attested", s.Host(), []string{"acme"})
@@ -82,15 +83,17 @@ func (s *stall) legacyAttestation(t *testing.T, by sigstore.Signer, predicate js
 	return envelope, annotations
 }
 
-// TestForgedAttestations: the chart is signed by the right workflow, and what is attached to it is not an
-// attestation of exactly this chart, by a signer that the policy names, with a predicate that every JSON reader reads in the same way.
+// TestForgedAttestations: the chart is signed by the right workflow, and what is attached to it is
+// not an attestation of exactly this chart, by a signer that the policy names, with a predicate
+// that every JSON reader reads in the same way.
 func TestForgedAttestations(t *testing.T) {
 	t.Parallel()
 	const missing, rejected = verdict.AttestationMissing, verdict.AttestationRejected
 	byAcme := func(kind string, predicate json.RawMessage, opts ...sigstore.Option) func(*testing.T, *stall) {
 		return func(t *testing.T, s *stall) { s.attested(t, acme(), kind, predicate, opts...) }
 	}
-	// stating changes what acme signs: a confused signer, whose words two readers understand differently.
+	// stating changes what acme signs: a confused signer, whose words two readers understand
+	// differently.
 	stating := func(from, to string) func(*testing.T, *stall) {
 		return func(t *testing.T, s *stall) {
 			change := func(b []byte) []byte {
@@ -206,8 +209,8 @@ func TestForgedAttestations(t *testing.T) {
 	}
 }
 
-// TestStolenKey: a key that was retired a week ago because it was stolen. What its owner signed before still counts; what
-// the thief signs now does not, whatever time the thief claims.
+// TestStolenKey: a key that was retired a week ago because it was stolen. What its owner signed
+// before still counts; what the thief signs now does not, whatever time the thief claims.
 func TestStolenKey(t *testing.T) {
 	t.Parallel()
 	people := must(thePeople())(t)
@@ -224,7 +227,8 @@ func TestStolenKey(t *testing.T) {
 			}), nil)
 		}
 	}
-	// borrowing takes the proof of time from a signature that the owner made last month: of another chart, or of this one.
+	// borrowing takes the proof of time from a signature that the owner made last month: of another
+	// chart, or of this one.
 	borrowing := func(part, annotation string) func(*testing.T, *stall) {
 		return func(t *testing.T, s *stall) {
 			other, _ := s.push(t, s.repo, "0.9.0", "older")

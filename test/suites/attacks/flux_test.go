@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestForgedArtifacts: status says what a controller pulled, and every editor of the namespace may write it.
+// TestForgedArtifacts: status says what a controller pulled, and every editor of the namespace may
+// write it.
 func TestForgedArtifacts(t *testing.T) {
 	w := theSite(t)
 	const mismatch = "DigestMismatch status.artifact"
@@ -233,7 +234,8 @@ func TestFluxObjects(t *testing.T) {
 	})
 }
 
-// TestLabelsNamespacesAndUsersDecideNothing: no label, annotation, namespace, name or user changes a verdict.
+// TestLabelsNamespacesAndUsersDecideNothing: no label, annotation, namespace, name or user changes
+// a verdict.
 func TestLabelsNamespacesAndUsersDecideNothing(t *testing.T) {
 	w := theSite(t)
 	const denied = "SignatureMissing spec.chart.spec"
@@ -268,7 +270,8 @@ func TestLabelsNamespacesAndUsersDecideNothing(t *testing.T) {
 	})
 }
 
-// TestOldAPIVersions: a cluster that still serves old versions of Flux's API does not let a request bypass the gate through them.
+// TestOldAPIVersions: a cluster that still serves old versions of Flux's API does not let a request
+// bypass the gate through them.
 func TestOldAPIVersions(t *testing.T) {
 	w := theOldSite(t)
 	in := func(version, object string) string {

@@ -28,8 +28,8 @@ const (
 	password = "hunter2"
 )
 
-// bank is a cluster with charts in a private registry, a policy for every registry of the world, and a thief. Its API
-// server has a client certificate for webhooks.
+// bank is a cluster with charts in a private registry, a policy for every registry of the world,
+// and a thief. Its API server has a client certificate for webhooks.
 type bank struct {
 	*site
 	thief   *loginThief
@@ -149,7 +149,8 @@ func bankObjects(b *bank) string {
 	return text.String() + "---\n{apiVersion: v1, kind: ServiceAccount, metadata: {name: puller, namespace: flux-system}, imagePullSecrets: [{name: login}]}\n"
 }
 
-// admissionConfig lets the API server show a client certificate to webhooks, as docs/install.md says.
+// admissionConfig lets the API server show a client certificate to webhooks, as docs/install.md
+// says.
 func (b *bank) admissionConfig(t *testing.T) string {
 	t.Helper()
 	pair := b.clients.Client()
@@ -232,8 +233,9 @@ const (
 	bankArtifact = "{artifact: {digest: LAYER, revision: '1.0.0@DIGEST', path: p, url: 'http://x/p', lastUpdateTime: '2026-01-01T00:00:00Z'}}"
 )
 
-// TestForgedReviewsGetNoLogin: a client that reaches the webhook's port cannot make it send a login: not with a policy for
-// every registry of the world, and not to a host that a policy names, unless the stored object sends it there.
+// TestForgedReviewsGetNoLogin: a client that reaches the webhook's port cannot make it send a
+// login: not with a policy for every registry of the world, and not to a host that a policy names,
+// unless the stored object sends it there.
 func TestForgedReviewsGetNoLogin(t *testing.T) {
 	b := openBank(t)
 	stored := bankRepository("ghcr.io", "secretRef: {name: login}") + "---\n" + bankRelease + "---\n" + bankSource("flux-system", "stored", "ghcr.io", "secretRef: {name: login}")
@@ -315,8 +317,8 @@ func TestHonestLogins(t *testing.T) {
 	}
 }
 
-// TestClientCertificateOfTheAPIServer: with --client-ca only the API server gets an answer, and chartgate believes
-// what it says about objects that are not stored yet.
+// TestClientCertificateOfTheAPIServer: with --client-ca only the API server gets an answer, and
+// chartgate believes what it says about objects that are not stored yet.
 func TestClientCertificateOfTheAPIServer(t *testing.T) {
 	b := openBank(t)
 	b.Restart(t, "--client-ca="+filepath.Join(b.dir, "client-ca.crt"), "--client-names=test")

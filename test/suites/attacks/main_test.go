@@ -1,9 +1,11 @@
-// Package attacks_test is the attack corpus: one table a family, one row an attack, each with what the attacker does and
-// the denial that is expected. README.md says which check each row would miss.
+// Package attacks_test is the attack corpus: one table a family, one row an attack, each with what
+// the attacker does and the denial that is expected. README.md says which check each row would
+// miss.
 //
-// Signatures and registries are attacked in process, through the real gate, registry client and verifier. Objects are
-// attacked through a real kube-apiserver with the webhook configuration of charts/chartgate and the real binary. Rows
-// with the word "control" show that the neighbour of an attack is still admitted.
+// Signatures and registries are attacked in process, through the real gate, registry client and
+// verifier. Objects are attacked through a real kube-apiserver with the webhook configuration of
+// charts/chartgate and the real binary. Rows with the word "control" show that the neighbour of an
+// attack is still admitted.
 package attacks_test
 
 import (
@@ -95,8 +97,8 @@ func openSite(ctx context.Context, crds []string) (*site, error) {
 	return w, err
 }
 
-// teachRefresh adds the field retry.refresh to the definition of Applications, which Argo CD has since 3.1; the one in
-// bin/ is of 2.14.
+// teachRefresh adds the field retry.refresh to the definition of Applications, which Argo CD has
+// since 3.1; the one in bin/ is of 2.14.
 func teachRefresh(ctx context.Context, c *cluster.Cluster) error {
 	definition := &unstructured.Unstructured{}
 	definition.SetAPIVersion("apiextensions.k8s.io/v1")
@@ -148,8 +150,8 @@ func (w *site) policies() (string, error) {
 	return text.String(), nil
 }
 
-// published are the charts that rows name, and whether they are signed. In YAML, digest(charts/podinfo:1.0.0) and
-// layer(charts/podinfo:1.0.0) are those of a chart.
+// published are the charts that rows name, and whether they are signed. In YAML,
+// digest(charts/podinfo:1.0.0) and layer(charts/podinfo:1.0.0) are those of a chart.
 func published() map[string]sigstore.Signer {
 	return map[string]sigstore.Signer{
 		"charts/podinfo:1.0.0": acme(), "charts/podinfo:1.1.0": acme(), "charts/podinfo:0.9.0": nil, "charts/podinfo:2.0.0": nil,

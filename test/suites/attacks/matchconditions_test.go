@@ -23,8 +23,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestMatchConditions: the conditions of the webhook configuration let through whatever pkg/source calls a change, on a
-// real API server, and keep pure patches of status and labels away.
+// TestMatchConditions: the conditions of the webhook configuration let through whatever pkg/source
+// calls a change, on a real API server, and keep pure patches of status and labels away.
 func TestMatchConditions(t *testing.T) {
 	w := openListener(t)
 	const pairs = 14 // of each kind of change
@@ -65,8 +65,8 @@ func TestMatchConditions(t *testing.T) {
 	}
 }
 
-// checkLarge: comparing objects as large as etcd takes does not exceed what the API server lets an expression cost, which
-// would deny every write of them.
+// checkLarge: comparing objects as large as etcd takes does not exceed what the API server lets an
+// expression cost, which would deny every write of them.
 func (w *listener) checkLarge(t *testing.T) {
 	t.Helper()
 	values := fields{}
@@ -208,8 +208,8 @@ func (w *listener) forget(name string) {
 	delete(w.seen, key(name, "status", admissionv1.Update))
 }
 
-// write creates or updates an object and returns what is stored. A status of its own is written too, and
-// what was asked about that is forgotten. Nil is an object that the API server refuses.
+// write creates or updates an object and returns what is stored. A status of its own is written
+// too, and what was asked about that is forgotten. Nil is an object that the API server refuses.
 func (w *listener) write(t *testing.T, c change, object *unstructured.Unstructured) *unstructured.Unstructured {
 	t.Helper()
 	status, found := object.Object["status"]

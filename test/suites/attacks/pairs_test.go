@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// change is a way in which objects of one kind change. All values are taken from short lists, so that some pairs are equal
-// in what matters.
+// change is a way in which objects of one kind change. All values are taken from short lists, so
+// that some pairs are equal in what matters.
 type change struct {
 	name, apiVersion, kind, subresource string
 	// user makes the change: the admin if "".
@@ -138,7 +138,8 @@ func specChanges(name string, of change, spec, status generator) []change {
 	}
 }
 
-// argoChanges are made by users and by Argo CD itself; only Argo CD may write the state of an operation freely.
+// argoChanges are made by users and by Argo CD itself; only Argo CD may write the state of an
+// operation freely.
 func argoChanges(name string, of change) []change {
 	idle := of.by(name+"-progress", progress)
 	if of.user != "" && of.manager == "" {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestReferenceSpellings: a policy that matches the spelling must match the chart, so a chart has one spelling. What
-// another program could read differently is refused, and no packet is sent.
+// TestReferenceSpellings: a policy that matches the spelling must match the chart, so a chart has
+// one spelling. What another program could read differently is refused, and no packet is sent.
 func TestReferenceSpellings(t *testing.T) {
 	w := theSite(t)
 	const (
@@ -78,7 +78,8 @@ func TestReferenceSpellings(t *testing.T) {
 	}
 }
 
-// TestDuplicateAndUnknownFields: bodies that no honest tool writes, sent as they are. What chartgate sees must be what is stored.
+// TestDuplicateAndUnknownFields: bodies that no honest tool writes, sent as they are. What
+// chartgate sees must be what is stored.
 func TestDuplicateAndUnknownFields(t *testing.T) {
 	w := theSite(t)
 	const (

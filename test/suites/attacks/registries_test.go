@@ -24,8 +24,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// registryAttack is what a registry does, or a user who may push to it. The chart in it is signed unless the row says
-// otherwise.
+// registryAttack is what a registry does, or a user who may push to it. The chart in it is signed
+// unless the row says otherwise.
 type registryAttack struct {
 	sentence, source string
 	options          registrytest.Options
@@ -326,7 +326,8 @@ func mediaType(name string) registrytest.Fault {
 	}
 }
 
-// referrers lists bundles that are not there. The next page is this one, another one, or does not exist.
+// referrers lists bundles that are not there. The next page is this one, another one, or does not
+// exist.
 func referrers(count int, next string) registrytest.Fault {
 	page := 0
 	var mu sync.Mutex
@@ -394,7 +395,8 @@ func onceLoggedIn(fault registrytest.Fault) registrytest.Fault {
 	}
 }
 
-// newThief starts a host that asks for credentials. No login must reach it; if the admin has not named it, not even a packet.
+// newThief starts a host that asks for credentials. No login must reach it; if the admin has not
+// named it, not even a packet.
 func newThief(t *testing.T, s *stall, named bool, scheme ...string) *httptest.Server {
 	t.Helper()
 	asks := append(scheme, "Basic")[0]

@@ -54,7 +54,8 @@ func inDryRun(w write) write {
 	return w
 }
 
-// check attacks. What is denied must not be there afterwards, or be as it was; what is admitted must.
+// check attacks. What is denied must not be there afterwards, or be as it was; what is admitted
+// must.
 func (w *site) check(t *testing.T, rows []row) {
 	t.Helper()
 	for _, r := range rows {
@@ -86,7 +87,8 @@ func (w *site) expect(t *testing.T, r write, object *unstructured.Unstructured) 
 	}
 }
 
-// do makes the request and reads the answer. An answer that is not a denial by chartgate is no answer to an attack.
+// do makes the request and reads the answer. An answer that is not a denial by chartgate is no
+// answer to an attack.
 func (w *site) do(t *testing.T, r write, object *unstructured.Unstructured) (answer, message string) {
 	t.Helper()
 	var dryRun []string
@@ -131,7 +133,8 @@ func (w *site) do(t *testing.T, r write, object *unstructured.Unstructured) (ans
 	return answer, message
 }
 
-// version is the resource version of an object, or of all of a kind where it has no name; "" if it does not exist.
+// version is the resource version of an object, or of all of a kind where it has no name; "" if it
+// does not exist.
 func (w *site) version(t *testing.T, object *unstructured.Unstructured) string {
 	t.Helper()
 	if object.GetName() == "" {

@@ -31,7 +31,8 @@ const (
 
 const slsa = "https://slsa.dev/provenance/v1"
 
-// signatureAttack is what an attacker attaches to a chart of their own, or pushes in place of a chart.
+// signatureAttack is what an attacker attaches to a chart of their own, or pushes in place of a
+// chart.
 type signatureAttack struct {
 	sentence, source string
 	team             string // whose policy is asked; charts if ""
@@ -49,8 +50,8 @@ func (a signatureAttack) run(t *testing.T) {
 	expect(t, a.want, s.gate(t).Decide(inTime(t, harness.Patience), s.use(t, s.repo+":1.0.0")))
 }
 
-// TestForgedSignatures: what is not a signature of exactly this chart by a signer that the policy names does not
-// count.
+// TestForgedSignatures: what is not a signature of exactly this chart by a signer that the policy
+// names does not count.
 func TestForgedSignatures(t *testing.T) {
 	t.Parallel()
 	const missing, invalid, stranger = verdict.SignatureMissing, verdict.SignatureInvalid, verdict.IdentityNotAllowed
@@ -363,7 +364,8 @@ func (s *stall) index() []byte {
 	return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":1}]}`, indexType, manifestType, s.digest)
 }
 
-// replaceBy pushes something else under the chart's tag, which is what signatures are attached to from then on.
+// replaceBy pushes something else under the chart's tag, which is what signatures are attached to
+// from then on.
 func (s *stall) replaceBy(t *testing.T, mediaType string, raw []byte) {
 	t.Helper()
 	s.digest = must(s.PushManifest(s.repo, "1.0.0", mediaType, raw))(t)

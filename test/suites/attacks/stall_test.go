@@ -23,7 +23,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// people are who signs: a Sigstore that is trusted, one that is not, a key that is, and one that is not.
+// people are who signs: a Sigstore that is trusted, one that is not, a key that is, and one that is
+// not.
 type people struct {
 	*sigstore.Sigstore
 	stranger *sigstore.Sigstore
@@ -136,7 +137,8 @@ func (s *stall) set(t *testing.T) harness.Policies {
 	return harness.Policies{Set: set}
 }
 
-// gate is the gate as `chartgate serve` makes it, which has the password of this registry and of no other.
+// gate is the gate as `chartgate serve` makes it, which has the password of this registry and of no
+// other.
 func (s *stall) gate(t *testing.T) *gate.Gate {
 	t.Helper()
 	client := registry.New(registry.Options{
@@ -152,7 +154,8 @@ func (s *stall) gate(t *testing.T) *gate.Gate {
 	return gate.New(s.set(t), client, signature.New(must(signature.Fixed(s.root))(t)), time.Now)
 }
 
-// use is a HelmRelease's use of a chart below the registry, "charts/app:1.0.0", or anywhere, "oci://…", after changes of it.
+// use is a HelmRelease's use of a chart below the registry, "charts/app:1.0.0", or anywhere,
+// "oci://…", after changes of it.
 func (s *stall) use(t *testing.T, text string, changes ...func(*source.Chart)) source.Use {
 	t.Helper()
 	if len(text) < 6 || text[:6] != "oci://" {

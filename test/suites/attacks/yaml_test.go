@@ -7,7 +7,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// The objects of rows, in a form that shows what differs. They are called app, in namespace apps, unless said otherwise.
+// The objects of rows, in a form that shows what differs. They are called app, in namespace apps,
+// unless said otherwise.
 
 func helmRelease(name, body string) string { return harness.HelmRelease(name, body) }
 

@@ -1,5 +1,6 @@
-// Package cosign_test signs and attests with the command lines of cosign 2 and 3, with every kind of key and predicate that
-// they take, and reads it all with chartgate's own registry client and verifier. `make tools` makes the programs.
+// Package cosign_test signs and attests with the command lines of cosign 2 and 3, with every kind
+// of key and predicate that they take, and reads it all with chartgate's own registry client and
+// verifier. `make tools` makes the programs.
 package cosign_test
 
 import (
@@ -24,7 +25,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// desk is the workplace of a signer: the tools, a registry, and a directory for keys and predicates.
+// desk is the workplace of a signer: the tools, a registry, and a directory for keys and
+// predicates.
 type desk struct {
 	registry *registrytest.Registry
 	dir      string
@@ -159,7 +161,8 @@ func (d *desk) cosign(t *testing.T, w way, key keyPair, what chart.Resolved, ver
 	d.run(t, w.tool, append(append(args, w.flags...), image)...)
 }
 
-// evidence is what chartgate finds beside the chart by the key, and of the attestations the content.
+// evidence is what chartgate finds beside the chart by the key, and of the attestations the
+// content.
 func (d *desk) evidence(t *testing.T, what chart.Resolved, key keyPair, predicates ...string) []evidence.Evidence {
 	t.Helper()
 	roots, err := signature.Fixed(nil)

@@ -23,7 +23,8 @@ import (
 	"github.com/chartgate/chartgate/test/env/cluster"
 )
 
-// TestKeys: whatever key cosign signs and attests with, chartgate verifies, and takes each for what it is.
+// TestKeys: whatever key cosign signs and attests with, chartgate verifies, and takes each for what
+// it is.
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -71,8 +72,9 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestHashes: signatures and attestations that openssl makes, as a KMS does whose key fixes the hash, attached with cosign:
-// chartgate takes what cosign takes when it is told the hash, but for SHA-224.
+// TestHashes: signatures and attestations that openssl makes, as a KMS does whose key fixes the
+// hash, attached with cosign: chartgate takes what cosign takes when it is told the hash, but for
+// SHA-224.
 func TestHashes(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -164,7 +166,8 @@ func TestHashes(t *testing.T) {
 // reviewed is a type of predicate.
 const reviewed = "https://acme.example/review/v1"
 
-// provenBy is what chartgate finds beside the chart by the key; material that is not proven is an error where it should be.
+// provenBy is what chartgate finds beside the chart by the key; material that is not proven is an
+// error where it should be.
 func (d *desk) provenBy(t *testing.T, what chart.Resolved, public string, all bool) (found []evidence.Evidence) {
 	t.Helper()
 	keys, err := evidence.ParsePublicKeys(public)

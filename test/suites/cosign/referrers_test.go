@@ -12,8 +12,9 @@ import (
 	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
-// TestReferrersMode: what cosign 2 signs into referrers instead of tags, and what its library attests into them (WriteAttestationsReferrer
-// in pkg/oci/remote/write.go, of which its command line has no flag).
+// TestReferrersMode: what cosign 2 signs into referrers instead of tags, and what its library
+// attests into them (WriteAttestationsReferrer in pkg/oci/remote/write.go, of which its command
+// line has no flag).
 func TestReferrersMode(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -47,7 +48,8 @@ func TestReferrersMode(t *testing.T) {
 	}
 }
 
-// toReferrer moves what is under the .att tag into a referrer of the form that cosign's library gives it.
+// toReferrer moves what is under the .att tag into a referrer of the form that cosign's library
+// gives it.
 func (d *desk) toReferrer(t *testing.T, what chart.Resolved) {
 	t.Helper()
 	repository, tag := what.Location.Path(), "sha256-"+what.Digest.Hex()+".att"

@@ -15,8 +15,9 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestGitHubRecipe follows the recipe for GitHub's attestations of private repositories, with its policy and its TrustRoot as
-// they are written, and a Sigstore made like GitHub's: certificates without SCT, a timestamp authority, no log.
+// TestGitHubRecipe follows the recipe for GitHub's attestations of private repositories, with its
+// policy and its TrustRoot as they are written, and a Sigstore made like GitHub's: certificates
+// without SCT, a timestamp authority, no log.
 func TestGitHubRecipe(t *testing.T) {
 	t.Parallel()
 	github, err := sigstore.New(time.Now)

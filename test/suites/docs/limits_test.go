@@ -22,8 +22,8 @@ var (
 	separators = regexp.MustCompile(`, `)
 )
 
-// TestLimitsAreTheOnesOfTheCode: every constant in the table exists and has that value, and every constant of a limits.go
-// is in the table.
+// TestLimitsAreTheOnesOfTheCode: every constant in the table exists and has that value, and every
+// constant of a limits.go is in the table.
 func TestLimitsAreTheOnesOfTheCode(t *testing.T) {
 	t.Parallel()
 	var folder string

@@ -85,7 +85,8 @@ var (
 	trailing = regexp.MustCompile(`(?m) +$`)
 )
 
-// TestReadmeShowsTheDemo: the table and the denial in README.md are what the demo prints, whatever the digests.
+// TestReadmeShowsTheDemo: the table and the denial in README.md are what the demo prints, apart
+// from the digests.
 func TestReadmeShowsTheDemo(t *testing.T) {
 	t.Parallel()
 	table, rest, _ := strings.Cut(program(t, "chartgate-demo"), "\n\nWhat a developer reads:\n\n")

@@ -16,8 +16,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/policy"
 )
 
-// TestPoliciesCompile: people copy what they read. A policy may name identities that stand elsewhere in the documents
-// or in config/samples.
+// TestPoliciesCompile: people copy what they read. A policy may name identities that stand
+// elsewhere in the documents or in config/samples.
 func TestPoliciesCompile(t *testing.T) {
 	t.Parallel()
 	known := map[string]v1alpha1.TrustedIdentity{}
@@ -77,7 +77,8 @@ func compile(t *testing.T, where string, in policy.Input, known map[string]v1alp
 	}
 }
 
-// parse reads the documents of chartgate's in a block of YAML, strictly. Every document must be YAML.
+// parse reads the documents of chartgate's in a block of YAML, strictly. Every document must be
+// YAML.
 func parse(t *testing.T, where, block string) policy.Input {
 	t.Helper()
 	var in policy.Input

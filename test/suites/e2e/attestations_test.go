@@ -61,7 +61,8 @@ func attest(tool, owner, kind, predicate string) signature {
 	}
 }
 
-// released is all that the workflow attaches; by its name, one part can be replaced, or left out by nil.
+// released is all that the workflow attaches; by its name, one part can be replaced, or left out by
+// nil.
 func released(parts ...any) []signature {
 	all := map[string]signature{
 		"signature":  cosign3("acme"),
@@ -146,14 +147,16 @@ func missing(version, predicateType string, found ...string) harness.Answer {
 		fmt.Sprintf("the holder of acme-breakglass must attest it: cosign attest --yes --key cosign.key --use-signing-config=false --tlog-upload=false --type %s --predicate FILE ghcr.io/acme/seed/podinfo@sha256:<podinfo:%s>", predicateType, version), found...)
 }
 
-// attestedBy lists attestations in the order in which they were attached; they are looked at from the newest on.
+// attestedBy lists attestations in the order in which they were attached; they are looked at from
+// the newest on.
 func attestedBy(predicateTypes ...string) string {
 	slices.Reverse(predicateTypes)
 	return "attested: " + strings.Join(predicateTypes, " by "+byAcme+", ") + " by " + byAcme
 }
 
-// TestRequiredAttestations: a chart is pushed by helm, signed, and its provenance, SBOM and scan are attached by cosign 3. The policy
-// demands all of them, and says which part is missing or not as it must be.
+// TestRequiredAttestations: a chart is pushed by helm, signed, and its provenance, SBOM and scan
+// are attached by cosign 3. The policy demands all of them, and says which part is missing or not
+// as it must be.
 func TestRequiredAttestations(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())

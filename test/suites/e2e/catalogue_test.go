@@ -73,8 +73,8 @@ func catalogue() []item {
 	return append(items, item{"quay.io/acme/charts/bare:1.0.0", nil})
 }
 
-// publishForgeries adds what no honest tool writes: signatures of one chart beside another, and an artifact that is no
-// chart; and makes two repositories unreadable.
+// publishForgeries adds what no honest tool writes: signatures of one chart beside another, and an
+// artifact that is no chart; and makes two repositories unreadable.
 func (s *shop) publishForgeries() error {
 	podinfo := s.digest("ghcr.io/acme/charts/podinfo:6.7.1")
 	payload, annotations, err := s.sigstore.Legacy(release(), s.local("ghcr.io/acme/charts/podinfo"), podinfo)

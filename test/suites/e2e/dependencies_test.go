@@ -53,8 +53,8 @@ Application argocd/` + chart + ` denied (DependencyMissing): oci://ghcr.io/acme/
 	})
 }
 
-// TestHelmMissesTheSameDependencies: what chartgate calls missing is what makes helm template fail, and then Argo CD runs helm
-// dependency build.
+// TestHelmMissesTheSameDependencies: what chartgate calls missing is what makes helm template fail,
+// and then Argo CD runs helm dependency build.
 func TestHelmMissesTheSameDependencies(t *testing.T) {
 	w := theSite(t)
 	for name, files := range map[string][]charts.File{

@@ -227,9 +227,9 @@ func TestKeyInAVault(t *testing.T) {
 	w.becomes(t, w.release(t, "in-vault/second"), keysSay("in-vault/second", "in-vault", gone))
 }
 
-// TestOtherKeysInAVault: whatever cosign can sign with there. cosign 3.1.3 cannot with ECDSA on P-384 ("unexpected length
-// of digest"), nor with Ed25519; cosign 2.6.5 has Vault sign a hash with Ed25519 instead of the payload, which no other
-// tool verifies.
+// TestOtherKeysInAVault: whatever cosign can sign with there. cosign 3.1.3 cannot with ECDSA on
+// P-384 ("unexpected length of digest"), nor with Ed25519; cosign 2.6.5 has Vault sign a hash with
+// Ed25519 instead of the payload, which no other tool verifies.
 func TestOtherKeysInAVault(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())

@@ -66,7 +66,8 @@ ended  https://charts.ended.example/**  Enforce  2020-12-31  True  the policy is
 	}
 }
 
-// TestCategoryListsEverything: `kubectl get chartgate` is what the chart's notes tell the admin to run.
+// TestCategoryListsEverything: `kubectl get chartgate` is what the chart's notes tell the admin to
+// run.
 func TestCategoryListsEverything(t *testing.T) {
 	w := theSite(t)
 	out, err := w.Kubectl(t.Context(), "", "get", "chartgate", "-o", "name")
@@ -134,7 +135,8 @@ func TestKubectlShows(t *testing.T) {
 	}
 }
 
-// TestAuditLog: who deployed which digest, by which signer, under which policy, is in the cluster's own audit log.
+// TestAuditLog: who deployed which digest, by which signer, under which policy, is in the cluster's
+// own audit log.
 func TestAuditLog(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())

@@ -112,8 +112,9 @@ func (w *site) checkReadiness(t *testing.T) {
 	}
 }
 
-// TestManagedCertificate: chartgate fills the chart's empty Secret, and tells every webhook of its configuration the CA,
-// with no other rights than those of the chart. That it answers through it is shown by every other test of this site.
+// TestManagedCertificate: chartgate fills the chart's empty Secret, and tells every webhook of its
+// configuration the CA, with no other rights than those of the chart. That it answers through it is
+// shown by every other test of this site.
 func TestManagedCertificate(t *testing.T) {
 	w := theOldSite(t)
 	var secret corev1.Secret

@@ -52,7 +52,8 @@ func TestPolicyChangesTakeEffect(t *testing.T) {
 	chart := w.Object(t, changing())
 	w.becomes(t, chart, noPolicyYet())
 
-	// A policy before its identity: it may be written, with a warning, and denies until the identity is there.
+	// A policy before its identity: it may be written, with a warning, and denies until the
+	// identity is there.
 	rule := w.Object(t, harness.Policy("change", changePolicy))
 	got := w.try(t, rule, false)
 	want := harness.Admitted("until TrustedIdentity change-team exists, the policy denies every chart that it matches")
@@ -102,8 +103,8 @@ func TestIdentitiesConfigMapTakesEffect(t *testing.T) {
 	w.becomes(t, chart, noPolicyYet())
 }
 
-// TestPolicyChangeIsAtomic: while a policy goes back and forth between two forms that both accept the chart, no write
-// is denied.
+// TestPolicyChangeIsAtomic: while a policy goes back and forth between two forms that both accept
+// the chart, no write is denied.
 func TestPolicyChangeIsAtomic(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())

@@ -21,7 +21,8 @@ const (
 	onlyAll = "match: {charts: ['oci://ghcr.io/x/**']}"
 )
 
-// TestSchemaRefusesPolicies: each rule of the custom resources' schemas, where even `kubectl apply` with chartgate down fails.
+// TestSchemaRefusesPolicies: each rule of the custom resources' schemas, where even `kubectl apply`
+// with chartgate down fails.
 func TestSchemaRefusesPolicies(t *testing.T) {
 	w := theSite(t)
 	w.check(t, []row{

@@ -147,7 +147,8 @@ func TestPrivateCharts(t *testing.T) {
 	})
 }
 
-// TestPrivateChartsDenied: each thing that can be wrong has its own message, which names the host and the Secret.
+// TestPrivateChartsDenied: each thing that can be wrong has its own message, which names the host
+// and the Secret.
 func TestPrivateChartsDenied(t *testing.T) {
 	forgetDryRuns(t)
 	v := theVIPs(t)
@@ -292,7 +293,8 @@ func TestRightsToReadSecrets(t *testing.T) {
 	}
 }
 
-// TestLoginsAreSentToTheirHostOnly: attacks on credentials, by a user who may write sources in a namespace.
+// TestLoginsAreSentToTheirHostOnly: attacks on credentials, by a user who may write sources in a
+// namespace.
 func TestLoginsAreSentToTheirHostOnly(t *testing.T) {
 	v := theVIPs(t)
 	for sentence, attack := range map[string]struct{ given, object string }{

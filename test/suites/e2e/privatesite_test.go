@@ -28,15 +28,17 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// Logins that the registries of these tests want. Every secret holds the word that secretleaks_test.go looks for.
+// Logins that the registries of these tests want. Every secret holds the word that
+// secretleaks_test.go looks for.
 const (
 	pullerPassword = "puller-canary-password"
 	proxyPassword  = "proxy-canary-password"
 	ownPassword    = "own-canary-password"
 )
 
-// vip is a cluster whose charts are in private registries. ghcr.io wants a token, for the user "puller"; quay.io has a
-// private CA, and requires a client certificate and a login. home.example is the admin's: chartgate has a login of its own.
+// vip is a cluster whose charts are in private registries. ghcr.io wants a token, for the user
+// "puller"; quay.io has a private CA, and requires a client certificate and a login. home.example
+// is the admin's: chartgate has a login of its own.
 type vip struct {
 	*site
 	own      *registrytest.Registry // home.example, behind front
@@ -191,8 +193,9 @@ func (v *vip) grant(t *testing.T, values string) {
 	}
 }
 
-// recordingProxy is an HTTP proxy with a login, which keeps what passes. It can lead to the attacker, a server that has a
-// certificate for 127.0.0.1, wants a login, and keeps what it is told.
+// recordingProxy is an HTTP proxy with a login, which keeps what passes. It can lead to the
+// attacker, a server that has a certificate for 127.0.0.1, wants a login, and keeps what it is
+// told.
 type recordingProxy struct {
 	*httptest.Server
 	attacker *httptest.Server

@@ -32,7 +32,8 @@ func split(place string) (host, repository, tag string) {
 	return host, repository, tag
 }
 
-// publish pushes a chart with helm and signs it. The files replace those of a minimal chart, or come on top.
+// publish pushes a chart with helm and signs it. The files replace those of a minimal chart, or
+// come on top.
 func (s *shop) publish(ctx context.Context, i item, files ...charts.File) (digest string, err error) {
 	host, repository, tag := split(i.place)
 	archive, err := charts.Archive(path.Base(repository), strings.ReplaceAll(tag, "_", "+"), files...)
@@ -69,7 +70,8 @@ func (s *shop) generateKey(ctx context.Context, owner string) (keyPair, error) {
 	return keyPair{private: prefix + ".key", public: string(public), fingerprint: "sha256:" + hex.EncodeToString(sum[:])}, nil
 }
 
-// env keeps the tools away from what the user has: credentials and caches. The keys have no password.
+// env keeps the tools away from what the user has: credentials and caches. The keys have no
+// password.
 func (s *shop) env() []string {
 	return []string{
 		"HELM_CACHE_HOME=" + s.dir, "HELM_CONFIG_HOME=" + s.dir, "HELM_DATA_HOME=" + s.dir,

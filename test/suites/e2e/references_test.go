@@ -7,8 +7,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestMalformedReferencesAreDenied: there is one spelling for one chart. Whatever would have to be interpreted is refused,
-// because another program could interpret it differently.
+// TestMalformedReferencesAreDenied: there is one spelling for one chart. Whatever would have to be
+// interpreted is refused, because another program could interpret it differently.
 func TestMalformedReferencesAreDenied(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
@@ -117,7 +117,8 @@ HelmRepository apps/app denied (NotOCI): https://charts.legacy.example?* does no
 // nameApplication is the advice where nothing more is known than the kind.
 const nameApplication = "write repoURL as host/path with the chart's name in chart, or as oci://host/path without chart, in lower case and without a tag; the version goes into targetRevision"
 
-// malformed is the answer to a reference that cannot be read, with advice of its own or that of its fault.
+// malformed is the answer to a reference that cannot be read, with advice of its own or that of its
+// fault.
 func malformed(kind, field, summary string, next ...string) harness.Answer {
 	message := kind + " apps/app denied (ReferenceInvalid): " + summary + "\n  where:    " + field
 	if len(next) == 0 {

@@ -88,7 +88,8 @@ HelmRelease apps/app denied (NotAChart): oci://ghcr.io/acme/charts/manifests:1.0
 	})
 }
 
-// TestSlowRegistryIsDeniedInTime: chartgate's own message arrives, and not the API server's "context deadline exceeded".
+// TestSlowRegistryIsDeniedInTime: chartgate's own message arrives, and not the API server's
+// "context deadline exceeded".
 func TestSlowRegistryIsDeniedInTime(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
@@ -111,7 +112,8 @@ HelmRelease apps/app denied (Timeout): the admission's deadline passed before gh
 	}
 }
 
-// TestConcurrentEqualRequestsShareTheWork: twenty releases of one cold chart cost hardly more than one.
+// TestConcurrentEqualRequestsShareTheWork: twenty releases of one cold chart cost hardly more than
+// one.
 func TestConcurrentEqualRequestsShareTheWork(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())

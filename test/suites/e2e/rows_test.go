@@ -38,7 +38,8 @@ func unsigned(object, field, chart string) harness.Answer {
   next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes `+name+"@"+digest)
 }
 
-// check creates the objects of all rows: in a dry run, which must have the same answer, and for good.
+// check creates the objects of all rows: in a dry run, which must have the same answer, and for
+// good.
 func (w *site) check(t *testing.T, rows []row) {
 	t.Helper()
 	for _, r := range rows {
@@ -58,8 +59,9 @@ func (w *site) check(t *testing.T, rows []row) {
 	}
 }
 
-// forgetDryRuns waits until chartgate remembers no answer of a registry for dry runs (pkg/gate/dryrun.go, recentFor): rows
-// whose login or registry is another than a moment ago would be answered from that.
+// forgetDryRuns waits until chartgate remembers no answer of a registry for dry runs
+// (pkg/gate/dryrun.go, recentFor): rows whose login or registry is another than a moment ago would
+// be answered from that.
 func forgetDryRuns(t *testing.T) {
 	t.Helper()
 	select {
@@ -152,7 +154,8 @@ type step struct {
 	want     harness.Answer
 }
 
-// update makes the changes of all steps: in a dry run, which must have the same answer, and for good.
+// update makes the changes of all steps: in a dry run, which must have the same answer, and for
+// good.
 func (w *site) update(t *testing.T, object *unstructured.Unstructured, steps []step) {
 	t.Helper()
 	for _, s := range steps {

@@ -19,8 +19,8 @@ import (
 // canary is in every secret of these tests that a user could choose.
 const canary = "canary"
 
-// forms are what to look for: the word itself, in hex and as part of base64 wherever it begins in there, and a line of
-// each key.
+// forms are what to look for: the word itself, in hex and as part of base64 wherever it begins in
+// there, and a line of each key.
 func forms(keys ...[]byte) map[string]string {
 	found := map[string]string{
 		"the word": canary, "the word in upper case": strings.ToUpper(canary), "hex": hex.EncodeToString([]byte(canary)),
@@ -34,7 +34,8 @@ func forms(keys ...[]byte) map[string]string {
 	for i, key := range keys {
 		block, _ := pem.Decode(key)
 		text := base64.StdEncoding.EncodeToString(block.Bytes)
-		// The beginning says of which kind the key is, and is the same in all. PEM's lines have 64 characters.
+		// The beginning says of which kind the key is, and is the same in all. PEM's lines have 64
+		// characters.
 		found[fmt.Sprintf("key %d", i)], found[fmt.Sprintf("key %d, second line", i)] = text[48:64], text[64:96]
 		found[fmt.Sprintf("key %d in base64", i)] = base64.StdEncoding.EncodeToString(key)[120:160]
 	}
@@ -142,8 +143,9 @@ func (v *vip) misfortunes() []misfortune {
 	}
 }
 
-// TestNoSecretLeaks: whatever goes wrong, no secret comes out: not in an answer, a warning, an Event, the log at its most
-// talkative, the metrics, the audit log, or any object but the Secrets themselves.
+// TestNoSecretLeaks: whatever goes wrong, no secret comes out: not in an answer, a warning, an
+// Event, the log at its most talkative, the metrics, the audit log, or any object but the Secrets
+// themselves.
 func TestNoSecretLeaks(t *testing.T) {
 	v := theVIPs(t)
 	var out []string

@@ -155,7 +155,8 @@ func (s *shop) requests(repository string) []string {
 	return about
 }
 
-// sample is a manifest of config/samples. The break-glass key in it is replaced by ours: its private half does not exist.
+// sample is a manifest of config/samples. The break-glass key in it is replaced by ours: its
+// private half does not exist.
 func (s *shop) sample(name string) string {
 	text, err := samples.FS().ReadFile(name)
 	if err != nil {

@@ -6,7 +6,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestSignedChartsAreAdmitted: in every format, by the real tools, with and without the registry's referrers API.
+// TestSignedChartsAreAdmitted: in every format, by the real tools, with and without the registry's
+// referrers API.
 func TestSignedChartsAreAdmitted(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())

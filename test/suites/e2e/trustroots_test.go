@@ -45,7 +45,8 @@ func (c corp) publishes(t *testing.T, expires time.Time) (*tuf.Repository, *tuf.
 	return repository, mirror
 }
 
-// trusting publishes a chart that the company signed, and a policy that wants it by the TrustRoot of the same name.
+// trusting publishes a chart that the company signed, and a policy that wants it by the TrustRoot
+// of the same name.
 func (w *site) trusting(t *testing.T, c corp, name string) {
 	t.Helper()
 	w.add(t, "ghcr.io/acme/"+name+"/app:1.0.0", bundleIn(c.sigstore, release()))
@@ -97,7 +98,8 @@ func (w *site) saysOf(t *testing.T, name, want string) {
 
 const inUse = "True Loaded: the trust root is in use"
 
-// TestTrustRoots: charts signed in a company's own Sigstore, whose trust root comes in each of the three ways.
+// TestTrustRoots: charts signed in a company's own Sigstore, whose trust root comes in each of the
+// three ways.
 func TestTrustRoots(t *testing.T) {
 	w := theSite(t)
 	c := newCorp(t)
@@ -153,8 +155,8 @@ func TestTrustRoots(t *testing.T) {
 	})
 }
 
-// TestTrustRootsFail: whatever goes wrong with one denies what needs it, says why to developer and platform team, and
-// other charts are not affected.
+// TestTrustRootsFail: whatever goes wrong with one denies what needs it, says why to developer and
+// platform team, and other charts are not affected.
 func TestTrustRootsFail(t *testing.T) {
 	w := theSite(t)
 	c := newCorp(t)
@@ -201,8 +203,8 @@ func TestTrustRootsFail(t *testing.T) {
 	})
 }
 
-// TestTrustRootRollback: a running chartgate has seen newer metadata than the mirror then serves. It asks again after half
-// of what is left of their life.
+// TestTrustRootRollback: a running chartgate has seen newer metadata than the mirror then serves.
+// It asks again after half of what is left of their life.
 func TestTrustRootRollback(t *testing.T) {
 	w := theSite(t)
 	c := newCorp(t)

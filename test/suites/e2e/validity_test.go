@@ -73,8 +73,9 @@ func TestValidity(t *testing.T) {
 	}
 }
 
-// TestCachedEvidenceMeetsTheValidityWindow: an admin who ends an identity's window because its key was stolen must not
-// have to wait for caches, and no chart has to be signed again when a window is corrected.
+// TestCachedEvidenceMeetsTheValidityWindow: an admin who ends an identity's window because its key
+// was stolen must not have to wait for caches, and no chart has to be signed again when a window is
+// corrected.
 func TestCachedEvidenceMeetsTheValidityWindow(t *testing.T) {
 	w := theSite(t)
 	signedAt := time.Now().UTC().Truncate(time.Second).AddDate(0, 0, -30)

@@ -22,7 +22,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// apiServer answers what chartgate reads from an API server: discovery, and the objects that a test puts there.
+// apiServer answers what chartgate reads from an API server: discovery, and the objects that a test
+// puts there.
 type apiServer struct {
 	server *httptest.Server
 
@@ -145,8 +146,8 @@ func (a *apiServer) objects(t *testing.T) *objects.Reader {
 	return objects.NewReader(a.reader(t), objects.NewVersions(mapper), a)
 }
 
-// Of implements objects.ReleaseIndex. No row needs a HelmRelease here: the faults of the index are those of
-// package releaseindex, TestReleasesThatCannotBeRead.
+// Of implements objects.ReleaseIndex. No row needs a HelmRelease here: the faults of the index are
+// those of package releaseindex, TestReleasesThatCannotBeRead.
 func (*apiServer) Of(source.ID) ([]source.Object, error) { return nil, nil }
 
 // reader reads from the API server without a cache.

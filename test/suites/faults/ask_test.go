@@ -24,8 +24,8 @@ import (
 const (
 	// announced is the timeout that the API server announces where all of it passes.
 	announced = 2 * time.Second
-	// starved is what a machine with too much to do may take besides. That the webhook's own margin is half a second is
-	// tested in pkg/webhook.
+	// starved is what a machine with too much to do may take besides. That the webhook's own margin
+	// is half a second is tested in pkg/webhook.
 	starved = 20 * time.Second
 	// patience is announced where an answer does not take time. No API server announces more.
 	patience = 30 * time.Second
@@ -221,7 +221,8 @@ func (w *world) push(t *testing.T, repository string) string {
 	return digest
 }
 
-// variant makes another chart in a repository, which differs in an annotation, and returns its digest.
+// variant makes another chart in a repository, which differs in an annotation, and returns its
+// digest.
 func (w *world) variant(t *testing.T, repository string, number int) string {
 	t.Helper()
 	raw, err := w.registry.Manifest(repository, w.push(t, repository))

@@ -30,8 +30,8 @@ func (c *clock) jump(by time.Duration) {
 
 const year = 365 * 24 * time.Hour
 
-// TestSigningTimes: a certificate is good for ten minutes. What counts is the time that the log has signed, whatever
-// the clock of this machine says.
+// TestSigningTimes: a certificate is good for ten minutes. What counts is the time that the log has
+// signed, whatever the clock of this machine says.
 func TestSigningTimes(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {

@@ -12,10 +12,10 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestCrash: two replicas of the real binary behind one address, asked by a real API server, while a user creates
-// HelmReleases of signed and of unsigned charts all the time (flood.create judges each answer). Whatever happens to the
-// replicas, no unsigned chart is admitted, and no signed one denied; what is lost is at most a call in progress when a
-// replica is killed.
+// TestCrash: two replicas of the real binary behind one address, asked by a real API server, while
+// a user creates HelmReleases of signed and of unsigned charts all the time (flood.create judges
+// each answer). Whatever happens to the replicas, no unsigned chart is admitted, and no signed one
+// denied; what is lost is at most a call in progress when a replica is killed.
 func TestCrash(t *testing.T) {
 	s := openSite(t)
 	first, second := s.start(t), s.start(t)
@@ -84,7 +84,8 @@ func (r *replica) terminate(t *testing.T) {
 	}
 }
 
-// fewAnswers is a twentieth of those that a replica gives in the two seconds in which it lets its callers leave.
+// fewAnswers is a twentieth of those that a replica gives in the two seconds in which it lets its
+// callers leave.
 const fewAnswers = 10
 
 // replica is a running "chartgate serve".
@@ -94,7 +95,8 @@ type replica struct {
 	address  string
 }
 
-// flood creates HelmReleases of a signed and of an unsigned chart, in turn, by a few clients, as long as the test lasts.
+// flood creates HelmReleases of a signed and of an unsigned chart, in turn, by a few clients, as
+// long as the test lasts.
 type flood struct {
 	site *site
 

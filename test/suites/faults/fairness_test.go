@@ -21,15 +21,16 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// pending is how many admissions wait for the registry that does not answer: three times as many as "chartgate serve"
-// does anything of at the same time by default.
+// pending is how many admissions wait for the registry that does not answer: three times as many as
+// "chartgate serve" does anything of at the same time by default.
 const pending = 100
 
-// atOnce is how many requests the product has in flight to one registry for one namespace, of 16 in all.
+// atOnce is how many requests the product has in flight to one registry for one namespace, of 16 in
+// all.
 const atOnce = 12
 
-// TestSlowRegistryDelaysNoOther: as long as a hundred charts of a registry that does not answer are waited for,
-// whatever does not need that registry is decided.
+// TestSlowRegistryDelaysNoOther: as long as a hundred charts of a registry that does not answer are
+// waited for, whatever does not need that registry is decided.
 func TestSlowRegistryDelaysNoOther(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Run("of", func(t *testing.T) {
@@ -64,8 +65,8 @@ func TestSlowRegistryDelaysNoOther(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// block stops the registry from answering, and sends the webhook that many signed charts from it, which all wait. The
-// returned function lets it answer, and returns when all are admitted.
+// block stops the registry from answering, and sends the webhook that many signed charts from it,
+// which all wait. The returned function lets it answer, and returns when all are admitted.
 func (w *world) block(t *testing.T, charts int) (release func()) {
 	t.Helper()
 	for i := range charts {
@@ -112,7 +113,8 @@ func mustAdmitUnchanged(t *testing.T, w *world) {
 	}
 }
 
-// TestEqualWritesShareOneVerification: five hundred equal writes, cold, ask the registry four times in all.
+// TestEqualWritesShareOneVerification: five hundred equal writes, cold, ask the registry four times
+// in all.
 func TestEqualWritesShareOneVerification(t *testing.T) {
 	const writes = 500
 	w := newWorld(t)
@@ -156,8 +158,8 @@ func by(namespace string, what write) write {
 	return what
 }
 
-// stall lets the registry answer nothing about the repositories that match, and sends the writes, which all wait. The
-// returned function lets it answer, and returns when all are admitted.
+// stall lets the registry answer nothing about the repositories that match, and sends the writes,
+// which all wait. The returned function lets it answer, and returns when all are admitted.
 func (w *world) stall(t *testing.T, repositories string, atOnce int, writes []write) (release func()) {
 	t.Helper()
 	free := make(chan struct{})
@@ -183,8 +185,8 @@ func (w *world) stall(t *testing.T, repositories string, atOnce int, writes []wr
 	}
 }
 
-// TestNamespaceWithManySlowCharts: one tenant's writes wait for as many answers of a registry as they may;
-// another namespace's chart of the same host is verified meanwhile.
+// TestNamespaceWithManySlowCharts: one tenant's writes wait for as many answers of a registry as
+// they may; another namespace's chart of the same host is verified meanwhile.
 func TestNamespaceWithManySlowCharts(t *testing.T) {
 	w := newWorld(t)
 	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
@@ -198,8 +200,8 @@ func TestNamespaceWithManySlowCharts(t *testing.T) {
 	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), patience))
 }
 
-// TestRepositoryWithManySlowCharts: sixty namespaces ask about charts of one repository, which takes for ever; a chart of
-// another repository of the host is verified meanwhile.
+// TestRepositoryWithManySlowCharts: sixty namespaces ask about charts of one repository, which
+// takes for ever; a chart of another repository of the host is verified meanwhile.
 func TestRepositoryWithManySlowCharts(t *testing.T) {
 	w := newWorld(t)
 	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
@@ -213,7 +215,8 @@ func TestRepositoryWithManySlowCharts(t *testing.T) {
 	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), patience))
 }
 
-// TestNamespaceWithManyPendingWrites: more writes of one namespace wait than may; another one's are decided.
+// TestNamespaceWithManyPendingWrites: more writes of one namespace wait than may; another one's are
+// decided.
 func TestNamespaceWithManyPendingWrites(t *testing.T) {
 	const places = 600 // of one namespace
 	w := newWorld(t)
@@ -232,8 +235,8 @@ func TestNamespaceWithManyPendingWrites(t *testing.T) {
 	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), patience))
 }
 
-// TestBodiesThatDoNotArrive: connections that promise large bodies and do not send them are closed, and other clients are
-// answered meanwhile.
+// TestBodiesThatDoNotArrive: connections that promise large bodies and do not send them are closed,
+// and other clients are answered meanwhile.
 func TestBodiesThatDoNotArrive(t *testing.T) {
 	w := newWorld(t)
 	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))

@@ -1,9 +1,10 @@
-// Package faults_test breaks everything that a decision depends on, in every way in which it can break, and watches the
-// real webhook over TLS: no fault admits, each has its reason, the answer comes within the API server's timeout, nothing
-// is left behind, and no fault outlives itself.
+// Package faults_test breaks everything that a decision depends on, in every way in which it can
+// break, and watches the real webhook over TLS: no fault admits, each has its reason, the answer
+// comes within the API server's timeout, nothing is left behind, and no fault outlives itself.
 //
-// The registry is a real one in process and the API server one that knows a few objects, but they are reached by the
-// product's own clients, so that what breaks is the network and not an interface.
+// The registry is a real one in process and the API server one that knows a few objects, but they
+// are reached by the product's own clients, so that what breaks is the network and not an
+// interface.
 package faults_test
 
 import (
@@ -35,8 +36,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestMain keeps libraries from writing about the faults that they meet, and lets tests wait side by side: they wait for
-// deadlines more than they work.
+// TestMain keeps libraries from writing about the faults that they meet, and lets tests wait side
+// by side: they wait for deadlines more than they work.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := flag.Set("test.parallel", "16"); err != nil {
@@ -175,8 +176,8 @@ func acme() sigstore.Identity {
 	return sigstore.Identity{Issuer: "https://issuer.example", Subject: "release@acme.example"}
 }
 
-// policies are the ones in force where a test does not say otherwise: acme signs the charts below /acme and, by whatever
-// version, those below /floating.
+// policies are the ones in force where a test does not say otherwise: acme signs the charts below
+// /acme and, by whatever version, those below /floating.
 func (w *world) policies() policy.Input {
 	return policy.Input{
 		Identities: []v1alpha1.TrustedIdentity{{

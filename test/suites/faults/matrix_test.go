@@ -10,8 +10,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestFaults: whatever an admission needs fails in whatever way. It is denied for the right reason and in time, and
-// admitted as soon as the fault is over.
+// TestFaults: whatever an admission needs fails in whatever way. It is denied for the right reason
+// and in time, and admitted as soon as the fault is over.
 func TestFaults(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Run("of", func(t *testing.T) {
@@ -30,9 +30,9 @@ func TestFaults(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// maxGrowth bounds what is allocated because of one answer without an end, by everybody in this process, from the first
-// byte to the denial. The largest limit on an answer is 1 MiB, which a growing buffer takes five times, and each part of
-// a search may meet the fault.
+// maxGrowth bounds what is allocated because of one answer without an end, by everybody in this
+// process, from the first byte to the denial. The largest limit on an answer is 1 MiB, which a
+// growing buffer takes five times, and each part of a search may meet the fault.
 const maxGrowth = 32 << 20
 
 // TestEndlessAnswers are read up to a limit, and leave nothing behind.
@@ -94,8 +94,8 @@ func totalAlloc() uint64 {
 // dependency is a row of the matrix: something that an admission needs.
 type dependency struct {
 	what string // "the chart's manifest"
-	// given puts a signed chart into the world and returns the write that deploys it, and which requests (as of
-	// registry.Fail) or paths of the API server meet the fault.
+	// given puts a signed chart into the world and returns the write that deploys it, and which
+	// requests (as of registry.Fail) or paths of the API server meet the fault.
 	given func(*testing.T, *world) (what write, requests string)
 	at    func(*setting)
 	ofAPI bool // the API server answers, not the registry
@@ -104,8 +104,8 @@ type dependency struct {
 	reason    row
 }
 
-// row is why each column is denied. na is not tested: the API server is believed when it answers with JSON, and it stores
-// nothing that has no end.
+// row is why each column is denied. na is not tested: the API server is believed when it answers
+// with JSON, and it stores nothing that has no end.
 type row [15]verdict.Reason
 
 // Short names, for the table to be one.
@@ -122,8 +122,9 @@ const (
 	na verdict.Reason = ""
 )
 
-// dependencies are the rows of the matrix. Columns, as in columns(): refused, not there, slow, stalled, 429 (an hour),
-// 429 (a second), 500, reset, reset in mid body, cut off, half, garbage, other JSON, endless, endless JSON.
+// dependencies are the rows of the matrix. Columns, as in columns(): refused, not there, slow,
+// stalled, 429 (an hour), 429 (a second), 500, reset, reset in mid body, cut off, half, garbage,
+// other JSON, endless, endless JSON.
 func dependencies() []dependency {
 	return []dependency{
 		{

@@ -67,8 +67,8 @@ func load(t *testing.T, limit time.Duration, store *policystore.Store) error {
 	return err
 }
 
-// TestUnreadablePolicies: before the first load every chart is denied, and no registry is asked; afterwards a
-// load that fails changes nothing.
+// TestUnreadablePolicies: before the first load every chart is denied, and no registry is asked;
+// afterwards a load that fails changes nothing.
 func TestUnreadablePolicies(t *testing.T) {
 	for what, path := range map[string]string{
 		"the list of ChartPolicies":     `/chartpolicies$`,
@@ -76,7 +76,8 @@ func TestUnreadablePolicies(t *testing.T) {
 		"the identities ConfigMap":      `/configmaps/chartgate-identities$`,
 	} {
 		for i, c := range columns() {
-			// The API server is believed when it answers with JSON, and no ConfigMap is a state like any other.
+			// The API server is believed when it answers with JSON, and no ConfigMap is a state
+			// like any other.
 			if dependencies()[len(dependencies())-1].reason[i] == na || what == "the identities ConfigMap" && c.what == "is not there" {
 				continue
 			}

@@ -86,8 +86,8 @@ func (s *site) unsignedIsAbsent(t *testing.T) {
 	}
 }
 
-// balancer is what kube-proxy makes of a Service: each new connection goes to the next address, and to the one after
-// that if it is refused.
+// balancer is what kube-proxy makes of a Service: each new connection goes to the next address, and
+// to the one after that if it is refused.
 type balancer struct {
 	listener net.Listener
 

@@ -9,8 +9,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestOneGoodSignatureIsEnough: a chart is signed twice, as a bundle and in the legacy form. What is wrong with one does
-// not spoil the other, unless it takes all the time there is.
+// TestOneGoodSignatureIsEnough: a chart is signed twice, as a bundle and in the legacy form. What
+// is wrong with one does not spoil the other, unless it takes all the time there is.
 func TestOneGoodSignatureIsEnough(t *testing.T) {
 	for _, part := range []struct {
 		what     string
@@ -42,8 +42,8 @@ func TestOneGoodSignatureIsEnough(t *testing.T) {
 	}
 }
 
-// failPart is Fail, for patterns that begin with the number of the blob that they mean: blobs are the bundle's content
-// first and the legacy payload second.
+// failPart is Fail, for patterns that begin with the number of the blob that they mean: blobs are
+// the bundle's content first and the legacy payload second.
 func (w *world) failPart(requests string, fault registrytest.Fault) {
 	var number int
 	var rest string

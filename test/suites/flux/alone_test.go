@@ -132,8 +132,9 @@ func (w *site) gated(t *testing.T, probe *team, want bool) {
 }
 
 // TestRepackagedChartOfASwappedRepository: no digest proves an archive that source-controller made
-// of a chart and values files. A user who changes a HelmRepository while source-controller pulls from
-// it can bring in any chart, unless the admin does not allow such charts: docs/security.md says so.
+// of a chart and values files. A user who changes a HelmRepository while source-controller pulls
+// from it can bring in any chart, unless the admin does not allow such charts: docs/security.md
+// says so.
 func TestRepackagedChartOfASwappedRepository(t *testing.T) {
 	start := func() *team {
 		m := newTeam(t)
@@ -203,8 +204,8 @@ func TestChartgateIsDown(t *testing.T) {
 			t.Errorf("while chartgate is down: %s", got)
 		}
 	}
-	// n: the values change, about which the API server calls no webhook, and a new chart cannot be asked
-	// for.
+	// n: the values change, about which the API server calls no webhook, and a new chart cannot be
+	// asked for.
 	n.apply(t, configMapOf("new"))
 	n.reconcile(t, release("app", ""), "values")
 	if err := n.tryPatch(t, editor, source("OCIRepository", "app", spec("ref: {tag: 1.1.0}"))); err == nil {

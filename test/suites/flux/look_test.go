@@ -120,7 +120,8 @@ func (m *team) refused(t *testing.T, user, resource, name string) int {
 }
 
 // The objects of rows, in a form that shows what differs. An object without a spec is the start of
-// a patch, or names what is looked for. The team's namespace takes the place of the one in the YAML.
+// a patch, or names what is looked for. The team's namespace takes the place of the one in the
+// YAML.
 
 func source(kind, name, body string) string { return harness.Source(kind, name, body) }
 

@@ -18,8 +18,8 @@ import (
 
 // TestForgedHistory: helm-controller corrects drift, and rolls back, from helm's own record, a
 // Secret that the editor may write. It believes the record if its digest is the one in
-// status.history, or if the history says that it is of an older version, which did not keep one. So only
-// helm-controller's own user may write status.history.
+// status.history, or if the history says that it is of an older version, which did not keep one. So
+// only helm-controller's own user may write status.history.
 func TestForgedHistory(t *testing.T) {
 	t.Parallel()
 	start := func(t *testing.T) *team {

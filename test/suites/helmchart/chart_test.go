@@ -1,5 +1,5 @@
-// Package helmchart_test checks the Helm chart: what it renders, which values it refuses, and how it
-// behaves when helm installs, upgrades and uninstalls it on a real API server.
+// Package helmchart_test checks the Helm chart: what it renders, which values it refuses, and how
+// it behaves when helm installs, upgrades and uninstalls it on a real API server.
 package helmchart_test
 
 import (

@@ -20,8 +20,8 @@ func TestMain(m *testing.M) { harness.Main(m, &shared) }
 
 var shared harness.Shared[*cluster.Cluster]
 
-// controlPlane is an API server that admits, validates and authorizes, without a node. All tests share
-// it, one after the other; no test runs in parallel.
+// controlPlane is an API server that admits, validates and authorizes, without a node. All tests
+// share it, one after the other; no test runs in parallel.
 type controlPlane struct {
 	*cluster.Cluster
 	t *testing.T

@@ -2,7 +2,8 @@ package helmchart_test
 
 import "strings"
 
-// installations are values of several installations. Each is linted, and given to a real API server.
+// installations are values of several installations. Each is linted, and given to a real API
+// server.
 var installations = map[string]string{
 	"the defaults": ``,
 	"everything, with cert-manager": `

@@ -112,7 +112,8 @@ func TestTrustedRootIsCopiedVerbatim(t *testing.T) {
 	}
 }
 
-// TestGeneratedCopies: the chart's copies are what the generators wrote, and the rendered definitions only gain "keep".
+// TestGeneratedCopies: the chart's copies are what the generators wrote, and the rendered
+// definitions only gain "keep".
 func TestGeneratedCopies(t *testing.T) {
 	t.Parallel()
 	originals, err := filepath.Glob("../../../config/crd/*.yaml")

@@ -113,7 +113,8 @@ func TestMounts(t *testing.T) {
 	}
 }
 
-// TestPodIsConfined: the API server knows of "restricted"; the read-only file system and the token are the chart's own.
+// TestPodIsConfined: the API server knows of "restricted"; the read-only file system and the token
+// are the chart's own.
 func TestPodIsConfined(t *testing.T) {
 	t.Parallel()
 	for name, values := range installations {
@@ -140,7 +141,8 @@ func TestPodIsConfined(t *testing.T) {
 	}
 }
 
-// TestSelectors: everything that selects chartgate's pods does so, and the Services lead to the ports that they name.
+// TestSelectors: everything that selects chartgate's pods does so, and the Services lead to the
+// ports that they name.
 func TestSelectors(t *testing.T) {
 	t.Parallel()
 	rendered := render(t, installations["everything, with cert-manager"])
@@ -183,7 +185,8 @@ func TestSelectors(t *testing.T) {
 	}
 }
 
-// TestPodKeepsServing: what keeps chartgate there when nodes drain, pods roll and memory runs short.
+// TestPodKeepsServing: what keeps chartgate there when nodes drain, pods roll and memory runs
+// short.
 func TestPodKeepsServing(t *testing.T) {
 	t.Parallel()
 	deployment := get[appsv1.Deployment](t, render(t, ``), "Deployment/chartgate")

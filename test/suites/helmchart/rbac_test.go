@@ -51,7 +51,8 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestRightsToReadSecrets: by name everywhere or in the namespaces that are listed, and by list and watch in Argo CD's only.
+// TestRightsToReadSecrets: by name everywhere or in the namespaces that are listed, and by list and
+// watch in Argo CD's only.
 func TestRightsToReadSecrets(t *testing.T) {
 	t.Parallel()
 	byName := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets", "serviceaccounts"}, Verbs: []string{"get"}}}
@@ -101,8 +102,9 @@ func TestRightsToReadSecrets(t *testing.T) {
 	}
 }
 
-// TestReach: by its main role, chartgate reads no Secret cluster-wide and writes nothing but its own resources' status and its own
-// webhook configuration. Its Events go where the denied objects are.
+// TestReach: by its main role, chartgate reads no Secret cluster-wide and writes nothing but its
+// own resources' status and its own webhook configuration. Its Events go where the denied objects
+// are.
 func TestReach(t *testing.T) {
 	t.Parallel()
 	for _, rule := range get[rbacv1.ClusterRole](t, render(t, ``), "ClusterRole/chartgate").Rules {

@@ -17,7 +17,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestReachOfTheWebhooks makes both webhooks fail every call, and looks which writes the API server calls them for.
+// TestReachOfTheWebhooks makes both webhooks fail every call, and looks which writes the API server
+// calls them for.
 func TestReachOfTheWebhooks(t *testing.T) {
 	c := theControlPlane(t)
 	c.helm("", "install", "chartgate", chartDir)
@@ -85,8 +86,8 @@ func TestReachOfTheWebhooks(t *testing.T) {
 	}
 }
 
-// failWebhooks turns both webhooks to a port that no server listens on, with failurePolicy Fail, once before has run
-// without any webhook.
+// failWebhooks turns both webhooks to a port that no server listens on, with failurePolicy Fail,
+// once before has run without any webhook.
 func (c *controlPlane) failWebhooks(before func()) {
 	c.t.Helper()
 	configuration := &admissionv1.ValidatingWebhookConfiguration{}

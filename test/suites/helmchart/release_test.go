@@ -24,8 +24,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestServerAccepts gives everything that the chart can render to a real API server, which also warns of pods that are
-// not "restricted".
+// TestServerAccepts gives everything that the chart can render to a real API server, which also
+// warns of pods that are not "restricted".
 func TestServerAccepts(t *testing.T) {
 	c := theControlPlane(t)
 	for name, values := range installations {
@@ -42,8 +42,8 @@ func TestServerAccepts(t *testing.T) {
 	}
 }
 
-// TestLifeOfARelease installs, upgrades and uninstalls the chart with helm, while chartgate's certificate is made with
-// nothing but the rights of chartgate's ServiceAccount.
+// TestLifeOfARelease installs, upgrades and uninstalls the chart with helm, while chartgate's
+// certificate is made with nothing but the rights of chartgate's ServiceAccount.
 func TestLifeOfARelease(t *testing.T) {
 	c := theControlPlane(t)
 	c.helm("", "install", "chartgate", chartDir)

@@ -56,7 +56,8 @@ func TestClientCA(t *testing.T) {
 	}
 }
 
-// TestWhoReachesTheWebhooksPort: the networks of the API servers, if they are said, and for that port alone.
+// TestWhoReachesTheWebhooksPort: the networks of the API servers, if they are said, and for that
+// port alone.
 func TestWhoReachesTheWebhooksPort(t *testing.T) {
 	t.Parallel()
 	for values, want := range map[string][]string{

@@ -51,7 +51,8 @@ func named(conditions []string) []admissionv1.MatchCondition {
 	return all
 }
 
-// wantWebhooks is the whole of both webhooks: a field that is not here, a selector above all, must not be there.
+// wantWebhooks is the whole of both webhooks: a field that is not here, a selector above all, must
+// not be there.
 func wantWebhooks(timeout int32, caBundle []byte, ofApplications []string) []admissionv1.ValidatingWebhook {
 	client := func(path string) admissionv1.WebhookClientConfig {
 		return admissionv1.WebhookClientConfig{
@@ -65,7 +66,8 @@ func wantWebhooks(timeout int32, caBundle []byte, ofApplications []string) []adm
 			Rule:       admissionv1.Rule{APIGroups: []string{group}, APIVersions: []string{version}, Resources: resources, Scope: &scope},
 		}
 	}
-	// The text of the conditions is compared nowhere: TestMatchConditions of test/suites/attacks asks a real API server what they let through.
+	// The text of the conditions is compared nowhere: TestMatchConditions of test/suites/attacks
+	// asks a real API server what they let through.
 	gate := func(name string, conditions []string, rules ...admissionv1.RuleWithOperations) admissionv1.ValidatingWebhook {
 		return admissionv1.ValidatingWebhook{
 			Name:                    name,

@@ -1,7 +1,7 @@
-// Package privatesigstore_test signs charts as the users of a private Sigstore do, with the real cosign, Fulcio, Rekor v2 and
-// timestamp authority on 127.0.0.1, and asks chartgate about them: on the command line, with policies and a
-// trusted_root.json as files, and through a real API server. Most signatures are keyless; some are made with a key, and
-// logged and timestamped all the same.
+// Package privatesigstore_test signs charts as the users of a private Sigstore do, with the real
+// cosign, Fulcio, Rekor v2 and timestamp authority on 127.0.0.1, and asks chartgate about them: on
+// the command line, with policies and a trusted_root.json as files, and through a real API server.
+// Most signatures are keyless; some are made with a key, and logged and timestamped all the same.
 package privatesigstore_test
 
 import (
@@ -77,7 +77,8 @@ func (w *world) Stop() error {
 	return errors.Join(append(errs, os.RemoveAll(w.dir))...)
 }
 
-// policies: charts in either registry are signed by the release workflow of acme/charts, or by the maintainer.
+// policies: charts in either registry are signed by the release workflow of acme/charts, or by the
+// maintainer.
 func (w *world) policies() string { return w.policiesFor("") }
 
 // policiesFor says more of the workflow, in lines of YAML of its spec.

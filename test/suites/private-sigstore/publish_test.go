@@ -50,7 +50,8 @@ type item struct {
 	signatures []signature
 }
 
-// publish pushes charts and signs them, all at once: a signature takes a second, in which cosign waits for the log.
+// publish pushes charts and signs them, all at once: a signature takes a second, in which cosign
+// waits for the log.
 func (w *world) publish(t *testing.T, items ...item) []chart {
 	t.Helper()
 	published := make([]chart, len(items))
@@ -107,7 +108,8 @@ func copied(with *sigstore.Client, by sigstore.Signer) signature {
 	}
 }
 
-// forged is a signature after the change, which is given another signature of the same chart by the same identity, too.
+// forged is a signature after the change, which is given another signature of the same chart by the
+// same identity, too.
 func forged(with *sigstore.Client, by sigstore.Signer, change func(bundle, another map[string]any)) signature {
 	return func(ctx context.Context, w *world, c chart) error {
 		var bundles [2]map[string]any

@@ -16,8 +16,8 @@ import (
 	"github.com/chartgate/chartgate/test/env/sigstore"
 )
 
-// TestWithoutLog: certificates of the real Fulcio whose time only the timestamp authority proves, signed with a Sigstore
-// that has no transparency log.
+// TestWithoutLog: certificates of the real Fulcio whose time only the timestamp authority proves,
+// signed with a Sigstore that has no transparency log.
 func TestWithoutLog(t *testing.T) {
 	w := theWorld(t)
 	ours, theirs, release := w.ours.Client, w.theirs.Client, w.release()
@@ -69,8 +69,8 @@ func TestWithoutLog(t *testing.T) {
 	}
 }
 
-// TestAttestedWithoutLog: a policy that asks for an attestation and no signature, as the recipe for GitHub's attestations
-// in docs/policies.md, and an attestation of a Sigstore without a log.
+// TestAttestedWithoutLog: a policy that asks for an attestation and no signature, as the recipe for
+// GitHub's attestations in docs/policies.md, and an attestation of a Sigstore without a log.
 func TestAttestedWithoutLog(t *testing.T) {
 	w := theWorld(t)
 	logless, release := w.ours.Client.Without(sigstore.Rekor), w.release()
@@ -85,7 +85,8 @@ func TestAttestedWithoutLog(t *testing.T) {
 	w.checkBy(t, policies(""), c, logless, refused)
 }
 
-// TestWhenSigned: Rekor v2 keeps no time, so the time of signing is the one that the timestamp authority has signed.
+// TestWhenSigned: Rekor v2 keeps no time, so the time of signing is the one that the timestamp
+// authority has signed.
 func TestWhenSigned(t *testing.T) {
 	w := theWorld(t)
 	release, key := w.release(), w.newKey(t)
@@ -99,7 +100,8 @@ func TestWhenSigned(t *testing.T) {
 	})
 }
 
-// checkWindows asks with policies of several windows around the time at which the signer signs a chart.
+// checkWindows asks with policies of several windows around the time at which the signer signs a
+// chart.
 func (w *world) checkWindows(
 	t *testing.T, name string, by sigstore.Signer, policies func(more string) string, inside answer, signer string,
 ) {
@@ -161,7 +163,8 @@ func signingTime(t *testing.T, raw []byte) time.Time {
 	return stamp.Time.UTC()
 }
 
-// TestKeys: signatures with a key, whose time the log and the timestamp authority of our Sigstore can prove.
+// TestKeys: signatures with a key, whose time the log and the timestamp authority of our Sigstore
+// can prove.
 func TestKeys(t *testing.T) {
 	w := theWorld(t)
 	ours, theirs := w.ours.Client, w.theirs.Client

@@ -10,7 +10,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestThroughTheAPIServer: chartgate in a cluster, installed with the trusted root of a private Sigstore.
+// TestThroughTheAPIServer: chartgate in a cluster, installed with the trusted root of a private
+// Sigstore.
 func TestThroughTheAPIServer(t *testing.T) {
 	w := theWorld(t)
 	ours, theirs, release := w.ours.Client, w.theirs.Client, w.release()

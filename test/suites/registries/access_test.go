@@ -60,7 +60,8 @@ func (w *site) connection(how setup) registry.Connection {
 	return c
 }
 
-// own goes by what the admin gives chartgate: a CA, and the file that helm registry login has written.
+// own goes by what the admin gives chartgate: a CA, and the file that helm registry login has
+// written.
 func (w *site) own() *registry.Client {
 	options := registry.Options{RootCAs: x509.NewCertPool(), Credentials: registry.DockerConfig(w.dockerConfig())}
 	options.RootCAs.AppendCertsFromPEM(w.authority.PEM())

@@ -18,8 +18,9 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestCharts: of whatever may hold a chart, the real helm pulls what chartgate resolves, and what Flux's OCIRepository takes,
-// by go-containerregistry as source-controller 1.9 does, chartgate takes for the chart only where it is the chart.
+// TestCharts: of whatever may hold a chart, the real helm pulls what chartgate resolves, and what
+// Flux's OCIRepository takes, by go-containerregistry as source-controller 1.9 does, chartgate
+// takes for the chart only where it is the chart.
 func TestCharts(t *testing.T) {
 	t.Parallel()
 	served := registrytest.New(registrytest.Options{})
@@ -132,7 +133,8 @@ func mkdir(t *testing.T, dir string) string {
 	return dir
 }
 
-// fluxTakes is reconcileSource and selectLayer of source-controller 1.9 (internal/controller/ocirepository_controller.go).
+// fluxTakes is reconcileSource and selectLayer of source-controller 1.9
+// (internal/controller/ocirepository_controller.go).
 func fluxTakes(reference, mediaType string) (string, error) {
 	ref, err := name.ParseReference(reference, name.Insecure)
 	if err != nil {
@@ -164,8 +166,8 @@ func fluxTakes(reference, mediaType string) (string, error) {
 	return "", fmt.Errorf("no layer of the media type %s", mediaType)
 }
 
-// TestVersions: what the real helm packages, pushes and pulls under a version, chartgate finds under the same text, in every
-// way of writing it down, and calls pinned.
+// TestVersions: what the real helm packages, pushes and pulls under a version, chartgate finds
+// under the same text, in every way of writing it down, and calls pinned.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	served := registrytest.New(registrytest.Options{})

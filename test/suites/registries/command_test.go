@@ -16,8 +16,8 @@ import (
 // acme is the name by which the proxy knows the registry. Only the proxy does.
 const acme = "registry.acme.example"
 
-// TestCommand: the flags and the proxy of the environment, with the real binary. Charts are signed, and everything is
-// verified.
+// TestCommand: the flags and the proxy of the environment, with the real binary. Charts are signed,
+// and everything is verified.
 func TestCommand(t *testing.T) {
 	t.Parallel()
 	w := newSite(t, setup{tls: true, basic: true})
@@ -73,7 +73,8 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// TestCommandWithPlaces: signatures in another repository count where the policy says so, and only there.
+// TestCommandWithPlaces: signatures in another repository count where the policy says so, and only
+// there.
 func TestCommandWithPlaces(t *testing.T) {
 	t.Parallel()
 	w := newSite(t, setup{})
@@ -91,8 +92,8 @@ func TestCommandWithPlaces(t *testing.T) {
 	}
 }
 
-// TestMirrorWithoutSignatures: a mirror that has the chart and not its signatures is named, and so is the command that copies
-// them. It is run as it is printed.
+// TestMirrorWithoutSignatures: a mirror that has the chart and not its signatures is named, and so
+// is the command that copies them. It is run as it is printed.
 func TestMirrorWithoutSignatures(t *testing.T) {
 	t.Parallel()
 	const image = "ghcr.io/acme/podinfo"

@@ -42,7 +42,8 @@ const (
 	inToto       = "application/vnd.in-toto+json"
 )
 
-// signer makes signatures with one kind of key and one hash. What the real cosigns and openssl sign is compared in test/suites/cosign.
+// signer makes signatures with one kind of key and one hash. What the real cosigns and openssl sign
+// is compared in test/suites/cosign.
 type signer struct {
 	name   string
 	public []byte // PEM
@@ -113,8 +114,8 @@ func (s signer) simpleSigning(digest string) (payload []byte, annotations map[st
 	return payload, map[string]string{"dev.cosignproject.cosign/signature": base64.StdEncoding.EncodeToString(s.sign(payload))}
 }
 
-// format is where and how a signature or an attestation lies. Those that are listed lie in the referrers API or, in a registry
-// without it, under the fallback tag.
+// format is where and how a signature or an attestation lies. Those that are listed lie in the
+// referrers API or, in a registry without it, under the fallback tag.
 type format struct {
 	name     string
 	attests  bool
@@ -243,8 +244,8 @@ func matrix(t *testing.T) map[[2]string]string {
 	return found
 }
 
-// TestMatrix: every format in a registry of every behaviour with every kind of key is judged as docs/registries.md says, by the
-// gate itself; and a stranger's in its place is denied.
+// TestMatrix: every format in a registry of every behaviour with every kind of key is judged as
+// docs/registries.md says, by the gate itself; and a stranger's in its place is denied.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	documented, all := matrix(t), signers(t)
@@ -277,7 +278,8 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// admits returns "yes", or the reason of the denial, for a chart that by signed, where the policy wants wanted.
+// admits returns "yes", or the reason of the denial, for a chart that by signed, where the policy
+// wants wanted.
 func admits(t *testing.T, b behaviour, f format, by, wanted signer) string {
 	t.Helper()
 	r := registrytest.New(registrytest.Options{NoReferrers: f.fallback})

@@ -13,8 +13,8 @@ import (
 
 const predicate = "https://acme.example/reviewed"
 
-// TestPlaces: what the real cosigns write with COSIGN_REPOSITORY is found there, and nowhere else; in a registry without
-// the referrers API and in one with it.
+// TestPlaces: what the real cosigns write with COSIGN_REPOSITORY is found there, and nowhere else;
+// in a registry without the referrers API and in one with it.
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	distribution := newSite(t, setup{})
@@ -85,8 +85,8 @@ func TestSharedPlace(t *testing.T) {
 	equal(t, []string(nil), found)
 }
 
-// TestLegacyAttestation: what cosign 2 attests comes with the marks and certificates that it writes, after the signatures,
-// and only to who wants it.
+// TestLegacyAttestation: what cosign 2 attests comes with the marks and certificates that it
+// writes, after the signatures, and only to who wants it.
 func TestLegacyAttestation(t *testing.T) {
 	t.Parallel()
 	w := newSite(t, setup{})

@@ -1,4 +1,5 @@
-// Package evidence is what a verifier is asked about a chart (Wanted) and what it proves (Evidence).
+// Package evidence holds what policies need from a verifier (Wanted), and what the verifier proves
+// about a chart (Evidence).
 package evidence
 
 import (
@@ -9,8 +10,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
-// Signer is who a verified signature is by: either a key (Key is set) or the
-// identity in a Fulcio certificate.
+// Signer made a verified signature: it is either a key (Key is set) or the subject and issuer of a
+// Fulcio certificate.
 type Signer struct {
 	Key     string            // fingerprint, "sha256:…" of the public key's DER form
 	Issuer  string            // OIDC issuer in the certificate
@@ -26,8 +27,8 @@ func (s Signer) String() string {
 	return fmt.Sprintf("subject %s, issuer %s", s.Subject, s.Issuer)
 }
 
-// Describe names the signer with the repository that the certificate was issued to,
-// by which two signers of one workflow differ.
+// Describe names the signer with the repository that the certificate was issued to: two signers
+// with the same workflow can differ in it.
 func (s Signer) Describe() string {
 	if repository := s.Claims["sourceRepositoryURI"]; repository != "" && s.Key == "" {
 		return s.String() + ", sourceRepositoryURI " + repository
@@ -35,19 +36,19 @@ func (s Signer) Describe() string {
 	return s.String()
 }
 
-// Statement says what a signature is over.
+// Statement says what was signed.
 type Statement int
 
 const (
 	// ChartSignature is a signature of the chart itself.
 	ChartSignature Statement = iota + 1
-	// Attestation is a signed statement about the chart. It never counts as a
-	// signature, whoever made it (CVE-2022-35929).
+	// Attestation is a signed statement about the chart. It never counts as a signature, for any
+	// signer (CVE-2022-35929).
 	Attestation
 )
 
-// SignaturePredicate is the predicate type with which cosign signs a chart in a bundle.
-// Every other one is an attestation about it.
+// SignaturePredicate is the predicate type with which cosign signs a chart in a bundle. Every other
+// predicate type is an attestation about the chart.
 const SignaturePredicate = "https://sigstore.dev/cosign/sign/v1"
 
 // Evidence is one verified statement of a known signer about a digest. Only
@@ -56,8 +57,8 @@ type Evidence struct {
 	digest    chart.Digest
 	Statement Statement
 	Predicate string // predicate type of an attestation
-	// Content is the predicate of an attestation, as JSON; nil where no policy asked
-	// for attestations of the type.
+	// Content is the predicate of an attestation, as JSON; nil if no policy requires attestations
+	// of the type.
 	Content []byte
 	Signer  Signer
 	Format  attachment.Format
@@ -66,8 +67,7 @@ type Evidence struct {
 	TrustRoot string
 	// Logged is set when inclusion in a trusted transparency log was proven.
 	Logged bool
-	// SignedAt is the time that the log or a timestamp authority vouches for; zero
-	// if nobody does.
+	// SignedAt is the time that the log or a timestamp authority proves; zero if no time is proven.
 	SignedAt time.Time
 }
 

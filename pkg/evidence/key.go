@@ -23,13 +23,13 @@ type PublicKey struct {
 // minRSABits refuses RSA keys that NIST SP 800-131A no longer allows.
 const minRSABits = 2048
 
-// maxKeys bounds the keys of one identity: the old and the new one of a rotation, and
-// room for the keys of some who share a role.
+// maxKeys bounds the keys of one identity: the old and the new key of a rotation, and the keys of
+// several holders who share a role.
 const maxKeys = 8
 
-// ParsePublicKeys reads PEM blocks "PUBLIC KEY" (ECDSA, Ed25519, or RSA of at least
-// 2048 bits), one at least. Certificates and private keys are refused by name, since
-// either pasted here is a mistake worth telling.
+// ParsePublicKeys reads PEM blocks "PUBLIC KEY" (ECDSA, Ed25519, or RSA of at least 2048 bits), at
+// least one. The error names certificates and private keys, because users paste them here by
+// mistake.
 func ParsePublicKeys(text string) ([]PublicKey, error) {
 	var keys []PublicKey
 	for rest := []byte(text); ; {

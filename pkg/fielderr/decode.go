@@ -13,9 +13,9 @@ import (
 	"sigs.k8s.io/json"
 )
 
-// Decode decodes JSON, which stands at path (nil for the root of an object), as the API server does:
-// names of fields are case-sensitive. A field that the type does not have and a field that is given
-// twice are mistakes. If there is a mistake, into must not be used.
+// Decode decodes JSON, which stands at path (nil for the root of an object), as the API server
+// does: names of fields are case-sensitive. A field that the type does not have and a field that is
+// given twice are mistakes. If there is a mistake, into must not be used.
 func Decode(path *field.Path, data []byte, into any) field.ErrorList {
 	strict, err := json.UnmarshalStrict(data, into)
 	if err != nil {
@@ -38,8 +38,8 @@ func strictError(path *field.Path, err error) *field.Error {
 	return invalid(join(path, at.FieldPath()), kind+" field")
 }
 
-// decodeError reports why data is not JSON, or not of the type. A text of Go's decoder names Go's types,
-// so no such text is repeated.
+// decodeError reports why data is not JSON, or not of the type. The messages of Go's decoder name
+// Go types, so they are not repeated.
 func decodeError(path *field.Path, err error) *field.Error {
 	if wrong, ok := errors.AsType[*gojson.UnmarshalTypeError](err); ok {
 		return invalid(join(path, wrong.Field), fmt.Sprintf("must be %s, and is %s", expected(wrong.Type), found(wrong.Value)))
@@ -82,7 +82,7 @@ func found(value string) string {
 	return cmp.Or(words[kind], "a "+kind)
 }
 
-// join appends what a decoder says of a place in data, as in "[0].charts".
+// join appends a decoder's path within data, as in "[0].charts".
 func join(path *field.Path, below string) string {
 	switch {
 	case path == nil:

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// New returns the mistake at path, without the value: it is more than one value, too long to be
-// repeated, or may be a secret.
+// New returns the mistake at path without the value, which has several parts, is too long to
+// repeat, or can be a secret.
 func New(path *field.Path, detail string) field.ErrorList {
 	return field.ErrorList{field.Invalid(path, field.OmitValueType{}, detail)}
 }
@@ -26,8 +26,8 @@ func Join(errs field.ErrorList) error {
 	return errors.New(strings.Join(texts, "; "))
 }
 
-// Detail says in one line what is wrong at a field. It is the text of Kubernetes, but for a mistake
-// without a value, which Kubernetes calls an invalid value all the same.
+// Detail says in one line what is wrong at a field. It is the text of Kubernetes, except for a
+// mistake without a value, which Kubernetes would still call an invalid value.
 func Detail(err *field.Error) string {
 	text := err.ErrorBody()
 	if err.Type == field.ErrorTypeInvalid && err.BadValue == (field.OmitValueType{}) {

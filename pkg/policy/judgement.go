@@ -103,7 +103,7 @@ func (p policyJudgement) result(about target) Result {
 	for _, r := range p.requirements {
 		if r.proof == nil {
 			unmet := r.unmet(about.now)
-			unmet.Place = p.policy.signatures
+			unmet.Repository = p.policy.signatures
 			result.Unmet = append(result.Unmet, unmet)
 			continue
 		}

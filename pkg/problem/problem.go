@@ -1,11 +1,11 @@
-// Package problem is the error that chartgate shows to people: why a reference did not lead to a
-// verified chart, of which kind that is, and what the reader can do.
+// Package problem holds the error that chartgate shows to users: its kind, why a reference did not
+// lead to a verified chart, and what the reader can do.
 package problem
 
 import "fmt"
 
-// Kind says why a reference did not lead to a chart. The zero value is
-// KindInternal: a problem that nobody classified is ours.
+// Kind says why a reference did not lead to a chart. The zero value is KindInternal: an error
+// without a kind is an error of chartgate.
 type Kind int
 
 // The kinds of problems. Package verdict maps each to one stable reason code.
@@ -13,21 +13,22 @@ const (
 	KindInternal       Kind = iota
 	KindInvalid             // the reference is not canonical, or ambiguous
 	KindNotOCI              // the chart does not come from an OCI registry
-	KindNotFound            // the registry answered that there is no such chart
+	KindNotFound            // the registry answered that the chart does not exist
 	KindNotAChart           // there is an artifact, but it is not a Helm chart
-	KindUnavailable         // the registry could not be asked
-	KindUnauthorized        // the registry refused our credentials or their absence
-	KindDigestMismatch      // the content is not what the digest promised
-	KindLimitExceeded       // a size or count above a limit of ours
+	KindUnavailable         // the registry could not be reached
+	KindUnauthorized        // the registry rejected the credentials, or requires some
+	KindDigestMismatch      // the content does not match its digest
+	KindLimitExceeded       // a size or count exceeds a limit of chartgate
 	KindTimeout             // no answer within the admission's deadline
 	KindSourceNotFound      // an object that the reference goes through does not exist
 	KindUnsupported         // a kind, field or value that chartgate does not know
-	KindNotStored           // the login may not be used before the object that names it is stored
+	KindNotStored           // the login cannot be used before the object that names it is stored
 )
 
-// Error is the only error type of the packages that read references, objects, Secrets and registries. Detail is written for the person who is denied: it names what was
-// looked at and never holds secrets or raw errors of libraries. Next, if set, is
-// what that person can do. Err is the cause, for the log alone.
+// Error is the only error type of the packages that read references, objects, Secrets and
+// registries. Detail is written for the user whose write is denied: it names what was read, and
+// never contains secrets or raw errors of libraries. Next, if set, is what that user can do. Err is
+// the cause, for the log only.
 type Error struct {
 	Kind   Kind
 	Detail string

@@ -1,9 +1,9 @@
-// Package sourceauth says how the consumer of a chart, Flux or Argo CD, authenticates to a registry:
-// by the names in its objects, never by a secret.
+// Package sourceauth says how the consumer of a chart, Flux or Argo CD, authenticates to a
+// registry. It holds names from its objects, never a secret.
 package sourceauth
 
-// Consumer is what pulls a chart in a cluster. The zero value pulls nothing: somebody
-// asks on a command line.
+// Consumer is the software that pulls a chart in a cluster. The zero value is a command line, which
+// pulls no chart.
 type Consumer int
 
 const (
@@ -13,47 +13,47 @@ const (
 	ArgoCD
 )
 
-// Auth is how a consumer reaches the registry of a chart, by the names in its
-// objects. It holds no secret. The zero value is chartgate's own way.
+// Auth is how a consumer authenticates to the registry of a chart, as names from its objects. It
+// holds no secret. With the zero value, chartgate uses its own configuration.
 type Auth struct {
 	Consumer Consumer
-	// Namespace is that of Flux's source object. Only Secrets in it count.
+	// Namespace is that of Flux's source object. Only Secrets in it are used.
 	Namespace string
 	// Secret holds a user name and password, or a Docker configuration (secretRef).
 	Secret string
-	// ServiceAccount is the one whose imagePullSecrets count (serviceAccountName).
+	// ServiceAccount is the service account whose imagePullSecrets are used (serviceAccountName).
 	ServiceAccount string
 	// Certificates holds a CA, a client certificate, or both (certSecretRef).
 	Certificates string
-	// Proxy holds the address of a proxy, with a login or without (proxySecretRef).
+	// Proxy holds the address of a proxy, optionally with a login (proxySecretRef).
 	Proxy string
-	// Provider is the cloud whose identity logs in: "aws", "azure" or "gcp". "" and
-	// "generic" are none.
+	// Provider is the cloud whose identity logs in: "aws", "azure" or "gcp". "" and "generic" mean
+	// no cloud.
 	Provider string
 	// URL is Argo CD's repoURL as it is written, Project the Application's project.
 	URL, Project string
-	// StoredHost is the host, as Location.Host spells it, in the URL of the source object
-	// that stands in the API server and names these Secrets. "" while no such object is
-	// stored: then only the request says so, and anyone who reaches the webhook can send
-	// one. A login that is not bound to a host by its own Secret goes to this host alone.
+	// StoredHost is the host, as Location.Host spells it, in the URL of the source object that is
+	// stored in the API server and names these Secrets. It is "" if no such object is stored: a
+	// request alone proves nothing, because anyone who reaches the webhook can send one. A login
+	// whose own Secret does not name a host is sent only to this host.
 	StoredHost string
 	// NamedHost is the chart's host if a policy that matches the chart, or its signature
-	// repository, names that host without a wildcard; "" otherwise. No login of a consumer
-	// goes to another host, unless the admin named it.
+	// repository, names that host without a wildcard; "" otherwise. No login of a consumer is sent
+	// to another host, unless the admin named it.
 	NamedHost string
 
-	// Askers say whose share of a registry's places the work takes. They have no part in
-	// how the registry is reached: what is equal but for them is the same question. Nil
-	// is somebody on a command line.
+	// Askers say whose share of a registry's slots the work uses. They do not change how the
+	// registry is reached: requests that differ only in them are the same request. Nil means a
+	// command line.
 	Askers Askers
 }
 
-// Askers are the namespaces whose writes wait for one piece of work. They may become more,
-// or fewer, as long as it lasts. Package fair takes a slot from the share of one of them.
+// Askers are the namespaces whose writes wait for one piece of work. Their number can change while
+// it runs. Package fair takes a slot from the share of one of them.
 type Askers interface {
 	// Keys returns the namespaces, each once.
 	Keys() []string
-	// Changed returns a channel that is closed when Keys returns something else than
-	// now; nil if that never happens.
+	// Changed returns a channel that is closed when Keys would return other namespaces; nil if that
+	// never happens.
 	Changed() <-chan struct{}
 }

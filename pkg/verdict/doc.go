@@ -1,6 +1,6 @@
-// Package verdict holds what chartgate answers: the Verdict on a use of a chart, the stable Reason of
-// a denial, and the one renderer that turns them into text for people. It is pure.
+// Package verdict holds chartgate's answers: the Verdict on a use of a chart, the stable Reason of
+// a denial, and the only code that renders them as text for users. It is pure.
 //
-// Security is in the types: a Verdict's zero value denies, and an admitting one can only be made by a
-// function that takes what justifies it.
+// Security is in the types: the zero value of a Verdict denies, and only functions that take a
+// justification return an admitting Verdict.
 package verdict

@@ -9,13 +9,13 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
-// maxMessage bounds a whole message. Flux cuts conditions at 32 KiB and the API
-// server takes more, but nobody reads more at night.
+// maxMessage bounds a whole message. Flux cuts conditions at 32 KiB, and the API server accepts
+// more, but a longer message is not readable.
 const maxMessage = 4 << 10
 
-// Message renders v for people. The first line is complete by itself, since
-// tables and conditions often show no more; the others say where, what was
-// wanted, what was found and what to do next.
+// Message renders v for users. The first line is complete by itself, since tables and conditions
+// often show only that line; the others say which field it is about, what the policies require,
+// what was found and what to do next.
 func (v Verdict) Message() string {
 	switch {
 	case !v.Admits():
@@ -40,8 +40,8 @@ func Messages(verdicts []Verdict) string {
 	return clip(strings.Join(texts, "\n"), maxMessage)
 }
 
-// Note renders v for an Event of at most limit bytes. A denial ends with the command
-// that makes its controller try again, unless that is "": Flux waits for minutes.
+// Note renders v for an Event of at most limit bytes. A denial ends with the command again, which
+// makes its controller retry, unless again is "": Flux waits for minutes.
 func (v Verdict) Note(limit int, again string) string {
 	return note(v.Admits(), v.Message(), limit, again)
 }
@@ -79,8 +79,8 @@ func note(admits bool, message string, limit int, again string) string {
 	return clip(message, room) + hint
 }
 
-// Warning renders v as one line: the API server drops warnings that hold control
-// characters. It is "" where there is nothing to warn of.
+// Warning renders v as one line: the API server drops warnings that hold control characters. It is
+// "" if there is no warning.
 func (v Verdict) Warning() string { return clip(plain(v.warning()), maxMessage) }
 
 func (v Verdict) warning() string {
@@ -100,7 +100,7 @@ func (v Verdict) warning() string {
 	}
 }
 
-// Denials returns why v denies or warns; at least one denial if it denies.
+// Denials returns why v denies or warns. If v denies, there is at least one denial.
 func (v Verdict) Denials() []Denial {
 	if v.Admits() || len(v.denials) > 0 {
 		return v.denials
@@ -108,7 +108,7 @@ func (v Verdict) Denials() []Denial {
 	return []Denial{FromError(nil)}
 }
 
-// String names the object for people, as in "HelmRelease apps/podinfo".
+// String names the object for users, as in "HelmRelease apps/podinfo".
 func (s Subject) String() string {
 	name := s.Name
 	if s.Namespace != "" {
@@ -120,7 +120,7 @@ func (s Subject) String() string {
 	return s.Kind + " " + name
 }
 
-// Chart names the chart for people, with its digest where that is known.
+// Chart names the chart for users, with its digest if that is known.
 func (s Subject) Chart() string {
 	text, version := s.Reference.String(), s.Reference.Selector
 	chosen := ""
@@ -138,7 +138,7 @@ func (v Verdict) render(outcome string) string {
 	return v.lines(fmt.Sprintf("%s %s (%s): %s", v.Subject, outcome, first.Reason, first.Summary))
 }
 
-// lines renders the denials below a headline of their own.
+// lines renders the denials below the given headline.
 func (v Verdict) lines(headline string) string {
 	denials := v.Denials()
 	var b strings.Builder
@@ -175,9 +175,9 @@ func line(b *strings.Builder, label, text string) {
 	}
 }
 
-// plain keeps text on its line: policies, versions and certificates can hold line
-// breaks, control characters and invalid bytes, which would forge lines of a
-// message or make the API server drop a warning.
+// plain keeps text on one line: policies, versions and certificates can contain line breaks,
+// control characters and invalid bytes. These could forge lines of a message, or make the API
+// server drop a warning.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// internalSummary is all that people read of an error that is not for them, and
-// internalLocally what they read where no log exists.
+// internalSummary is the message for errors whose text must not reach users. internalLocally is the
+// same on a command line, where no log exists.
 const (
 	internalSummary = "chartgate failed with an internal error; its log has the cause"
 	internalLocally = "chartgate failed with an internal error; the cause is on standard error"
 )
 
-// nextFor returns the next step for a denial of which nothing more is known than
-// its reason. Every reason has one, and so has a reason that does not exist: the
-// constructors of a Verdict put it where a denial comes without.
+// nextFor returns the next step for a denial of which only the reason is known. Every reason has
+// one, also an unknown reason: the constructors of a Verdict add it to a denial without a next
+// step.
 func nextFor(reason Reason) string {
 	switch reason {
 	case NoPolicy:
@@ -62,8 +62,8 @@ func nextFor(reason Reason) string {
 	}
 }
 
-// localNext returns the step of nextFor for somebody who runs "chartgate verify": there
-// are no pods, no cluster's admin and no log.
+// localNext is nextFor for a user of "chartgate verify", who has no pods, no cluster admin and no
+// log.
 func localNext(reason Reason) string {
 	switch reason {
 	case RegistryUnavailable:
@@ -83,8 +83,8 @@ func localNext(reason Reason) string {
 	}
 }
 
-// Local returns v for somebody who runs "chartgate verify" on a machine of their own:
-// the general next steps are those that can be taken there.
+// Local returns v for a user who runs "chartgate verify" on their own machine: its general next
+// steps can be taken there.
 func (v Verdict) Local() Verdict {
 	denials := make([]Denial, 0, len(v.denials))
 	for _, d := range v.Denials() {
@@ -115,7 +115,7 @@ func withNext(kind string, denials []Denial) []Denial {
 	return complete
 }
 
-// referenceNext says how a chart is named in objects of that kind.
+// referenceNext says how to name a chart in objects of that kind.
 func referenceNext(kind string) string {
 	switch kind {
 	case "HelmRepository":
@@ -133,12 +133,12 @@ func referenceNext(kind string) string {
 	}
 }
 
-// kubernetesName is what names of objects and namespaces consist of. Other text is
-// never put into a command that people paste.
+// kubernetesName matches names of objects and namespaces. Other text is never put into a command
+// that users paste.
 var kubernetesName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 
-// Reconcile returns the command that makes Flux look at one of its objects again. What
-// cannot be the name of an object is not put into a command.
+// Reconcile returns the command that makes Flux reconcile one of its objects. Text that cannot be
+// the name of an object is not put into a command.
 func Reconcile(kind, namespace, name string) string {
 	resource := strings.ToLower(kind)
 	for _, part := range []string{resource, namespace, name} {

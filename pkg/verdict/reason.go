@@ -7,8 +7,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// Reason is a stable code for why something was denied. Each has a page in
-// docs/reasons.md; scripts and alerts may depend on the spelling.
+// Reason is a stable code for a denial. Each has a section in docs/reasons.md; scripts and alerts
+// can depend on its spelling.
 type Reason string
 
 // The reasons. The empty reason is not one of them.
@@ -47,7 +47,7 @@ func Reasons() []Reason {
 	}
 }
 
-// reasonOf maps the kinds of chart problems to reasons, one to one but for two: an object
+// reasonOf maps the kinds of chart problems to reasons, one to one with one exception: an object
 // that is not stored yet is a source that does not exist.
 func reasonOf(kind problem.Kind) Reason {
 	switch kind {
@@ -78,12 +78,11 @@ func reasonOf(kind problem.Kind) Reason {
 	}
 }
 
-// Rejection is why one piece of signature material proved nothing. Package
-// signature makes them; they never decide alone, because a good signature may
-// stand beside a bad one.
+// Rejection is why an attachment proved nothing. Package signature makes them. They never decide
+// alone, because a good signature can exist beside a bad one.
 type Rejection struct {
 	Reason Reason // SignatureInvalid, TrustRootUnavailable, LimitExceeded or InternalError
-	Detail string // for people
+	Detail string // for users
 	Err    error  // for the log
 }
 
@@ -98,9 +97,9 @@ func (r *Rejection) Error() string {
 // Unwrap returns the cause.
 func (r *Rejection) Unwrap() error { return r.Err }
 
-// FromError turns any error into a denial. Errors of kinds that chartgate makes
-// itself keep their reason and text; the text of every other error stays in the
-// log, because libraries put URLs, tokens and internals into theirs.
+// FromError turns any error into a denial. chartgate's own errors keep their reason and text. The
+// text of every other error is only logged, because libraries put URLs, tokens and internals into
+// their errors.
 func FromError(err error) Denial {
 	var perr *problem.Error
 	var rejection *Rejection

@@ -147,7 +147,8 @@ func TestRawErrorsStayInTheLog(t *testing.T) {
 	}
 }
 
-// constants returns the constants that a Go file declares, with their values where these are strings.
+// constants returns the constants that a Go file declares, with their values where these are
+// strings.
 func constants(t *testing.T, file string) map[string]string {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)

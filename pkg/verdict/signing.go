@@ -9,24 +9,24 @@ import (
 	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
-// Signatory is an identity whose signature or attestation a policy asks for, as far as the
-// message of a denial must know it to say who has to run which command.
+// Signatory is an identity whose signature or attestation a policy requires, with the details that
+// a message needs to say who has to run which command.
 type Signatory struct {
-	// Name is the identity's.
+	// Name is the name of the identity.
 	Name string
-	// Subject is what a keyless identity has in its certificate, exactly or, with Pattern,
-	// as an expression. "" is an identity with a key.
+	// Subject is the subject of a keyless identity's certificate, exact or, with Pattern, as an
+	// expression. It is "" for an identity with a key.
 	Subject string
 	Pattern bool
-	// KMS is the URI of the key, "" if it is in no KMS.
+	// KMS is the URI of the key, "" if it is not in a KMS.
 	KMS string
-	// Bare is set where a signature by the key needs neither a log entry nor a time.
+	// Bare is set if a signature by the key needs neither a log entry nor a proven time.
 	Bare bool
 	// TrustRoot is the TrustRoot that proves what the identity signs.
 	TrustRoot string
 }
 
-// who names the identity as the one who has to act.
+// who names the identity that has to act.
 func (s Signatory) who() string {
 	switch {
 	case s.Subject == "":
@@ -40,9 +40,8 @@ func (s Signatory) who() string {
 	}
 }
 
-// flags are what cosign 3 must be told (and cosign 2 understands) so that the signature is
-// what the identity's policy asks for. Without them cosign signs keyless, with the services
-// of Sigstore's public-good instance.
+// flags are the flags of cosign 3 (which cosign 2 also supports) for a signature that satisfies the
+// identity. Without them cosign signs keyless, with Sigstore's public-good instance.
 func (s Signatory) flags() []string {
 	flags := []string{"--yes"}
 	switch {
@@ -53,7 +52,8 @@ func (s Signatory) flags() []string {
 	}
 	switch {
 	case s.Bare:
-		// cosign 3 refuses --tlog-upload=false beside a signing config, which it fetches by default.
+		// cosign 3 refuses --tlog-upload=false beside a signing config, which it fetches by
+		// default.
 		flags = append(flags, "--use-signing-config=false", "--tlog-upload=false")
 	case s.TrustRoot != evidence.DefaultTrustRoot:
 		flags = append(flags, "--signing-config", "signing_config.json", "--trusted-root", "trusted_root.json")
@@ -61,8 +61,8 @@ func (s Signatory) flags() []string {
 	return flags
 }
 
-// ask says who must do what, so that u is met; "" if it is not known who may. The image is
-// the chart as cosign names it.
+// ask says which identity must run which command to satisfy u; "" if no identity is known. The
+// image is the chart as cosign names it.
 func (u Unmet) ask(image string) string {
 	if len(u.By) == 0 {
 		return ""
@@ -72,8 +72,8 @@ func (u Unmet) ask(image string) string {
 	if u.Predicate != "" {
 		verb, command = "attest", []string{"cosign", "attest"}
 	}
-	if u.Place != (chart.Location{}) {
-		command = append([]string{"COSIGN_REPOSITORY=" + u.Place.Host() + "/" + u.Place.Path()}, command...)
+	if u.Repository != (chart.Location{}) {
+		command = append([]string{"COSIGN_REPOSITORY=" + u.Repository.Host() + "/" + u.Repository.Path()}, command...)
 	}
 	command = append(command, by.flags()...)
 	if u.Predicate != "" {
@@ -86,10 +86,10 @@ func (u Unmet) ask(image string) string {
 	return fmt.Sprintf("%s must %s it%s: %s %s", by.who(), verb, with, strings.Join(command, " "), image)
 }
 
-// shellSafe is text that a shell takes as it is.
+// shellSafe matches text that a shell does not interpret.
 var shellSafe = regexp.MustCompile(`^[A-Za-z0-9@%+=:,./_-]+$`)
 
-// shellQuote makes one word of text for a shell that somebody pastes a command into.
+// shellQuote returns text as one word of a command that users paste into a shell.
 func shellQuote(text string) string {
 	if shellSafe.MatchString(text) {
 		return text

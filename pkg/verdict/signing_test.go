@@ -10,8 +10,9 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// TestWhoMustDoWhat: the next step of a denial names the one who has to act and the command that makes what this policy asks
-// for. Packages test/suites/cosign and test/suites/private-sigstore paste such commands into a shell.
+// TestWhoMustDoWhat: the next step of a denial names the one who has to act and the command that
+// makes what this policy asks for. Packages test/suites/cosign and test/suites/private-sigstore
+// paste such commands into a shell.
 func TestWhoMustDoWhat(t *testing.T) {
 	t.Parallel()
 	subject := resolved(t)
@@ -44,7 +45,7 @@ func TestWhoMustDoWhat(t *testing.T) {
 		{"a key in a KMS", verdict.Unmet{By: is(verdict.Signatory{KMS: "awskms:///alias/chart-release", Bare: true})}, "the holder of vendor must sign it: cosign sign --yes --key awskms:///alias/chart-release --use-signing-config=false --tlog-upload=false " + image},
 		{"a URI that a shell would change", verdict.Unmet{By: is(verdict.Signatory{KMS: "awskms:///alias/x;rm -rf 'y'"})}, `the holder of vendor must sign it: cosign sign --yes --key 'awskms:///alias/x;rm -rf '\''y'\''' ` + image},
 		{"an attestation", verdict.Unmet{Predicate: slsa, By: is(verdict.Signatory{Bare: true})}, "the holder of vendor must attest it: cosign attest --yes --key cosign.key --use-signing-config=false --tlog-upload=false --type " + slsa + " --predicate FILE " + image},
-		{"in another repository", verdict.Unmet{Place: place, By: is(verdict.Signatory{Subject: workflow})}, "the workflow " + workflow + " must sign it: COSIGN_REPOSITORY=registry.acme.example/signatures cosign sign --yes " + image},
+		{"in another repository", verdict.Unmet{Repository: place, By: is(verdict.Signatory{Subject: workflow})}, "the workflow " + workflow + " must sign it: COSIGN_REPOSITORY=registry.acme.example/signatures cosign sign --yes " + image},
 		{"the first of several", verdict.Unmet{By: append(is(verdict.Signatory{Subject: "jane@acme.example"}), is(verdict.Signatory{})...)}, "jane@acme.example must sign it: cosign sign --yes " + image},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {

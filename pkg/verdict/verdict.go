@@ -5,13 +5,12 @@ import (
 	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
-// Subject is what a verdict is about: one use of a chart at one place of an
-// object.
+// Subject is what a verdict is about: one use of a chart in one field of an object.
 type Subject struct {
 	Kind, Namespace, Name string
 	Field                 string // path in the object, as in "spec.chart.spec"
 	Reference             chart.Reference
-	Tag                   string       // that a range led to, "" until resolved
+	Tag                   string       // chosen by a range, "" until resolved
 	Digest                chart.Digest // zero until resolved
 }
 
@@ -19,26 +18,24 @@ type Subject struct {
 type Denial struct {
 	Reason  Reason
 	Summary string   // completes the sentence "X denied (Reason): …"
-	Policy  []string // what each policy wanted
-	Found   []string // what was there instead
+	Policy  []string // what each policy requires
+	Found   []string // what was found instead
 	Next    string   // what the reader can do; a Verdict fills in an empty one by the reason
-	Cause   error    // for the log alone, never rendered
+	Cause   error    // for the log only, never rendered
 }
 
-// Acceptance is one policy's consent, with its justification: evidence, or a
-// waiver that the platform team wrote into the policy.
+// Acceptance says that one policy accepts the chart, with the justification: evidence, or the
+// waiver in the policy.
 type Acceptance struct {
 	Policy   string
 	Identity string // the TrustedIdentity that matched
-	// Predicate is the type of the attestation that was wanted, "" if it was a
-	// signature.
+	// Predicate is the type of the required attestation, "" if a signature is required.
 	Predicate string
 	Evidence  evidence.Evidence
-	Waiver    string // reason of an allowUnverified policy that is in force
+	Waiver    string // reason of a waiver (allowUnverified) that is in force
 }
 
-// proves reports whether the evidence is what was wanted, about the chart with this
-// digest.
+// proves reports whether the evidence satisfies the requirement, for the chart with this digest.
 func (a Acceptance) proves(digest chart.Digest) bool {
 	if a.Predicate != "" {
 		return a.Evidence.Attests(digest, a.Predicate)
@@ -66,8 +63,8 @@ type Verdict struct {
 	acceptances []Acceptance
 }
 
-// Deny returns a denying verdict. The reader sees the first denial in the first
-// line; without any, it is an InternalError.
+// Deny returns a denying verdict. The first denial is shown in the first line of the message;
+// without a denial, it is an InternalError.
 func Deny(subject Subject, denials ...Denial) Verdict {
 	if len(denials) == 0 {
 		denials = []Denial{FromError(nil)}
@@ -75,9 +72,8 @@ func Deny(subject Subject, denials ...Denial) Verdict {
 	return Verdict{Subject: subject, denials: withNext(subject.Kind, denials)}
 }
 
-// Admit returns an admitting verdict if every acceptance justifies the admission
-// of subject.Digest, and if there is one at least. Otherwise it denies: a caller
-// that comes without justification has a bug.
+// Admit returns an admitting verdict if every acceptance justifies the admission of subject.Digest,
+// and if there is at least one. Otherwise it denies: a caller without a justification has a bug.
 func Admit(subject Subject, acceptances []Acceptance) Verdict {
 	if len(acceptances) == 0 {
 		return Deny(subject)
@@ -97,9 +93,8 @@ func Admit(subject Subject, acceptances []Acceptance) Verdict {
 	return result
 }
 
-// Warn returns a verdict that admits although policies in mode Warn are not
-// satisfied: admitted by those policies' mode, which the platform team chose. The
-// caller must have made sure that every enforcing policy accepted.
+// Warn returns a verdict that admits although policies in mode Warn are not satisfied. The caller
+// must have checked that every enforcing policy accepts.
 func Warn(subject Subject, unsatisfied []Denial, accepted []Acceptance) Verdict {
 	if len(unsatisfied) == 0 {
 		return Admit(subject, accepted)
@@ -115,8 +110,8 @@ func Warn(subject Subject, unsatisfied []Denial, accepted []Acceptance) Verdict 
 	return Verdict{Subject: subject, decision: warned, denials: withNext(subject.Kind, unsatisfied), acceptances: accepted}
 }
 
-// Cover returns the verdict on a repository of charts, below which a policy
-// matches charts: nothing is deployable from it yet.
+// Cover returns the verdict on a repository of charts if a policy can match charts below it: no
+// chart is deployable from it yet.
 func Cover(subject Subject, policy string) Verdict {
 	if policy == "" {
 		return Deny(subject)
@@ -124,8 +119,8 @@ func Cover(subject Subject, policy string) Verdict {
 	return Verdict{Subject: subject, decision: covered, acceptances: []Acceptance{{Policy: policy}}}
 }
 
-// Outside returns the verdict on an artifact that is no chart and that nothing
-// uses as one. Why says how that is known.
+// Outside returns the verdict on an artifact that is not a chart and that no object uses as one.
+// Why says how that is known.
 func Outside(subject Subject, why string) Verdict {
 	if why == "" {
 		return Deny(subject)
@@ -133,9 +128,9 @@ func Outside(subject Subject, why string) Verdict {
 	return Verdict{Subject: subject, decision: outside}
 }
 
-// Defer returns the verdict on a reference to a source that does not exist yet:
-// nothing can be pulled from it, and what will be pulled meets a gate of its own.
-// Only the absence of a source defers; any other denial denies.
+// Defer returns the verdict on a reference to a source that does not exist yet: nothing can be
+// pulled from it, and what is pulled later is verified. Only a missing source defers; any other
+// denial denies.
 func Defer(subject Subject, missing Denial) Verdict {
 	if missing.Reason != SourceNotFound {
 		return Deny(subject, missing)
@@ -143,7 +138,7 @@ func Defer(subject Subject, missing Denial) Verdict {
 	return Verdict{Subject: subject, decision: deferred, denials: withNext(subject.Kind, []Denial{missing})}
 }
 
-// Admits reports whether the write may go on.
+// Admits reports whether the write is admitted.
 func (v Verdict) Admits() bool { return v.decision != denied }
 
 // Warned reports whether v admits only because of mode Warn.

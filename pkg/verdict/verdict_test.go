@@ -140,8 +140,9 @@ func TestWithJustificationTheConstructorsAdmit(t *testing.T) {
 	}
 }
 
-// TestNothingElseAdmits makes every verdict from every pair of acceptances and of denials out of small sets that hold
-// each good and bad value, and compares with the rule in doc comments, stated again here.
+// TestNothingElseAdmits makes every verdict from every pair of acceptances and of denials out of
+// small sets that hold each good and bad value, and compares with the rule in doc comments, stated
+// again here.
 func TestNothingElseAdmits(t *testing.T) {
 	t.Parallel()
 	right := digestOf(t, "a")

@@ -131,7 +131,7 @@ func TestKeyInASecret(t *testing.T) {
 	w.add(t, "ghcr.io/acme/in-secret/new:1.0.0", cosign3("new"))
 	w.given(t, repositories()+keyPolicy("in-secret", "{secretRef: {name: chart-key}, transparencyLog: NotRequired}"))
 	const old, current = "in-secret/old", "in-secret/new"
-	const missing = "Secret chart-key, key cosign.pub: there is no such Secret in namespace chartgate-system"
+	const missing = "spec.key.secretRef: Secret chart-key, key cosign.pub: there is no such Secret in namespace chartgate-system"
 	wrong := func(why string) {
 		t.Helper()
 		w.isReady(t, "in-secret", metav1.ConditionFalse, why)
@@ -161,7 +161,7 @@ func TestKeyInASecret(t *testing.T) {
 	private := ours()
 	private.StringData["cosign.pub"] = w.privateKey(t, "new")
 	w.putSecret(t, private)
-	wrong(`Secret chart-key, key cosign.pub: the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY", not a "PUBLIC KEY"`)
+	wrong(`spec.key.secretRef: Secret chart-key, key cosign.pub: the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY", not a "PUBLIC KEY"`)
 
 	w.putSecret(t, ours("old"))
 	w.admits(t, old)
@@ -183,7 +183,7 @@ func TestKeyInAVault(t *testing.T) {
 	w.vault.Down(true)
 	t.Cleanup(func() { w.vault.Down(false) })
 	w.given(t, repositories()+keyPolicy("in-vault", "{kms: 'hashivault://release', transparencyLog: NotRequired}"))
-	const first, down = "in-vault/first", "hashivault://release: the KMS gave no usable answer"
+	const first, down = "in-vault/first", "spec.key.kms: hashivault://release: the KMS gave no usable answer"
 
 	// Down at the start: it alone is invalid, and comes into force by itself.
 	w.isReady(t, "in-vault", metav1.ConditionFalse, down)
@@ -222,7 +222,7 @@ func TestKeyInAVault(t *testing.T) {
 	w.refuses(t, first, "SignatureInvalid")
 	w.admits(t, "in-vault/second")
 	w.vault.Delete("release")
-	const gone = "hashivault://release: the KMS has no such key, or the key is disabled"
+	const gone = "spec.key.kms: hashivault://release: the KMS has no such key, or the key is disabled"
 	w.isReady(t, "in-vault", metav1.ConditionFalse, gone)
 	w.becomes(t, w.release(t, "in-vault/second"), keysSay("in-vault/second", "in-vault", gone))
 }

@@ -140,7 +140,7 @@ func TestManagedCertificate(t *testing.T) {
 	}
 	// And the one with failurePolicy Ignore is called too.
 	got := w.try(t, w.Object(t, harness.Policy("broken", `{match: {charts: ["ghcr.io/acme/**"]}, require: [{anyOf: [acme-release]}]}`)), true)
-	if len(got.Causes) != 1 || got.Causes[0] != "PolicyInvalid spec" {
+	if len(got.Causes) != 1 || got.Causes[0] != "PolicyInvalid spec.match.charts[0]" {
 		t.Errorf("a broken policy: %+v", got)
 	}
 }

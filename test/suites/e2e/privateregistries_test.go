@@ -165,7 +165,7 @@ func TestPrivateChartsDenied(t *testing.T) {
 			given:    opaque("login", "username", "puller", "password", "wrong-canary") + privately("ghcr.io", "secretRef: {name: login}"),
 			object:   privateRelease(),
 			want: release(closed+" with the credentials of Secret apps/login: its token service answered 401 Unauthorized",
-				"let Secret apps/login hold credentials that can pull acme/charts/podinfo from ghcr.io; if it should be public, check the name: registries also harness.Answer so where nothing exists"),
+				"let Secret apps/login hold credentials that can pull acme/charts/podinfo from ghcr.io; if it should be public, check the name: registries give the same answer for repositories that do not exist"),
 		},
 		{
 			sentence: "half a login",

@@ -55,13 +55,13 @@ HelmRelease apps/app denied (RegistryUnavailable): oci://down.example/acme/chart
 HelmRelease apps/app denied (RegistryUnauthorized): ghcr.io does not let chartgate read acme/charts/closed: the registry answered 401 Unauthorized
   where:    spec.chart.spec
   policy:   `+acmeWants+`
-  next:     give chartgate credentials (--registry-config) that can pull acme/charts/closed from ghcr.io; if it should be public, check the name: registries also harness.Answer so where nothing exists`),
+  next:     give chartgate credentials (--registry-config) that can pull acme/charts/closed from ghcr.io; if it should be public, check the name: registries give the same answer for repositories that do not exist`),
 		},
 		{
 			sentence: "a registry with an error of its own",
 			object:   releaseOf("broken", "1.0.0"),
 			want: harness.Denied("RegistryUnavailable spec.chart.spec", `
-HelmRelease apps/app denied (RegistryUnavailable): oci://ghcr.io/acme/charts/broken:1.0.0 could not be read: unexpected harness.Answer (the registry answered 500 Internal Server Error)
+HelmRelease apps/app denied (RegistryUnavailable): oci://ghcr.io/acme/charts/broken:1.0.0 could not be read: unexpected answer (the registry answered 500 Internal Server Error)
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   next:     try again; if the error persists, ask the operator of ghcr.io: the cause is there, or in a proxy on the way`),
@@ -70,7 +70,7 @@ HelmRelease apps/app denied (RegistryUnavailable): oci://ghcr.io/acme/charts/bro
 			sentence: "a registry that hides the signatures behind an error",
 			object:   releaseOf("blind", "1.0.0"),
 			want: harness.Denied("RegistryUnavailable spec.chart.spec", `
-HelmRelease apps/app denied (RegistryUnavailable): the list of referrers of oci://ghcr.io/acme/charts/blind@sha256:<blind:1.0.0> could not be read: unexpected harness.Answer (the registry answered 500 Internal Server Error)
+HelmRelease apps/app denied (RegistryUnavailable): the list of referrers of oci://ghcr.io/acme/charts/blind@sha256:<blind:1.0.0> could not be read: unexpected answer (the registry answered 500 Internal Server Error)
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   found:    0 bundles, 0 legacy signatures

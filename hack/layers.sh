@@ -28,7 +28,7 @@ allowed() {
     pkg/kms) echo pkg/coalesce pkg/problem ;;
     pkg/signature) echo pkg/attachment pkg/chart pkg/evidence pkg/problem pkg/verdict ;;
     pkg/trust) echo pkg/api/v1alpha1 pkg/evidence pkg/fielderr pkg/signature pkg/verdict ;;
-    pkg/gate) echo pkg/archive pkg/attachment pkg/chart pkg/coalesce pkg/evidence pkg/fair pkg/policy pkg/problem pkg/source pkg/sourceauth pkg/verdict ;;
+    pkg/gate) echo pkg/archive pkg/attachment pkg/chart pkg/coalesce pkg/evidence pkg/fair pkg/policy pkg/problem pkg/sourceauth pkg/verdict ;;
     pkg/webhook) echo pkg/api/v1alpha1 pkg/chart pkg/evidence pkg/fair pkg/fielderr pkg/gate pkg/policy pkg/problem pkg/source pkg/verdict ;;
     pkg/keys) echo pkg/evidence pkg/policy pkg/problem ;;
     pkg/policystore) echo pkg/api/v1alpha1 pkg/keys pkg/policy ;;
@@ -69,6 +69,11 @@ for package in pkg/problem pkg/sourceauth pkg/chart pkg/attachment pkg/evidence 
 done
 for package in pkg/problem pkg/sourceauth pkg/chart pkg/attachment pkg/evidence pkg/coalesce pkg/fair pkg/verdict; do
   outside $package '^net/http$'
+done
+
+# The decision knows no types of those who deploy charts: it compiles without them.
+for package in pkg/gate pkg/policy pkg/verdict; do
+  outside $package '^github.com/(fluxcd|argoproj)/'
 done
 
 # The product holds only the product: fixtures forge signatures on request.

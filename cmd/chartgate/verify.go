@@ -10,9 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/trust"
 	"github.com/chartgate/chartgate/pkg/verdict"
+	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
 type verifyFlags struct {
@@ -126,7 +128,7 @@ func (a asked) verify(ctx context.Context, unreadable []broken, objects siblings
 	}
 	for _, text := range references {
 		ctx, cancel := context.WithTimeout(ctx, f.timeout)
-		results = append(results, a.result(engine.gate.Decide(ctx, referenceUse(text))))
+		results = append(results, a.result(engine.gate.Decide(ctx, questionOf(text))))
 		cancel()
 	}
 	return results, passed, nil
@@ -156,20 +158,20 @@ func (a asked) verifyObject(ctx context.Context, object source.Object) []result 
 		return []result{noChart(object.ID)}
 	}
 	var results []result
-	for _, v := range engine.gate.DecideAll(ctx, engine.extractor.Uses(ctx, changes)) {
+	for _, v := range engine.gate.DecideAll(ctx, webhook.Questions(engine.extractor.Uses(ctx, changes), gate.Asker{})) {
 		results = append(results, a.result(v))
 	}
 	return results
 }
 
-// referenceUse is a use of a chart without an object that names it.
-func referenceUse(text string) source.Use {
-	use := source.Use{Object: source.ID{Kind: "Chart"}}
+// questionOf asks about a chart that no object uses.
+func questionOf(text string) gate.Question {
+	question := gate.Question{Object: gate.Object{Kind: "Chart"}}
 	reference, err := chart.ParseReference(text)
 	if err != nil {
-		use.Target = source.Unresolved{Err: err, Reference: reference}
-		return use
+		question.Target = gate.Unresolved{Err: err, Reference: reference}
+		return question
 	}
-	use.Target = source.Chart{Reference: reference}
-	return use
+	question.Target = gate.Chart{Reference: reference}
+	return question
 }

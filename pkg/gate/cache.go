@@ -29,9 +29,9 @@ const (
 type cacheKey struct {
 	location   chart.Location
 	digest     chart.Digest
-	identities string   // the fingerprint of the policies
-	as         artifact // what is not a chart was taken in this way, and in no other
-	trustRoots string   // "" while one of them cannot be used
+	identities string       // the fingerprint of the policies
+	as         artifactKind // what is not a chart was taken in this way, and in no other
+	trustRoots string       // "" while one of them cannot be used
 }
 
 // archiveKey is a cacheKey by the digest of the chart's archive, which is all that the status of a

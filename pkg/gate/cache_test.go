@@ -12,8 +12,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
-	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -197,23 +197,23 @@ func TestAStrangersAttestationIsNamed(t *testing.T) {
 // What a source has stored is what is deployed, whatever its tag means by now. The artifact that
 // is written just now must be the chart that its tag means.
 func TestMemoryKnowsAChartByItsStoredArchive(t *testing.T) {
-	stored := source.ID{Kind: "HelmChart", Namespace: "apps", Name: "apps-podinfo"}
+	stored := gate.Object{Kind: "HelmChart", Namespace: "apps", Name: "apps-podinfo"}
 	moved := func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
 		return chart.Resolved{Location: ref.Location, Digest: digest(t, "c"), Layer: digest(t, "d")}, nil
 	}
 	for _, c := range []struct {
 		sentence, repository string
-		held                 source.Artifact
+		held                 gate.Artifact
 		state                string
 		asked                int
 		want                 verdict.Reason
 	}{
-		{"the archive of a chart that is remembered", podinfo, source.Artifact{Source: stored, Archive: digest(t, "b")}, "root", 0, ""},
-		{"the same as it is written", podinfo, source.Artifact{Archive: digest(t, "b")}, "root", 2, verdict.DigestMismatch},
-		{"another archive", podinfo, source.Artifact{Source: stored, Archive: digest(t, "e")}, "root", 2, verdict.DigestMismatch},
-		{"no digest of an archive", podinfo, source.Artifact{Source: stored, Incomparable: true, ByController: true}, "root", 2, ""},
-		{"the same archive in another repository", "oci://ghcr.io/acme/other:1.0.0", source.Artifact{Source: stored, Archive: digest(t, "b")}, "root", 2, verdict.DigestMismatch},
-		{"the same archive with other trust roots", podinfo, source.Artifact{Source: stored, Archive: digest(t, "b")}, "other", 2, verdict.DigestMismatch},
+		{"the archive of a chart that is remembered", podinfo, gate.Artifact{Source: stored, Archive: digest(t, "b")}, "root", 0, ""},
+		{"the same as it is written", podinfo, gate.Artifact{Archive: digest(t, "b")}, "root", 2, verdict.DigestMismatch},
+		{"another archive", podinfo, gate.Artifact{Source: stored, Archive: digest(t, "e")}, "root", 2, verdict.DigestMismatch},
+		{"no digest of an archive", podinfo, gate.Artifact{Source: stored, Incomparable: true, ByController: true}, "root", 2, ""},
+		{"the same archive in another repository", "oci://ghcr.io/acme/other:1.0.0", gate.Artifact{Source: stored, Archive: digest(t, "b")}, "root", 2, verdict.DigestMismatch},
+		{"the same archive with other trust roots", podinfo, gate.Artifact{Source: stored, Archive: digest(t, "b")}, "other", 2, verdict.DigestMismatch},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			s, state, asked := fine(t), "root", 0

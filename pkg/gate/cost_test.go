@@ -16,7 +16,6 @@ import (
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/signature"
-	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
@@ -112,12 +111,12 @@ type fixed struct{ set *policy.Set }
 
 func (f fixed) Current() *policy.Set { return f.set }
 
-func (w *world) use(tb testing.TB, rest string, changes ...func(*source.Chart)) source.Use {
+func (w *world) use(tb testing.TB, rest string, changes ...func(*gate.Chart)) gate.Question {
 	return use(tb, "oci://"+w.registry.Host()+"/acme/"+rest, changes...)
 }
 
 // decide admits and returns the registry requests that it took.
-func (w *world) decide(tb testing.TB, g *gate.Gate, u source.Use) int {
+func (w *world) decide(tb testing.TB, g *gate.Gate, u gate.Question) int {
 	tb.Helper()
 	w.registry.Reset()
 	if v := g.Decide(tb.Context(), u); v.String() != "Verified" {
@@ -190,7 +189,7 @@ const (
 )
 
 // deny denies and returns the registry requests that it took.
-func (w *world) deny(tb testing.TB, g *gate.Gate, u source.Use) int {
+func (w *world) deny(tb testing.TB, g *gate.Gate, u gate.Question) int {
 	tb.Helper()
 	w.registry.Reset()
 	if v := g.Decide(tb.Context(), u); v.Admits() {

@@ -9,6 +9,20 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
+// admission is a question with what it is decided by.
+type admission struct {
+	question Question
+	set      *policy.Set // the policies in force
+	now      time.Time   // the one time by which everything is judged
+}
+
+func (q Question) decideUnresolved(target Unresolved) verdict.Verdict {
+	if q.defers(target.Err) {
+		return verdict.Defer(q.subject(), verdict.FromError(target.Err))
+	}
+	return verdict.Deny(q.subject(), verdict.FromError(target.Err))
+}
+
 // decideRepository decides about a repository of charts by its location alone: policies name
 // charts, and one of them must be able to match below it.
 func decideRepository(set *policy.Set, subject verdict.Subject) verdict.Verdict {
@@ -20,15 +34,15 @@ func decideRepository(set *policy.Set, subject verdict.Subject) verdict.Verdict 
 
 // decideChart asks the policies in three steps, and stops at the first that denies: what is known
 // before any request is sent, what the registry has, and who signed it.
-func (g *Gate) decideChart(ctx context.Context, set *policy.Set, use chartUse, now time.Time) verdict.Verdict {
-	x := g.newExamination(use, set.For(use.Reference.Location), now)
+func (g *Gate) decideChart(ctx context.Context, by admission, asked Chart) verdict.Verdict {
+	x := g.newExamination(by, asked)
 	if x.policies.IsEmpty() {
-		return x.withoutPolicy(set)
+		return x.withoutPolicy()
 	}
-	results := &policyResults{subject: subjectOf(use.Use)}
+	results := &policyResults{subject: x.question.subject()}
 	undecided := x.decideByReference(results)
 	if len(undecided) > 0 && !results.denied() {
-		if err := x.only(undecided).decideByEvidence(ctx, results); use.Defers(err) {
+		if err := x.only(undecided).decideByEvidence(ctx, results); x.question.defers(err) {
 			return verdict.Defer(results.subject, verdict.FromError(err))
 		}
 	}
@@ -37,12 +51,12 @@ func (g *Gate) decideChart(ctx context.Context, set *policy.Set, use chartUse, n
 
 // withoutPolicy decides where no policy matches. Manifests in Flux's OCIRepositories are outside
 // then; Argo CD's are not, because only their content tells them from a chart.
-func (x *examination) withoutPolicy(set *policy.Set) verdict.Verdict {
-	subject := subjectOf(x.use.Use)
-	if !x.use.MaybeChart {
-		return verdict.Deny(subject, noPolicy(set, subject))
+func (x *examination) withoutPolicy() verdict.Verdict {
+	subject := x.question.subject()
+	if !x.chart.MaybeChart {
+		return verdict.Deny(subject, noPolicy(x.set, subject))
 	}
-	if err := checkUnverified(x.use); err != nil {
+	if err := x.chart.checkUnverified(); err != nil {
 		return verdict.Deny(subject, verdict.FromError(err))
 	}
 	return verdict.Outside(subject, "nothing uses it as a chart, and no policy is about it")
@@ -67,7 +81,7 @@ func (x *examination) decideByReference(results *policyResults) (undecided []*po
 		case acceptance == nil:
 			undecided = append(undecided, p)
 		default:
-			if err := checkUnverified(x.use); err != nil {
+			if err := x.chart.checkUnverified(); err != nil {
 				results.fail(p, err)
 				continue
 			}
@@ -84,10 +98,10 @@ func (x *examination) decideByEvidence(ctx context.Context, results *policyResul
 	if err == nil {
 		results.subject.Digest, results.subject.Tag = found.resolved.Digest, found.resolved.Tag
 		if !x.as.any || !found.resolved.Other {
-			err = cmp.Or(x.use.Refused, found.resolved.Taken(x.use.Taking))
+			err = cmp.Or(x.chart.Refused, found.resolved.Taken(x.chart.Taking))
 		}
 		if err == nil {
-			err = checkPulled(x.use, found.resolved)
+			err = x.checkArtifact(found.resolved)
 		}
 	}
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/coalesce"
@@ -17,17 +16,17 @@ import (
 // examination finds out about one chart for one use of it. It is immutable, and returns what it
 // finds: a search that other admissions wait for too goes on when this one has given up.
 type examination struct {
+	admission
 	gate      *Gate
-	use       chartUse
+	chart     Chart           // as it is asked for
 	reference chart.Reference // the content that becomes deployable
 	access    sourceauth.Auth
-	as        artifact
+	as        artifactKind
 	policies  policy.Matched // those that evidence must satisfy
-	now       time.Time      // by which the whole admission is judged
 }
 
-// artifact is what a consumer takes: the zero value is a chart and nothing else.
-type artifact struct {
+// artifactKind is what a consumer takes: the zero value is a chart and nothing else.
+type artifactKind struct {
 	any bool
 	by  chart.Taking
 }
@@ -43,16 +42,19 @@ type examined struct {
 	by *examination
 }
 
-func (g *Gate) newExamination(use chartUse, policies policy.Matched, now time.Time) *examination {
-	x := &examination{gate: g, use: use, reference: use.Reference, access: use.Auth, policies: policies, now: now}
-	if use.Artifact != nil && !use.Artifact.Manifest.IsZero() {
-		x.reference.Selector = x.reference.Selector.At(use.Artifact.Manifest)
+func (g *Gate) newExamination(by admission, asked Chart) *examination {
+	x := &examination{
+		admission: by, gate: g, chart: asked, reference: asked.Reference, access: asked.Auth,
+		policies: by.set.For(asked.Reference.Location),
 	}
-	if use.AnyArtifact() {
-		x.as = artifact{any: true, by: use.Taking}
+	if asked.Artifact != nil && !asked.Artifact.Manifest.IsZero() {
+		x.reference.Selector = x.reference.Selector.At(asked.Artifact.Manifest)
+	}
+	if asked.MaybeChart || asked.Taking.Anything() {
+		x.as = artifactKind{any: true, by: asked.Taking}
 	}
 	x.access.NamedHost = ""
-	if host := use.Reference.Location.Host(); x.access.Consumer != 0 && policies.NamesHost(host) {
+	if host := asked.Reference.Location.Host(); x.access.Consumer != 0 && x.policies.NamesHost(host) {
 		x.access.NamedHost = host
 	}
 	return x
@@ -124,8 +126,8 @@ func (x *examination) judge(found examined) *policy.Judgement {
 // cached with this very archive is not asked for again.
 func (x *examination) cachedWithoutRequest(key cacheKey) (found *examined, outdated *verifiedChart) {
 	digest, pinned := x.reference.Selector.Digest()
-	if pulled := x.use.Artifact; !pinned && pulled != nil && pulled.Stored() {
-		digest = x.gate.verified.digestOf(key, pulled.Archive)
+	if held := x.chart.Artifact; !pinned && held.stored() {
+		digest = x.gate.verified.digestOf(key, held.Archive)
 	}
 	if digest.IsZero() {
 		return nil, nil
@@ -164,19 +166,19 @@ func (x *examination) judgeCached(known *verifiedChart) *examined {
 type lookup struct {
 	reference chart.Reference
 	access    sourceauth.Auth
-	as        artifact
+	as        artifactKind
 }
 
 // resolve asks the registry; concurrent equal lookups share one answer. A dry run, which stores
 // nothing, may get an answer of a moment ago instead.
 func (x *examination) resolve(ctx context.Context) (chart.Resolved, error) {
 	asked := lookup{x.reference, x.access, x.as}
-	if x.use.Asker.DryRun {
+	if x.question.Asker.DryRun {
 		if known, ok := x.gate.recent.get(asked); ok {
 			return known, nil
 		}
 	}
-	resolved, err := x.gate.lookups.DoFor(ctx, x.use.Asker.Namespace, asked, func(ctx context.Context, callers *coalesce.Callers) (chart.Resolved, error) {
+	resolved, err := x.gate.lookups.DoFor(ctx, x.question.Asker.Namespace, asked, func(ctx context.Context, callers *coalesce.Callers) (chart.Resolved, error) {
 		since := x.gate.now()
 		resolved, err := x.gate.ask(ctx, asked, callers)
 		if err == nil {

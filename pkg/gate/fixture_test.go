@@ -16,7 +16,6 @@ import (
 	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
-	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
@@ -90,19 +89,19 @@ func reference(t testing.TB, text string) chart.Reference {
 }
 
 // use is a HelmRelease's use of a chart, after changes of it.
-func use(t testing.TB, text string, changes ...func(*source.Chart)) source.Use {
-	found := source.Chart{Reference: reference(t, text)}
+func use(t testing.TB, text string, changes ...func(*gate.Chart)) gate.Question {
+	found := gate.Chart{Reference: reference(t, text)}
 	for _, change := range changes {
 		change(&found)
 	}
-	return source.Use{Object: source.ID{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}, Field: "spec.chart.spec", Target: found}
+	return gate.Question{Object: gate.Object{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}, Field: "spec.chart.spec", Target: found}
 }
 
-func reachedBy(access sourceauth.Auth) func(*source.Chart) {
-	return func(c *source.Chart) { c.Auth = access }
+func reachedBy(access sourceauth.Auth) func(*gate.Chart) {
+	return func(c *gate.Chart) { c.Auth = access }
 }
 
-func holding(a *source.Artifact) func(*source.Chart) { return func(c *source.Chart) { c.Artifact = a } }
+func holding(a *gate.Artifact) func(*gate.Chart) { return func(c *gate.Chart) { c.Artifact = a } }
 
 // signedBy is evidence of a keyless signature of the chart with this digest.
 func signedBy(d chart.Digest, who string) evidence.Evidence {

@@ -1,6 +1,6 @@
-// Package gate is the decision: for each use of a chart, whether the write that
-// makes it deployable may go on. It reaches neither Kubernetes nor Sigstore nor the
-// network by itself; it declares the small interfaces by which it asks them.
+// Package gate is the decision: for each use of a chart (a Question), whether the write that makes
+// it deployable may go on. It reaches neither Kubernetes nor Sigstore nor the network by itself; it
+// declares the small interfaces by which it asks them.
 package gate
 
 import (
@@ -21,7 +21,6 @@ import (
 	"github.com/chartgate/chartgate/pkg/fair"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/problem"
-	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -38,8 +37,8 @@ type Registry interface {
 	Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (chart.Resolved, error)
 	// Artifact is Resolve for a consumer that may deploy something else than charts.
 	Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by chart.Taking) (chart.Resolved, error)
-	// Signatures yields the signature material of a chart, most promising first,
-	// fetching as it goes. An error is an item: others may follow.
+	// Signatures yields the attachments of a chart, most promising first, fetching as it goes. An
+	// error is an item: others may follow.
 	Signatures(ctx context.Context, resolved chart.Resolved, search attachment.Search) iter.Seq2[attachment.Attachment, error]
 	// Archive returns the chart's archive, whose digest is resolved.Layer.
 	Archive(ctx context.Context, resolved chart.Resolved, access sourceauth.Auth) ([]byte, error)
@@ -47,12 +46,12 @@ type Registry interface {
 
 // Verifier proves who signed.
 type Verifier interface {
-	// State identifies the trust roots that Verify works with for these; "" if one of
-	// them cannot be used now. It may load them first.
+	// State identifies the trust roots that Verify works with for these; "" if one of them cannot be
+	// used now. It may load them first.
 	State(ctx context.Context, wanted evidence.Wanted) string
-	// Verify returns what the material proves about the chart with the digest, by each
-	// trust root that proves it. Its errors are *verdict.Rejection, or *problem.Error if
-	// time ran out; without an error there is evidence.
+	// Verify returns what the attachment proves about the chart with the digest, by each trust root
+	// that proves it. Its errors are *verdict.Rejection, or *problem.Error if time ran out; without
+	// an error there is evidence.
 	Verify(ctx context.Context, digest chart.Digest, material attachment.Attachment, wanted evidence.Wanted) ([]evidence.Evidence, error)
 }
 
@@ -87,26 +86,26 @@ func New(policies Policies, registry Registry, verifier Verifier, now func() tim
 // maxUses bounds the charts of one object; real Applications have some ten sources.
 const maxUses = 64
 
-// maxParallel bounds the uses of one object that are decided at the same time, so
-// that one admission cannot take all connections to a registry.
+// maxParallel bounds the charts of one object that are examined at the same time, so that one
+// admission cannot take all connections to a registry.
 const maxParallel = 8
 
-// DecideAll returns the verdicts on all uses of one write, in order. Every one must
-// admit for the write to go on.
-func (g *Gate) DecideAll(ctx context.Context, uses []source.Use) []verdict.Verdict {
-	if len(uses) > maxUses {
-		subject := verdict.Subject{Kind: uses[0].Object.Kind, Namespace: uses[0].Object.Namespace, Name: uses[0].Object.Name}
+// DecideAll returns the verdicts on all charts of one write, in order. Every one must admit for the
+// write to go on.
+func (g *Gate) DecideAll(ctx context.Context, questions []Question) []verdict.Verdict {
+	if len(questions) > maxUses {
+		subject := Question{Object: questions[0].Object}.subject()
 		return []verdict.Verdict{verdict.Deny(subject, verdict.FromError(&problem.Error{
-			Kind: problem.KindLimitExceeded, Detail: fmt.Sprintf("it names %d charts; at most %d are verified at once", len(uses), maxUses),
+			Kind: problem.KindLimitExceeded, Detail: fmt.Sprintf("it names %d charts; at most %d are verified at once", len(questions), maxUses),
 		}))}
 	}
-	now := sync.OnceValue(g.now)                   // a write is decided about at one time
-	verdicts := make([]verdict.Verdict, len(uses)) // all deny until decided
+	now := sync.OnceValue(g.now)                        // a write is decided about at one time
+	verdicts := make([]verdict.Verdict, len(questions)) // all deny until decided
 	var group errgroup.Group
 	group.SetLimit(maxParallel)
-	for i, use := range uses {
+	for i, question := range questions {
 		group.Go(func() error {
-			verdicts[i] = g.decide(ctx, use, now)
+			verdicts[i] = g.decide(ctx, question, now)
 			return nil
 		})
 	}
@@ -114,65 +113,35 @@ func (g *Gate) DecideAll(ctx context.Context, uses []source.Use) []verdict.Verdi
 	return verdicts
 }
 
-// Decide returns the verdict on one use.
-func (g *Gate) Decide(ctx context.Context, use source.Use) verdict.Verdict {
-	return g.decide(ctx, use, g.now)
+// Decide returns the verdict on one chart.
+func (g *Gate) Decide(ctx context.Context, question Question) verdict.Verdict {
+	return g.decide(ctx, question, g.now)
 }
 
 // decide never fails: anything that goes wrong, panics included, is a denial.
-func (g *Gate) decide(ctx context.Context, use source.Use, now func() time.Time) (result verdict.Verdict) {
-	subject := subjectOf(use)
+func (g *Gate) decide(ctx context.Context, question Question, now func() time.Time) (result verdict.Verdict) {
+	var subject verdict.Subject
 	defer func() {
 		if r := recover(); r != nil {
 			result = verdict.Deny(subject, verdict.FromError(fmt.Errorf("panic: %v\n%s", r, debug.Stack())))
 		}
 	}()
+	subject = question.subject()
 	set := g.policies.Current()
 	if set == nil {
 		return verdict.Deny(subject, verdict.FromError(errors.New("the policies have not been loaded yet")))
 	}
-	switch target := use.Target.(type) {
-	case source.Unresolved:
-		if use.Defers(target.Err) {
-			return verdict.Defer(subject, verdict.FromError(target.Err))
-		}
-		return verdict.Deny(subject, verdict.FromError(target.Err))
-	case source.Repository:
+	switch target := question.Target.(type) {
+	case Unresolved:
+		return question.decideUnresolved(target)
+	case Repository:
 		if !target.Location.IsZero() {
 			return decideRepository(set, subject)
 		}
-	case source.Chart:
-		if location := target.Reference.Location; !location.IsZero() && !target.Reference.Selector.IsZero() {
-			return g.decideChart(ctx, set, chartUse{use, target}, now())
+	case Chart:
+		if !target.Reference.Location.IsZero() && !target.Reference.Selector.IsZero() {
+			return g.decideChart(ctx, admission{question: question, set: set, now: now()}, target)
 		}
 	}
 	return verdict.Deny(subject, verdict.FromError(errors.New("the use names no chart")))
-}
-
-// chartUse is a use of a chart.
-type chartUse struct {
-	source.Use
-	source.Chart
-}
-
-// referenceOf returns what a message shows of the target.
-func referenceOf(target source.Target) chart.Reference {
-	switch target := target.(type) {
-	case source.Chart:
-		return target.Reference
-	case source.Repository:
-		return chart.Reference{Location: target.Location}
-	case source.Unresolved:
-		return target.Reference
-	default:
-		return chart.Reference{}
-	}
-}
-
-// subjectOf names the use for a verdict.
-func subjectOf(use source.Use) verdict.Subject {
-	return verdict.Subject{
-		Kind: use.Object.Kind, Namespace: use.Object.Namespace, Name: use.Object.Name,
-		Field: use.Field, Reference: referenceOf(use.Target),
-	}
 }

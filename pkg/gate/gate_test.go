@@ -20,7 +20,6 @@ import (
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/problem"
-	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -93,20 +92,20 @@ func TestPulledArtifacts(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		policies []policy.Input
-		held     source.Artifact
+		held     gate.Artifact
 		want     outcome
 	}{
-		{"an archive that is the chart's layer is proven, whoever wrote it", nil, source.Artifact{Archive: layer}, outcome{"Verified", ""}},
-		{"an archive that is not the chart's layer is denied, whoever wrote it", nil, source.Artifact{Archive: other, ByController: true}, denied(verdict.DigestMismatch)},
-		{"a manifest that is not the verified one is denied", nil, source.Artifact{Manifest: other, Archive: layer}, denied(verdict.DigestMismatch)},
-		{"the right manifest with a forged archive is denied", nil, source.Artifact{Manifest: right, Archive: other}, denied(verdict.DigestMismatch)},
-		{"the right manifest and archive are proven", nil, source.Artifact{Manifest: right, Archive: layer}, outcome{"Verified", ""}},
-		{"a repackaged archive is believed from the source controller", nil, source.Artifact{Archive: other, Incomparable: true, ByController: true}, outcome{"Verified", ""}},
-		{"a repackaged archive of another spec is not believed", nil, source.Artifact{Archive: other, Incomparable: true, Outdated: true, ByController: true}, denied(verdict.DigestMismatch)},
-		{"a repackaged archive is not believed from an editor", nil, source.Artifact{Archive: other, Incomparable: true}, denied(verdict.DigestMismatch)},
-		{"an archive without any digest is denied", nil, source.Artifact{ByController: true}, denied(verdict.DigestMismatch)},
-		{"under a waiver, the source controller is believed", waiver, source.Artifact{Archive: other, ByController: true}, outcome{"AllowedUnverified", ""}},
-		{"under a waiver, an editor is not believed", waiver, source.Artifact{Archive: other}, denied(verdict.DigestMismatch)},
+		{"an archive that is the chart's layer is proven, whoever wrote it", nil, gate.Artifact{Archive: layer}, outcome{"Verified", ""}},
+		{"an archive that is not the chart's layer is denied, whoever wrote it", nil, gate.Artifact{Archive: other, ByController: true}, denied(verdict.DigestMismatch)},
+		{"a manifest that is not the verified one is denied", nil, gate.Artifact{Manifest: other, Archive: layer}, denied(verdict.DigestMismatch)},
+		{"the right manifest with a forged archive is denied", nil, gate.Artifact{Manifest: right, Archive: other}, denied(verdict.DigestMismatch)},
+		{"the right manifest and archive are proven", nil, gate.Artifact{Manifest: right, Archive: layer}, outcome{"Verified", ""}},
+		{"a repackaged archive is believed from the source controller", nil, gate.Artifact{Archive: other, Incomparable: true, ByController: true}, outcome{"Verified", ""}},
+		{"a repackaged archive of another spec is not believed", nil, gate.Artifact{Archive: other, Incomparable: true, Outdated: true, ByController: true}, denied(verdict.DigestMismatch)},
+		{"a repackaged archive is not believed from an editor", nil, gate.Artifact{Archive: other, Incomparable: true}, denied(verdict.DigestMismatch)},
+		{"an archive without any digest is denied", nil, gate.Artifact{ByController: true}, denied(verdict.DigestMismatch)},
+		{"under a waiver, the source controller is believed", waiver, gate.Artifact{Archive: other, ByController: true}, outcome{"AllowedUnverified", ""}},
+		{"under a waiver, an editor is not believed", waiver, gate.Artifact{Archive: other}, denied(verdict.DigestMismatch)},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			s := fine(t)
@@ -137,12 +136,12 @@ func TestPulledArtifacts(t *testing.T) {
 // unpack another layer of a signed artifact, and helm-controller install it.
 func TestLayersThatAreNotTheChart(t *testing.T) {
 	const sbom = "application/vnd.docker.dhi.sbom.v1.tar+gzip"
-	byController := &source.Artifact{Manifest: digest(t, "a"), Incomparable: true, ByController: true}
+	byController := &gate.Artifact{Manifest: digest(t, "a"), Incomparable: true, ByController: true}
 	for _, c := range []struct {
 		sentence string
 		taking   chart.Taking
 		maybe    bool
-		held     *source.Artifact
+		held     *gate.Artifact
 		want     outcome
 	}{
 		{"helm takes the chart's layer", chart.Taking{}, false, nil, outcome{"Verified", ""}},
@@ -151,7 +150,7 @@ func TestLayersThatAreNotTheChart(t *testing.T) {
 		{"and has taken it, on the source controller's own word", chart.TakeLayer(""), false, byController, denied(verdict.NotAChart)},
 		{"a layerSelector of another layer takes that", chart.TakeLayer(sbom), false, byController, denied(verdict.NotAChart)},
 		{"another layer that no release uses is covered by the signature", chart.TakeLayer(sbom), true, byController, outcome{"Verified", ""}},
-		{"another layer that an editor says was pulled is denied", chart.TakeLayer(sbom), true, &source.Artifact{}, denied(verdict.DigestMismatch)},
+		{"another layer that an editor says was pulled is denied", chart.TakeLayer(sbom), true, &gate.Artifact{}, denied(verdict.DigestMismatch)},
 		{"Argo CD would unpack the other layer too", chart.TakeContent(), false, nil, denied(verdict.NotAChart)},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
@@ -159,7 +158,7 @@ func TestLayersThatAreNotTheChart(t *testing.T) {
 			s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
 				return chart.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "b"), LayerType: chart.MediaTypeLayer, Direct: true}, nil
 			}
-			u := use(t, podinfo, func(found *source.Chart) { found.Taking, found.MaybeChart, found.Artifact = c.taking, c.maybe, c.held })
+			u := use(t, podinfo, func(found *gate.Chart) { found.Taking, found.MaybeChart, found.Artifact = c.taking, c.maybe, c.held })
 			g := s.gate()
 			for range 2 { // the second time from memory
 				if diff := cmp.Diff(c.want, outcomeOf(g.Decide(t.Context(), u))); diff != "" {
@@ -181,7 +180,7 @@ func TestDenialsNameTheTagThatWasAskedFor(t *testing.T) {
 	if v := g.Decide(t.Context(), u); !v.Admits() {
 		t.Fatal(v.Message())
 	}
-	u = use(t, "oci://ghcr.io/acme/podinfo:9.9.9", func(c *source.Chart) { c.Taking = chart.TakeContent() })
+	u = use(t, "oci://ghcr.io/acme/podinfo:9.9.9", func(c *gate.Chart) { c.Taking = chart.TakeContent() })
 	if v := g.Decide(t.Context(), u); v.Admits() || !strings.Contains(v.Message(), ":9.9.9@sha256:") {
 		t.Error(v.Message())
 	}
@@ -199,15 +198,15 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 	const elsewhere = "oci://ghcr.io/other/config:1.0.0"
 	stranger := []policy.Input{requiring("acme", "somebody else")}
 	waived := []policy.Input{requiring("acme", subject, unverified("2099-12-31"))}
-	unread := &source.Artifact{Manifest: digest(t, "a"), Incomparable: true}
-	byController := &source.Artifact{Manifest: digest(t, "a"), Incomparable: true, ByController: true}
-	copied := &source.Artifact{Manifest: digest(t, "a"), Archive: digest(t, "c")}
+	unread := &gate.Artifact{Manifest: digest(t, "a"), Incomparable: true}
+	byController := &gate.Artifact{Manifest: digest(t, "a"), Incomparable: true, ByController: true}
+	copied := &gate.Artifact{Manifest: digest(t, "a"), Archive: digest(t, "c")}
 	for _, c := range []struct {
 		sentence string
 		chart    string
 		by       string
 		policies []policy.Input
-		held     *source.Artifact
+		held     *gate.Artifact
 		want     outcome
 	}{
 		{"signed manifests of Flux are verified", podinfo, flux, nil, nil, outcome{"Verified", ""}},
@@ -217,8 +216,8 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 		{"pulled by source-controller", podinfo, flux, nil, byController, outcome{"Verified", ""}},
 		{"pulled, an editor says, and unpacked", podinfo, flux, nil, unread, denied(verdict.DigestMismatch)},
 		{"pulled, and the layer that was signed", podinfo, flux, nil, copied, outcome{"Verified", ""}},
-		{"pulled, and another archive", podinfo, flux, nil, &source.Artifact{Manifest: digest(t, "a"), Archive: digest(t, "d")}, denied(verdict.DigestMismatch)},
-		{"pulled by another digest than is there", podinfo, flux, nil, &source.Artifact{Manifest: digest(t, "d"), Incomparable: true, ByController: true}, denied(verdict.DigestMismatch)},
+		{"pulled, and another archive", podinfo, flux, nil, &gate.Artifact{Manifest: digest(t, "a"), Archive: digest(t, "d")}, denied(verdict.DigestMismatch)},
+		{"pulled by another digest than is there", podinfo, flux, nil, &gate.Artifact{Manifest: digest(t, "d"), Incomparable: true, ByController: true}, denied(verdict.DigestMismatch)},
 		{"pulled where no policy is about them, by source-controller", elsewhere, flux, nil, byController, outcome{"Outside", ""}},
 		{"pulled where no policy is about them, an editor says", elsewhere, flux, nil, unread, denied(verdict.DigestMismatch)},
 		{"dependencies are none of Flux's manifests", podinfo, flux, []policy.Input{requiring("acme", subject, vendored)}, nil, outcome{"Verified", ""}},
@@ -249,7 +248,7 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 				}
 				return chart.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "c"), Other: true}, nil
 			}
-			u := use(t, c.chart, func(found *source.Chart) {
+			u := use(t, c.chart, func(found *gate.Chart) {
 				found.MaybeChart, found.Artifact = c.by == flux, c.held
 				if c.by == argo {
 					found.Taking = chart.TakeContent()
@@ -269,7 +268,7 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 func TestAnArtifactThatCannotBeReadIsDenied(t *testing.T) {
 	s := fine(t)
 	s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { return chart.Resolved{}, errInjected }
-	u := use(t, podinfo, func(c *source.Chart) { c.MaybeChart = true })
+	u := use(t, podinfo, func(c *gate.Chart) { c.MaybeChart = true })
 	if diff := cmp.Diff(denied(verdict.InternalError), outcomeOf(s.gate().Decide(t.Context(), u))); diff != "" {
 		t.Error(diff)
 	}
@@ -289,12 +288,12 @@ func TestManifestsInMemoryAreNoChart(t *testing.T) {
 	}
 	asked := 0
 	g := gate.New(s, registryOf{s, other, &asked}, s, s.now)
-	at := func(by chart.Taking, maybe bool) source.Use {
-		return use(t, "oci://ghcr.io/acme/podinfo@"+chartIs.Digest.String(), func(c *source.Chart) { c.Taking, c.MaybeChart = by, maybe })
+	at := func(by chart.Taking, maybe bool) gate.Question {
+		return use(t, "oci://ghcr.io/acme/podinfo@"+chartIs.Digest.String(), func(c *gate.Chart) { c.Taking, c.MaybeChart = by, maybe })
 	}
 	for _, step := range []struct {
 		name  string
-		use   source.Use
+		use   gate.Question
 		want  outcome
 		asked int
 	}{
@@ -328,8 +327,8 @@ func (r registryOf) Artifact(ctx context.Context, ref chart.Reference, access so
 
 // A use without a target, or with an empty one, is denied, even where the absence of an object defers.
 func TestAUseWithoutATargetIsDenied(t *testing.T) {
-	for _, target := range []source.Target{nil, source.Chart{}, source.Repository{}, source.Unresolved{}} {
-		u := source.Use{Target: target, Deferrable: true, Unstored: true}
+	for _, target := range []gate.Target{nil, gate.Chart{}, gate.Repository{}, gate.Unresolved{}} {
+		u := gate.Question{Target: target, Deferrable: true, Unstored: true}
 		if diff := cmp.Diff(denied(verdict.InternalError), outcomeOf(fine(t).gate().Decide(t.Context(), u))); diff != "" {
 			t.Errorf("%T: %s", target, diff)
 		}
@@ -339,7 +338,7 @@ func TestAUseWithoutATargetIsDenied(t *testing.T) {
 func TestOnlyAnAbsentSourceDefers(t *testing.T) {
 	for kind := problem.KindInternal; kind <= problem.KindNotStored; kind++ {
 		u := use(t, podinfo)
-		u.Target, u.Deferrable = source.Unresolved{Err: &problem.Error{Kind: kind, Detail: "problem"}}, true
+		u.Target, u.Deferrable = gate.Unresolved{Err: &problem.Error{Kind: kind, Detail: "problem"}}, true
 		v := fine(t).gate().Decide(t.Context(), u)
 		if v.Admits() != (kind == problem.KindSourceNotFound) {
 			t.Errorf("kind %d: %s", kind, v.Message())
@@ -633,7 +632,7 @@ func TestDialectsDoNotShareAFlight(t *testing.T) {
 	defer cancel()
 	var group sync.WaitGroup
 	for _, selector := range []chart.Selector{flux, argo} {
-		u := use(t, podinfo, func(c *source.Chart) { c.Reference.Selector = selector })
+		u := use(t, podinfo, func(c *gate.Chart) { c.Reference.Selector = selector })
 		group.Go(func() {
 			if v := g.Decide(ctx, u); !v.Admits() {
 				t.Error(v.Message())
@@ -647,7 +646,7 @@ func TestDialectsDoNotShareAFlight(t *testing.T) {
 }
 
 func TestTooManyChartsInOneObject(t *testing.T) {
-	uses := make([]source.Use, 65)
+	uses := make([]gate.Question, 65)
 	for i := range uses {
 		uses[i] = use(t, podinfo)
 	}
@@ -676,7 +675,7 @@ type errCanary struct{}
 func (errCanary) Error() string { return "canary-token" }
 
 // dry is a use of a dry run.
-func dry(u source.Use) source.Use {
+func dry(u gate.Question) gate.Question {
 	u.Asker.DryRun = true
 	return u
 }

@@ -32,7 +32,7 @@ type task struct {
 
 // run searches; concurrent equal searches share one.
 func (s *search) run(ctx context.Context) (*examined, error) {
-	found, err := s.x.gate.searches.DoFor(ctx, s.x.use.Asker.Namespace, s.task, s.find)
+	found, err := s.x.gate.searches.DoFor(ctx, s.x.question.Asker.Namespace, s.task, s.find)
 	return found, s.x.timely(err)
 }
 

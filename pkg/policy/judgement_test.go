@@ -89,7 +89,7 @@ func TestUnloggedMeansNothingButUnlogged(t *testing.T) {
 	late.SignedAt, unlogged.SignedAt, unlogged.Logged = noon.Add(time.Hour), noon, false
 	const (
 		tooLate  = "release signed it at 2026-07-01T13:00:00Z, after validity.notAfter 2026-07-01T12:00:00Z"
-		notInLog = "release signed it without the transparency log entry that transparencyLog: Required asks for"
+		notInLog = "release signed it without the transparency log entry that transparencyLog: Required demands"
 	)
 	for _, c := range []struct {
 		sentence string

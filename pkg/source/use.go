@@ -21,8 +21,6 @@ type Use struct {
 	// logins. A login that may not be used before (problem.KindNotStored) is then no reason to deny:
 	// what is pulled with it meets a gate of its own.
 	Unstored bool
-	// Asker is the write that waits for the verdict.
-	Asker Asker
 }
 
 // Target is exactly one of Chart, Repository and Unresolved.
@@ -71,20 +69,6 @@ func (c Chart) unless(err error) Target {
 	return c
 }
 
-// AnyArtifact reports whether the consumer may deploy something else than a chart. Then the artifact
-// need not be one, and a policy that matches requires its signature all the same.
-func (c Chart) AnyArtifact() bool { return c.MaybeChart || c.Taking.Anything() }
-
-// Asker is what must be known of a write to serve it in its turn. It has no part in any verdict. The
-// zero value is a command line.
-type Asker struct {
-	// Namespace is that of the object that is written. The work counts to its share of what all
-	// writes share.
-	Namespace string
-	// DryRun is set where nothing will be stored, whatever the verdict.
-	DryRun bool
-}
-
 // deferrable lets the absence of a source, or of a Secret that it refers to, defer: Flux dry-runs a
 // whole Kustomization before it applies the first object, HelmReleases before their sources, so a
 // denial would block both for ever. Nothing can be pulled from what does not exist, and what is
@@ -95,7 +79,7 @@ func (e *Extractor) deferrable(use Use) Use {
 	return use
 }
 
-// Defers reports whether err, which kept the use from being verified, is no reason to deny it.
+// Defers reports whether err, which kept the use from being resolved, is no reason to deny it.
 func (u Use) Defers(err error) bool {
 	var perr *problem.Error
 	if !errors.As(err, &perr) {

@@ -150,7 +150,7 @@ func (c *Charts) decide(ctx context.Context, r *review) findings {
 	if err != nil {
 		return findings{verdicts: denied(req, err)}
 	}
-	found := findings{verdicts: c.gate.DecideAll(ctx, askedBy(req, uses))}
+	found := findings{verdicts: c.gate.DecideAll(ctx, Questions(uses, askerOf(req)))}
 	if len(found.verdicts) == 0 {
 		return findings{verdicts: denied(req, errors.New("changes without verdicts"))}
 	}
@@ -184,12 +184,9 @@ func shareOf(req admission.Request) fair.Share {
 	return fair.Share{Tenants: fair.Tenant(req.Namespace), Resource: req.UserInfo.Username}
 }
 
-// askedBy tells the gate for which write the uses are decided.
-func askedBy(req admission.Request, uses []source.Use) []source.Use {
-	for i := range uses {
-		uses[i].Asker = source.Asker{Namespace: req.Namespace, DryRun: isDryRun(req)}
-	}
-	return uses
+// askerOf tells the gate for which write it decides.
+func askerOf(req admission.Request) gate.Asker {
+	return gate.Asker{Namespace: req.Namespace, DryRun: isDryRun(req)}
 }
 
 // maxDependents bounds the releases that are looked at when their repository
@@ -209,7 +206,7 @@ func (c *Charts) askDependents(ctx context.Context, req admission.Request, write
 		uses = append(uses, d.Use)
 	}
 	var dependents []dependent
-	for i, v := range c.gate.DecideAll(ctx, askedBy(req, uses)) {
+	for i, v := range c.gate.DecideAll(ctx, Questions(uses, askerOf(req))) {
 		dependents = append(dependents, dependent{object: found[i].Object, verdict: v})
 	}
 	return dependents

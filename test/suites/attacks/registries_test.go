@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
@@ -31,9 +31,9 @@ type registryAttack struct {
 	options          registrytest.Options
 	unsigned         bool
 	evil             func(t *testing.T, s *stall)
-	ask              func(t *testing.T, s *stall) source.Use // the chart by its version if nil
-	limit            time.Duration                           // of the admission; harness.Patience if 0
-	want             verdict.Reason                          // "" is a control row: verified
+	ask              func(t *testing.T, s *stall) gate.Question // the chart by its version if nil
+	limit            time.Duration                              // of the admission; harness.Patience if 0
+	want             verdict.Reason                             // "" is a control row: verified
 	then             func(t *testing.T, s *stall)
 }
 
@@ -64,35 +64,35 @@ func (a registryAttack) run(t *testing.T) {
 }
 
 // starved is what a machine with too much to do may take besides. It is shorter than the time after
-// which the gate gives up a shared request by itself (pkg/gate, maxFlight).
+// which the gate gives up a shared request by itself (pkg/gate, maxShared).
 const starved = 20 * time.Second
 
 // TestHostileRegistries: what a registry answers may be wrong, endless or another registry's.
 func TestHostileRegistries(t *testing.T) {
 	t.Parallel()
 	const huge = 64 << 20
-	pulled := func(what func(t *testing.T, s *stall) source.Artifact) func(*testing.T, *stall) source.Use {
-		return func(t *testing.T, s *stall) source.Use {
+	pulled := func(what func(t *testing.T, s *stall) gate.Artifact) func(*testing.T, *stall) gate.Question {
+		return func(t *testing.T, s *stall) gate.Question {
 			held := what(t, s)
-			return s.use(t, s.repo+":1.0.0", func(c *source.Chart) { c.Artifact = &held })
+			return s.use(t, s.repo+":1.0.0", func(c *gate.Chart) { c.Artifact = &held })
 		}
 	}
-	byDigest := func(t *testing.T, s *stall) source.Use { return s.use(t, s.repo+"@"+s.digest) }
-	floating := func(t *testing.T, s *stall) source.Use { s.asTeam("floating", t); return s.floating(t) }
+	byDigest := func(t *testing.T, s *stall) gate.Question { return s.use(t, s.repo+"@"+s.digest) }
+	floating := func(t *testing.T, s *stall) gate.Question { s.asTeam("floating", t); return s.floating(t) }
 	login := registrytest.Options{Auth: registrytest.Basic, Username: "chartgate", Password: "hunter2"}
 	tokens := registrytest.Options{Auth: registrytest.Bearer, Username: "chartgate", Password: "hunter2"}
 
 	for _, a := range []registryAttack{
 		// Different answers to different people.
 		{sentence: "the checker is shown the signed chart, and Flux pulls another archive", source: "CVE-2022-47633",
-			ask: pulled(func(t *testing.T, s *stall) source.Artifact {
+			ask: pulled(func(t *testing.T, s *stall) gate.Artifact {
 				_, evil := s.push(t, s.repo, "evil", "evil")
-				return source.Artifact{Archive: digestOf(t, evil), ByController: true}
+				return gate.Artifact{Archive: digestOf(t, evil), ByController: true}
 			}), want: verdict.DigestMismatch},
 		{sentence: "the checker is shown the signed chart, and Flux resolves another digest", source: "CVE-2022-47633",
-			ask: pulled(func(t *testing.T, s *stall) source.Artifact {
+			ask: pulled(func(t *testing.T, s *stall) gate.Artifact {
 				evil, layer := s.push(t, s.repo, "evil", "evil")
-				return source.Artifact{Manifest: digestOf(t, evil), Archive: digestOf(t, layer), Incomparable: true, ByController: true}
+				return gate.Artifact{Manifest: digestOf(t, evil), Archive: digestOf(t, layer), Incomparable: true, ByController: true}
 			}), want: verdict.SignatureMissing},
 		{sentence: "the tag means another chart when it is asked for the second time", source: "CVE-2022-47633",
 			evil: func(t *testing.T, s *stall) {
@@ -185,21 +185,21 @@ func TestHostileRegistries(t *testing.T) {
 
 		// Other hosts, and credentials.
 		{sentence: "a chart on a host that no policy names", source: "server-side request forgery",
-			ask:  func(t *testing.T, s *stall) source.Use { return s.use(t, "nobodys/app:1.0.0") },
+			ask:  func(t *testing.T, s *stall) gate.Question { return s.use(t, "nobodys/app:1.0.0") },
 			want: verdict.NoPolicy, then: atMost(0)},
 		{sentence: "a chart that may float, on a host that no policy names", source: "server-side request forgery",
-			ask: func(t *testing.T, s *stall) source.Use {
-				return s.floating(t, func(c *source.Chart) {
+			ask: func(t *testing.T, s *stall) gate.Question {
+				return s.floating(t, func(c *gate.Chart) {
 					c.Reference.Location = must(chart.ParseChart("oci://" + s.Host() + "/nobodys/app"))(t)
 				})
 			}, want: verdict.NoPolicy, then: atMost(0)},
 		{sentence: "an OCIRepository on a host that no policy names, which a release uses", source: "server-side request forgery",
-			ask: func(t *testing.T, s *stall) source.Use {
-				return s.use(t, "nobodys/app:1.0.0", func(c *source.Chart) {
-					c.Artifact = &source.Artifact{Manifest: digestOf(t, s.digest), ByController: true}
+			ask: func(t *testing.T, s *stall) gate.Question {
+				return s.use(t, "nobodys/app:1.0.0", func(c *gate.Chart) {
+					c.Artifact = &gate.Artifact{Manifest: digestOf(t, s.digest), ByController: true}
 				})
 			}, want: verdict.NoPolicy, then: atMost(0)},
-		{sentence: "a range where the policy wants a version", ask: func(t *testing.T, s *stall) source.Use { return s.floating(t) },
+		{sentence: "a range where the policy wants a version", ask: func(t *testing.T, s *stall) gate.Question { return s.floating(t) },
 			want: verdict.NotPinned, then: atMost(0)},
 		{sentence: "a token service elsewhere, over plain HTTP", options: tokens,
 			evil: func(t *testing.T, s *stall) {

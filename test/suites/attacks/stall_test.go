@@ -15,7 +15,6 @@ import (
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/signature"
-	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
@@ -156,23 +155,23 @@ func (s *stall) gate(t *testing.T) *gate.Gate {
 
 // use is a HelmRelease's use of a chart below the registry, "charts/app:1.0.0", or anywhere,
 // "oci://…", after changes of it.
-func (s *stall) use(t *testing.T, text string, changes ...func(*source.Chart)) source.Use {
+func (s *stall) use(t *testing.T, text string, changes ...func(*gate.Chart)) gate.Question {
 	t.Helper()
 	if len(text) < 6 || text[:6] != "oci://" {
 		text = "oci://" + s.Host() + "/" + text
 	}
-	found := source.Chart{Reference: must(chart.ParseReference(text))(t)}
+	found := gate.Chart{Reference: must(chart.ParseReference(text))(t)}
 	for _, change := range changes {
 		change(&found)
 	}
-	return source.Use{Object: source.ID{Kind: "HelmRelease", Namespace: "apps", Name: "app"}, Field: "spec.chart.spec", Target: found}
+	return gate.Question{Object: gate.Object{Kind: "HelmRelease", Namespace: "apps", Name: "app"}, Field: "spec.chart.spec", Target: found}
 }
 
 // floating is a use of a chart by a range.
-func (s *stall) floating(t *testing.T, changes ...func(*source.Chart)) source.Use {
+func (s *stall) floating(t *testing.T, changes ...func(*gate.Chart)) gate.Question {
 	t.Helper()
-	float := func(c *source.Chart) { c.Reference.Selector = must(chart.ParseFluxVersion(">=1.0.0"))(t) }
-	return s.use(t, s.repo+":1.0.0", append([]func(*source.Chart){float}, changes...)...)
+	float := func(c *gate.Chart) { c.Reference.Selector = must(chart.ParseFluxVersion(">=1.0.0"))(t) }
+	return s.use(t, s.repo+":1.0.0", append([]func(*gate.Chart){float}, changes...)...)
 }
 
 // expect compares the gate's decision with the reason for denying; "" is a verified chart.

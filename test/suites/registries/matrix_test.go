@@ -28,7 +28,6 @@ import (
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/signature"
-	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/harness"
@@ -324,8 +323,8 @@ func admits(t *testing.T, b behaviour, f format, by, wanted signer) string {
 		t.Fatal(err)
 	}
 	client := registry.New(registry.Options{PlainHTTP: []string{r.Host()}})
-	v := gate.New(policies, client, signature.New(signature.FixedRoots{}), time.Now).Decide(t.Context(), source.Use{
-		Object: source.ID{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}, Field: "spec.chart.spec", Target: source.Chart{Reference: reference},
+	v := gate.New(policies, client, signature.New(signature.FixedRoots{}), time.Now).Decide(t.Context(), gate.Question{
+		Object: gate.Object{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}, Field: "spec.chart.spec", Target: gate.Chart{Reference: reference},
 	})
 	if v.Admits() {
 		return "yes"

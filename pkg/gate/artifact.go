@@ -6,20 +6,19 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
-	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// checkPulled compares the artifact that a source serves with the chart that was
-// verified. An artifact is accepted when its digest proves it, whoever wrote it;
-// one that cannot be proven, because the source repackages the chart or digests it
-// otherwise, only on the source controller's own word.
-func checkPulled(use chartUse, resolved chart.Resolved) error {
-	held := use.Artifact
+// checkArtifact compares the artifact that a source holds with the chart that was verified. An
+// artifact whose digest proves it is accepted, by any author. One whose digest proves nothing,
+// because the source repackages the chart or uses another digest algorithm, is accepted only if the
+// source controller itself wrote it.
+func (x *examination) checkArtifact(resolved chart.Resolved) error {
+	held := x.chart.Artifact
 	if held == nil {
 		return nil
 	}
-	object := cmp.Or(held.Source, use.Object)
+	object := cmp.Or(held.Source, x.question.Object)
 	switch {
 	case !held.Manifest.IsZero() && held.Manifest != resolved.Digest:
 		return mismatch(object, "the artifact was pulled as %s, but the verified chart is %s", held.Manifest, resolved.Digest)
@@ -36,14 +35,14 @@ func checkPulled(use chartUse, resolved chart.Resolved) error {
 	case held.Incomparable:
 		return unproven()
 	default:
-		return mismatch(object, "the artifact's digest is %s, but the verified chart's archive is %s", or(held.Archive), resolved.Layer)
+		return mismatch(object, "the artifact's digest is %s, but the verified chart's archive is %s", orUnknown(held.Archive), resolved.Layer)
 	}
 }
 
-// checkUnverified refuses an artifact that is admitted without verification unless
-// the source controller itself wrote it: there is no digest to prove it by.
-func checkUnverified(use chartUse) error {
-	if use.Artifact == nil || use.Artifact.ByController {
+// checkUnverified refuses an artifact that is admitted without verification unless the source
+// controller itself wrote it: there is no verified digest to compare it with.
+func (c Chart) checkUnverified() error {
+	if c.Artifact == nil || c.Artifact.ByController {
 		return nil
 	}
 	return unproven()
@@ -57,9 +56,8 @@ func unproven() error {
 	}
 }
 
-// mismatch is the denial of an artifact that object holds and that is not the verified
-// chart.
-func mismatch(object source.ID, format string, got, want any) error {
+// mismatch is the error where the artifact that object holds is not the verified chart.
+func mismatch(object Object, format string, got, want any) error {
 	return &problem.Error{
 		Kind:   problem.KindDigestMismatch,
 		Detail: fmt.Sprintf(format, got, want),
@@ -67,7 +65,7 @@ func mismatch(object source.ID, format string, got, want any) error {
 	}
 }
 
-func or(d chart.Digest) string {
+func orUnknown(d chart.Digest) string {
 	if d.IsZero() {
 		return "not a sha256 digest"
 	}

@@ -17,7 +17,7 @@ type Answer struct {
 	Causes   []string // "Reason field" of each denial; empty where the write was admitted
 	Message  string   // of the denial, as chartgate wrote it
 	Warnings []string
-	// BySchema is set where the schema of a definition denied the write, and not chartgate.
+	// BySchema is true if the schema of a CRD denied the write, and not chartgate.
 	BySchema bool
 }
 
@@ -30,7 +30,7 @@ func Denied(cause, message string) Answer {
 func Admitted(warnings ...string) Answer { return Answer{Warnings: warnings} }
 
 // Try makes a write as a user and returns the answer with the names that rows use. An error is one
-// that neither chartgate nor a schema has given.
+// that comes from neither chartgate nor a schema.
 func (s *Site) Try(t testing.TB, user string, write func(dynamic.Interface) error) (Answer, error) {
 	t.Helper()
 	record := &warnings{}

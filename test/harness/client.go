@@ -41,7 +41,7 @@ func (s *Site) Resource(t testing.TB, user string, object *unstructured.Unstruct
 	return ResourceOf(client, object)
 }
 
-// Stored is the object as it is stored; nil where it does not exist.
+// Stored is the object as it is stored; nil if it does not exist.
 func (s *Site) Stored(t testing.TB, object *unstructured.Unstructured) *unstructured.Unstructured {
 	t.Helper()
 	found, err := s.Resource(t, Admin, object).Get(t.Context(), object.GetName(), metav1.GetOptions{})

@@ -26,7 +26,7 @@ type Verdict struct {
 	Code           int
 }
 
-// Admits says whether every chart was admitted.
+// Admits reports whether every chart was admitted.
 func (v Verdict) Admits() bool { return v.Code == 0 }
 
 // Run runs the command, which must end by itself.

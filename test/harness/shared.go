@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Stopper can be stopped, also where its start has failed half-way.
+// Stopper can be stopped, even after a start that failed half-way.
 type Stopper interface{ Stop() error }
 
 // Shared is a value that takes seconds to start. The first test that needs it starts it; Main stops
@@ -52,7 +52,7 @@ func (s *Shared[T]) Log() string {
 }
 
 // Main runs the tests of a package, stops what they have shared in that order, and ends the
-// process. Where a test failed, it prints what the shared values' programs have written.
+// process. If a test failed, it prints what the shared values' programs have written.
 func Main(m *testing.M, shared ...interface {
 	Stopper
 	Log() string

@@ -39,8 +39,8 @@ type Site struct {
 	Installation *cluster.Installation
 	// Gate is the running chartgate; nil if it was not started.
 	Gate *cluster.Process
-	// Forbidden is set by tests that take rights away from chartgate. Otherwise it is an error
-	// where the API server has denied chartgate a right.
+	// Forbidden is set by tests that take rights away from chartgate. In other tests it is an error
+	// that the API server denies chartgate a right.
 	Forbidden bool
 
 	local, public func(string) string
@@ -102,7 +102,7 @@ func (s *Site) Start(ctx context.Context, args ...string) error {
 	return err
 }
 
-// Restart ends chartgate if it runs, and starts it with more arguments.
+// Restart stops chartgate if it runs, and starts it with more arguments.
 func (s *Site) Restart(t testing.TB, args ...string) {
 	t.Helper()
 	if s.Gate != nil {
@@ -116,7 +116,7 @@ func (s *Site) Restart(t testing.TB, args ...string) {
 	}
 }
 
-// Stop stops chartgate, which must end well, and the cluster.
+// Stop stops chartgate, which must exit with code 0, and the cluster.
 func (s *Site) Stop() error {
 	if s == nil {
 		return nil

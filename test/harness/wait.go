@@ -13,7 +13,7 @@ import (
 // Patience bounds every wait of a test. It is many times what a busy machine needs.
 const Patience = process.Patience
 
-// Eventually tries until nothing is wrong.
+// Eventually repeats a check until it passes.
 func Eventually(t testing.TB, wrong func() string) {
 	t.Helper()
 	for deadline := time.Now().Add(Patience); ; time.Sleep(50 * time.Millisecond) {

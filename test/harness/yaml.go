@@ -59,7 +59,7 @@ func own(kind, name, spec string) string {
 	return fmt.Sprintf("---\n{apiVersion: chartgate.dev/v1alpha1, kind: %s, metadata: {name: %s}, spec: %s}\n", kind, name, spec)
 }
 
-// Indented is text to be put into YAML at a depth that its first line has already.
+// Indented indents all lines of a text but the first, for a place in YAML that is indented itself.
 func Indented(text string, depth int) string {
 	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+strings.Repeat(" ", depth)) + "\n"
 }

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// suspended is how many HelmReleases there are that no gate has looked at, each with a megabyte
-	// of values.
+	// suspended is the number of HelmReleases that no gate has verified, each with a megabyte of
+	// values.
 	suspended = 200
 	megabyte  = 1 << 20
 	// rewrites is how many of them are written again each second.

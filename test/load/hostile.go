@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// honestP99 is the target of an honest namespace while others do what they like.
+	// honestP99 is the target for an honest namespace while others attack.
 	honestP99 = time.Second
 	// memoryLimit is that of the chart.
 	memoryLimit = 512 << 20
@@ -120,7 +120,7 @@ func prepareBodies(_ context.Context, s *store, h *webhook) (func(context.Contex
 	review := createdIn("greedy", byTag(s.registry.Host(), 0))
 	body := bytes.Replace(review, []byte(`"spec":{`), []byte(`"padding":"`+strings.Repeat("a", 6<<20)+`","spec":{`), 1)
 	return func(ctx context.Context) {
-		// Another address than the API server's, as another pod has.
+		// Another pod has another address than the API server.
 		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 66)}}
 		stranger := &http.Client{Transport: &http.Transport{
 			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
@@ -139,11 +139,10 @@ func prepareBodies(_ context.Context, s *store, h *webhook) (func(context.Contex
 	}, nil
 }
 
-// junkCharts have as many bundles by strangers as chartgate looks at.
+// junkCharts have as many bundles by strangers as chartgate reads.
 const junkCharts = 64
 
-// prepareJunk makes the charts. Their denials are not remembered, so each write looks at all of
-// them again.
+// prepareJunk makes the charts. Denials are not cached, so each write reads all of them again.
 func prepareJunk(_ context.Context, s *store, h *webhook) (func(context.Context), error) {
 	stranger := sigstore.Identity{Issuer: issuer, Subject: "stranger@evil.example"}
 	for i := range junkCharts {
@@ -178,7 +177,7 @@ func (s *store) junk(number int, by sigstore.Signer) (string, error) {
 		return digest, err
 	}
 	for i := range 32 {
-		// White space makes each another bundle.
+		// White space makes the bundles differ.
 		if _, err := s.registry.AttachBundle(name, digest, append(bytes.Clone(bundle), bytes.Repeat([]byte(" "), i)...), nil); err != nil {
 			return digest, err
 		}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// latencies are how long answers took.
+// latencies are the durations until the answers.
 type latencies struct {
 	mu   sync.Mutex
 	took []time.Duration

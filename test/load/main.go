@@ -4,8 +4,8 @@
 // It starts a registry and, in a process of its own so that memory and CPU are the webhook's alone,
 // the real webhook over TLS; it asks as an API server does, over HTTP/2 with connections kept
 // alive. Everything is on 127.0.0.1, bounded in count and time, and stops by itself. Targets are
-// printed beside what was measured; missing one is no failure, a wrong verdict is, and so is an
-// honest namespace that hostile ones keep waiting, or memory above the chart's limit.
+// printed beside what was measured; a missed target is no failure. Failures are a wrong verdict, an
+// honest namespace that hostile ones delay, and memory above the chart's limit.
 package main
 
 import (

@@ -13,7 +13,7 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// measureIdle looks at a webhook that has answered once.
+// measureIdle measures a webhook that has answered once.
 func measureIdle(ctx context.Context, r *report, s *store, h *webhook) error {
 	if err := h.ask(ctx, updated(byTag(s.registry.Host(), 0))); err != nil {
 		return err
@@ -59,7 +59,8 @@ func held(until <-chan struct{}) registrytest.Fault {
 	}
 }
 
-// untilWaiting waits until so many admissions have arrived, and a moment more for them to ask.
+// untilWaiting waits until that many admissions have arrived, and a moment more until they wait for
+// the registry.
 func (h *webhook) untilWaiting(ctx context.Context, n int) error {
 	for range 50 {
 		got, err := h.stats(ctx, false)
@@ -139,7 +140,7 @@ func (o options) classes(ctx context.Context, s *store, h *webhook) ([]*class, e
 	}, nil
 }
 
-// mix prints what became of each class.
+// mix prints the result of each class.
 func (r *report) mix(took time.Duration, classes []*class) {
 	r.title("A mix, for %s", took.Round(time.Second))
 	r.print("  %-34s %10s %10s %10s %10s %8s\n", "", "a second", "p50", "p99", "most", "failed")
@@ -195,8 +196,7 @@ func (o options) measureCharts(ctx context.Context, r *report, s *store, h *webh
 	return o.measureRemembered(ctx, r, s, h)
 }
 
-// measureRemembered asks for a thousand of the charts again, by digest, and looks at what they
-// take.
+// measureRemembered sends a thousand of the charts again, by digest, and measures their cost.
 func (o options) measureRemembered(ctx context.Context, r *report, s *store, h *webhook) error {
 	s.registry.Reset()
 	step := max(o.charts/1000, 1)

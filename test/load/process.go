@@ -26,7 +26,7 @@ func (p process) memory(line string) (int64, error) {
 	return 0, fmt.Errorf("process %d shows no %s", p.pid, line)
 }
 
-// loadAverage is that of the last minute: what it is before the start, others make.
+// loadAverage is that of the last minute: before the start, it comes from other programs.
 func loadAverage() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -45,7 +45,8 @@ func (p process) cpu() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	// The name, in brackets, may hold blanks. utime and stime are the 12th and 13th field after it.
+	// The name, in brackets, may contain blanks. utime and stime are the 12th and 13th field after
+	// it.
 	_, rest, _ := strings.Cut(string(text), ") ")
 	fields := strings.Fields(rest)
 	if len(fields) < 13 {

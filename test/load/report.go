@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// report prints what was measured beside what is wanted.
+// report prints measurements beside their targets.
 type report struct {
 	out     io.Writer
 	process process
@@ -20,12 +20,12 @@ func newReport(out io.Writer, pid int) *report {
 	return r
 }
 
-// print ignores that standard output may be gone.
+// print ignores errors of standard output.
 func (r *report) print(format string, args ...any) { _, _ = fmt.Fprintf(r.out, format, args...) }
 
 func (r *report) title(format string, args ...any) { r.print("\n"+format+"\n", args...) }
 
-// line is a measurement; without a target if it is "".
+// line is a measurement; target is "" if there is none.
 func (r *report) line(what, measured, target string) {
 	if target != "" {
 		target = "(target: " + target + ")"

@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// application is an Application of Argo CD's, with what a status holds.
+// application is an Application of Argo CD with a status.
 const application = `{"apiVersion":"argoproj.io/v1alpha1","kind":"Application","metadata":{"namespace":"argocd","name":"podinfo"},` +
 	`"spec":{"project":"default","destination":{"server":"https://kubernetes.default.svc","namespace":"apps"},"source":%s},` +
 	`"status":{"reconciledAt":%q,"sync":{"status":"Synced"},"health":{"status":"Healthy"}}}`

@@ -40,8 +40,8 @@ type config struct {
 	Identities  []v1alpha1.TrustedIdentity
 }
 
-// serve is the webhook. It says where it listens on standard output, and ends when standard input
-// does.
+// serve is the webhook. It prints its address on standard output, and ends at the end of standard
+// input.
 func serve(ctx context.Context) error {
 	input := json.NewDecoder(os.Stdin)
 	var c config
@@ -74,7 +74,7 @@ func serve(ctx context.Context) error {
 	}
 }
 
-// handler wires the webhook as "chartgate serve" does, and writes the log as it does, to nowhere.
+// handler wires the webhook as "chartgate serve" does, and discards its log.
 func (c config) handler(ctx context.Context) (http.Handler, error) {
 	roots, err := signature.Fixed(c.TrustedRoot)
 	if err != nil {
@@ -118,7 +118,7 @@ func (c config) policy() v1alpha1.ChartPolicy {
 	}
 }
 
-// stats are what the process knows of itself.
+// stats are the process's own measurements.
 type stats struct {
 	Waiting    int64 // admissions in progress
 	Heap       uint64
@@ -132,7 +132,7 @@ func writeStats(w http.ResponseWriter, req *http.Request, waiting *atomic.Int64)
 	}
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
-	// What fails here fails at the reader.
+	// The reader sees what fails here.
 	_ = json.NewEncoder(w).Encode(stats{Waiting: waiting.Load(), Heap: memory.HeapInuse, Goroutines: runtime.NumGoroutine()})
 }
 

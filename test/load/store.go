@@ -14,7 +14,7 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
-// store is a registry of signed charts that are made when they are first wanted.
+// store is a registry of signed charts that are made when they are first requested.
 type store struct {
 	registry *registrytest.Registry
 	trust    *sigstore.Sigstore
@@ -82,11 +82,11 @@ func (s *store) chooseSigner(keyless bool) error {
 	return err
 }
 
-// repository is where a chart is. Each has one of its own.
+// repository is the repository of a chart. Each chart has its own.
 func repository(chart int) string { return fmt.Sprintf("load/chart-%d", chart) }
 
-// chart makes a chart, unless it is there, and returns its digest. An annotation tells it from
-// others; the archive is the same.
+// chart makes a chart, unless it exists, and returns its digest. Charts differ in an annotation;
+// the archive is the same.
 func (s *store) chart(number int) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +113,7 @@ func (s *store) chart(number int) (string, error) {
 	return digest, nil
 }
 
-// config is what the webhook must know.
+// config is the webhook's configuration.
 func (s *store) config() (config, error) {
 	root, err := s.trust.TrustedRoot()
 	return config{TrustedRoot: root, Registry: s.registry.Host(), Cluster: s.cluster.server.URL, Identities: []v1alpha1.TrustedIdentity{s.identity}}, err

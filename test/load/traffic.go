@@ -19,12 +19,12 @@ type class struct {
 	failures  failures
 }
 
-// maxWaiting bounds the admissions of a class that are in progress. An API server has a bound, too.
+// maxWaiting bounds the admissions of a class that are in progress. An API server has a bound too.
 const maxWaiting = 256
 
 // drive sends admissions at their rate until the time is over, however slow the answers are, and
-// waits for those. The latency of one counts from when it was due, so that a webhook that stands
-// still does not look fast.
+// waits for those. A latency is measured from the time at which the admission was due, so that a
+// webhook that hangs does not look fast.
 func (c *class) drive(ctx context.Context, span time.Duration) error {
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -80,7 +80,7 @@ func (f *failures) add(err error) {
 	f.once.Do(func() { f.first = err })
 }
 
-// wrong returns the first failure if it is a verdict that is wrong.
+// wrong returns the first failure if it is a wrong verdict.
 func (f *failures) wrong() error {
 	if f.count.Load() > 0 && errors.Is(f.first, errDenied) {
 		return f.first

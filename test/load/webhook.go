@@ -80,10 +80,10 @@ func apiServerClient() *http.Client {
 	}}
 }
 
-// errDenied is a verdict that is wrong: everything here is signed.
+// errDenied is a wrong verdict: everything here is signed.
 var errDenied = errors.New("denied")
 
-// ask sends an AdmissionReview and wants it allowed.
+// ask sends an AdmissionReview, which must be allowed.
 func (h *webhook) ask(ctx context.Context, review []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -109,7 +109,7 @@ func (h *webhook) ask(ctx context.Context, review []byte) error {
 	return nil
 }
 
-// stats asks the process about itself; collected: after a collection of garbage.
+// stats reads the process's measurements; with collected, after a garbage collection.
 func (h *webhook) stats(ctx context.Context, collected bool) (stats, error) {
 	url := h.url + "/stats"
 	if collected {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// AuditEvent is what the tests look at of an event in the API server's audit log.
+// AuditEvent is the part of an event in the API server's audit log that tests read.
 type AuditEvent struct {
 	Verb string `json:"verb"`
 	User struct {

@@ -117,8 +117,7 @@ func (c *Cluster) prepare(crds []string) error {
 	}
 	policy := filepath.Join(c.dir, "audit-policy.yaml")
 	c.environment.ControlPlane.GetAPIServer().Configure().
-		// No address but loopback's, which endpoints must not have: a machine without a network has
-		// no other.
+		// A machine without a network has only the loopback address, which endpoints must not have.
 		Set("advertise-address", "127.0.0.1").Set("endpoint-reconciler-type", "none").
 		Set("audit-policy-file", policy).
 		Set("audit-log-path", c.auditLog())

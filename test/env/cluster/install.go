@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -58,7 +59,7 @@ func (c *Cluster) Install(ctx context.Context, values map[string]any, managed bo
 	return i, c.apply(ctx, objects)
 }
 
-// render is what helm makes of the chart.
+// render returns the chart's objects, as helm renders them.
 func render(ctx context.Context, values map[string]any) ([]*unstructured.Unstructured, error) {
 	text, err := yaml.Marshal(values)
 	if err != nil {
@@ -67,7 +68,7 @@ func render(ctx context.Context, values map[string]any) ([]*unstructured.Unstruc
 	return Render(ctx, string(text))
 }
 
-// Render is what helm makes of charts/chartgate with values, in YAML.
+// Render returns charts/chartgate as helm renders it with values, in YAML.
 func Render(ctx context.Context, values string) ([]*unstructured.Unstructured, error) {
 	chart, err := Path("charts", "chartgate")
 	if err != nil {
@@ -80,7 +81,10 @@ func Render(ctx context.Context, values string) ([]*unstructured.Unstructured, e
 	return Objects(out.Stdout)
 }
 
-// Objects reads YAML documents.
+var gluedSeparator = regexp.MustCompile(`(?m)[^-\n]---$`)
+
+// Objects reads YAML documents. A separator at the end of another line is an error: the YAML
+// reader would drop the document behind it.
 func Objects(text string) ([]*unstructured.Unstructured, error) {
 	reader := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text)))
 	var objects []*unstructured.Unstructured
@@ -92,6 +96,9 @@ func Objects(text string) ([]*unstructured.Unstructured, error) {
 		if err != nil {
 			return nil, err
 		}
+		if gluedSeparator.Match(document) {
+			return nil, fmt.Errorf("no line break before a separator in\n%s", document)
+		}
 		fields := map[string]any{}
 		if err := yaml.UnmarshalStrict(document, &fields); err != nil {
 			return nil, fmt.Errorf("%w in\n%s", err, document)
@@ -102,7 +109,7 @@ func Objects(text string) ([]*unstructured.Unstructured, error) {
 	}
 }
 
-// adapt does what would need a node: the Service leads to this machine. For an ExternalName, the
+// adapt replaces what needs a node: the Service leads to this machine. For an ExternalName, the
 // API server takes the port from the webhook's clientConfig. The server's name in TLS stays the
 // Service's.
 func (i *Installation) adapt(objects []*unstructured.Unstructured) error {
@@ -171,8 +178,7 @@ func (i *Installation) readDeployment(object *unstructured.Unstructured) error {
 	return nil
 }
 
-// variables is what a kubelet puts in the place of $(NAME), for the one that the chart's arguments
-// use.
+// variables replaces $(NAME) in the chart's arguments, as a kubelet does.
 func variables(env []corev1.EnvVar) []string {
 	var pairs []string
 	for _, variable := range env {

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Root is the repository: the nearest directory upwards with a go.mod.
+// Root is the directory of the repository: the nearest one upwards with a go.mod.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -35,8 +35,8 @@ func Path(elements ...string) (string, error) {
 	return filepath.Join(append([]string{root}, elements...)...), err
 }
 
-// Tool is a program or directory in bin/ that `make tools` makes. That it is missing is an error,
-// never a reason to test less.
+// Tool is a program or directory in bin/ that `make tools` makes. A missing tool is an error, not a
+// reason to skip a test.
 func Tool(name string) (string, error) {
 	path, err := Path("bin", name)
 	if err != nil {
@@ -70,7 +70,7 @@ func assets() (string, error) {
 }
 
 // Chartgate is the binary: $CHARTGATE_BIN, which may be the directory that it is in, or
-// bin/chartgate. It is built where it is missing.
+// bin/chartgate. It is built if it is missing.
 func Chartgate(ctx context.Context) (string, error) {
 	path := os.Getenv("CHARTGATE_BIN")
 	if path == "" {

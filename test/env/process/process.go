@@ -32,8 +32,8 @@ func (j *Journal) String() string {
 	return j.text.String()
 }
 
-// FreePort returns a port on which no server listens at this moment. It lies below the range from
-// which the kernel takes ports for outgoing connections, so it stays free.
+// FreePort returns a port on which no server listens at this moment. It lies below the range of
+// ports for outgoing connections, so it stays free.
 func FreePort() (int, error) {
 	const lowest, many, tries = 12_000, 18_000, 100
 	var err error

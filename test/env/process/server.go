@@ -38,8 +38,7 @@ type Server struct {
 // Start starts the program and does not wait until it is ready.
 func (p Program) Start() (*Server, error) {
 	s := &Server{program: p, exited: make(chan struct{})}
-	// Not CommandContext: a context that ends must not kill a server before its graceful end is
-	// tested.
+	// Not CommandContext: the end of a context must not kill a server whose graceful end is tested.
 	s.cmd = exec.Command(p.Binary, p.Args...)
 	s.cmd.Dir = p.Dir
 	s.cmd.Env = append([]string{"HOME=" + p.Dir, "TMPDIR=" + p.Dir, "PATH=" + os.Getenv("PATH")}, p.Env...)
@@ -76,7 +75,7 @@ func (s *Server) WaitLog(ctx context.Context, line *regexp.Regexp) (match []stri
 	return match, err
 }
 
-// WaitUntil waits until the condition, which the server brings about, is no error any more.
+// WaitUntil waits until the condition returns no error, or the server has ended.
 func (s *Server) WaitUntil(ctx context.Context, condition func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()

@@ -23,11 +23,11 @@ import (
 type DistributionOptions struct {
 	// Server is its certificate; without it the server speaks plain HTTP.
 	Server registrytest.Pair
-	// Clients is the CA that clients need a certificate of.
+	// Clients is the CA that must have issued the certificates of clients.
 	Clients *registrytest.Authority
 	// Username and Password are for basic authentication (htpasswd).
 	Username, Password string
-	// Tokens is the token service that it sends clients to, in place of a password.
+	// Tokens is the token service to which it sends clients, instead of a password.
 	Tokens *TokenService
 }
 
@@ -69,8 +69,7 @@ func (d *Distribution) Log() string { return d.server.Log() }
 // Stop ends the server and waits for it.
 func (d *Distribution) Stop() error { return d.server.Kill() }
 
-// write fills dir with the server's files, and answers with its configuration, in JSON, which is
-// YAML.
+// write writes the server's files to dir, and returns its configuration, in JSON, which is YAML.
 func (o DistributionOptions) write(dir string) (config string, err error) {
 	type object = map[string]any
 	files := map[string][]byte{}

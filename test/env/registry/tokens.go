@@ -22,9 +22,9 @@ const (
 	tokenAudience = "test registry"
 )
 
-// TokenService gives tokens for a registry to one user, as
-// https://distribution.github.io/distribution/spec/auth/jwt/ has it: for the scope asked for, since
-// that user may do everything.
+// TokenService gives tokens for a registry to one user, as specified in
+// https://distribution.github.io/distribution/spec/auth/jwt/: for any scope, since that user may do
+// everything.
 type TokenService struct {
 	server             *httptest.Server
 	key                ed25519.PrivateKey
@@ -34,8 +34,7 @@ type TokenService struct {
 	scopes []string
 }
 
-// NewTokenService starts one with that certificate; Close stops it. It panics where no port can be
-// had.
+// NewTokenService starts one with that certificate; Close stops it. It panics if no port is free.
 func NewTokenService(certificate registrytest.Pair, username, password string) *TokenService {
 	pair, err := tls.X509KeyPair(certificate.Certificate, certificate.Key)
 	if err != nil {
@@ -56,12 +55,12 @@ func NewTokenService(certificate registrytest.Pair, username, password string) *
 // Close stops the service.
 func (s *TokenService) Close() { s.server.Close() }
 
-// URL is the realm. It has a name, since clients mistrust realms at private addresses.
+// URL is the realm. It has a host name, since clients do not accept realms at private addresses.
 func (s *TokenService) URL() string {
 	return strings.Replace(s.server.URL, "127.0.0.1", "localhost", 1) + "/token"
 }
 
-// Scopes are those that tokens were given for.
+// Scopes are those for which tokens were issued.
 func (s *TokenService) Scopes() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"github.com/chartgate/chartgate/test/env/cluster"
 )
 
-// Client is a user of a Sigstore: where its services are, and what is to be trusted of them.
-// Everything that it does, cosign does.
+// Client is a user of a Sigstore: it knows the addresses of the services and what to trust of them.
+// All its methods run cosign.
 type Client struct {
 	cosign   string
 	dir      string
@@ -23,7 +23,7 @@ type Client struct {
 	files    func() (signingFiles, error)
 }
 
-// Service is a part of a Sigstore, by the name that cosign has for it.
+// Service is a part of a Sigstore, by cosign's name for it.
 type Service string
 
 // The services.
@@ -34,10 +34,10 @@ const (
 	Timestamp Service = "tsa"
 )
 
-// service is how cosign is told of one: "key=value,…".
+// service is an argument that describes a service to cosign: "key=value,…".
 type service struct{ trusted, signing string }
 
-// since is when everything in trusted roots begins to count.
+// since is the start of the validity of everything in trusted roots.
 const since = "start-time=2020-01-01T00:00:00Z"
 
 func newClient(dir string, issuer *Issuer, services map[Service]service) (*Client, error) {
@@ -81,13 +81,12 @@ func (c *Client) TrustedRoot(ctx context.Context) ([]byte, error) {
 	return []byte(strings.TrimSpace(out.Stdout)), err
 }
 
-// Sign signs what the reference names (HOST/REPOSITORY@DIGEST, over HTTP), and puts the bundle
-// beside it.
+// Sign signs what the reference names (HOST/REPOSITORY@DIGEST, over HTTP), and attaches the bundle.
 func (c *Client) Sign(ctx context.Context, by Signer, reference string) error {
 	return c.sign(ctx, "sign", by, reference)
 }
 
-// Bundle is what Sign would put beside it.
+// Bundle is the bundle that Sign would attach.
 func (c *Client) Bundle(ctx context.Context, by Signer, reference string) ([]byte, error) {
 	file, err := c.file("bundle.json", nil)
 	if err != nil {
@@ -99,8 +98,8 @@ func (c *Client) Bundle(ctx context.Context, by Signer, reference string) ([]byt
 	return os.ReadFile(file)
 }
 
-// Attest states something about what the reference names, as Sign signs it. The predicate is JSON;
-// its type is a URI, or a name that cosign knows.
+// Attest attests a predicate of what the reference names, with the signer and services of Sign. The
+// predicate is JSON; its type is a URI, or a name that cosign knows.
 func (c *Client) Attest(ctx context.Context, by Signer, reference, predicateType, predicate string) error {
 	file, err := c.file("predicate.json", []byte(predicate))
 	if err != nil {
@@ -140,7 +139,7 @@ func (c *Client) Verify(ctx context.Context, by Identity, reference string) erro
 // signingFiles are what cosign signs with.
 type signingFiles struct{ trustedRoot, signingConfig string }
 
-// writeFiles has no context of a test: others use the files too.
+// writeFiles does not take a test's context: other tests use the files too.
 func (c *Client) writeFiles() (signingFiles, error) {
 	ctx := context.Background()
 	root, err := c.TrustedRoot(ctx)
@@ -185,7 +184,7 @@ func (c *Client) file(name string, content []byte) (string, error) {
 	return file, os.WriteFile(file, content, 0o600)
 }
 
-// Desk is a directory in which the signer may run cosign as printed commands have it: with
+// Desk is a directory in which the signer can run cosign commands as chartgate prints them: with
 // signing_config.json and trusted_root.json of this Sigstore, the private key of a Key as
 // cosign.key, and the environment.
 func (c *Client) Desk(by Signer) (dir string, env []string, err error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/chartgate/chartgate/test/env/process"
 )
 
-// fulcioConfig names the issuers that Fulcio believes, and says what it makes of their tokens. For
+// fulcioConfig names the issuers that Fulcio accepts, and how it reads their tokens. For
 // workflows it is the configuration of the public Fulcio, word for word
 // (config/identity/config.yaml of github.com/sigstore/fulcio).
 func fulcioConfig(i *Issuer) ([]byte, error) {
@@ -54,7 +54,7 @@ func fulcioConfig(i *Issuer) ([]byte, error) {
 	})
 }
 
-// fulcioChain is Fulcio's certificate chain as PEM, as Fulcio tells it.
+// fulcioChain is Fulcio's certificate chain as PEM, read from Fulcio.
 func (s *Stack) fulcioChain(ctx context.Context) ([]byte, error) {
 	raw, err := process.Get(ctx, s.fulcio.url+"/api/v2/trustBundle")
 	if err != nil {

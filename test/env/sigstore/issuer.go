@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Issuer is an OIDC provider on 127.0.0.1. It is three issuers in one, at paths of their own, and
-// gives every test a token for any identity.
+// Issuer is an OIDC provider on 127.0.0.1. It serves three issuers, each at its own path, and gives
+// every test a token for any identity.
 type Issuer struct {
 	server *httptest.Server
 	key    *rsa.PrivateKey
@@ -36,7 +36,7 @@ type Identity struct {
 	claims          map[string]any // of the token
 }
 
-// NewIssuer starts an issuer; Close stops it. It panics where no port can be had.
+// NewIssuer starts an issuer; Close stops it. It panics if no port is free.
 func NewIssuer() (*Issuer, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -86,7 +86,7 @@ func (i *Issuer) Workflow(repository, definition string) Identity {
 
 const commit = "4f2d1c9a0b8e7d6c5b4a39281706f5e4d3c2b1a0"
 
-// token is what an OIDC client of Sigstore's would get for the identity, good for five minutes.
+// token is what a Sigstore client would get for the identity, valid for five minutes.
 func (i *Issuer) token(of Identity) (string, error) {
 	now := time.Now()
 	claims := map[string]any{
@@ -105,7 +105,7 @@ func (i *Issuer) token(of Identity) (string, error) {
 	return signed + "." + encoded(signature), err
 }
 
-// audience is Sigstore's client ID, for which every issuer gives tokens.
+// audience is Sigstore's client ID, for which every issuer issues tokens.
 const audience = "sigstore"
 
 func (i *Issuer) discovery(path string) http.HandlerFunc {

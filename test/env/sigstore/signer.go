@@ -8,7 +8,7 @@ import (
 
 // Signer signs: an Identity, with a certificate, or a Key.
 type Signer interface {
-	// flag tells cosign who it is.
+	// flag is cosign's argument for the signer.
 	flag(*Issuer) (string, error)
 }
 
@@ -25,7 +25,7 @@ type Key struct {
 
 func (k Key) flag(*Issuer) (string, error) { return "--key=" + k.private, nil }
 
-// NewKey makes a key pair. The files last as long as the Sigstore.
+// NewKey makes a key pair. The files exist as long as the Sigstore.
 func (c *Client) NewKey(ctx context.Context) (Key, error) {
 	private, err := c.file("cosign.key", nil)
 	if err != nil {

@@ -1,15 +1,15 @@
 // Package sigstore runs a private Sigstore on 127.0.0.1, of the real servers that `make tools`
 // builds: Fulcio issues certificates for OIDC tokens, Rekor v2 keeps the transparency log, and the
-// timestamp authority says when. The real cosign signs with it, from a signing config and a trusted
-// root that cosign itself wrote.
+// timestamp authority signs the time. The real cosign signs with it, from a signing config and a
+// trusted root that cosign itself wrote.
 //
-// Two parts are ours. The OIDC issuer gives a token to every test that asks, where others want a
-// login (issuer.go). The certificate transparency log promises inclusion and keeps nothing
-// (ctlog.go): the one that Sigstore runs, TesseraCT, could not be had from the module proxy with a
-// checksum, and the one before it wants Trillian. Fulcio verifies what either of them signs.
+// Two parts are ours. The OIDC issuer gives a token to every test without a login (issuer.go). The
+// certificate transparency log promises inclusion and keeps nothing (ctlog.go): the one that
+// Sigstore runs, TesseraCT, is not available from the module proxy with a checksum, and its
+// predecessor needs Trillian. Fulcio verifies what either of them signs.
 //
-// Package sigstore beside this one makes the same signatures in process, and forgeries that no
-// honest server would take part in.
+// test/fixtures/sigstore makes the same signatures in process, and forgeries that an honest server
+// would refuse.
 package sigstore
 
 import (
@@ -36,8 +36,8 @@ type Stack struct {
 	fulcio, rekor, timestamp *server
 }
 
-// Start starts a Sigstore that believes the issuer. Several may believe one. Stop stops it, also
-// after an error.
+// Start starts a Sigstore that accepts the issuer's tokens. Several can share one issuer. Stop
+// stops it, also after an error.
 func Start(ctx context.Context, issuer *Issuer) (*Stack, error) {
 	s := &Stack{issuer: issuer}
 	var err error
@@ -93,7 +93,7 @@ func (s *Stack) Log() string {
 	return text
 }
 
-// startTimestamp needs no files: the authority makes its key and certificates itself.
+// startTimestamp needs no files: the authority generates its key and certificates.
 func (s *Stack) startTimestamp() error {
 	port, err := process.FreePort()
 	if err != nil {
@@ -103,7 +103,7 @@ func (s *Stack) startTimestamp() error {
 	return err
 }
 
-// rekorHost is what the log calls itself in its checkpoints. Verifiers compare it with the host in
+// rekorHost is the log's name in its checkpoints. Verifiers compare it with the host in
 // the log's URL in the trusted root.
 const rekorHost = "127.0.0.1"
 
@@ -145,15 +145,15 @@ func (s *Stack) startFulcio() error {
 		"--ct-log-url="+s.ctlog.url(), "--ct-log-public-key-path="+s.file("ctlog.pub"),
 		"--host=127.0.0.1", fmt.Sprintf("--port=%d", ports[0]),
 		"--grpc-host=127.0.0.1", fmt.Sprintf("--grpc-port=%d", ports[1]),
-		// Every Fulcio would open the same socket. This name is relative: the paths of sockets must
-		// be short.
+		// By default every Fulcio opens the same socket. This name is relative, because the paths
+		// of sockets must be short.
 		"--legacy-unix-domain-socket=legacy.sock",
-		// Fulcio serves metrics on every address, there is no flag against it; 0 is any free port.
+		// Fulcio serves metrics on every address; no flag changes that. 0 is any free port.
 		"--metrics-port=0")
 	return err
 }
 
-// services says what clients must know, which the servers tell, but for the keys of the logs.
+// services reads from the servers what clients must know, except the keys of the logs.
 func (s *Stack) services(ctx context.Context) (map[Service]service, error) {
 	fulcio, err := s.fulcioChain(ctx)
 	if err != nil {
@@ -185,7 +185,7 @@ func (s *Stack) services(ctx context.Context) (map[Service]service, error) {
 	}, nil
 }
 
-// newKeyFiles are a new key as PEM.
+// newKeyFiles writes a new key pair as PEM.
 func newKeyFiles() (private, public []byte, err error) {
 	publicKey, privateKey, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

@@ -13,8 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// TestCosignAgrees: what the servers and cosign make together, cosign believes, and only of who it
-// is by.
+// TestCosignAgrees: cosign accepts what the servers and cosign sign, and only for the right signer.
 func TestCosignAgrees(t *testing.T) {
 	t.Parallel()
 	issuer, stack := start(t)

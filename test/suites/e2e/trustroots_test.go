@@ -106,7 +106,7 @@ func TestTrustRoots(t *testing.T) {
 	repository, mirror := c.publishes(t, time.Now().Add(time.Hour))
 	w.given(t, harness.TrustRoot("inline", "{trustedRoot: "+quoted(c.root)+"}")+
 		harness.TrustRoot("stored", "{configMapRef: {name: corp-root}}")+
-		"---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: corp-root, namespace: chartgate-system}, data: {trusted_root.json: "+quoted(c.root)+"}}"+
+		"---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: corp-root, namespace: chartgate-system}, data: {trusted_root.json: "+quoted(c.root)+"}}\n"+
 		followed("followed", mirror.URL, repository.Root()))
 	for _, name := range []string{"inline", "stored", "followed"} {
 		w.trusting(t, c, name)

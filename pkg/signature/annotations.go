@@ -19,45 +19,46 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
-// The parts of a legacy signature or attestation, each read strictly where cosign is lax or panics. As for cosign, an
-// empty annotation is an absent one.
+// The parts of a legacy signature or attestation are read strictly where cosign is lax or panics.
+// An empty annotation is an absent one, as for cosign.
 
-// checkContent bounds what is read next, and makes sure that it is what the manifest names.
-func checkContent(m attachment.Attachment, limit int) error {
-	if len(m.Content) > limit {
+// checkContent limits what is read next, and compares the payload with its digest in the manifest.
+func checkContent(a attachment.Attachment, limit int) error {
+	if len(a.Content) > limit {
 		return tooLarge("the payload's size in bytes", limit)
 	}
 	for _, key := range []string{
 		static.SignatureAnnotationKey, static.CertificateAnnotationKey, static.ChainAnnotationKey,
 		static.BundleAnnotationKey, static.RFC3161TimestampAnnotationKey,
 	} {
-		if len(m.Annotations[key]) > maxAnnotation {
+		if len(a.Annotations[key]) > maxAnnotation {
 			return tooLarge("the size in bytes of annotation "+key, maxAnnotation)
 		}
 	}
-	sum := sha256.Sum256(m.Content)
-	if m.Source.Hex() != hex.EncodeToString(sum[:]) {
+	sum := sha256.Sum256(a.Content)
+	if a.Source.Hex() != hex.EncodeToString(sum[:]) {
 		return invalid("the payload does not match its digest", nil)
 	}
 	return nil
 }
 
-// checkPayload refuses what is not a claim about the digest before any signature is looked at. cosign looks at the
-// digest too, but not at the type, without which a trusted signer's claim of another kind could be passed off as one.
-func checkPayload(digest chart.Digest, m attachment.Attachment) error {
-	var claim simple.SimpleContainerImage
-	switch err := json.Unmarshal(m.Content, &claim); {
+// checkPayload refuses a payload that is not about the digest, before any signature is verified.
+// cosign checks the digest too, but not the type. Without the type, an attacker could present a
+// payload of another kind by a trusted signer as a signature.
+func checkPayload(digest chart.Digest, a attachment.Attachment) error {
+	var payload simple.SimpleContainerImage
+	switch err := json.Unmarshal(a.Content, &payload); {
 	case err != nil:
 		return invalid("the payload is not valid JSON", err)
-	case claim.Critical.Type != simple.CosignSignatureType:
-		return invalid("the payload is not a cosign signature", fmt.Errorf("type %q", claim.Critical.Type))
-	case claim.Critical.Image.DockerManifestDigest != digest.String():
-		return invalid("made for another digest", fmt.Errorf("digest %q", claim.Critical.Image.DockerManifestDigest))
+	case payload.Critical.Type != simple.CosignSignatureType:
+		return invalid("the payload is not a cosign signature", fmt.Errorf("type %q", payload.Critical.Type))
+	case payload.Critical.Image.DockerManifestDigest != digest.String():
+		return invalid("made for another digest", fmt.Errorf("digest %q", payload.Critical.Image.DockerManifestDigest))
 	}
 	return nil
 }
 
-// parseSignature refuses an empty signature, with which cosign skips the comparison with the log entry.
+// parseSignature refuses an empty signature: cosign would not compare it with the log entry.
 func parseSignature(annotations map[string]string) ([]byte, error) {
 	raw, err := base64.StdEncoding.Strict().DecodeString(annotations[static.SignatureAnnotationKey])
 	if err != nil || len(raw) == 0 {
@@ -66,8 +67,8 @@ func parseSignature(annotations map[string]string) ([]byte, error) {
 	return raw, nil
 }
 
-// parseCertificate wants exactly one certificate: a bare public key in its place would be trusted without any authority
-// (GHSA-fx35-mq7g-6g98).
+// parseCertificate requires exactly one certificate. cosign would trust a bare public key in its
+// place without any authority (GHSA-fx35-mq7g-6g98).
 func parseCertificate(annotations map[string]string) (*x509.Certificate, error) {
 	text := annotations[static.CertificateAnnotationKey]
 	if text == "" {
@@ -87,8 +88,8 @@ func parseCertificate(annotations map[string]string) (*x509.Certificate, error) 
 	return leaf, nil
 }
 
-// parseEntry reads the log entry. cosign asserts that its body is a string, and panics; and it decodes the body twice,
-// each time lax in another way, so only the canonical encoding is let through.
+// parseEntry reads the log entry. cosign panics if its body is not a string, and decodes the body
+// twice, each time lax in another way, so only the canonical encoding is accepted.
 func parseEntry(annotations map[string]string, allowed []entryKind) (*rekor.RekorBundle, error) {
 	text := annotations[static.BundleAnnotationKey]
 	if text == "" {

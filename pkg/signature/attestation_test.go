@@ -2,6 +2,7 @@ package signature_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -91,6 +92,34 @@ func TestAttestations(t *testing.T) {
 					t.Errorf("signs: %v, attests: %v", got.Signs(w.chart), got.Attests(w.chart, slsa))
 				}
 			})
+		}
+	}
+}
+
+// TestAttestationIsNotASignature: an attestation is not a signature, in either format and by a signer that every policy
+// trusts; and a signature is not an attestation.
+func TestAttestationIsNotASignature(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, by := range []sigstore.Signer{w.workflow, w.key} {
+		wanted := wanting(keyless(), slsa)
+		wanted.Keys = unlogged(t, w.key).Keys
+		for _, m := range w.attestations(t, by, slsa, map[string]any{"buildType": "helm"}) {
+			got, err := w.verify(m, wanted)
+			if err != nil || got.Signs(w.chart) || !got.Attests(w.chart, slsa) {
+				t.Errorf("%s: %+v, %v", m.Format, got, err)
+			}
+		}
+		for _, m := range []attachment.Attachment{w.bundle(t, by), w.legacy(t, by)} {
+			got, err := w.verify(m, wanted)
+			if err != nil || !got.Signs(w.chart) || got.Attests(w.chart, slsa) || got.Attests(w.chart, sigstore.SignPredicateType) {
+				t.Errorf("%s: %+v, %v", m.Format, got, err)
+			}
+		}
+		// cosign signs with this predicate type in bundles only.
+		m := w.legacyAttestation(t, w.Sigstore, w.chart, by, sigstore.SignPredicateType, nil)
+		if got, err := w.verify(m, wanted); err == nil {
+			t.Errorf("an attestation passes for a signature: %+v", got)
 		}
 	}
 }
@@ -281,5 +310,34 @@ func TestLegacyAttestationAttacks(t *testing.T) {
 	got, err := w.verify(hints, wanting(byKey, "https://spdx.dev/Document"))
 	if err != nil || got.Predicate != slsa || got.Content != nil {
 		t.Errorf("with lying hints: %+v, %v", got, err)
+	}
+}
+
+// sbom is a CycloneDX document of so many components, with some 350 bytes and 30 values each, as syft writes them.
+func sbom(components int) json.RawMessage {
+	var list []string
+	for i := range components {
+		list = append(list, fmt.Sprintf(`{"bom-ref":"pkg:golang/github.com/acme/module-%[1]d@v1.2.3","type":"library","name":"github.com/acme/module-%[1]d",`+
+			`"version":"v1.2.3","purl":"pkg:golang/github.com/acme/module-%[1]d@v1.2.3","licenses":[{"license":{"id":"Apache-2.0"}}],`+
+			`"hashes":[{"alg":"SHA-256","content":"%064[1]x"}],"properties":[{"name":"syft:package:type","value":"go-module"},{"name":"syft:location","value":"/bin/%[1]d"}]}`, i))
+	}
+	return json.RawMessage(`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[` + strings.Join(list, ",") + `]}`)
+}
+
+// BenchmarkSBOM verifies an SBOM of 4 MB.
+func BenchmarkSBOM(b *testing.B) {
+	w := newWorld(b)
+	document := sbom(8500)
+	for _, m := range w.attestations(b, w.workflow, "https://cyclonedx.org/bom", document) {
+		b.Run(m.Format.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(document)))
+			for b.Loop() {
+				wanted := wanting(keyless(), "https://cyclonedx.org/bom")
+				if got, err := w.verifier.Verify(context.Background(), w.chart, m, wanted); err != nil || len(got[0].Content) != len(document) {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

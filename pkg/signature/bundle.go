@@ -13,7 +13,6 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
-	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // bundle is a sigstore bundle.
@@ -24,15 +23,15 @@ type bundle struct {
 	statement *statement // nil if the digest alone is signed
 }
 
-func parseBundle(digest chart.Digest, m attachment.Attachment) (*bundle, error) {
+func parseBundle(digest chart.Digest, a attachment.Attachment) (*bundle, error) {
 	switch {
-	case len(m.Content) > maxBundle:
+	case len(a.Content) > maxBundle:
 		return nil, tooLarge("the bundle's size in bytes", maxBundle)
-	case values(m.Content) > maxValues:
+	case values(a.Content) > maxValues:
 		return nil, tooLarge("the number of values in the bundle", maxValues)
 	}
 	raw := new(protobundle.Bundle)
-	if err := protojson.Unmarshal(m.Content, raw); err != nil {
+	if err := protojson.Unmarshal(a.Content, raw); err != nil {
 		return nil, invalid("not a sigstore bundle", err)
 	}
 	if err := checkProofs(raw.GetVerificationMaterial()); err != nil {
@@ -53,7 +52,7 @@ func parseBundle(digest chart.Digest, m attachment.Attachment) (*bundle, error) 
 	return b, err
 }
 
-// checkProofs bounds what the parsers of log entries and timestamps are given.
+// checkProofs limits the input of the parsers of log entries and timestamps.
 func checkProofs(m *protobundle.VerificationMaterial) error {
 	switch {
 	case len(m.GetTlogEntries()) > maxProofs:
@@ -72,7 +71,7 @@ func checkProofs(m *protobundle.VerificationMaterial) error {
 	return nil
 }
 
-// SignatureContent gives sigstore-go the statement that was parsed here.
+// SignatureContent lets sigstore-go use the statement that was parsed here.
 func (b *bundle) SignatureContent() (verify.SignatureContent, error) {
 	content, err := b.Bundle.SignatureContent()
 	if envelope, is := content.(*sgbundle.Envelope); is && err == nil {
@@ -81,7 +80,7 @@ func (b *bundle) SignatureContent() (verify.SignatureContent, error) {
 	return content, err
 }
 
-// readEnvelope is an envelope whose payload is not read again.
+// readEnvelope is an envelope whose payload is not parsed again.
 type readEnvelope struct {
 	*sgbundle.Envelope
 	statement *statement
@@ -101,17 +100,18 @@ func (b *bundle) logs() []string {
 	return ids
 }
 
-// verify uses sigstore-go and not cosign's VerifyNewBundle, which looks at no timestamp where there is a log entry.
+// verify uses sigstore-go and not cosign's VerifyNewBundle, which ignores timestamps if there is a
+// log entry.
 func (b *bundle) verify(_ context.Context, c checks) (proof, error) {
 	raw, err := hex.DecodeString(b.digest.Hex())
 	if err != nil {
 		return proof{}, err
 	}
-	verifier, err := verify.NewVerifier(byKey{c.trust, c.key}, b.options(c)...)
+	verifier, err := verify.NewVerifier(materialWithKey{c.trust, c.key}, b.options(c)...)
 	if err != nil {
 		return proof{}, err
 	}
-	// Any identity: package policy matches identities on the evidence.
+	// Any identity is accepted here: package policy matches identities on the evidence.
 	by := verify.WithoutIdentitiesUnsafe()
 	if c.key != nil {
 		by = verify.WithKey()
@@ -120,9 +120,9 @@ func (b *bundle) verify(_ context.Context, c checks) (proof, error) {
 	if err != nil {
 		return proof{}, err
 	}
-	p := proof{claim: claim{statement: evidence.ChartSignature}}
+	p := proof{signedContent: chartSignature()}
 	if b.statement != nil {
-		p.claim = b.statement.claim()
+		p.signedContent = b.statement.content()
 	}
 	times, err := b.times(c)
 	if err != nil {
@@ -136,7 +136,7 @@ func (b *bundle) verify(_ context.Context, c checks) (proof, error) {
 	return p, validAt(b.leaf, times, c.trust)
 }
 
-// options say what sigstore-go is to prove besides the signature.
+// options say what sigstore-go verifies beside the signature.
 func (b *bundle) options(c checks) []verify.VerifierOption {
 	var options []verify.VerifierOption
 	if c.log {
@@ -152,10 +152,11 @@ func (b *bundle) options(c checks) []verify.VerifierOption {
 	case !c.log:
 		return append(options, verify.WithSignedTimestamps(1))
 	case b.hasIntegratedTime():
-		// Whoever states a time in a log entry must have the log's promise for it.
+		// A time in a log entry counts only with a signed promise of the log.
 		options = append(options, verify.WithIntegratedTimestamps(1))
 	}
-	// Rekor v2 keeps no time: there, a timestamp authority must vouch for when the certificate was used.
+	// Rekor v2 has no time in its entries. With it, a timestamp authority must prove when the
+	// certificate was used.
 	return append(options, verify.WithObserverTimestamps(1))
 }
 

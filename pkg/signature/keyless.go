@@ -16,20 +16,20 @@ import (
 	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
-// byCertificate proves a keyless signature: certificate, its promise to the certificate transparency log (SCT),
-// inclusion in the transparency log, and a signing time within the certificate's life. Where the log is not required, a
-// timestamp by an authority of the trust root is enough; but an entry that is there, of a log that the trust root knows,
-// must hold all the same.
-func (t trusted) byCertificate(ctx context.Context, s signed, unlogged bool) (proof, error) {
+// byCertificate verifies a keyless signature: the certificate, the promise of the certificate
+// transparency log (SCT), the inclusion in the transparency log, and a signing time within the
+// validity of the certificate. Where the log is not required, a timestamp by an authority of the
+// trust root is enough; but if there is an entry of a log in the trust root, it must be valid.
+func (t trustRoot) byCertificate(ctx context.Context, s unverified, unlogged bool) (proof, error) {
 	if t.missing != nil {
-		return proof{}, t.untrusted("made with a certificate, which cannot be verified")
+		return proof{}, t.required("made with a certificate, which cannot be verified")
 	}
-	known := func(log string) bool { return t.trust.RekorLogs()[log] != nil }
+	known := func(log string) bool { return t.material.RekorLogs()[log] != nil }
 	logged := slices.ContainsFunc(s.logs(), known)
 	if !logged && !unlogged {
 		return proof{}, t.notLogged(s)
 	}
-	p, err := s.verify(ctx, checks{trust: t.trust, log: logged})
+	p, err := s.verify(ctx, checks{trust: t.material, log: logged})
 	if err != nil {
 		return proof{}, t.diagnose(s, logged, err)
 	}
@@ -41,19 +41,19 @@ func (t trusted) byCertificate(ctx context.Context, s signed, unlogged bool) (pr
 	return p, nil
 }
 
-// notLogged is the rejection of what must be in a log of the trust root and is not.
-func (t trusted) notLogged(s signed) error {
+// notLogged is the rejection of an attachment that must be in a log of the trust root and is not.
+func (t trustRoot) notLogged(s unverified) error {
 	if len(s.logs()) > 0 {
-		return invalid("logged in no transparency log of the trust root", foreign{errors.New("it is in other logs")})
+		return invalid("logged in no transparency log of the trust root", unrelated{errors.New("it is in other logs")})
 	}
 	const detail = "made with a certificate, but without a transparency log entry, which only keyless.transparencyLog: NotRequired accepts"
-	if _, err := chains(s.certificate(), s.certificate().NotBefore, t.trust); err != nil {
-		return invalid(detail, foreign{err})
+	if _, err := chains(s.certificate(), s.certificate().NotBefore, t.material); err != nil {
+		return invalid(detail, unrelated{err})
 	}
 	return invalid(detail, nil)
 }
 
-// signerOf names the identity in a verified certificate.
+// signerOf returns the identity in a verified certificate.
 func signerOf(summary *certificate.Summary) (evidence.Signer, error) {
 	if summary == nil || summary.Issuer == "" || summary.SubjectAlternativeName == "" {
 		return evidence.Signer{}, errors.New("certificate without issuer extension or subject alternative name")
@@ -69,13 +69,13 @@ func signerOf(summary *certificate.Summary) (evidence.Signer, error) {
 	return evidence.Signer{Issuer: summary.Issuer, Subject: summary.SubjectAlternativeName, Claims: claims}, nil
 }
 
-// diagnose says for people why a signature by certificate failed, as far as can be told without interpreting the
-// texts of libraries. It decides nothing.
-func (t trusted) diagnose(s signed, logged bool, err error) error {
-	_, unknown := chains(s.certificate(), s.certificate().NotBefore, t.trust)
+// diagnose says for users why the verification of a keyless signature failed, without an
+// interpretation of the texts of libraries. It decides nothing.
+func (t trustRoot) diagnose(s unverified, logged bool, err error) error {
+	_, unknown := chains(s.certificate(), s.certificate().NotBefore, t.material)
 	switch {
 	case unknown != nil && !logged:
-		return invalid("its certificate was not issued by an authority of the trust root", foreign{err})
+		return invalid("its certificate was not issued by an authority of the trust root", unrelated{err})
 	case unknown != nil:
 		return invalid("its certificate was not issued by an authority of the trust root", err)
 	case !logged:
@@ -85,11 +85,13 @@ func (t trusted) diagnose(s signed, logged bool, err error) error {
 	}
 }
 
-// chains are the ways from the certificate to an authority of the trust root, each certificate on them valid at that
-// time; no way is an error. Certificates that come with the material are never used.
+// chains returns the chains from the certificate to an authority of the trust root in which every
+// certificate was valid at that time. No chain is an error. Certificates in the attachment are
+// never used as intermediates.
 func chains(leaf *x509.Certificate, at time.Time, trust root.TrustedMaterial) ([][]*x509.Certificate, error) {
 	checked := *leaf
-	// Fulcio issues subjects in a form (OtherName) that crypto/x509 does not handle; certificate.Summary does.
+	// Fulcio issues subjects in a form (OtherName) that crypto/x509 does not handle;
+	// certificate.Summary does.
 	checked.UnhandledCriticalExtensions = slices.DeleteFunc(
 		slices.Clone(leaf.UnhandledCriticalExtensions), cryptoutils.SANOID.Equal)
 	return verify.VerifyLeafCertificate(at, &checked, trust)

@@ -15,19 +15,19 @@ import (
 	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
-// byKeys proves a signature by one of the keys.
-func (t trusted) byKeys(ctx context.Context, s signed, keys []evidence.WantedKey) (proof, error) {
-	var rejection error = invalid("made with a key that no policy trusts", foreign{errors.New("no key verifies it")})
+// byKeys verifies a signature by one of the keys.
+func (t trustRoot) byKeys(ctx context.Context, s unverified, keys []evidence.WantedKey) (proof, error) {
+	var rejection error = invalid("made with a key that no policy trusts", unrelated{errors.New("no key verifies it")})
 	for _, key := range keys {
 		if err := ctx.Err(); err != nil {
-			return proof{}, outOfTime(err)
+			return proof{}, deadlinePassed(err)
 		}
 		verifiers, err := verifiersOf(key.Key())
 		if err != nil {
 			return proof{}, internal(fmt.Errorf("use key %s: %w", key.Fingerprint(), err))
 		}
 		for _, verifier := range verifiers {
-			unlogged, err := s.verify(ctx, checks{trust: t.trust, key: verifier})
+			unlogged, err := s.verify(ctx, checks{trust: t.material, key: verifier})
 			if err != nil {
 				continue // not made with this key
 			}
@@ -36,20 +36,21 @@ func (t trusted) byKeys(ctx context.Context, s signed, keys []evidence.WantedKey
 				p.signer = evidence.Signer{Key: key.Fingerprint()}
 				return p, nil
 			}
-			// The same key may be wanted a second time, without the log.
+			// The same key may be accepted a second time, without the log.
 			rejection = err
 		}
 	}
 	return proof{}, rejection
 }
 
-// withLog adds the log entry to the proof of a signature by key, or explains why the proof does not do without.
-func (t trusted) withLog(
-	ctx context.Context, s signed, key evidence.WantedKey, verifier signature.Verifier, unlogged proof,
+// withLog adds the log entry to the proof of a signature by key. Its error says why the signature
+// does not count without one.
+func (t trustRoot) withLog(
+	ctx context.Context, s unverified, key evidence.WantedKey, verifier signature.Verifier, unlogged proof,
 ) (proof, error) {
 	var cause error
 	if len(s.logs()) > 0 && t.missing == nil {
-		logged, err := s.verify(ctx, checks{trust: t.trust, key: verifier, log: true})
+		logged, err := s.verify(ctx, checks{trust: t.material, key: verifier, log: true})
 		if err == nil {
 			logged.logged = true
 			return logged, nil
@@ -61,7 +62,7 @@ func (t trusted) withLog(
 	case key.AllowUnlogged:
 		return unlogged, nil
 	case t.missing != nil:
-		return proof{}, t.untrusted(by + ", but its log entry cannot be verified")
+		return proof{}, t.required(by + ", but its log entry cannot be verified")
 	case cause != nil:
 		return proof{}, invalid(by+", but its log entry, which the policy requires, could not be verified", cause)
 	default:
@@ -69,19 +70,22 @@ func (t trusted) withLog(
 	}
 }
 
-// keyHashes are the hashes over which a signature by a key may be made: those of cosign verify's option
+// keyHashes are the hashes over which a signature by a key may be made: those of cosign verify's
+// option
 // --signature-digest-algorithm but for SHA-224. cosign 2 signs with SHA-256 whatever the key, cosign 3 with SHA-384 and
 // SHA-512 where the curve suggests them, and a KMS with the hash that is fixed in its key.
 func keyHashes() []crypto.Hash { return []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} }
 
-// verifiersOf returns what may verify signatures by the key. The hash is tried, and is not part of a policy: nothing in
-// a signature names it reliably, and who accepts several gives nothing away. To pass off a signature over another
-// content, an attacker needs two contents whose digests under two of these hashes (cut to the size of an ECDSA key's
-// curve) are equal, which is as hard as to break one of them; and an RSA signature names its hash (PKCS #1 v1.5).
-// Ed25519 has no choice of a hash, but cosign signs with Ed25519ph (and then refuses it itself in cosign verify) and
-// others with plain Ed25519, which are kept apart by a prefix (RFC 8032).
+// verifiersOf returns the verifiers for signatures by the key. All hashes are tried, and a policy
+// does not name one, because nothing in a signature names its hash reliably. This does not weaken
+// the verification: to use a signature for another content, an attacker needs two contents whose
+// digests under two of these hashes (truncated to the size of an ECDSA key's curve) are equal,
+// which is as hard as to break one of them; and an RSA signature names its hash (PKCS #1 v1.5).
+// Ed25519 has no choice of a hash, but cosign signs with Ed25519ph (which cosign verify then
+// refuses), and other tools with plain Ed25519. A prefix keeps the two apart (RFC 8032).
 //
-// RSA-PSS is refused: cosign verifies it with no public key, but only where a KMS does the verification.
+// RSA-PSS is refused: cosign does not verify it with a public key either, only by a request to a
+// KMS.
 func verifiersOf(key crypto.PublicKey) ([]signature.Verifier, error) {
 	var options [][]signature.LoadOption
 	switch key.(type) {

@@ -23,10 +23,11 @@ import (
 	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
-// legacy is a signature or an attestation in cosign 2's form: a payload, and annotations with the rest.
+// legacy is a signature or an attestation in the format of cosign 2: a payload, and annotations
+// with the rest.
 type legacy struct {
 	digest    chart.Digest
-	claim     claim
+	content   signedContent
 	payload   []byte
 	signature string // in base64; "" if the payload holds it
 	leaf      *x509.Certificate
@@ -36,31 +37,33 @@ type legacy struct {
 }
 
 // parseLegacy reads a signature: a simple-signing payload, with the signature in an annotation.
-func parseLegacy(digest chart.Digest, m attachment.Attachment) (*legacy, error) {
-	if err := checkContent(m, maxPayload); err != nil {
+func parseLegacy(digest chart.Digest, a attachment.Attachment) (*legacy, error) {
+	if err := checkContent(a, maxPayload); err != nil {
 		return nil, err
 	}
-	if err := checkPayload(digest, m); err != nil {
+	if err := checkPayload(digest, a); err != nil {
 		return nil, err
 	}
-	raw, err := parseSignature(m.Annotations)
+	raw, err := parseSignature(a.Annotations)
 	if err != nil {
 		return nil, err
 	}
-	l := &legacy{digest: digest, claim: claim{statement: evidence.ChartSignature}, payload: m.Content, stamped: raw}
-	return l, l.parse(m.Annotations, m.Annotations[static.SignatureAnnotationKey], legacyEntries())
+	l := &legacy{digest: digest, content: chartSignature(), payload: a.Content, stamped: raw}
+	return l, l.parse(a.Annotations, a.Annotations[static.SignatureAnnotationKey], legacyEntries())
 }
 
-// parseLegacyAttestation reads an attestation: an envelope, with the signature in it. It never counts as a signature.
-func parseLegacyAttestation(digest chart.Digest, m attachment.Attachment) (*legacy, error) {
-	if err := checkContent(m, maxBundle); err != nil {
+// parseLegacyAttestation reads an attestation: an envelope with a signature in it. Its kind is
+// evidence.Attestation, whatever it says: an attestation is not a signature.
+func parseLegacyAttestation(digest chart.Digest, a attachment.Attachment) (*legacy, error) {
+	if err := checkContent(a, maxBundle); err != nil {
 		return nil, err
 	}
-	// cosign would compare it with the log entry, and take a timestamp of it for one of the attestation.
-	if m.Annotations[static.SignatureAnnotationKey] != "" {
+	// cosign would compare this signature with the log entry, and accept a timestamp of it as one
+	// of the attestation.
+	if a.Annotations[static.SignatureAnnotationKey] != "" {
 		return nil, invalid("an attestation with a signature beside it", nil)
 	}
-	envelope, err := parseEnvelope(m.Content)
+	envelope, err := parseEnvelope(a.Content)
 	if err != nil {
 		return nil, err
 	}
@@ -71,11 +74,11 @@ func parseLegacyAttestation(digest chart.Digest, m attachment.Attachment) (*lega
 	if statement.PredicateType == evidence.SignaturePredicate {
 		return nil, invalid("an attestation that says it is a signature", nil)
 	}
-	l := &legacy{digest: digest, claim: statement.claim(), payload: m.Content, stamped: m.Content}
-	return l, l.parse(m.Annotations, "", attestationEntries())
+	l := &legacy{digest: digest, content: statement.content(), payload: a.Content, stamped: a.Content}
+	return l, l.parse(a.Annotations, "", attestationEntries())
 }
 
-// parse reads what both have in annotations.
+// parse reads the annotations that both have.
 func (l *legacy) parse(annotations map[string]string, signature string, allowed []entryKind) (err error) {
 	if l.leaf, err = parseCertificate(annotations); err != nil {
 		return err
@@ -90,9 +93,9 @@ func (l *legacy) parse(annotations map[string]string, signature string, allowed 
 	return nil
 }
 
-// layer is the signature as cosign wants it, with what proves it or without. The certificates in the chain annotation
-// are left out: intermediates come from the trust root only. So is the timestamp, on which cosign panics if it does not
-// verify.
+// layer returns the signature in cosign's type, with or without certificate and log entry. The
+// certificates in the chain annotation are left out: intermediates come from the trust root only.
+// The timestamp is left out too, because cosign panics if it is not valid.
 func (l *legacy) layer(withProof bool) (oci.Signature, error) {
 	var options []static.Option
 	if withProof && l.leaf != nil {
@@ -122,20 +125,20 @@ func (l *legacy) logs() []string {
 }
 
 func (l *legacy) verify(ctx context.Context, c checks) (proof, error) {
-	logged, err := l.ask(ctx, c)
+	logged, err := l.byCosign(ctx, c)
 	switch {
 	case err != nil:
 		return proof{}, err
-	case logged != c.log: // cannot be, by cosign's code
+	case logged != c.log: // impossible in cosign's code
 		return proof{}, errors.New("cosign verified a log entry that it was not asked for, or none")
 	}
 	var times []time.Time
 	if logged {
-		// The promise of the log, which cosign wants of a legacy entry, covers the time.
+		// The promise of the log, which cosign requires of a legacy entry, covers the time.
 		times = append(times, time.Unix(l.entry.Payload.IntegratedTime, 0))
 	}
 	times = append(times, stampedAt(l.stamp, l.stamped, c.trust)...)
-	p := proof{claim: l.claim, signedAt: earliest(times)}
+	p := proof{signedContent: l.content, signedAt: earliest(times)}
 	if l.leaf == nil {
 		return p, nil
 	}
@@ -143,20 +146,23 @@ func (l *legacy) verify(ctx context.Context, c checks) (proof, error) {
 	return p, err
 }
 
-// ask lets cosign verify the signature and, where the log is asked for, the certificate and the log entry.
-func (l *legacy) ask(ctx context.Context, c checks) (logged bool, err error) {
+// byCosign lets cosign verify the signature and, if the log is required, the certificate and the
+// log entry.
+func (l *legacy) byCosign(ctx context.Context, c checks) (logged bool, err error) {
 	options := &cosign.CheckOpts{
 		TrustedMaterial: c.trust, SigVerifier: c.key, Offline: true, IgnoreTlog: !c.log, IgnoreSCT: c.scts() == 0,
 	}
 	switch {
 	case c.key != nil:
 	case c.log:
-		// Any identity: package policy matches identities on the evidence, because cosign matches regular expressions
-		// unanchored. None at all would mean the same here, and is refused elsewhere.
+		// Any identity is accepted here: package policy matches identities on the evidence, because
+		// cosign does not anchor regular expressions. An empty list would mean the same here, but
+		// other functions of cosign refuse it.
 		options.Identities = []cosign.Identity{{IssuerRegExp: ".*", SubjectRegExp: ".*"}}
 	default:
-		// Without a log entry, cosign would want the certificate to be valid at present, unless it reads the timestamp.
-		// So it verifies the signature by the certificate's key alone. All else of the certificate is proven afterwards.
+		// Without a log entry, cosign would require the certificate to be valid now, unless it
+		// reads the timestamp. So it verifies the signature by the key in the certificate only.
+		// certified verifies the certificate afterwards.
 		if options.SigVerifier, err = signature.LoadVerifier(l.leaf.PublicKey, crypto.SHA256); err != nil {
 			return false, err
 		}
@@ -166,8 +172,8 @@ func (l *legacy) ask(ctx context.Context, c checks) (logged bool, err error) {
 		return false, err
 	}
 	hash := ggcr.Hash{Algorithm: "sha256", Hex: l.digest.Hex()}
-	// Without a claim verifier, cosign would accept what was copied from another chart.
-	if l.claim.statement == evidence.Attestation {
+	// Without a claim verifier, cosign would accept a signature that was copied from another chart.
+	if l.content.kind == evidence.Attestation {
 		options.ClaimVerifier = cosign.IntotoSubjectClaimVerifier
 		return cosign.VerifyBlobAttestation(ctx, layer, hash, options)
 	}
@@ -175,9 +181,10 @@ func (l *legacy) ask(ctx context.Context, c checks) (logged bool, err error) {
 	return cosign.VerifyImageSignature(ctx, layer, hash, options)
 }
 
-// certified proves that all certificates up to the root were valid when the signature was made, and that the first was
-// promised to the certificate transparency log, and reads it. cosign proves the times of the leaf alone, and of the
-// others when the leaf was issued (CVE-2026-24122).
+// certified verifies that all certificates up to the root were valid when the signature was made,
+// and that the certificate transparency log has promised to include the leaf, which it returns.
+// cosign verifies the validity of the leaf only, and that of the others when the leaf was issued
+// (CVE-2026-24122).
 func (l *legacy) certified(times []time.Time, c checks) (*certificate.Summary, error) {
 	if err := validAt(l.leaf, times, c.trust); err != nil {
 		return nil, err

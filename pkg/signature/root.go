@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore-go/pkg/tuf"
 
 	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -15,13 +16,13 @@ import (
 
 // Roots holds trust roots by name.
 type Roots interface {
-	// Root returns the trust root of that name. It may load it first, for as long as ctx allows. Its error is a
-	// *verdict.Rejection with reason TrustRootUnavailable, whose detail says why in a clause, as in "the TrustRoot corp
-	// does not exist".
+	// Root returns the trust root of that name. It may load it first, until ctx ends. Its error is
+	// a *verdict.Rejection with the reason TrustRootUnavailable. Its detail is a clause, such as
+	// "the TrustRoot corp does not exist".
 	Root(ctx context.Context, name string) (Root, error)
 }
 
-// Root is a parsed trusted_root.json. The zero value trusts nobody.
+// Root is a parsed trusted_root.json. The zero value trusts nothing.
 type Root struct {
 	trust root.TrustedMaterial
 	state string
@@ -37,7 +38,7 @@ func ParseRoot(trustedRootJSON []byte) (Root, error) {
 		return Root{}, errors.New("read trusted root: it names neither a certificate authority nor a transparency log")
 	}
 	sum := sha256.Sum256(trustedRootJSON)
-	return Root{trust: strictTimes{trust}, state: "sha256:" + hex.EncodeToString(sum[:])}, nil
+	return Root{trust: strictRoot{trust}, state: "sha256:" + hex.EncodeToString(sum[:])}, nil
 }
 
 // State identifies the content: "sha256:…" of the JSON.
@@ -46,7 +47,7 @@ func (r Root) State() string { return r.state }
 // FixedRoots are trust roots that never change.
 type FixedRoots map[string]Root
 
-// Fixed returns a trusted_root.json as the default trust root; nil is none.
+// Fixed returns a trusted_root.json as the default trust root. With nil, there is no trust root.
 func Fixed(trustedRootJSON []byte) (FixedRoots, error) {
 	if trustedRootJSON == nil {
 		return FixedRoots{}, nil
@@ -67,31 +68,36 @@ func (r FixedRoots) Root(_ context.Context, name string) (Root, error) {
 	return found, nil
 }
 
-// trusted is a trust root at work. Without one, trust is empty, never nil: VerifyNewBundle wants one even for keys.
-type trusted struct {
-	trust   root.TrustedMaterial
-	missing *verdict.Rejection // why there is none
+// trustRoot is a trust root that is used for a verification. material is never nil, because
+// sigstore-go needs it even for keys. It is empty if the trust root is missing.
+type trustRoot struct {
+	material root.TrustedMaterial
+	missing  *verdict.Rejection // why there is none
 }
 
-// trusted returns the trust root of that name; for "", none, without asking.
-func (v *Verifier) trusted(ctx context.Context, name string) trusted {
-	none := &root.BaseTrustedMaterial{}
+// trustRoot returns the trust root of that name. For "", it returns none without loading one.
+func (v *Verifier) trustRoot(ctx context.Context, name string) trustRoot {
+	empty := &root.BaseTrustedMaterial{}
 	if name == "" {
-		return trusted{trust: none, missing: untrustable("no trust root was asked for")}
+		return trustRoot{material: empty, missing: noTrustRoot("no trust root was asked for")}
 	}
 	found, err := v.roots.Root(ctx, name)
 	if err == nil && found.trust != nil {
-		return trusted{trust: found.trust}
+		return trustRoot{material: found.trust}
 	}
-	missing := untrustable("the trust root " + name + " cannot be used")
+	missing := noTrustRoot("the trust root " + name + " cannot be used")
 	missing.Err = err
 	if known, ok := errors.AsType[*verdict.Rejection](err); ok {
 		missing.Detail = known.Detail
 	}
-	return trusted{trust: none, missing: missing}
+	return trustRoot{material: empty, missing: missing}
 }
 
-// untrusted is the rejection of material that the missing trust root would be needed for.
-func (t trusted) untrusted(what string) *verdict.Rejection {
+// required is the rejection of an attachment, described by what, that needs the missing trust root.
+func (t trustRoot) required(what string) *verdict.Rejection {
 	return &verdict.Rejection{Reason: verdict.TrustRootUnavailable, Detail: what + ": " + t.missing.Detail, Err: t.missing.Err}
 }
+
+// PublicGood returns the TUF repository of Sigstore's public-good instance, and a root.json with
+// which its newer ones can be verified.
+func PublicGood() (mirror string, rootJSON []byte) { return tuf.DefaultMirror, tuf.DefaultRoot() }

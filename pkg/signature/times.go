@@ -13,8 +13,8 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 )
 
-// earliest returns the first of the times that somebody vouches for: it proves that the signature existed by then. Of
-// no times it is zero.
+// earliest returns the first of the proven times: the signature existed by then. Without a time it
+// is zero.
 func earliest(times []time.Time) time.Time {
 	if len(times) == 0 {
 		return time.Time{}
@@ -22,14 +22,15 @@ func earliest(times []time.Time) time.Time {
 	return slices.MinFunc(times, time.Time.Compare)
 }
 
-// times are all at which somebody in the trust root saw the signature of a verified bundle. sigstore-go does not tell all
-// of them: of two timestamps by one authority it takes the first, and none at all for a key, which needs no time to be
-// valid; but policies may bound when it was trusted. Of a log entry, the log's promise must cover the time: a proof of
-// inclusion does not. Timestamps of authorities that the trust root does not know count for nothing.
+// times returns all times at which a log or an authority in the trust root saw the signature of a
+// verified bundle. sigstore-go does not return all of them: of two timestamps by one authority it
+// returns the first one, and for a key no time, because a key is always valid; but a policy can
+// limit when a key is trusted. The time of a log entry must be covered by the log's promise; a
+// proof of inclusion does not cover it. Timestamps of other authorities do not count.
 func (b *bundle) times(c checks) ([]time.Time, error) {
 	var times []time.Time
 	if c.log {
-		integrated, err := verify.VerifyTlogEntry(b, byKey{c.trust, c.key}, 1, true)
+		integrated, err := verify.VerifyTlogEntry(b, materialWithKey{c.trust, c.key}, 1, true)
 		if err != nil {
 			return nil, err
 		}
@@ -51,22 +52,22 @@ func (b *bundle) times(c checks) ([]time.Time, error) {
 	return times, nil
 }
 
-// byKey is a trust root that trusts one key besides, if there is one.
-type byKey struct {
+// materialWithKey is a trust root that also trusts one key, if key is set.
+type materialWithKey struct {
 	root.TrustedMaterial
 	key signature.Verifier
 }
 
-// PublicKeyVerifier returns the key whatever the hint: hints are the signer's to choose.
-func (k byKey) PublicKeyVerifier(string) (root.TimeConstrainedVerifier, error) {
+// PublicKeyVerifier returns the key for every hint, because the signer chooses the hint.
+func (k materialWithKey) PublicKeyVerifier(string) (root.TimeConstrainedVerifier, error) {
 	if k.key == nil {
 		return nil, errors.New("no key is trusted")
 	}
 	return root.NewExpiringKey(k.key, time.Time{}, time.Time{}), nil
 }
 
-// validAt proves that a certificate and all on the way to an authority of the trust root were valid at each of the
-// times, one at least.
+// validAt verifies that a certificate and all others up to an authority of the trust root were
+// valid at each of the times. At least one time is required.
 func validAt(leaf *x509.Certificate, times []time.Time, trust root.TrustedMaterial) error {
 	if len(times) == 0 {
 		return errors.New("no log and no timestamp authority of the trust root proves a time")
@@ -79,8 +80,8 @@ func validAt(leaf *x509.Certificate, times []time.Time, trust root.TrustedMateri
 	return nil
 }
 
-// stampedAt returns the time in a timestamp (RFC 3161) of what is stamped, if an authority of the trust root vouches for
-// it. Otherwise there is none: whoever may add a timestamp may also leave it away.
+// stampedAt returns the time in a timestamp (RFC 3161), if it is signed by an authority of the
+// trust root. Any other timestamp is ignored: anyone who can add one could also leave it out.
 func stampedAt(stamp, stamped []byte, trust root.TrustedMaterial) []time.Time {
 	if len(stamp) == 0 {
 		return nil
@@ -93,10 +94,11 @@ func stampedAt(stamp, stamped []byte, trust root.TrustedMaterial) []time.Time {
 	return nil
 }
 
-// strictTimes is a trust root whose authorities vouch for fewer times than sigstore-go lets them.
-type strictTimes struct{ root.TrustedMaterial }
+// strictRoot is a trust root whose timestamp authorities are checked more strictly than by
+// sigstore-go.
+type strictRoot struct{ root.TrustedMaterial }
 
-func (s strictTimes) TimestampingAuthorities() []root.TimestampingAuthority {
+func (s strictRoot) TimestampingAuthorities() []root.TimestampingAuthority {
 	var strict []root.TimestampingAuthority
 	for _, authority := range s.TrustedMaterial.TimestampingAuthorities() {
 		strict = append(strict, strictAuthority{authority})
@@ -106,9 +108,10 @@ func (s strictTimes) TimestampingAuthorities() []root.TimestampingAuthority {
 
 type strictAuthority struct{ root.TimestampingAuthority }
 
-// Verify refuses two kinds of timestamp that sigstore-go accepts: at a time at which the authority's certificates were
-// not valid (it looks at another time in the token, or at the clock), and signed by somebody else to whom the
-// authority's CA gave a certificate of any kind, with the authority's own put beside (it checks that one).
+// Verify refuses two kinds of timestamps that sigstore-go accepts: those at a time at which the
+// authority's certificates were not valid (sigstore-go checks another time in the token, or the
+// present), and those signed with another certificate of any kind by the authority's CA, with the
+// authority's own certificate beside it (sigstore-go checks that one).
 func (a strictAuthority) Verify(stamp, stamped []byte) (*root.Timestamp, error) {
 	at, err := a.TimestampingAuthority.Verify(stamp, stamped)
 	if err != nil {
@@ -134,7 +137,8 @@ func (a strictAuthority) Verify(stamp, stamped []byte) (*root.Timestamp, error) 
 	return at, nil
 }
 
-// chainOf returns the certificates that an authority signs by, if the ones in its token are no others.
+// chainOf returns the certificate chain of an authority. It refuses a token with other certificates
+// in it.
 func chainOf(authority *root.SigstoreTimestampingAuthority, inToken []*x509.Certificate) ([]*x509.Certificate, error) {
 	issuers := append([]*x509.Certificate{authority.Root}, authority.Intermediates...)
 	leaf := authority.Leaf
@@ -142,7 +146,7 @@ func chainOf(authority *root.SigstoreTimestampingAuthority, inToken []*x509.Cert
 		switch {
 		case slices.ContainsFunc(issuers, c.Equal):
 		case leaf == nil && !c.IsCA:
-			leaf = c // the trust root leaves the choice to its CA
+			leaf = c // the trust root accepts any leaf of its CA
 		case leaf == nil || !c.Equal(leaf):
 			return nil, fmt.Errorf("timestamp holds a certificate of %q, which is not the authority's", c.Subject)
 		}

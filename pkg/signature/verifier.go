@@ -1,29 +1,54 @@
+// Package signature verifies attachments of charts, signatures and attestations, against trust
+// roots. The result is evidence of who signed what. It is the only importer of cosign and sigstore:
+// sigstore-go verifies bundles, and cosign/v2 the legacy formats. This package parses attachments
+// within limits before it passes them on, and does the checks that these libraries leave out.
+//
+// Signatures and attestations have two formats each: sigstore bundles, and the legacy format of
+// cosign 2. Each trust root is used separately, so that evidence never combines what two of them
+// prove.
+//
+// It fetches nothing: transparency log entries, certificate timestamps and signing times are
+// verified offline, from the attachment itself.
+//
+// The claims of a keyless signer are the extensions of its Fulcio certificate, under sigstore-go's
+// names: issuer, githubWorkflowTrigger, githubWorkflowSHA, githubWorkflowName,
+// githubWorkflowRepository, githubWorkflowRef, buildSignerURI, buildSignerDigest,
+// runnerEnvironment, sourceRepositoryURI, sourceRepositoryDigest, sourceRepositoryRef,
+// sourceRepositoryIdentifier, sourceRepositoryOwnerURI, sourceRepositoryOwnerIdentifier,
+// buildConfigURI, buildConfigDigest, buildTrigger, runInvocationURI,
+// sourceRepositoryVisibilityAtSigning. Those that a certificate does not carry are absent.
 package signature
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
-// Verifier verifies against the trust roots that are asked for. It is safe for concurrent use.
+// Verifier verifies attachments against trust roots. It is safe for concurrent use.
 type Verifier struct{ roots Roots }
 
 // New returns a Verifier.
 func New(roots Roots) *Verifier { return &Verifier{roots: roots} }
 
-// noneNeeded is the State where no trust root is asked for.
-const noneNeeded = "none"
+// stateWithoutRoots is the State where no trust root is needed.
+const stateWithoutRoots = "none"
 
-// State identifies the content of the trust roots that are wanted; "" if one of them cannot be had. Verified evidence is
-// good for one state only, so it belongs into a cache's key.
+// State identifies the content of the trust roots in wanted; "" if one of them is unavailable.
+// Evidence is valid for one state only, so the state is part of a cache's key.
 func (v *Verifier) State(ctx context.Context, wanted evidence.Wanted) string {
-	state := noneNeeded
+	state := stateWithoutRoots
 	for _, name := range wanted.TrustRoots() {
 		found, err := v.roots.Root(ctx, name)
 		if err != nil || found.state == "" {
@@ -34,14 +59,14 @@ func (v *Verifier) State(ctx context.Context, wanted evidence.Wanted) string {
 	return state
 }
 
-// Verify proves who made the statement in m about the chart with the digest: the evidence has one entry for each trust
-// root that proves it. What a root alone would prove is its own: no entry mixes two of them. Every failure is a
-// *verdict.Rejection of m alone, but for one: when ctx is done, it is a *problem.Error of KindTimeout, since then
-// nothing was found out.
+// Verify verifies who made the statement in an attachment about the chart with the digest. The
+// evidence has one entry for each trust root that proves it; no entry combines two of them. Its
+// error is a *verdict.Rejection of this attachment. Only if ctx is done, it is a *problem.Error of
+// KindTimeout, because then nothing is known about the attachment.
 func (v *Verifier) Verify(
-	ctx context.Context, digest chart.Digest, m attachment.Attachment, wanted evidence.Wanted,
+	ctx context.Context, digest chart.Digest, a attachment.Attachment, wanted evidence.Wanted,
 ) (proven []evidence.Evidence, err error) {
-	// cosign and its parsers panic on some inputs that are only shaped like what they expect.
+	// cosign and its parsers panic on some malformed inputs.
 	defer func() {
 		if reason := recover(); reason != nil {
 			proven, err = nil, panicked(reason)
@@ -51,9 +76,9 @@ func (v *Verifier) Verify(
 		return nil, internal(errors.New("no digest to verify"))
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, outOfTime(err)
+		return nil, deadlinePassed(err)
 	}
-	s, err := parse(digest, m)
+	s, err := parse(digest, a)
 	if err != nil {
 		return nil, err
 	}
@@ -63,13 +88,13 @@ func (v *Verifier) Verify(
 	}
 	var rejection error
 	for _, name := range names {
-		found, err := v.proveBy(ctx, name, s, wanted)
+		found, err := v.verifyWith(ctx, name, s, wanted)
 		switch {
 		case err == nil:
-			proven = appendNew(proven, found.evidence(digest, m.Format, name))
+			proven = appendNew(proven, found.evidence(digest, a.Format, name))
 		case ctx.Err() != nil:
-			return nil, outOfTime(ctx.Err())
-		case rejection == nil || weight(err) > weight(rejection):
+			return nil, deadlinePassed(ctx.Err())
+		case rejection == nil || rank(err) > rank(rejection):
 			rejection = err
 		}
 	}
@@ -79,23 +104,23 @@ func (v *Verifier) Verify(
 	return proven, nil
 }
 
-// parse reads material. Nothing in it is proven yet.
-func parse(digest chart.Digest, m attachment.Attachment) (signed, error) {
-	switch m.Format {
+// parse reads an attachment. Nothing in it is proven yet.
+func parse(digest chart.Digest, a attachment.Attachment) (unverified, error) {
+	switch a.Format {
 	case attachment.Bundle:
-		return parseBundle(digest, m)
+		return parseBundle(digest, a)
 	case attachment.Legacy:
-		return parseLegacy(digest, m)
+		return parseLegacy(digest, a)
 	case attachment.LegacyAttestation:
-		return parseLegacyAttestation(digest, m)
+		return parseLegacyAttestation(digest, a)
 	default:
-		return nil, internal(fmt.Errorf("material %s is in an %s", m.Source, m.Format))
+		return nil, internal(fmt.Errorf("attachment %s is in an %s", a.Source, a.Format))
 	}
 }
 
-// rootsFor returns the names of the trust roots, one at least, by which material may count; "" is for keys that need
-// none.
-func rootsFor(s signed, wanted evidence.Wanted) ([]string, error) {
+// rootsFor returns the names of the trust roots that may prove the attachment, at least one; ""
+// stands for keys that need no trust root.
+func rootsFor(s unverified, wanted evidence.Wanted) ([]string, error) {
 	byCertificate := s.certificate() != nil
 	switch {
 	case byCertificate && len(wanted.Keyless) > 0:
@@ -116,9 +141,9 @@ func rootsFor(s signed, wanted evidence.Wanted) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// proveBy proves by one trust root.
-func (v *Verifier) proveBy(ctx context.Context, name string, s signed, wanted evidence.Wanted) (proof, error) {
-	t := v.trusted(ctx, name)
+// verifyWith verifies with one trust root.
+func (v *Verifier) verifyWith(ctx context.Context, name string, s unverified, wanted evidence.Wanted) (proof, error) {
+	t := v.trustRoot(ctx, name)
 	var p proof
 	var err error
 	if s.certificate() != nil {
@@ -126,14 +151,15 @@ func (v *Verifier) proveBy(ctx context.Context, name string, s signed, wanted ev
 	} else {
 		p, err = t.byKeys(ctx, s, keysOf(name, wanted))
 	}
-	if err != nil || !slices.Contains(wanted.Predicates, p.predicate) {
-		p.content = nil
+	if err != nil || !slices.Contains(wanted.Predicates, p.predicateType) {
+		p.predicate = nil
 		return p, err
 	}
-	return p, checkPredicate(p.content)
+	return p, checkPredicate(p.predicate)
 }
 
-// keysOf returns the keys whose signatures the trust root may prove; for "", those that need none.
+// keysOf returns the keys whose signatures the trust root may prove; for "", those that need no
+// trust root.
 func keysOf(name string, wanted evidence.Wanted) []evidence.WantedKey {
 	var keys []evidence.WantedKey
 	for _, key := range wanted.Keys {
@@ -144,10 +170,57 @@ func keysOf(name string, wanted evidence.Wanted) []evidence.WantedKey {
 	return keys
 }
 
-// appendNew keeps one of those that no trust root had a part in: they are the same.
+// appendNew adds evidence. Evidence without a trust root is added once, because it is always the
+// same.
 func appendNew(all []evidence.Evidence, e evidence.Evidence) []evidence.Evidence {
 	if e.TrustRoot == "" && slices.ContainsFunc(all, func(other evidence.Evidence) bool { return other.TrustRoot == "" }) {
 		return all
 	}
 	return append(all, e)
+}
+
+// unverified is a parsed attachment. Nothing in it is proven.
+type unverified interface {
+	// certificate is nil if the attachment was signed with a key.
+	certificate() *x509.Certificate
+	// logs are the identifiers, in hexadecimal, of the logs that the log entries name.
+	logs() []string
+	// verify verifies the signature over the digest and everything in checks. For a certificate,
+	// this always includes its issuer, the promise of the certificate transparency log, if the
+	// trust root has such a log, and that the certificate was valid at every time that the trust
+	// root proves. At least one time is required.
+	verify(ctx context.Context, c checks) (proof, error)
+}
+
+// checks are the requirements for a signature.
+type checks struct {
+	trust root.TrustedMaterial
+	key   signature.Verifier // nil: the signature is by the certificate
+	log   bool               // it must be in a transparency log of the trust root
+}
+
+// scts is the number of promises by certificate transparency logs that a certificate needs. A
+// Sigstore instance without such a log (GitHub's, for example) issues certificates without a
+// promise, and its trust root has no log to verify one.
+func (c checks) scts() int { return min(1, len(c.trust.CTLogs())) }
+
+// proof is what was verified about an attachment.
+type proof struct {
+	signedContent
+	summary  *certificate.Summary // of the verified certificate; nil for a key
+	signer   evidence.Signer
+	logged   bool
+	signedAt time.Time // zero if no time is proven
+}
+
+// evidence returns the proof as evidence. It names the trust root only if the trust root proves a
+// log entry or a time. For a certificate it always proves a time.
+func (p proof) evidence(digest chart.Digest, format attachment.Format, trustRoot string) evidence.Evidence {
+	proven := evidence.New(digest, p.kind, p.signer)
+	proven.Predicate, proven.Content, proven.Format = p.predicateType, p.predicate, format
+	proven.Logged, proven.SignedAt = p.logged, p.signedAt.UTC()
+	if p.logged || !p.signedAt.IsZero() {
+		proven.TrustRoot = trustRoot
+	}
+	return proven
 }

@@ -13,25 +13,27 @@ func invalid(detail string, err error) *verdict.Rejection {
 	return &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: detail, Err: err}
 }
 
-// foreign is why material is rejected with which the wanted keys, or a trust root, have nothing to do.
-type foreign struct{ error }
+// unrelated is the error for an attachment that was made with other keys, or under another trust
+// root.
+type unrelated struct{ error }
 
-// weight orders the rejections by several trust roots: the one that knows the material says more than the others, and
-// nobody can tell what one would say that is not there.
-func weight(err error) int {
+// rank orders the rejections by several trust roots. A trust root that is related to the attachment
+// says more than one that is not, and that a trust root is unavailable says most: its result is
+// unknown.
+func rank(err error) int {
 	rejection, _ := errors.AsType[*verdict.Rejection](err)
-	_, isForeign := errors.AsType[foreign](err)
+	_, isUnrelated := errors.AsType[unrelated](err)
 	switch {
 	case rejection != nil && rejection.Reason == verdict.TrustRootUnavailable:
 		return 2
-	case isForeign:
+	case isUnrelated:
 		return 0
 	default:
 		return 1
 	}
 }
 
-func untrustable(detail string) *verdict.Rejection {
+func noTrustRoot(detail string) *verdict.Rejection {
 	return &verdict.Rejection{Reason: verdict.TrustRootUnavailable, Detail: detail}
 }
 
@@ -50,14 +52,14 @@ func internal(err error) *verdict.Rejection {
 	}
 }
 
-// panicked is the rejection of material on which a library gave up: evidence it is not, and the next piece of material
-// may be good.
+// panicked is the rejection of an attachment with which a library panicked. It proves nothing, and
+// the next attachment may be valid.
 func panicked(reason any) *verdict.Rejection {
 	return internal(fmt.Errorf("panic: %v\n%s", reason, debug.Stack()))
 }
 
-// outOfTime says nothing about the material, so it is no rejection.
-func outOfTime(err error) error {
+// deadlinePassed says nothing about the attachment, so it is not a rejection.
+func deadlinePassed(err error) error {
 	return &problem.Error{
 		Kind:   problem.KindTimeout,
 		Detail: "the admission's deadline passed while signatures were verified",

@@ -34,7 +34,7 @@ func scanned(age time.Duration, findings string) string {
   "result": {"findings": %s}}, "metadata": {"scanStartedOn": %q, "scanFinishedOn": %q}}`, findings, at, at)
 }
 
-// demanding is a policy that wants all of it, by the same key that signs.
+// demanding is a policy that requires all of it, by the same identity that signs.
 const demanding = `{match: {charts: ["oci://ghcr.io/acme/%[1]s/*"]}, mode: %[2]s, require: [
   {anyOf: [acme-breakglass]},
   {anyOf: [acme-breakglass], attestation: {predicateType: "https://slsa.dev/provenance/v1", conditions: [
@@ -61,7 +61,7 @@ func attest(tool, owner, kind, predicate string) signature {
 	}
 }
 
-// released is all that the workflow attaches; by its name, one part can be replaced, or left out by
+// released is all that the workflow attaches. One part can be replaced by name, or left out with
 // nil.
 func released(parts ...any) []signature {
 	all := map[string]signature{
@@ -93,7 +93,7 @@ func both(first, second signature) signature {
 	}
 }
 
-// publishSeed pushes charts and what belongs to them, a few at a time.
+// publishSeed pushes charts, signatures and attestations, a few at a time.
 func publishSeed(t *testing.T, s *shop, items ...item) {
 	t.Helper()
 	group, ctx := errgroup.WithContext(t.Context())
@@ -133,7 +133,7 @@ HelmRelease apps/app denied (%s): oci://ghcr.io/acme/seed/podinfo:%s@sha256:<pod
   next:     %s`, reason, version, summary, seedWants, strings.Join(found, "\n  found:    "), next))
 }
 
-// rejected is the answer where all is there and signed, and one condition does not hold.
+// rejected is the answer if everything exists and is signed, and one condition fails.
 func rejected(version, predicateType, why string) harness.Answer {
 	return seedDenied("AttestationRejected", version,
 		"has no attestation "+predicateType+" that satisfies the policy: "+why+" (in the predicate by "+byAcme+")",
@@ -141,13 +141,13 @@ func rejected(version, predicateType, why string) harness.Answer {
 		"4 bundles, 0 legacy signatures", "signed by "+byAcme, attestedBy(slsaType, bomType, vulnType))
 }
 
-// missing is the answer where one attestation is not there, or not by the right signer.
+// missing is the answer if one attestation does not exist, or is not by the right signer.
 func missing(version, predicateType string, found ...string) harness.Answer {
 	return seedDenied("AttestationMissing", version, "has no attestation "+predicateType+" by an identity that the policy allows",
 		fmt.Sprintf("the holder of acme-breakglass must attest it: cosign attest --yes --key cosign.key --use-signing-config=false --tlog-upload=false --type %s --predicate FILE ghcr.io/acme/seed/podinfo@sha256:<podinfo:%s>", predicateType, version), found...)
 }
 
-// attestedBy lists attestations in the order in which they were attached; they are looked at from
+// attestedBy lists attestations in the order in which they were attached; chartgate reads them from
 // the newest on.
 func attestedBy(predicateTypes ...string) string {
 	slices.Reverse(predicateTypes)
@@ -155,8 +155,8 @@ func attestedBy(predicateTypes ...string) string {
 }
 
 // TestRequiredAttestations: a chart is pushed by helm, signed, and its provenance, SBOM and scan
-// are attached by cosign 3. The policy demands all of them, and says which part is missing or not
-// as it must be.
+// are attached by cosign 3. The policy requires all of them, and the denial says which one is
+// missing or fails a condition.
 func TestRequiredAttestations(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
@@ -259,7 +259,8 @@ func statementIn(bundle []byte) string {
 	return string(b.DSSEEnvelope.Payload)
 }
 
-// TestBrokenConditionsAreRefused when they are written, with what is wrong with them.
+// TestBrokenConditionsAreRefused: policies with broken conditions are refused when they are
+// written.
 func TestBrokenConditionsAreRefused(t *testing.T) {
 	w := theSite(t)
 	asking := func(cel string) string {

@@ -73,8 +73,8 @@ func catalogue() []item {
 	return append(items, item{"quay.io/acme/charts/bare:1.0.0", nil})
 }
 
-// publishForgeries adds what no honest tool writes: signatures of one chart beside another, and an
-// artifact that is no chart; and makes two repositories unreadable.
+// publishForgeries adds what honest tools do not write: signatures of one chart attached to
+// another, and an artifact that is not a chart. It makes two repositories unreadable.
 func (s *shop) publishForgeries() error {
 	podinfo := s.digest("ghcr.io/acme/charts/podinfo:6.7.1")
 	payload, annotations, err := s.sigstore.Legacy(release(), s.local("ghcr.io/acme/charts/podinfo"), podinfo)
@@ -99,7 +99,7 @@ func (s *shop) publishForgeries() error {
 	return s.publishManifests()
 }
 
-// publishManifests pushes manifests that are no chart, signed.
+// publishManifests pushes signed manifests that are not a chart.
 func (s *shop) publishManifests() error {
 	const repository = "acme/charts/manifests"
 	digest, err := s.registry.PushFluxArtifact(repository, "1.0.0", []byte("manifests"))

@@ -190,7 +190,8 @@ chartgate: unknown flag: --insecure`,
 	}
 }
 
-// TestVerifyWithoutATrustRoot: keyless signatures prove nothing then, and the message says so.
+// TestVerifyWithoutATrustRoot: keyless signatures prove nothing without one, and the message says
+// so.
 func TestVerifyWithoutATrustRoot(t *testing.T) {
 	s := theShop(t)
 	cli := newCLI(t, s)

@@ -11,7 +11,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestVendoredDependencies: a policy may want every sub-chart in the chart that is signed.
+// TestVendoredDependencies: a policy can require that the signed chart contains every sub-chart.
 func TestVendoredDependencies(t *testing.T) {
 	w := theSite(t)
 	w.given(t, harness.Policy("vendored", `{match: {charts: ["oci://ghcr.io/acme/vendored/*"]}, require: [{anyOf: [acme-release]}], dependencies: Vendored}`)+

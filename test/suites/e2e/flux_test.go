@@ -7,7 +7,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestFluxKinds: every kind of Flux's by which a chart gets into a cluster.
+// TestFluxKinds: every kind of Flux that brings a chart into a cluster.
 func TestFluxKinds(t *testing.T) {
 	w := theSite(t)
 	inTeamB := func(text string) string { return strings.Replace(text, "namespace: apps", "namespace: team-b", 1) }

@@ -18,7 +18,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// vaultToken must never be seen in a message or in the log.
+// vaultToken must not appear in a message or in the log.
 const vaultToken = "hvs.canary-5f1d"
 
 // add publishes a chart in the time of a test.
@@ -87,7 +87,7 @@ func (w *site) readiness(t *testing.T, name string) string {
 	return out.Stdout
 }
 
-// keysSay is what a release of the chart keys/NAME is told while its policy is invalid.
+// keysSay is the denial of a release while the policy of its chart is invalid.
 func keysSay(name, policy, why string) harness.Answer {
 	place := "oci://ghcr.io/acme/" + name + ":1.0.0"
 	return harness.Denied("PolicyInvalid spec.chart.spec", `
@@ -139,7 +139,7 @@ func TestKeyInASecret(t *testing.T) {
 	}
 	wrong(missing)
 
-	// A Secret of this name where tenants write is not the one that is meant.
+	// A Secret of this name in a tenant's namespace does not count.
 	w.putSecret(t, w.secret("apps", "chart-key", "old"))
 	wrong(missing)
 
@@ -157,7 +157,7 @@ func TestKeyInASecret(t *testing.T) {
 	w.refuses(t, old, "SignatureInvalid") // although it was admitted a moment ago
 	w.admits(t, current)
 
-	// A private key by mistake: it is refused by its kind, and nothing of it is shown.
+	// A private key by mistake: it is refused by its kind, and no part of it is shown.
 	private := ours()
 	private.StringData["cosign.pub"] = w.privateKey(t, "new")
 	w.putSecret(t, private)
@@ -185,7 +185,7 @@ func TestKeyInAVault(t *testing.T) {
 	w.given(t, repositories()+keyPolicy("in-vault", "{kms: 'hashivault://release', transparencyLog: NotRequired}"))
 	const first, down = "in-vault/first", "spec.key.kms: hashivault://release: the KMS gave no usable answer"
 
-	// Down at the start: it alone is invalid, and comes into force by itself.
+	// Down at the start: only this policy is invalid, and it comes into force without an action.
 	w.isReady(t, "in-vault", metav1.ConditionFalse, down)
 	w.becomes(t, w.release(t, first), keysSay(first, "in-vault", down))
 	if got := w.try(t, w.Object(t, releaseOf("podinfo", "6.7.1")), true); len(got.Causes) > 0 {
@@ -197,7 +197,7 @@ func TestKeyInAVault(t *testing.T) {
 	w.admits(t, "in-vault/bundle")
 	w.refuses(t, "in-vault/stranger", "SignatureInvalid")
 
-	// Rotated: what the old version signed is still good, as Vault itself still verifies it.
+	// Rotated: signatures by the old version still count, as Vault itself still verifies them.
 	if err := w.vault.Rotate("release"); err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestKeyInAVault(t *testing.T) {
 	w.admits(t, "in-vault/second")
 	w.admits(t, first)
 
-	// Down later: the keys are used on, and status says so.
+	// Down later: the keys stay in use, and status says so.
 	w.vault.Down(true)
 	harness.Eventually(t, func() string {
 		if got := w.readiness(t, "in-vault"); !strings.HasPrefix(got, "True the identity can be used; "+down+"; the keys that were read at ") {
@@ -227,9 +227,9 @@ func TestKeyInAVault(t *testing.T) {
 	w.becomes(t, w.release(t, "in-vault/second"), keysSay("in-vault/second", "in-vault", gone))
 }
 
-// TestOtherKeysInAVault: whatever cosign can sign with there. cosign 3.1.3 cannot with ECDSA on
-// P-384 ("unexpected length of digest"), nor with Ed25519; cosign 2.6.5 has Vault sign a hash with
-// Ed25519 instead of the payload, which no other tool verifies.
+// TestOtherKeysInAVault: all kinds of keys that cosign can sign with there. cosign 3.1.3 cannot
+// with ECDSA on P-384 ("unexpected length of digest"), nor with Ed25519; cosign 2.6.5 has Vault
+// sign a hash with Ed25519 instead of the payload, which no other tool verifies.
 func TestOtherKeysInAVault(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())

@@ -1,4 +1,4 @@
-// Package e2e_test shows the gate at work on real input: a real kube-apiserver sends real
+// Package e2e_test tests the gate with real input: a real kube-apiserver sends real
 // AdmissionReviews of Flux's and Argo CD's objects to the real binary, with the manifests that helm
 // renders from charts/chartgate; charts are pushed by the real helm, and signed by the real cosign
 // 2 and 3 (keys) or by test/fixtures/sigstore (keyless).

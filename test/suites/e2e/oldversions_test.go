@@ -10,8 +10,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestEveryServedVersionIsGated: a rule on the newest version alone would let a cluster that still
-// serves older ones walk past the gate.
+// TestEveryServedVersionIsGated: with a rule on the newest version alone, writes of older versions
+// would bypass the gate.
 func TestEveryServedVersionIsGated(t *testing.T) {
 	w := theOldSite(t)
 	w.given(t, repositories())

@@ -13,11 +13,11 @@ import (
 var (
 	// age is the last column of kubectl's tables, with the blanks before it.
 	age = regexp.MustCompile(`(?m) +(AGE|[0-9]+[smhd][0-9smhd]*)$`)
-	// gap is what lies between columns. Its width is that of the longest name of a registry.
+	// gap is the space between columns. Its width is that of the longest name of a registry.
 	gap = regexp.MustCompile(`  +`)
 )
 
-// TestColumns: what the platform team sees of its resources at a glance.
+// TestColumns: the columns that kubectl shows of chartgate's resources.
 func TestColumns(t *testing.T) {
 	w := theSite(t)
 	for _, tc := range []struct {

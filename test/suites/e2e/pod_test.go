@@ -22,8 +22,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestShutdown: a pod that ends answers what it has accepted; without any pod nothing is admitted,
-// but policies can be corrected; and a new pod takes over.
+// TestShutdown: a pod that ends answers the requests that it has accepted; without a pod no chart
+// is admitted, but policies can be corrected; and a new pod takes over.
 func TestShutdown(t *testing.T) {
 	w := theOldSite(t)
 	w.given(t, repositories())
@@ -82,8 +82,8 @@ func (w *site) checkWithoutPod(t *testing.T) {
 	w.create(t, w.Object(t, harness.Policy("corrected", `{match: {charts: ["oci://ghcr.io/acme/corrected/*"]}, require: [{anyOf: [acme-release]}]}`)))
 }
 
-// checkReadiness starts a new pod, which is not ready before it has its certificate, however ready
-// the rest of it is. It takes the certificate from the Secret, which it may fill but not create.
+// checkReadiness starts a new pod, which is not ready before it has its certificate, even if
+// everything else is. It takes the certificate from the Secret, which it may fill but not create.
 func (w *site) checkReadiness(t *testing.T) {
 	t.Helper()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace, Name: "chartgate-certificate"}}
@@ -112,9 +112,9 @@ func (w *site) checkReadiness(t *testing.T) {
 	}
 }
 
-// TestManagedCertificate: chartgate fills the chart's empty Secret, and tells every webhook of its
-// configuration the CA, with no other rights than those of the chart. That it answers through it is
-// shown by every other test of this site.
+// TestManagedCertificate: with the rights that the chart grants, chartgate fills the chart's empty
+// Secret, and writes the CA to every webhook of its configuration. Every other test of this site
+// shows that calls with it succeed.
 func TestManagedCertificate(t *testing.T) {
 	w := theOldSite(t)
 	var secret corev1.Secret
@@ -138,7 +138,7 @@ func TestManagedCertificate(t *testing.T) {
 			t.Errorf("webhook %s: %v", webhook.Name, err)
 		}
 	}
-	// And the one with failurePolicy Ignore is called too.
+	// The webhook with failurePolicy Ignore is called too.
 	got := w.try(t, w.Object(t, harness.Policy("broken", `{match: {charts: ["ghcr.io/acme/**"]}, require: [{anyOf: [acme-release]}]}`)), true)
 	if len(got.Causes) != 1 || got.Causes[0] != "PolicyInvalid spec.match.charts[0]" {
 		t.Errorf("a broken policy: %+v", got)

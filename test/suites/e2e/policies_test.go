@@ -6,7 +6,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestPinningModesAndWaivers what may be deployed before any signature is looked at.
+// TestPinningModesAndWaivers: what policies decide without reading a signature.
 func TestPinningModesAndWaivers(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories()+

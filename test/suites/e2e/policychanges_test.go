@@ -14,7 +14,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// The chart that the policies of this file are about.
+// The chart of the policies in this file.
 func changing() string { return releaseFrom("team", "change/app", "1.0.0") }
 
 const (
@@ -34,7 +34,7 @@ HelmRelease apps/app denied (NoPolicy): no policy matches oci://ghcr.io/acme/cha
 // releaseWorkflow is the subject of acme-release in config/samples.
 const releaseWorkflow = "https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main"
 
-// notBy is the answer to the chart, signed by the change team, where a policy wants that workflow.
+// notBy is the denial of the chart, signed by the change team, if a policy requires that workflow.
 func notBy(workflow, wants string) harness.Answer {
 	return harness.Denied("IdentityNotAllowed spec.chart.spec", `
 HelmRelease apps/app denied (IdentityNotAllowed): oci://ghcr.io/acme/change/app:1.0.0@sha256:<app:1.0.0> is signed, but not by an identity that the policy allows
@@ -52,8 +52,8 @@ func TestPolicyChangesTakeEffect(t *testing.T) {
 	chart := w.Object(t, changing())
 	w.becomes(t, chart, noPolicyYet())
 
-	// A policy before its identity: it may be written, with a warning, and denies until the
-	// identity is there.
+	// A policy before its identity: it can be written, with a warning, and denies until the
+	// identity exists.
 	rule := w.Object(t, harness.Policy("change", changePolicy))
 	got := w.try(t, rule, false)
 	want := harness.Admitted("until TrustedIdentity change-team exists, the policy denies every chart that it matches")
@@ -103,8 +103,8 @@ func TestIdentitiesConfigMapTakesEffect(t *testing.T) {
 	w.becomes(t, chart, noPolicyYet())
 }
 
-// TestPolicyChangeIsAtomic: while a policy goes back and forth between two forms that both accept
-// the chart, no write is denied.
+// TestPolicyChangeIsAtomic: while a policy changes between two forms that both accept the chart, no
+// write is denied.
 func TestPolicyChangeIsAtomic(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())

@@ -21,8 +21,8 @@ const (
 	onlyAll = "match: {charts: ['oci://ghcr.io/x/**']}"
 )
 
-// TestSchemaRefusesPolicies: each rule of the custom resources' schemas, where even `kubectl apply`
-// with chartgate down fails.
+// TestSchemaRefusesPolicies: each rule of the custom resources' schemas, which also hold while
+// chartgate is down.
 func TestSchemaRefusesPolicies(t *testing.T) {
 	w := theSite(t)
 	w.check(t, []row{
@@ -150,12 +150,12 @@ func TestSchemaRefusesPolicies(t *testing.T) {
 	})
 }
 
-// invalid is the API server's own answer to what does not fit a schema.
+// invalid is the API server's own answer to an object that violates a schema.
 func invalid(kind, message string, causes ...string) harness.Answer {
 	return harness.Answer{Causes: causes, Message: kind + `.chartgate.dev "wrong" is invalid: ` + message, BySchema: true}
 }
 
-// TestWebhookRefusesPolicies what no schema can tell.
+// TestWebhookRefusesPolicies: mistakes that a schema cannot express.
 func TestWebhookRefusesPolicies(t *testing.T) {
 	w := theSite(t)
 	pattern := func(sentence, pattern, message string) row {
@@ -207,7 +207,7 @@ func TestWebhookRefusesPolicies(t *testing.T) {
 	})
 }
 
-// correct is what follows on what is wrong with one of chartgate's own resources.
+// correct is the end of each denial of one of chartgate's own resources.
 func correct(field string) string {
 	return "\n  where:    " + field + "\n  next:     correct the field and apply again"
 }

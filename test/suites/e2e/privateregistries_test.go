@@ -61,7 +61,7 @@ func unauthorized(object, field, summary, next string) harness.Answer {
 		"\n  where:    "+field+"\n  policy:   "+privateWants+"\n  next:     "+next)
 }
 
-// later is the answer to what may go on because nothing is pulled yet.
+// later is the answer to a release that is admitted because its source has not pulled anything yet.
 func later(why string) harness.Answer {
 	return harness.Admitted("not verified yet: " + why + "; the chart will be verified when it is pulled")
 }
@@ -70,7 +70,7 @@ func pullerLogin(name string) string {
 	return opaque(name, "username", "puller", "password", pullerPassword)
 }
 
-// TestPrivateCharts: everything by which Flux and Argo CD reach a private registry.
+// TestPrivateCharts: every way in which Flux and Argo CD reach a private registry.
 func TestPrivateCharts(t *testing.T) {
 	v := theVIPs(t)
 	v.checkAll(t, []row{
@@ -147,8 +147,7 @@ func TestPrivateCharts(t *testing.T) {
 	})
 }
 
-// TestPrivateChartsDenied: each thing that can be wrong has its own message, which names the host
-// and the Secret.
+// TestPrivateChartsDenied: each mistake has its own message, which names the host and the Secret.
 func TestPrivateChartsDenied(t *testing.T) {
 	forgetDryRuns(t)
 	v := theVIPs(t)
@@ -245,7 +244,7 @@ Application apps/app denied (ReferenceInvalid): Secret argocd/repo of project "d
 	})
 }
 
-// TestPulledChartIsNotDeferred: once something has been pulled, nothing is deferred.
+// TestPulledChartIsNotDeferred: once the source has pulled an artifact, no verdict is deferred.
 func TestPulledChartIsNotDeferred(t *testing.T) {
 	v := theVIPs(t)
 	v.given(t, strings.Replace(privateOCI("ghcr.io", "secretRef: {name: regcred}"), "6.7.1", "6.8.0", 1))
@@ -262,7 +261,8 @@ OCIRepository apps/app denied (SourceNotFound): ghcr.io does not let chartgate r
 	}
 }
 
-// TestRightsToReadSecrets: with each value of secrets.access, chartgate reads so much and no more.
+// TestRightsToReadSecrets: each value of secrets.access lets chartgate read exactly the Secrets
+// that it promises.
 func TestRightsToReadSecrets(t *testing.T) {
 	v := theVIPs(t)
 	v.given(t, pullerLogin("login")+privately("ghcr.io", "secretRef: {name: login}"))

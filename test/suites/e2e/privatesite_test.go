@@ -28,7 +28,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// Logins that the registries of these tests want. Every secret holds the word that
+// Logins of the registries in these tests. Every secret holds the word that
 // secretleaks_test.go looks for.
 const (
 	pullerPassword = "puller-canary-password"
@@ -36,9 +36,9 @@ const (
 	ownPassword    = "own-canary-password"
 )
 
-// vip is a cluster whose charts are in private registries. ghcr.io wants a token, for the user
+// vip is a cluster whose charts are in private registries. ghcr.io requires a token, for the user
 // "puller"; quay.io has a private CA, and requires a client certificate and a login. home.example
-// is the admin's: chartgate has a login of its own.
+// is the admin's, for which chartgate has its own login.
 type vip struct {
 	*site
 	own      *registrytest.Registry // home.example, behind front
@@ -134,7 +134,7 @@ func (v *vip) installWithOwnLogin(ctx context.Context) error {
 	return err
 }
 
-// hosts translates the names that site does not know.
+// hosts translates the names of hosts that only these tests use.
 func (v *vip) hosts(text string) string {
 	return strings.NewReplacer("home.example", v.front.Listener.Addr().String(), "attacker.example", v.proxy.attacker.Listener.Addr().String(), "proxy.example", v.proxy.Host()).Replace(text)
 }
@@ -150,7 +150,7 @@ func (v *vip) Stop() error {
 	return errors.Join(append(errs, os.RemoveAll(v.dir))...)
 }
 
-// checkAll is check, with the names of more hosts.
+// checkAll is check with these hosts.
 func (v *vip) checkAll(t *testing.T, rows []row) {
 	t.Helper()
 	for i := range rows {
@@ -193,9 +193,9 @@ func (v *vip) grant(t *testing.T, values string) {
 	}
 }
 
-// recordingProxy is an HTTP proxy with a login, which keeps what passes. It can lead to the
-// attacker, a server that has a certificate for 127.0.0.1, wants a login, and keeps what it is
-// told.
+// recordingProxy is an HTTP proxy with a login that records all traffic. It can connect clients to
+// the attacker, a server that has a certificate for 127.0.0.1, asks for a login, and records
+// requests.
 type recordingProxy struct {
 	*httptest.Server
 	attacker *httptest.Server
@@ -226,7 +226,7 @@ func (p *recordingProxy) dial(host string) string {
 	return host
 }
 
-// listen wants a login, and repeats what it got wherever an answer can hold it.
+// listen asks for a login, and repeats what it received wherever an answer can contain it.
 func (p *recordingProxy) listen(w http.ResponseWriter, r *http.Request) {
 	shown := r.Header.Get("Authorization")
 	p.mu.Lock()
@@ -246,7 +246,8 @@ func (p *recordingProxy) Close() {
 	p.attacker.Close()
 }
 
-// during returns what happened during a function, while the proxy lies.
+// during returns what was recorded during a function, while the proxy connects clients to the
+// attacker.
 func (p *recordingProxy) during(f func()) (dials, told []string) {
 	p.mu.Lock()
 	p.lies, p.dials, p.told = true, nil, nil

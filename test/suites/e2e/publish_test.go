@@ -32,8 +32,8 @@ func split(place string) (host, repository, tag string) {
 	return host, repository, tag
 }
 
-// publish pushes a chart with helm and signs it. The files replace those of a minimal chart, or
-// come on top.
+// publish pushes a chart with helm and signs it. The files replace those of a minimal chart, or are
+// added.
 func (s *shop) publish(ctx context.Context, i item, files ...charts.File) (digest string, err error) {
 	host, repository, tag := split(i.place)
 	archive, err := charts.Archive(path.Base(repository), strings.ReplaceAll(tag, "_", "+"), files...)
@@ -70,7 +70,7 @@ func (s *shop) generateKey(ctx context.Context, owner string) (keyPair, error) {
 	return keyPair{private: prefix + ".key", public: string(public), fingerprint: "sha256:" + hex.EncodeToString(sum[:])}, nil
 }
 
-// env keeps the tools away from what the user has: credentials and caches. The keys have no
+// env keeps the tools away from the user's credentials and caches. The keys have no
 // password.
 func (s *shop) env() []string {
 	return []string{
@@ -111,7 +111,7 @@ func bundleIn(other *sigstore.Sigstore, by sigstore.Signer, opts ...sigstore.Opt
 	}
 }
 
-// attestation is a keyless statement about a chart, which is no signature.
+// attestation is a keyless attestation of a chart, which is not a signature.
 func attestation(by sigstore.Signer) signature {
 	return func(_ context.Context, s *shop, host, repository, digest string) error {
 		made, err := s.sigstore.Bundle(by, digest, "https://slsa.dev/provenance/v1", nil)

@@ -7,8 +7,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestMalformedReferencesAreDenied: there is one spelling for one chart. Whatever would have to be
-// interpreted is refused, because another program could interpret it differently.
+// TestMalformedReferencesAreDenied: each chart has one spelling. References that need
+// interpretation are refused, because another program could interpret it differently.
 func TestMalformedReferencesAreDenied(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
@@ -114,11 +114,11 @@ HelmRepository apps/app denied (NotOCI): https://charts.legacy.example?* does no
 	})
 }
 
-// nameApplication is the advice where nothing more is known than the kind.
+// nameApplication is the advice if only the kind is known.
 const nameApplication = "write repoURL as host/path with the chart's name in chart, or as oci://host/path without chart, in lower case and without a tag; the version goes into targetRevision"
 
-// malformed is the answer to a reference that cannot be read, with advice of its own or that of its
-// fault.
+// malformed is the denial of a reference that cannot be read, with the given advice or that for the
+// mistake.
 func malformed(kind, field, summary string, next ...string) harness.Answer {
 	message := kind + " apps/app denied (ReferenceInvalid): " + summary + "\n  where:    " + field
 	if len(next) == 0 {
@@ -130,7 +130,7 @@ func malformed(kind, field, summary string, next ...string) harness.Answer {
 	return harness.Denied("ReferenceInvalid "+field, message)
 }
 
-// adviceFor is what is said to do about a location that cannot be read.
+// adviceFor is the next step for a location that cannot be read.
 func adviceFor(summary string) string {
 	for part, advice := range map[string]string{
 		"has the path segment \".":             "write the path without . and .. in it",

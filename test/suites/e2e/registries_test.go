@@ -112,8 +112,8 @@ HelmRelease apps/app denied (Timeout): the admission's deadline passed before gh
 	}
 }
 
-// TestConcurrentEqualRequestsShareTheWork: twenty releases of one cold chart cost hardly more than
-// one.
+// TestConcurrentEqualRequestsShareTheWork: twenty releases of one chart that is not cached need
+// hardly more requests than one.
 func TestConcurrentEqualRequestsShareTheWork(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())
@@ -138,7 +138,7 @@ func TestConcurrentEqualRequestsShareTheWork(t *testing.T) {
 	if err := group.Wait(); err != nil {
 		t.Error(err)
 	}
-	// Four for a cold chart by design; a straggler asks once more what the tag means.
+	// Four for a chart that is not cached; a late release resolves the tag once more.
 	if asked := w.requests("acme/charts/crowd")[before:]; len(asked) > 8 {
 		t.Errorf("%d requests:\n%s", len(asked), strings.Join(asked, "\n"))
 	}

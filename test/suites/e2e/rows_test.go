@@ -24,10 +24,10 @@ type row struct {
 	want     harness.Answer
 }
 
-// unsignedChart is a chart that nothing is attached to, as messages name it.
+// unsignedChart is a chart without signatures, as messages name it.
 const unsignedChart = "oci://ghcr.io/acme/charts/unsigned:1.0.0@sha256:<unsigned:1.0.0>"
 
-// unsigned is the answer to a chart without a signature, for which the policy acme-charts is asked.
+// unsigned is the denial of a chart without a signature by the policy acme-charts.
 func unsigned(object, field, chart string) harness.Answer {
 	name, digest, _ := strings.Cut(strings.TrimPrefix(chart, "oci://"), "@")
 	name, _, _ = strings.Cut(name, ":")
@@ -38,8 +38,8 @@ func unsigned(object, field, chart string) harness.Answer {
   next:     the workflow https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main must sign it: cosign sign --yes `+name+"@"+digest)
 }
 
-// check creates the objects of all rows: in a dry run, which must have the same answer, and for
-// good.
+// check creates the objects of all rows: in a dry run, which must have the same answer, and then
+// really.
 func (w *site) check(t *testing.T, rows []row) {
 	t.Helper()
 	for _, r := range rows {
@@ -59,9 +59,9 @@ func (w *site) check(t *testing.T, rows []row) {
 	}
 }
 
-// forgetDryRuns waits until chartgate remembers no answer of a registry for dry runs
-// (pkg/gate/dryrun.go, recentFor): rows whose login or registry is another than a moment ago would
-// be answered from that.
+// forgetDryRuns waits until chartgate has forgotten the registries' answers that it keeps for dry
+// runs (pkg/gate/dryrun.go, recentFor): rows that change a login or a registry would get these
+// answers.
 func forgetDryRuns(t *testing.T) {
 	t.Helper()
 	select {
@@ -112,7 +112,7 @@ func (w *site) given(t *testing.T, text string) {
 	}
 }
 
-// becomes waits until the creation of an object has an answer. It is only tried.
+// becomes waits until the creation of an object, in a dry run, has this answer.
 func (w *site) becomes(t *testing.T, object *unstructured.Unstructured, want harness.Answer) {
 	t.Helper()
 	harness.Eventually(t, func() string {
@@ -132,7 +132,7 @@ func (w *site) condition(t *testing.T, object *unstructured.Unstructured, want s
 	})
 }
 
-// mustPatch changes an object for good; it is no answer that is looked at.
+// mustPatch changes an object and must succeed.
 func (w *site) mustPatch(t *testing.T, object *unstructured.Unstructured, patch string) {
 	t.Helper()
 	if got := w.patch(t, object, patch, false); len(got.Causes) > 0 {
@@ -147,15 +147,16 @@ func (w *site) remove(t *testing.T, object *unstructured.Unstructured) {
 	}
 }
 
-// step is a sentence about one change of an object; a step starts where the one before it ended.
+// step is a sentence about one change of an object; each step starts with the result of the one
+// before.
 type step struct {
 	sentence string
 	patch    string // merge patch, in YAML
 	want     harness.Answer
 }
 
-// update makes the changes of all steps: in a dry run, which must have the same answer, and for
-// good.
+// update makes the changes of all steps: in a dry run, which must have the same answer, and then
+// really.
 func (w *site) update(t *testing.T, object *unstructured.Unstructured, steps []step) {
 	t.Helper()
 	for _, s := range steps {

@@ -19,22 +19,22 @@ import (
 // canary is in every secret of these tests that a user could choose.
 const canary = "canary"
 
-// forms are what to look for: the word itself, in hex and as part of base64 wherever it begins in
-// there, and a line of each key.
+// forms are the texts to search for: the word itself, in hex, in base64 at each of the three
+// offsets, and a line of each key.
 func forms(keys ...[]byte) map[string]string {
 	found := map[string]string{
 		"the word": canary, "the word in upper case": strings.ToUpper(canary), "hex": hex.EncodeToString([]byte(canary)),
 	}
 	for shift := range 3 {
 		encoded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + canary + "xxx"))
-		// What depends on the neighbours is left out.
+		// Characters that depend on the text before and behind are left out.
 		from, to := (shift*8+5)/6, (shift+len(canary))*8/6
 		found[fmt.Sprintf("base64, %d", shift)] = encoded[from:to]
 	}
 	for i, key := range keys {
 		block, _ := pem.Decode(key)
 		text := base64.StdEncoding.EncodeToString(block.Bytes)
-		// The beginning says of which kind the key is, and is the same in all. PEM's lines have 64
+		// The beginning of a key is its kind, and the same in all keys. PEM's lines have 64
 		// characters.
 		found[fmt.Sprintf("key %d", i)], found[fmt.Sprintf("key %d, second line", i)] = text[48:64], text[64:96]
 		found[fmt.Sprintf("key %d in base64", i)] = base64.StdEncoding.EncodeToString(key)[120:160]
@@ -76,14 +76,15 @@ func TestSecretLeaksAreFound(t *testing.T) {
 	}
 }
 
-// misfortune is something that goes wrong with secrets in play.
+// misfortune is an error while secrets are in use.
 type misfortune struct {
 	sentence string
 	given    string
 	object   string
 }
 
-// misfortunes are wrong, malformed, refused and unreachable, in each place that holds a secret.
+// misfortunes are wrong, malformed, refused and unreachable values, in each place that holds a
+// secret.
 func (v *vip) misfortunes() []misfortune {
 	const wrong = "wrong-canary-password"
 	login := opaque("login", "username", "canary-user", "password", wrong)
@@ -143,9 +144,8 @@ func (v *vip) misfortunes() []misfortune {
 	}
 }
 
-// TestNoSecretLeaks: whatever goes wrong, no secret comes out: not in an answer, a warning, an
-// Event, the log at its most talkative, the metrics, the audit log, or any object but the Secrets
-// themselves.
+// TestNoSecretLeaks: no error reveals a secret: not in an answer, a warning, an Event, the log at
+// its highest level, the metrics, the audit log, or any object except the Secrets themselves.
 func TestNoSecretLeaks(t *testing.T) {
 	v := theVIPs(t)
 	var out []string

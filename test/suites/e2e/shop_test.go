@@ -22,10 +22,10 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// downHost is down.example: no program gets so low a port by chance.
+// downHost is down.example: programs do not get such a low port by chance.
 const downHost = "127.0.0.1:1"
 
-// shop is where charts come from: registries, the people who sign, and what they have published.
+// shop is the source of charts: registries, the keys of signers, and the published charts.
 type shop struct {
 	dir       string
 	tools     map[string]string
@@ -85,7 +85,7 @@ func (s *shop) local(text string) string {
 	return strings.NewReplacer("ghcr.io", s.registry.Host(), "quay.io", s.fallback.Host(), "down.example", downHost).Replace(text)
 }
 
-// public translates them back, and digests to what they are digests of.
+// public translates them back, and digests to the names of their charts.
 func (s *shop) public(text string) string {
 	pairs := []string{s.registry.Host(), "ghcr.io", s.fallback.Host(), "quay.io", downHost, "down.example"}
 	for place, digest := range s.published {
@@ -144,7 +144,7 @@ func (s *shop) outage(repository string) (on *atomic.Bool) {
 	return on
 }
 
-// requests are those that ghcr.io got about a repository.
+// requests are those to ghcr.io for a repository.
 func (s *shop) requests(repository string) []string {
 	var about []string
 	for _, line := range s.registry.Requests() {

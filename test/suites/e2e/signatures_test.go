@@ -48,7 +48,7 @@ func TestSignedChartsAreAdmitted(t *testing.T) {
 	}...))
 }
 
-// TestUnsignedChartsAreDenied, whatever else is beside them.
+// TestUnsignedChartsAreDenied, whatever else is attached to them.
 func TestUnsignedChartsAreDenied(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories())

@@ -13,7 +13,7 @@ import (
 
 // BenchmarkStart is the time from the start of the process until it is ready, with a certificate
 // that chartgate makes itself: in a new cluster, where its Secret is empty, and for a later pod.
-// TestStart in pkg/servingcert holds that nothing is waited for.
+// TestStart in pkg/servingcert checks that it does not wait.
 func BenchmarkStart(b *testing.B) {
 	c, err := cluster.Start(b.Context(), cluster.Options{CRDs: []string{"crds/flux", "crds/argo"}})
 	b.Cleanup(func() {
@@ -66,7 +66,7 @@ func emptySecret(b *testing.B, c *cluster.Cluster) {
 	}
 }
 
-// untilReady asks often: a kubelet's pause is not chartgate's.
+// untilReady asks often: the pause of a kubelet's probe does not count.
 func untilReady(b *testing.B, process *cluster.Process) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), 2*time.Minute)

@@ -45,8 +45,8 @@ func (c corp) publishes(t *testing.T, expires time.Time) (*tuf.Repository, *tuf.
 	return repository, mirror
 }
 
-// trusting publishes a chart that the company signed, and a policy that wants it by the TrustRoot
-// of the same name.
+// trusting publishes a chart that the company signed, and a policy that requires this signature
+// with the TrustRoot of the same name.
 func (w *site) trusting(t *testing.T, c corp, name string) {
 	t.Helper()
 	w.add(t, "ghcr.io/acme/"+name+"/app:1.0.0", bundleIn(c.sigstore, release()))
@@ -155,8 +155,8 @@ func TestTrustRoots(t *testing.T) {
 	})
 }
 
-// TestTrustRootsFail: whatever goes wrong with one denies what needs it, says why to developer and
-// platform team, and other charts are not affected.
+// TestTrustRootsFail: every error of a trust root denies the charts that need it, and is shown to
+// developers and the platform team. Other charts are not affected.
 func TestTrustRootsFail(t *testing.T) {
 	w := theSite(t)
 	c := newCorp(t)
@@ -204,7 +204,7 @@ func TestTrustRootsFail(t *testing.T) {
 }
 
 // TestTrustRootRollback: a running chartgate has seen newer metadata than the mirror then serves.
-// It asks again after half of what is left of their life.
+// It refreshes after half of the remaining validity.
 func TestTrustRootRollback(t *testing.T) {
 	w := theSite(t)
 	c := newCorp(t)
@@ -237,7 +237,7 @@ func TestTrustRootRollback(t *testing.T) {
 	w.becomes(t, w.Object(t, appOf("rolled")), harness.Admitted())
 }
 
-// TestTrustRootsAreCheckedWhenWritten: mistakes are told to who makes them.
+// TestTrustRootsAreCheckedWhenWritten: mistakes are refused when they are written.
 func TestTrustRootsAreCheckedWhenWritten(t *testing.T) {
 	w := theSite(t)
 	c := newCorp(t)

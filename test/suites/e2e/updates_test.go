@@ -6,7 +6,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestUpdatesOfFlux: what a change makes newly deployable is verified, and nothing else is.
+// TestUpdatesOfFlux: what a change makes deployable is verified, and no other chart.
 func TestUpdatesOfFlux(t *testing.T) {
 	w := theSite(t)
 	w.given(t, repositories()+"---\n"+w.sample("flux/ocirepository.yaml"))
@@ -73,7 +73,7 @@ HelmRelease apps/app denied (NoPolicy): no policy matches oci://ghcr.io/acme/out
 	})
 }
 
-// TestUpdatesOfArgo: an Application is one object with everything in it.
+// TestUpdatesOfArgo: an Application holds sources and operations in one object.
 func TestUpdatesOfArgo(t *testing.T) {
 	w := theSite(t)
 	object := w.Object(t, applicationOf("ghcr.io/acme/charts", "podinfo", "6.7.1"))

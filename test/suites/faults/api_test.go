@@ -22,8 +22,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// apiServer answers what chartgate reads from an API server: discovery, and the objects that a test
-// puts there.
+// apiServer is the part of an API server that chartgate reads: discovery, and the objects of a
+// test.
 type apiServer struct {
 	server *httptest.Server
 
@@ -47,7 +47,7 @@ func (a *apiServer) Close() {
 	a.server.Close()
 }
 
-// Put makes a path answer with an object, as JSON.
+// Put stores an object at a path, as JSON.
 func (a *apiServer) Put(path string, object any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -61,7 +61,7 @@ func (a *apiServer) Remove(path string) {
 	delete(a.answers, path)
 }
 
-// Fail makes the paths that match the regular expression meet the fault.
+// Fail lets the fault answer requests for paths that match the regular expression.
 func (a *apiServer) Fail(paths string, fault registrytest.Fault) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -98,7 +98,7 @@ func (a *apiServer) serve(w http.ResponseWriter, req *http.Request) {
 	healthy(w, req)
 }
 
-// discovery is what an API server says about the kinds that it serves.
+// discovery is an API server's answer about the kinds that it serves.
 func discovery() map[string]any {
 	groups := []map[string]any{}
 	answers := map[string]any{
@@ -146,8 +146,8 @@ func (a *apiServer) objects(t *testing.T) *objects.Reader {
 	return objects.NewReader(a.reader(t), objects.NewVersions(mapper), a)
 }
 
-// Of implements objects.ReleaseIndex. No row needs a HelmRelease here: the faults of the index are
-// those of package releaseindex, TestReleasesThatCannotBeRead.
+// Of implements objects.ReleaseIndex. Rows do not need HelmReleases: TestReleasesThatCannotBeRead
+// in pkg/releaseindex tests the faults of the index.
 func (*apiServer) Of(source.ID) ([]source.Object, error) { return nil, nil }
 
 // reader reads from the API server without a cache.

@@ -22,12 +22,13 @@ import (
 )
 
 const (
-	// announced is the timeout that the API server announces where all of it passes.
+	// announced is the timeout that the API server sends if the test waits for its end.
 	announced = 2 * time.Second
-	// starved is what a machine with too much to do may take besides. That the webhook's own margin
-	// is half a second is tested in pkg/webhook.
+	// starved is the additional time that a busy machine may take. pkg/webhook tests that the
+	// webhook's own margin is half a second.
 	starved = 20 * time.Second
-	// patience is announced where an answer does not take time. No API server announces more.
+	// patience is the timeout for answers that do not take time, the longest that an API server
+	// sends.
 	patience = 30 * time.Second
 )
 
@@ -45,7 +46,7 @@ type answer struct {
 	message string
 }
 
-// ask sends the AdmissionReview that an API server sends, and waits hardly longer than it.
+// ask sends an AdmissionReview as an API server does, and waits hardly longer than its timeout.
 func (w *world) ask(t *testing.T, what write, timeout time.Duration) answer {
 	t.Helper()
 	got, err := w.post(t.Context(), what, timeout)
@@ -55,7 +56,8 @@ func (w *world) ask(t *testing.T, what write, timeout time.Duration) answer {
 	return got
 }
 
-// timeoutFor is announced where that is the reason wanted: a short one if it is to be waited for.
+// timeoutFor is the timeout of a write that must be denied for a reason: a short one for the reason
+// Timeout.
 func timeoutFor(want verdict.Reason) time.Duration {
 	if want == verdict.Timeout {
 		return announced
@@ -133,7 +135,7 @@ func mustDeny(t *testing.T, want verdict.Reason, got answer) {
 	}
 }
 
-// rawTexts are pieces of what libraries and faulty servers write, and people must not read.
+// rawTexts are parts of texts by libraries and faulty servers, which messages must not contain.
 func rawTexts() []string {
 	return []string{
 		canary, "injected", "EOF", "dial tcp", "connect:", "reset by peer", "context ", "http:", "http://", "https://127", "Get \"",
@@ -150,7 +152,7 @@ func mustAdmit(t *testing.T, got answer) {
 	}
 }
 
-// application is an Argo CD Application of a chart by version. It needs nothing but the registry.
+// application is an Argo CD Application of a chart by version. It needs the registry only.
 func (w *world) application(repository, version string) write {
 	return w.argo(map[string]any{
 		"repoURL": w.registry.Host() + "/" + path.Dir(repository), "chart": path.Base(repository), "targetRevision": version,
@@ -169,7 +171,7 @@ func (w *world) argo(source map[string]any) write {
 	}
 }
 
-// unchanged is the same object written again, with a new status, as Argo CD does all day.
+// unchanged is another write of the same object with a new status, as Argo CD sends often.
 func unchanged(what write) write {
 	var fields map[string]any
 	if err := json.Unmarshal([]byte(what.object), &fields); err != nil {

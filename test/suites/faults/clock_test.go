@@ -92,7 +92,8 @@ func TestClockJumps(t *testing.T) {
 	}
 }
 
-// TestWaiverEnds, at midnight UTC after its last day, and a clock that is set back opens it again.
+// TestWaiverEnds: a waiver ends at midnight UTC after its last day, and holds again if the clock is
+// set back.
 func TestWaiverEnds(t *testing.T) {
 	last := time.Date(2026, 11, 30, 23, 59, 59, 0, time.UTC)
 	ours := newClock(last)

@@ -18,9 +18,9 @@ import (
 type column struct {
 	what  string // completes "the chart's manifest …"
 	fault func(*testing.T) registrytest.Fault
-	// waits is set where all the time there is passes.
+	// waits is true if the test waits for the end of the timeout.
 	waits bool
-	// endless answers are met one at a time, to measure the memory that they take.
+	// endless answers are tested one at a time, to measure their memory.
 	endless bool
 }
 
@@ -141,7 +141,7 @@ func half() registrytest.Fault {
 	}
 }
 
-// endlessJSON is a document that stays well-formed as far as a client reads.
+// endlessJSON is a document without an end whose every prefix is well-formed.
 func endlessJSON() registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		record(w, req, healthy)
@@ -154,7 +154,7 @@ func endlessJSON() registrytest.Fault {
 	}
 }
 
-// record asks the healthy server and takes over its headers.
+// record calls the healthy server and copies its headers.
 func record(w http.ResponseWriter, req *http.Request, healthy http.Handler) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
 	healthy.ServeHTTP(answer, req)

@@ -52,7 +52,7 @@ func TestCrash(t *testing.T) {
 	s.unsignedIsAbsent(t)
 }
 
-// kill ends a replica as the kernel does when it runs out of memory. Its address stays.
+// kill ends a replica as the kernel does when memory runs out. Its address stays.
 func (r *replica) kill(t *testing.T) {
 	t.Helper()
 	if err := r.process.Kill(); err != nil {
@@ -84,8 +84,8 @@ func (r *replica) terminate(t *testing.T) {
 	}
 }
 
-// fewAnswers is a twentieth of those that a replica gives in the two seconds in which it lets its
-// callers leave.
+// fewAnswers is a twentieth of the answers that a replica gives in the two seconds before it closes
+// connections.
 const fewAnswers = 10
 
 // replica is a running "chartgate serve".
@@ -104,7 +104,7 @@ type flood struct {
 	sum tally
 }
 
-// tally is what became of them.
+// tally counts their answers.
 type tally struct {
 	admitted, denied int    // as they should be
 	uncalled         int    // "failed calling webhook"
@@ -169,7 +169,7 @@ func (f *flood) sofar() tally {
 	return f.sum
 }
 
-// goesOn waits until a good number of both have been decided from now on.
+// goesOn waits until a number of both have been decided from now on.
 func (f *flood) goesOn(t *testing.T) {
 	t.Helper()
 	before := f.sofar()
@@ -179,14 +179,14 @@ func (f *flood) goesOn(t *testing.T) {
 	})
 }
 
-// fails waits until nothing has been decided for a while.
+// fails waits until no release has been decided for a while.
 func (f *flood) fails(t *testing.T) {
 	t.Helper()
 	before := f.sofar()
 	until(t, "calls fail", func() bool { return f.sofar().uncalled >= before.uncalled+20 })
 }
 
-// during returns what became of the releases meanwhile.
+// during returns the answers to releases meanwhile.
 func (f *flood) during(t *testing.T, happens func()) tally {
 	t.Helper()
 	before := f.sofar()

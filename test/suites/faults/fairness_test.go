@@ -21,16 +21,15 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// pending is how many admissions wait for the registry that does not answer: three times as many as
-// "chartgate serve" does anything of at the same time by default.
+// pending is how many admissions wait for the registry that does not answer: three times the
+// default number that "chartgate serve" works on at the same time.
 const pending = 100
 
-// atOnce is how many requests the product has in flight to one registry for one namespace, of 16 in
-// all.
+// atOnce is the number of requests in flight to one registry for one namespace, of 16 in all.
 const atOnce = 12
 
-// TestSlowRegistryDelaysNoOther: as long as a hundred charts of a registry that does not answer are
-// waited for, whatever does not need that registry is decided.
+// TestSlowRegistryDelaysNoOther: while a hundred charts wait for a registry that does not answer,
+// writes that do not need that registry are decided.
 func TestSlowRegistryDelaysNoOther(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Run("of", func(t *testing.T) {
@@ -65,7 +64,7 @@ func TestSlowRegistryDelaysNoOther(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// block stops the registry from answering, and sends the webhook that many signed charts from it,
+// block stops the registry from answering, and sends that many signed charts of it to the webhook,
 // which all wait. The returned function lets it answer, and returns when all are admitted.
 func (w *world) block(t *testing.T, charts int) (release func()) {
 	t.Helper()
@@ -96,7 +95,7 @@ func (w *world) block(t *testing.T, charts int) (release func()) {
 	}
 }
 
-// waitFor answers well once the channel is closed.
+// waitFor gives the healthy answer once the channel is closed.
 func waitFor(free <-chan struct{}, rw http.ResponseWriter, req *http.Request, healthy http.Handler) {
 	select {
 	case <-free:
@@ -113,8 +112,8 @@ func mustAdmitUnchanged(t *testing.T, w *world) {
 	}
 }
 
-// TestEqualWritesShareOneVerification: five hundred equal writes, cold, ask the registry four times
-// in all.
+// TestEqualWritesShareOneVerification: five hundred equal writes of a chart that is not cached need
+// four requests in all.
 func TestEqualWritesShareOneVerification(t *testing.T) {
 	const writes = 500
 	w := newWorld(t)
@@ -158,7 +157,7 @@ func by(namespace string, what write) write {
 	return what
 }
 
-// stall lets the registry answer nothing about the repositories that match, and sends the writes,
+// stall stops the registry from answering about the repositories that match, and sends the writes,
 // which all wait. The returned function lets it answer, and returns when all are admitted.
 func (w *world) stall(t *testing.T, repositories string, atOnce int, writes []write) (release func()) {
 	t.Helper()
@@ -185,8 +184,8 @@ func (w *world) stall(t *testing.T, repositories string, atOnce int, writes []wr
 	}
 }
 
-// TestNamespaceWithManySlowCharts: one tenant's writes wait for as many answers of a registry as
-// they may; another namespace's chart of the same host is verified meanwhile.
+// TestNamespaceWithManySlowCharts: while one namespace has as many requests in flight to a registry
+// as the limit allows, a chart of the same host is verified for another namespace.
 func TestNamespaceWithManySlowCharts(t *testing.T) {
 	w := newWorld(t)
 	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
@@ -200,8 +199,8 @@ func TestNamespaceWithManySlowCharts(t *testing.T) {
 	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), patience))
 }
 
-// TestRepositoryWithManySlowCharts: sixty namespaces ask about charts of one repository, which
-// takes for ever; a chart of another repository of the host is verified meanwhile.
+// TestRepositoryWithManySlowCharts: while sixty namespaces wait for charts of one repository that
+// does not answer, a chart of another repository of the host is verified.
 func TestRepositoryWithManySlowCharts(t *testing.T) {
 	w := newWorld(t)
 	w.bundle(t, "acme/podinfo", w.push(t, "acme/podinfo"))
@@ -215,8 +214,8 @@ func TestRepositoryWithManySlowCharts(t *testing.T) {
 	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), patience))
 }
 
-// TestNamespaceWithManyPendingWrites: more writes of one namespace wait than may; another one's are
-// decided.
+// TestNamespaceWithManyPendingWrites: while one namespace has more pending writes than the limit
+// allows, those of another one are decided.
 func TestNamespaceWithManyPendingWrites(t *testing.T) {
 	const places = 600 // of one namespace
 	w := newWorld(t)
@@ -279,7 +278,7 @@ func (w *world) dial(t *testing.T) net.Conn {
 	return conn
 }
 
-// client is the client of the webhook, from another address where one is set.
+// client is the client of the webhook, with another source address if one is set.
 func (w *world) client() *http.Client {
 	if w.from == "" {
 		return w.hook.Client()

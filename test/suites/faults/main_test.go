@@ -1,10 +1,9 @@
-// Package faults_test breaks everything that a decision depends on, in every way in which it can
-// break, and watches the real webhook over TLS: no fault admits, each has its reason, the answer
-// comes within the API server's timeout, nothing is left behind, and no fault outlives itself.
+// Package faults_test injects every fault into everything that a decision depends on, and tests the
+// real webhook over TLS: no fault admits, each has its reason, the answer comes within the API
+// server's timeout, no goroutine is left, and the next write after the fault is admitted.
 //
-// The registry is a real one in process and the API server one that knows a few objects, but they
-// are reached by the product's own clients, so that what breaks is the network and not an
-// interface.
+// The registry and the API server run in process, but the product's own clients connect to them, so
+// that the faults are those of a network.
 package faults_test
 
 import (
@@ -36,8 +35,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestMain keeps libraries from writing about the faults that they meet, and lets tests wait side
-// by side: they wait for deadlines more than they work.
+// TestMain discards the libraries' logs of faults, and runs many tests in parallel, because they
+// mostly wait for deadlines.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := flag.Set("test.parallel", "16"); err != nil {
@@ -54,11 +53,11 @@ type world struct {
 	api      *apiServer
 	hook     *httptest.Server
 	from     string // the address of clients; "" is any
-	// arrived counts the admissions that the webhook has begun, answered those that it has ended.
+	// arrived counts the admissions that the webhook has started, answered those that it has ended.
 	arrived, answered counter
 }
 
-// setting is what a test may want otherwise.
+// setting is what a test can change.
 type setting struct {
 	registry registrytest.Options
 	// policies makes the policies; by default those of fixedPolicies.
@@ -67,7 +66,7 @@ type setting struct {
 	trustedRoot []byte
 	clock       func() time.Time
 	options     source.Options
-	// others are hosts besides the registry's that may be spoken to over plain HTTP.
+	// others are more hosts that the client may connect to over plain HTTP.
 	others []string
 }
 
@@ -171,13 +170,13 @@ func until(t *testing.T, what string, happened func() bool) {
 	})
 }
 
-// acme is who must sign, and the only one who does.
+// acme is the only signer, and the one that policies require.
 func acme() sigstore.Identity {
 	return sigstore.Identity{Issuer: "https://issuer.example", Subject: "release@acme.example"}
 }
 
-// policies are the ones in force where a test does not say otherwise: acme signs the charts below
-// /acme and, by whatever version, those below /floating.
+// policies are the default ones: acme signs the charts below /acme and, with any version, those
+// below /floating.
 func (w *world) policies() policy.Input {
 	return policy.Input{
 		Identities: []v1alpha1.TrustedIdentity{{

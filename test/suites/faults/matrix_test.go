@@ -10,8 +10,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestFaults: whatever an admission needs fails in whatever way. It is denied for the right reason
-// and in time, and admitted as soon as the fault is over.
+// TestFaults: everything that an admission needs fails in every way. The write is denied for the
+// right reason and in time, and admitted as soon as the fault is over.
 func TestFaults(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Run("of", func(t *testing.T) {
@@ -30,12 +30,12 @@ func TestFaults(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// maxGrowth bounds what is allocated because of one answer without an end, by everybody in this
-// process, from the first byte to the denial. The largest limit on an answer is 1 MiB, which a
-// growing buffer takes five times, and each part of a search may meet the fault.
+// maxGrowth bounds what this process allocates because of one endless answer, from the first byte
+// to the denial. The largest limit on an answer is 1 MiB, for which a growing buffer allocates five
+// times as much, and each part of a search may get the fault.
 const maxGrowth = 32 << 20
 
-// TestEndlessAnswers are read up to a limit, and leave nothing behind.
+// TestEndlessAnswers: endless answers are read up to a limit, and leave no goroutine.
 func TestEndlessAnswers(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Run("of", func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestEndlessAnswers(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// meets runs one cell of the matrix.
+// meets tests one cell of the matrix.
 func (d dependency) meets(t *testing.T, c column, position int) {
 	t.Helper()
 	w := newWorld(t, d.setting)
@@ -94,12 +94,12 @@ func totalAlloc() uint64 {
 // dependency is a row of the matrix: something that an admission needs.
 type dependency struct {
 	what string // "the chart's manifest"
-	// given puts a signed chart into the world and returns the write that deploys it, and which
-	// requests (as of registry.Fail) or paths of the API server meet the fault.
+	// given pushes a signed chart and returns the write that deploys it, and which requests (as in
+	// registry.Fail) or paths of the API server get the fault.
 	given func(*testing.T, *world) (what write, requests string)
 	at    func(*setting)
 	ofAPI bool // the API server answers, not the registry
-	// healsLate is set where a question that hangs is given up by client-go's timeout only.
+	// healsLate is true if only client-go's timeout ends a request that hangs.
 	healsLate bool
 	reason    row
 }
@@ -108,7 +108,7 @@ type dependency struct {
 // with JSON, and it stores nothing that has no end.
 type row [15]verdict.Reason
 
-// Short names, for the table to be one.
+// Short names keep the table narrow.
 const (
 	un verdict.Reason = verdict.RegistryUnavailable
 	nf verdict.Reason = verdict.ChartNotFound

@@ -23,7 +23,7 @@ import (
 // listed is a good ConfigMap.
 const listed = "- {name: acme, charts: [\"oci://HOST/acme/**\"], keyless: {issuer: \"https://issuer.example\", subject: release@acme.example}}\n"
 
-// loaded makes the product's own store, which has loaded nothing yet, the webhook's policies.
+// loaded gives the webhook the product's own policy store, which has not loaded policies yet.
 func loaded(into **policystore.Store) func(*setting) {
 	return func(s *setting) {
 		s.policies = func(t *testing.T, w *world) gate.Policies {
@@ -58,7 +58,7 @@ func (w *world) serve(in policy.Input) {
 	})
 }
 
-// load loads the policies, for at most that time.
+// load loads the policies within that time.
 func load(t *testing.T, limit time.Duration, store *policystore.Store) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -76,8 +76,8 @@ func TestUnreadablePolicies(t *testing.T) {
 		"the identities ConfigMap":      `/configmaps/chartgate-identities$`,
 	} {
 		for i, c := range columns() {
-			// The API server is believed when it answers with JSON, and no ConfigMap is a state
-			// like any other.
+			// The API server is believed when it answers with JSON, and an absent ConfigMap is a
+			// valid state.
 			if dependencies()[len(dependencies())-1].reason[i] == na || what == "the identities ConfigMap" && c.what == "is not there" {
 				continue
 			}
@@ -109,7 +109,7 @@ func TestUnreadablePolicies(t *testing.T) {
 	}
 }
 
-// TestBrokenPolicies deny the charts that they match; a ConfigMap that is broken denies all.
+// TestBrokenPolicies: they deny the charts that they match; a broken ConfigMap denies all.
 func TestBrokenPolicies(t *testing.T) {
 	text := func(s string) *string { return &s }
 	for _, c := range []struct {

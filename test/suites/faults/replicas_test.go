@@ -67,7 +67,7 @@ func (s *site) start(t *testing.T) *replica {
 	return r
 }
 
-// unsignedIsAbsent looks at what is in the cluster in the end.
+// unsignedIsAbsent checks that the cluster does not hold an unsigned chart.
 func (s *site) unsignedIsAbsent(t *testing.T) {
 	t.Helper()
 	var list unstructured.UnstructuredList
@@ -86,8 +86,8 @@ func (s *site) unsignedIsAbsent(t *testing.T) {
 	}
 }
 
-// balancer is what kube-proxy makes of a Service: each new connection goes to the next address, and
-// to the one after that if it is refused.
+// balancer is a Service as kube-proxy implements it: each new connection goes to the next address,
+// and to the one after that if it is refused.
 type balancer struct {
 	listener net.Listener
 
@@ -149,7 +149,7 @@ func (b *balancer) forward(client net.Conn) {
 	<-ended
 }
 
-// dial is nil if all refuse.
+// dial returns nil if all refuse.
 func (b *balancer) dial() net.Conn {
 	b.mu.Lock()
 	b.next++
@@ -177,7 +177,7 @@ func newCaller() *caller {
 		panic(err)
 	}
 	return &caller{review: review, client: &http.Client{Transport: &http.Transport{
-		// Only this process knows the address.
+		// Only this process uses the address.
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2: true,
 	}}}

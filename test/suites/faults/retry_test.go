@@ -9,8 +9,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestOneGoodSignatureIsEnough: a chart is signed twice, as a bundle and in the legacy form. What
-// is wrong with one does not spoil the other, unless it takes all the time there is.
+// TestOneGoodSignatureIsEnough: a chart is signed twice, as a bundle and in the legacy form. A
+// fault of one does not affect the other, unless it uses up the time.
 func TestOneGoodSignatureIsEnough(t *testing.T) {
 	for _, part := range []struct {
 		what     string
@@ -96,7 +96,7 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// TestRegistryIsGone: what was verified by digest needs it no more; what a tag means does.
+// TestRegistryIsGone: a chart that was verified by digest does not need it any more; a tag does.
 func TestRegistryIsGone(t *testing.T) {
 	w := newWorld(t)
 	digest := w.push(t, "acme/podinfo")

@@ -38,8 +38,8 @@ func TestTrustRootFaults(t *testing.T) {
 	}
 }
 
-// TestMalformedTrustRoots: the file is read once, at the start. With what is in there instead,
-// chartgate does not start, and the API server denies.
+// TestMalformedTrustRoots: the file is read once, at the start. With malformed content chartgate
+// does not start, and the API server denies.
 func TestMalformedTrustRoots(t *testing.T) {
 	root := theSigstore(t).root
 	for sentence, content := range map[string]string{

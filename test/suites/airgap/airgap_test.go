@@ -1,6 +1,5 @@
-// Package airgap_test follows docs/air-gapped.md on a machine without a network: what is to be done
-// outside here, and what is to be done inside in a network namespace that has no interface but
-// loopback.
+// Package airgap_test follows docs/air-gapped.md on a machine without a network: the steps outside
+// here, and the steps inside in a network namespace that has only the loopback interface.
 package airgap_test
 
 import (
@@ -22,8 +21,8 @@ import (
 	"github.com/chartgate/chartgate/test/env/cluster"
 )
 
-// insideDir is the folder in which the process that is inside finds what was carried in. Its being
-// set is what makes a process one.
+// insideDir names the variable with the folder of what was carried in. A process with this variable
+// is the one inside.
 const insideDir = "CHARTGATE_AIRGAP_DIR"
 
 func TestMain(m *testing.M) {
@@ -37,7 +36,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// TestAirGappedWalkthrough does as the page says.
+// TestAirGappedWalkthrough follows the page.
 func TestAirGappedWalkthrough(t *testing.T) {
 	blocks, err := readPage()
 	if err != nil {
@@ -51,7 +50,7 @@ func TestAirGappedWalkthrough(t *testing.T) {
 	}, nil); err != nil {
 		t.Fatal(err)
 	}
-	// Only what was carried goes in.
+	// Only what was carried in is available.
 	carried := t.TempDir()
 	if err := os.Rename(filepath.Join(dir, "carry.tar"), filepath.Join(carried, "carry.tar")); err != nil {
 		t.Fatal(err)
@@ -127,8 +126,8 @@ func inside(ctx context.Context, dir string) (err error) {
 	return nil
 }
 
-// prepare makes the machine the one of the page: no network but loopback, where the registry's name
-// leads.
+// prepare makes the machine the one of the page: it has only the loopback interface, to which the
+// registry's name resolves.
 func prepare(dir string) error {
 	if err := bringUp("lo"); err != nil {
 		return fmt.Errorf("bring loopback up: %w", err)
@@ -159,7 +158,7 @@ func prepare(dir string) error {
 	return nil
 }
 
-// bringUp does as `ip link set NAME up`, which not every machine has.
+// bringUp does what `ip link set NAME up` does, which not every machine has.
 func bringUp(name string) error {
 	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/chartgate/chartgate/test/env/cluster"
 )
 
-// block is a code block of the page that is to be run.
+// block is a code block of the page that the test runs.
 type block struct {
 	where   string // "outside" or "inside"
 	text    string
@@ -24,7 +24,7 @@ type block struct {
 	prints  []string // lines of which its output must contain each
 }
 
-// fence is a comment that says where a block is run, the block, and what it prints.
+// fence matches a comment that says where a block is run, the block, and its output.
 var fence = regexp.MustCompile("(?s)<!-- (outside|inside)([^\n]*) -->\n```sh\n(.*?)```\n(?:\n```text\n(.*?)```\n)?")
 
 // readPage reads docs/air-gapped.md. Every block of it must be one that is run, so that every block
@@ -90,7 +90,7 @@ func openShell(ctx context.Context, dir, path string, env []string) (*shell, err
 	s := &shell{cmd: exec.CommandContext(ctx, "bash", "--noprofile", "--norc")}
 	s.cmd.Dir = dir
 	s.cmd.Env = append(append(os.Environ(), "PATH="+tools+":"+path+":"+os.Getenv("PATH"), "COSIGN_YES=true"), env...)
-	// A group of its own, so that what was started in the background ends with it.
+	// A process group, so that background processes end with it.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -105,7 +105,7 @@ func openShell(ctx context.Context, dir, path string, env []string) (*shell, err
 }
 
 // run runs a block and returns what it printed. The shell stops at the first command that fails,
-// unless the block is to.
+// unless the block must fail.
 func (s *shell) run(b block) (string, error) {
 	s.n++
 	end := fmt.Sprintf("=== end of block %d: ", s.n)
@@ -135,9 +135,8 @@ func (s *shell) close() {
 	_ = s.cmd.Wait()
 }
 
-// follow runs blocks in a folder, with the programs at path beside those of bin/. adapt puts what
-// the test has in the place of what only its readers have; install does what helm install and a
-// kubelet would.
+// follow runs blocks in a folder, with the programs at path beside those of bin/. adapt replaces
+// what only readers have by what the test has; install does what helm install and a kubelet do.
 func follow(ctx context.Context, dir, path string, env []string, blocks []block, adapt func(string) string, install func() error) error {
 	s, err := openShell(ctx, dir, path, env)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// publisher is whose charts are carried in: a registry, a Sigstore and the TUF repository with its
-// trust root.
+// publisher owns the charts that are carried in: a registry, a Sigstore and the TUF repository with
+// its trust root.
 type publisher struct {
 	dir      string
 	registry *registrytest.Registry
@@ -85,15 +85,15 @@ func (p *publisher) push(t *testing.T, name, version string) (digest string) {
 	return digest
 }
 
-// charts is where the charts are, in the place of ghcr.io/acme/charts.
+// charts is the location of the charts, instead of ghcr.io/acme/charts.
 func (p *publisher) charts() string { return p.registry.Host() + "/acme/charts" }
 
-// env is what the page expects in the environment: where TUF's mirror is, and what root to trust.
+// env is the environment that the page expects: the address of TUF's mirror, and the root to trust.
 func (p *publisher) env() []string {
 	return []string{"MIRROR=" + p.mirror.URL, "FIRST_ROOT=" + filepath.Join(p.dir, "root.json")}
 }
 
-// close is called when all has been carried in, and at the end.
+// close is called when everything has been carried in, and at the end.
 func (p *publisher) close() {
 	p.registry.Close()
 	p.mirror.Close()

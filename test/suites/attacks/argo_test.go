@@ -2,8 +2,8 @@ package attacks_test
 
 import "testing"
 
-// TestForgedOperations: Argo CD deploys what operation says, and resumes what status.operationState
-// says. A user who may edit an Application may write both.
+// TestForgedOperations: Argo CD deploys the field operation, and resumes status.operationState. A
+// user who may edit an Application may write both.
 func TestForgedOperations(t *testing.T) {
 	w := theSite(t)
 	const (
@@ -129,7 +129,7 @@ func TestForgedOperations(t *testing.T) {
 	})
 }
 
-// TestArgoSources: the places of an Application's spec.
+// TestArgoSources: sources in each field of an Application's spec.
 func TestArgoSources(t *testing.T) {
 	w := theSite(t)
 	w.check(t, []row{
@@ -171,9 +171,9 @@ func TestArgoSources(t *testing.T) {
 	})
 }
 
-// TestArtifactsThatAreNotCharts: OCI artifacts that are no chart by their media types. Argo CD
-// renders a chart from whatever it unpacks, if there is a Chart.yaml in it; so neither a media type
-// nor a field of the Application may take an artifact past a policy.
+// TestArtifactsThatAreNotCharts: OCI artifacts whose media types are not those of a chart. Argo CD
+// renders a chart from any content with a Chart.yaml in it; so neither a media type nor a field of
+// the Application may exempt an artifact from a policy.
 func TestArtifactsThatAreNotCharts(t *testing.T) {
 	w := theSite(t)
 	const unsigned = "SignatureMissing spec.source"

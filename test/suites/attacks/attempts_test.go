@@ -17,7 +17,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// attempt is the status by which helm-controller records what it is about to deploy.
+// attempt is the status in which helm-controller records what it is about to deploy.
 func attempt(revision, digest string) string {
 	return helmRelease("app", fmt.Sprintf("status: {lastAttemptedRevision: %q, lastAttemptedRevisionDigest: %q}", revision, digest))
 }
@@ -26,15 +26,14 @@ func reconcilingNow(message string) string {
 	return "{type: Reconciling, status: 'True', reason: Progressing, lastTransitionTime: '2026-01-01T00:00:00Z', message: \"" + message + "\"}"
 }
 
-// announced is the condition by which helm-controller announces an action.
+// announced is the condition with which helm-controller announces an action.
 func announced(action string) string {
 	return helmRelease("app", "status: {conditions: ["+reconcilingNow("Running '"+action+"' action with timeout of 5m0s")+"]}")
 }
 
-// TestSourceChangedDuringVerification: the verdict on a release is made while its source points at
-// a signed chart, through a registry of the attacker's that holds the question. Meanwhile the
-// source is changed, and what is pulled from there is outside the gate, because no release that is
-// stored uses it.
+// TestSourceChangedDuringVerification: a release is verified while its source points at a signed
+// chart in the attacker's registry, which delays its answer. Meanwhile the source is changed, and
+// what it pulls is outside the gate, because no stored release uses it.
 func TestSourceChangedDuringVerification(t *testing.T) {
 	w := theSite(t)
 	held, free := make(chan struct{}), make(chan struct{})
@@ -65,20 +64,21 @@ func TestSourceChangedDuringVerification(t *testing.T) {
 		status(helmController, announced("install"), "NoPolicy status.conditions"),
 		status(helmController, attempt("1.0.0+eeeeeeeeeeee", evil), "NoPolicy status.lastAttemptedRevision"),
 		status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "DigestMismatch status.lastAttemptedRevision"),
-		// Back to the signed chart: what was pulled in between is still what would be deployed.
+		// Back to the signed chart: the artifact that was pulled in between would still be
+		// deployed.
 		patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), "DigestMismatch spec.ref"),
 	}}})
 }
 
-// TestHelmReleaseAttempts: what helm-controller is about to deploy is verified by what its source
-// has pulled, whatever was verified before, and by whomever.
+// TestHelmReleaseAttempts: what helm-controller is about to deploy is verified by the artifact of
+// its source, whatever was verified before, and for any writer.
 func TestHelmReleaseAttempts(t *testing.T) {
 	w := theSite(t)
 	const last, running = "status.lastAttemptedRevision", "status.conditions"
 	pulled := func(revision, archive string) string {
 		return fmt.Sprintf("status: {artifact: {url: 'http://source-controller/x.tgz', path: x.tgz, lastUpdateTime: '2026-01-01T00:00:00Z', revision: %q, digest: %q}}", revision, archive)
 	}
-	// old is what was there before chartgate: the admin puts it there while a policy waives it.
+	// old is a release from before chartgate: the admin creates it while a policy waives it.
 	byReference := ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}", copied) + helmRelease("app", chartRef("OCIRepository", "app"))
 	byChart := acmeRepository() + helmChart("apps-app", "podinfo", "1.0.0") + releaseOf("app", "podinfo", "1.0.0")
 	goodArtifact := status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", "layer(charts/podinfo:1.0.0)")), admitted)
@@ -183,8 +183,8 @@ func TestHelmReleaseAttempts(t *testing.T) {
 }
 
 // TestSwappedRepository: the URL of a HelmRepository is changed under existing releases, to another
-// place that a policy is about. The repository is admitted; exactly the releases whose charts are
-// not signed there are told; and exactly their HelmCharts are stopped when Flux pulls.
+// place that a policy matches. The repository is admitted; exactly the releases whose charts are
+// not signed there get a warning; and exactly their HelmCharts are denied when Flux pulls.
 func TestSwappedRepository(t *testing.T) {
 	w := theSite(t)
 	for _, object := range w.Objects(t, acmeRepository()+

@@ -43,7 +43,7 @@ func (s *stall) gateOf(t *testing.T, in policy.Input) *gate.Gate {
 	return gate.New(harness.Compile(t, in), client, signature.New(must(signature.Fixed(s.root))(t)), time.Now)
 }
 
-// proper is the predicate that the policy asks for, improper one that it does not.
+// proper is a predicate that the policy accepts, improper one that it rejects.
 func proper() json.RawMessage {
 	return json.RawMessage(`{"builder":"acme","repository":"acme/charts"}`)
 }
@@ -92,8 +92,7 @@ func TestForgedAttestations(t *testing.T) {
 	byAcme := func(kind string, predicate json.RawMessage, opts ...sigstore.Option) func(*testing.T, *stall) {
 		return func(t *testing.T, s *stall) { s.attested(t, acme(), kind, predicate, opts...) }
 	}
-	// stating changes what acme signs: a confused signer, whose words two readers understand
-	// differently.
+	// stating changes the statement that acme signs, so that two readers could read it differently.
 	stating := func(from, to string) func(*testing.T, *stall) {
 		return func(t *testing.T, s *stall) {
 			change := func(b []byte) []byte {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestForgedArtifacts: status says what a controller pulled, and every editor of the namespace may
+// TestForgedArtifacts: status holds what a controller pulled, and every editor of the namespace may
 // write it.
 func TestForgedArtifacts(t *testing.T) {
 	w := theSite(t)
@@ -107,7 +107,7 @@ func TestForgedHelmChartReference(t *testing.T) {
 	})
 }
 
-// TestFluxObjects: what becomes deployable by another way than the one that was checked.
+// TestFluxObjects: charts become deployable in another way than the one that was verified.
 func TestFluxObjects(t *testing.T) {
 	w := theSite(t)
 	unsigned := ociAt("unsigned", "oci://ghcr.io/charts/unsigned", "{tag: 1.0.0}", suspended)

@@ -37,7 +37,8 @@ type bank struct {
 	dir     string
 }
 
-// loginThief is a registry that wants a login, and a client certificate, and keeps what it gets.
+// loginThief is a registry that asks for a login and a client certificate, and records what it
+// gets.
 type loginThief struct {
 	*httptest.Server
 	ca *registrytest.Authority
@@ -73,7 +74,7 @@ func (f *loginThief) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusUnauthorized)
 }
 
-// loot is what the thief has got since the last time, and how often it was asked.
+// loot is what the thief has received since the last call, and the number of requests.
 func (f *loginThief) loot() (got []string, asked int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -130,7 +131,7 @@ func bankPolicy(name, pattern string) string {
 	return harness.Policy(name, fmt.Sprintf("{match: {charts: [%q]}, require: [{anyOf: [acme]}]}", pattern))
 }
 
-// bankObjects are honest Secrets, and what is stored before chartgate answers.
+// bankObjects are honest Secrets, and the objects that are stored before chartgate starts.
 func bankObjects(b *bank) string {
 	pair := registrytest.NewAuthority().Client()
 	secret := func(namespace, name, kind string, data map[string]string) string {
@@ -149,7 +150,7 @@ func bankObjects(b *bank) string {
 	return text.String() + "---\n{apiVersion: v1, kind: ServiceAccount, metadata: {name: puller, namespace: flux-system}, imagePullSecrets: [{name: login}]}\n"
 }
 
-// admissionConfig lets the API server show a client certificate to webhooks, as docs/install.md
+// admissionConfig lets the API server send a client certificate to webhooks, as docs/install.md
 // says.
 func (b *bank) admissionConfig(t *testing.T) string {
 	t.Helper()
@@ -286,7 +287,8 @@ func TestForgedReviewsGetNoLogin(t *testing.T) {
 	}
 }
 
-// TestHonestLogins: with the same policies, what is honest passes, and a denial says who can help.
+// TestHonestLogins: with the same policies honest writes are admitted, and a denial says who can
+// help.
 func TestHonestLogins(t *testing.T) {
 	b := openBank(t)
 	b.Restart(t)

@@ -1,11 +1,11 @@
-// Package attacks_test is the attack corpus: one table a family, one row an attack, each with what
-// the attacker does and the denial that is expected. README.md says which check each row would
-// miss.
+// Package attacks_test is the attack corpus: one table for each family of attacks, one row for each
+// attack, with what the attacker does and the expected denial. README.md names the check without
+// which each row fails.
 //
 // Signatures and registries are attacked in process, through the real gate, registry client and
 // verifier. Objects are attacked through a real kube-apiserver with the webhook configuration of
-// charts/chartgate and the real binary. Rows with the word "control" show that the neighbour of an
-// attack is still admitted.
+// charts/chartgate and the real binary. Rows with the word "control" show that the honest case next
+// to an attack is admitted.
 package attacks_test
 
 import (
@@ -45,7 +45,7 @@ func theOldSite(t *testing.T) *site {
 	return oldSite.Get(t, func(ctx context.Context) (*site, error) { return openSite(ctx, []string{"crds/flux-old"}) })
 }
 
-// Who writes, beside the users of the harness.
+// More users than those of the harness.
 const (
 	admin            = harness.Admin
 	editor           = harness.Editor
@@ -54,7 +54,7 @@ const (
 	helmController   = harness.HelmController
 	argoController   = harness.ArgoController
 	argoServer       = harness.ArgoServer
-	// Service accounts that a tenant made in a namespace of his own.
+	// Service accounts that a tenant created in their own namespace.
 	falseSourceController = "system:serviceaccount:apps:source-controller"
 	falseArgoController   = "system:serviceaccount:apps:argocd-application-controller"
 )
@@ -87,7 +87,7 @@ func openSite(ctx context.Context, crds []string) (*site, error) {
 	}
 	w.Site, err = harness.Open(ctx, harness.Setup{
 		Options: cluster.Options{CRDs: crds, Namespaces: []string{"apps", "argocd", "team-b", "flux-system"}},
-		Prepare: teachRefresh,
+		Prepare: addRefresh,
 		Values: map[string]any{
 			"plainHTTP":   []string{w.registry.Host()},
 			"trustedRoot": map[string]any{"json": string(root)},
@@ -97,9 +97,9 @@ func openSite(ctx context.Context, crds []string) (*site, error) {
 	return w, err
 }
 
-// teachRefresh adds the field retry.refresh to the definition of Applications, which Argo CD has
+// addRefresh adds the field retry.refresh to the definition of Applications, which Argo CD has
 // since 3.1; the one in bin/ is of 2.14.
-func teachRefresh(ctx context.Context, c *cluster.Cluster) error {
+func addRefresh(ctx context.Context, c *cluster.Cluster) error {
 	definition := &unstructured.Unstructured{}
 	definition.SetAPIVersion("apiextensions.k8s.io/v1")
 	definition.SetKind("CustomResourceDefinition")

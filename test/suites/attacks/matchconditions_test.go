@@ -23,8 +23,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestMatchConditions: the conditions of the webhook configuration let through whatever pkg/source
-// calls a change, on a real API server, and keep pure patches of status and labels away.
+// TestMatchConditions: on a real API server, the webhook configuration's conditions select every
+// write that pkg/source calls a change, and do not select pure patches of status and labels.
 func TestMatchConditions(t *testing.T) {
 	w := openListener(t)
 	const pairs = 14 // of each kind of change
@@ -65,8 +65,8 @@ func TestMatchConditions(t *testing.T) {
 	}
 }
 
-// checkLarge: comparing objects as large as etcd takes does not exceed what the API server lets an
-// expression cost, which would deny every write of them.
+// checkLarge: comparing objects of the largest size that etcd takes stays within the cost that the
+// API server allows an expression. Otherwise it would deny every write of them.
 func (w *listener) checkLarge(t *testing.T) {
 	t.Helper()
 	values := fields{}
@@ -99,7 +99,7 @@ func (w *listener) checkLarge(t *testing.T) {
 	}
 }
 
-// isNews asks pkg/source.
+// isNews reports what pkg/source says of a write.
 func isNews(t *testing.T, extractor *source.Extractor, c change, before, after *unstructured.Unstructured) bool {
 	t.Helper()
 	id := source.ID{Group: after.GroupVersionKind().Group, Kind: after.GetKind(), Namespace: after.GetNamespace(), Name: after.GetName()}
@@ -121,7 +121,7 @@ func jsonOf(t *testing.T, o *unstructured.Unstructured) []byte {
 	return must(o.MarshalJSON())(t)
 }
 
-// listener is a cluster whose chartgate admits everything and remembers what it was asked.
+// listener is a cluster with a webhook that admits everything and records the reviews.
 type listener struct {
 	*harness.Site
 	clients map[string]client.Client // by user
@@ -129,7 +129,7 @@ type listener struct {
 	seen    map[string]bool
 }
 
-// as is a client that writes as a user who may do anything.
+// as is a client that writes as a user with all rights.
 func (w *listener) as(t *testing.T, user string) client.Client {
 	t.Helper()
 	if user == admin {
@@ -165,7 +165,7 @@ func openListener(t *testing.T) *listener {
 	return w
 }
 
-// waitForConditions waits until the API server has learned where its webhooks are.
+// waitForConditions waits until the API server calls its webhooks.
 func (w *listener) waitForConditions(t *testing.T) {
 	t.Helper()
 	for i := 0; !w.asked(fmt.Sprintf("probe-%d", i-1), "", admissionv1.Create); i++ {
@@ -201,15 +201,15 @@ func (w *listener) asked(name, subresource string, operation admissionv1.Operati
 	return w.seen[key(name, subresource, operation)]
 }
 
-// forget makes room for the question that matters.
+// forget discards the reviews so far.
 func (w *listener) forget(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.seen, key(name, "status", admissionv1.Update))
 }
 
-// write creates or updates an object and returns what is stored. A status of its own is written
-// too, and what was asked about that is forgotten. Nil is an object that the API server refuses.
+// write creates or updates an object and returns what is stored. A separate status is written too,
+// and the reviews of that write are discarded. Nil is an object that the API server refuses.
 func (w *listener) write(t *testing.T, c change, object *unstructured.Unstructured) *unstructured.Unstructured {
 	t.Helper()
 	status, found := object.Object["status"]

@@ -10,14 +10,14 @@ import (
 )
 
 // change is a way in which objects of one kind change. All values are taken from short lists, so
-// that some pairs are equal in what matters.
+// that some pairs are equal in the fields that select a chart.
 type change struct {
 	name, apiVersion, kind, subresource string
 	// user makes the change: the admin if "".
 	user string
 	// manager is the field manager that the change names.
 	manager string
-	// idle changes make nothing deployable, and the API server must see that by itself.
+	// idle changes do not make a chart deployable, and must not reach the webhook.
 	idle bool
 	// nulls may be refused by the object's definition.
 	nulls bool
@@ -83,7 +83,7 @@ func fluxChanges(name string, of change, spec, status generator) []change {
 	)
 }
 
-// recordChanges are what helm-controller writes when it deploys nothing from its source.
+// recordChanges are those that helm-controller writes without deploying its source.
 func recordChanges(name string, of change) []change {
 	announce := func(action string) func(*rand.Rand, fields) {
 		return func(r *rand.Rand, o fields) {
@@ -100,7 +100,7 @@ func recordChanges(name string, of change) []change {
 	}
 }
 
-// gitChanges are of Applications that name no chart anywhere.
+// gitChanges are of Applications that do not name a chart.
 func gitChanges(name string, of change) []change {
 	return []change{
 		of.by(name+"-all", nil).thatIsIdle(),
@@ -188,7 +188,7 @@ func relabel(r *rand.Rand, o fields) {
 	o["metadata"].(fields)["finalizers"] = []any{"mallory.example/hold"}
 }
 
-// progress is what Argo CD writes while a sync goes on, and when it looks at an Application.
+// progress is what Argo CD writes during a sync, and when it compares an Application.
 func progress(r *rand.Rand, o fields) {
 	status, _ := o["status"].(fields)
 	if status == nil {

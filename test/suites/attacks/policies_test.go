@@ -10,7 +10,7 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
-// The people of the corpus.
+// The signers of the corpus.
 const (
 	issuer  = "https://token.actions.githubusercontent.com"
 	github  = "https://github.com/"
@@ -24,7 +24,7 @@ func workflowOf(repository string) sigstore.Identity {
 	}
 }
 
-// acme may sign charts; mallory has a workflow too, and may sign nothing.
+// acme may sign charts; mallory has a workflow too, but may not sign charts.
 func acme() sigstore.Identity    { return workflowOf("acme/charts") }
 func mallory() sigstore.Identity { return workflowOf("mallory/charts") }
 
@@ -50,8 +50,8 @@ func policies(host, key string) policy.Input {
 	waived.Spec.Require = nil
 	waived.Spec.AllowUnverified = &v1alpha1.AllowUnverified{Reason: "moving", Until: "2099-12-31"}
 	in.Policies = append(in.Policies, waived)
-	// Hosts that rows spell in other ways. Nothing is asked of them: they want a digest, and rows
-	// give a tag.
+	// Hosts that rows spell in other ways. They get no request: the policies require a digest, and
+	// rows give a tag.
 	aliased := chartPolicy("aliased", host, []string{"acme"})
 	aliased.Spec.Match.Charts = []string{"oci://docker.io/acme/**", "oci://registry.example.com/**"}
 	aliased.Spec.Pinning = v1alpha1.PinningDigest
@@ -71,8 +71,8 @@ func identities(key string) []v1alpha1.TrustedIdentity {
 	}
 }
 
-// brokenPolicies are those that chartgate's own webhook and the schema refuse. They deny what they
-// match, however they came to be.
+// brokenPolicies are those that chartgate's own webhook and the schema refuse. If they exist
+// nevertheless, they deny what they match.
 func brokenPolicies(host string) policy.Input {
 	empty := chartPolicy("empty-anyof", host, nil)
 	nothing := chartPolicy("empty-require", host, nil)

@@ -78,7 +78,7 @@ func TestReferenceSpellings(t *testing.T) {
 	}
 }
 
-// TestDuplicateAndUnknownFields: bodies that no honest tool writes, sent as they are. What
+// TestDuplicateAndUnknownFields: bodies that honest tools do not write, sent byte by byte. What
 // chartgate sees must be what is stored.
 func TestDuplicateAndUnknownFields(t *testing.T) {
 	w := theSite(t)
@@ -117,7 +117,7 @@ func TestDuplicateAndUnknownFields(t *testing.T) {
 	}
 }
 
-// expectStored looks whether the HelmRelease app is there, and that it installs podinfo.
+// expectStored checks whether the HelmRelease app exists, and that it installs podinfo.
 func (w *site) expectStored(t *testing.T, want string) {
 	t.Helper()
 	found := w.Stored(t, w.Object(t, releaseOf("app", "podinfo", "1.0.0")))

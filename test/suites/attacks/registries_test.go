@@ -63,7 +63,7 @@ func (a registryAttack) run(t *testing.T) {
 	}
 }
 
-// starved is what a machine with too much to do may take besides. It is shorter than the time after
+// starved is the additional time that a busy machine may take. It is shorter than the time after
 // which the gate gives up a shared request by itself (pkg/gate, maxShared).
 const starved = 20 * time.Second
 
@@ -83,7 +83,7 @@ func TestHostileRegistries(t *testing.T) {
 	tokens := registrytest.Options{Auth: registrytest.Bearer, Username: "chartgate", Password: "hunter2"}
 
 	for _, a := range []registryAttack{
-		// Different answers to different people.
+		// Different answers to different clients.
 		{sentence: "the checker is shown the signed chart, and Flux pulls another archive", source: "CVE-2022-47633",
 			ask: pulled(func(t *testing.T, s *stall) gate.Artifact {
 				_, evil := s.push(t, s.repo, "evil", "evil")
@@ -170,7 +170,7 @@ func TestHostileRegistries(t *testing.T) {
 		{sentence: "signatures that never come", limit: time.Second,
 			evil: func(_ *testing.T, s *stall) { s.Fail("/referrers/|[.]sig$", registrytest.Slow(time.Hour)) }, want: verdict.Timeout},
 
-		// Signatures that are not there.
+		// Signatures that do not exist.
 		{sentence: "referrers of which none is a signature", unsigned: true,
 			evil: func(t *testing.T, s *stall) { s.junk(t, 20) }, want: verdict.SignatureMissing},
 		{sentence: "signatures that are listed but not there", unsigned: true,
@@ -278,7 +278,7 @@ func (s *stall) crowd(t *testing.T, count int) {
 	}
 }
 
-// junk attaches what is no signature.
+// junk attaches content that is not a signature.
 func (s *stall) junk(t *testing.T, count int) {
 	t.Helper()
 	config := must(s.PushBlob(s.repo, []byte("{}")))(t)
@@ -289,7 +289,7 @@ func (s *stall) junk(t *testing.T, count int) {
 	}
 }
 
-// insteadOf answers as if one reference were another.
+// insteadOf answers a request for one reference with the content of another.
 func insteadOf(reference, other string) registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		asked := req.Clone(req.Context())
@@ -298,7 +298,7 @@ func insteadOf(reference, other string) registrytest.Fault {
 	}
 }
 
-// undigested is another body, and nothing that says which digest it has.
+// undigested is another body, without a header with its digest.
 func undigested(body []byte) registrytest.Fault {
 	lie := registrytest.Body(body)
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
@@ -306,7 +306,7 @@ func undigested(body []byte) registrytest.Fault {
 	}
 }
 
-// hiding leaves a header out.
+// hiding removes a header.
 type hiding struct {
 	http.ResponseWriter
 	name string
@@ -326,7 +326,7 @@ func mediaType(name string) registrytest.Fault {
 	}
 }
 
-// referrers lists bundles that are not there. The next page is this one, another one, or does not
+// referrers lists bundles that do not exist. The next page is this one, another one, or does not
 // exist.
 func referrers(count int, next string) registrytest.Fault {
 	page := 0
@@ -370,7 +370,7 @@ func nextAt(origin string) registrytest.Fault {
 	}
 }
 
-// redirect sends the client to another origin, or round in circles.
+// redirect sends the client to another origin, or back to the same place.
 func redirect(origin string) registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
 		http.Redirect(w, req, origin+req.URL.Path, http.StatusTemporaryRedirect)
@@ -384,7 +384,7 @@ func challenge(header string) registrytest.Fault {
 	}
 }
 
-// onceLoggedIn is the fault for those who have logged in.
+// onceLoggedIn is the fault for requests with a login.
 func onceLoggedIn(fault registrytest.Fault) registrytest.Fault {
 	return func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {
 		if req.Header.Get("Authorization") == "" {

@@ -48,14 +48,14 @@ func status(by, object, want string) write {
 	return write{by: by, verb: "status", object: object, want: want}
 }
 
-// inDryRun is a write that is only tried.
+// inDryRun makes a write a dry run.
 func inDryRun(w write) write {
 	w.dryRun = true
 	return w
 }
 
-// check attacks. What is denied must not be there afterwards, or be as it was; what is admitted
-// must.
+// check runs the attack. After a denial the object must not exist or be unchanged; after an
+// admission it must be stored.
 func (w *site) check(t *testing.T, rows []row) {
 	t.Helper()
 	for _, r := range rows {
@@ -87,8 +87,7 @@ func (w *site) expect(t *testing.T, r write, object *unstructured.Unstructured) 
 	}
 }
 
-// do makes the request and reads the answer. An answer that is not a denial by chartgate is no
-// answer to an attack.
+// do makes the request and reads the answer. A denial by anything but chartgate fails the test.
 func (w *site) do(t *testing.T, r write, object *unstructured.Unstructured) (answer, message string) {
 	t.Helper()
 	var dryRun []string

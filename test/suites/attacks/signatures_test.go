@@ -189,7 +189,7 @@ func TestForgedSignatures(t *testing.T) {
 			s.attach(t, []byte("["+strings.Repeat("0,", 200_000)+"0]"), map[string]string{predicateAnnotation: sigstore.SignPredicateType})
 		}, verdict.LimitExceeded},
 
-		// Signatures of something else.
+		// Signatures of other content.
 		{"a good signature of another chart, copied", "", "", func(t *testing.T, s *stall) {
 			other, _ := s.push(t, s.repo, "2.0.0", "other")
 			s.attach(t, s.bundleOf(t, acme(), other), nil)
@@ -245,7 +245,7 @@ func TestForgedSignatures(t *testing.T) {
 		{"an identity that does not exist", "", "unknown", signedBy(acme()), verdict.PolicyInvalid},
 		{"a team that no policy knows", "", "nobodys", signedBy(acme()), verdict.NoPolicy},
 
-		// What looks like a chart.
+		// Content that resembles a chart.
 		{"control: an index of one chart, itself signed: helm pulls the chart by its digest in the index", helmPull, "", func(t *testing.T, s *stall) {
 			s.replaceBy(t, indexType, s.index())
 			s.signed(t, acme())
@@ -315,7 +315,7 @@ func (s *stall) attestation(t *testing.T, opts ...sigstore.Option) []byte {
 	return must(s.Bundle(acme(), s.digest, slsa, nil, opts...))(t)
 }
 
-// forgetEnds makes the trust root trust its authorities for ever.
+// forgetEnds removes the ends of validity from the trust root's authorities.
 func (s *stall) forgetEnds() {
 	var root map[string]any
 	if err := json.Unmarshal(s.root, &root); err != nil {
@@ -346,7 +346,7 @@ func (s *stall) signedPayload(t *testing.T, payload string) map[string]string {
 	return map[string]string{signatureAnnotation: base64.StdEncoding.EncodeToString(made.MessageSignature.Signature)}
 }
 
-// listed makes the registry list one more referrer of the chart than there are.
+// listed makes the registry list one more referrer of the chart than exist.
 func (s *stall) listed(t *testing.T, digest string) {
 	t.Helper()
 	raw := must(s.Manifest(s.repo, digest))(t)
@@ -364,8 +364,7 @@ func (s *stall) index() []byte {
 	return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":1}]}`, indexType, manifestType, s.digest)
 }
 
-// replaceBy pushes something else under the chart's tag, which is what signatures are attached to
-// from then on.
+// replaceBy pushes other content under the chart's tag. Later signatures are attached to that.
 func (s *stall) replaceBy(t *testing.T, mediaType string, raw []byte) {
 	t.Helper()
 	s.digest = must(s.PushManifest(s.repo, "1.0.0", mediaType, raw))(t)
@@ -375,7 +374,7 @@ func replace(from, to string) func([]byte) []byte {
 	return func(b []byte) []byte { return bytes.Replace(b, []byte(from), []byte(to), 1) }
 }
 
-// graft gives one bundle another's part of the verification material.
+// graft replaces a part of a bundle's verification material with that of another bundle.
 func graft(t *testing.T, bundle, donor []byte, part string) []byte {
 	t.Helper()
 	var from map[string]any

@@ -53,7 +53,7 @@ const (
 	// Every referrer is read, and decompressed, whatever its number and size.
 	cosignReferrers  = "cosign v2.6.5 pkg/cosign/verify.go, GetBundles"
 	cosignDecompress = "cosign v2.6.5 pkg/oci/remote/signatures.go, Bundle"
-	// Where there is any bundle, cosign does not look at legacy signatures.
+	// If there is a bundle, cosign does not read legacy signatures.
 	cosignFormats    = "cosign v3.1.3 cmd/cosign/cli/verify/verify.go, NewBundleFormat"
 	cosignPredicates = "GHSA-w6c6-c85g-mmv6"
 
@@ -61,6 +61,6 @@ const (
 	kyvernoImages = "https://kyverno.io/docs/policy-types/cluster-policy/verify-images/"
 
 	helmPull = "helm v3.22 pkg/registry/client.go, Client.Pull"
-	// What was checked is not what is used.
+	// The content that was verified is not the content that is used.
 	checkThenUse = "CWE-367"
 )

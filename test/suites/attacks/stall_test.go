@@ -22,8 +22,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// people are who signs: a Sigstore that is trusted, one that is not, a key that is, and one that is
-// not.
+// people are the signers: a Sigstore that is trusted, one that is not, a key that is, and one that
+// is not.
 type people struct {
 	*sigstore.Sigstore
 	stranger *sigstore.Sigstore
@@ -98,7 +98,7 @@ func (s *stall) bundleOf(t *testing.T, by sigstore.Signer, digest string, opts .
 	return must(s.Bundle(by, digest, sigstore.SignPredicateType, nil, opts...))(t)
 }
 
-// attach attaches a bundle, with annotations that may lie; nil tells the truth.
+// attach attaches a bundle, with annotations that may be false; nil are the true ones.
 func (s *stall) attach(t *testing.T, bundle []byte, annotations map[string]string) {
 	t.Helper()
 	must(s.AttachBundle(s.repo, s.digest, bundle, annotations))(t)
@@ -136,8 +136,7 @@ func (s *stall) set(t *testing.T) harness.Policies {
 	return harness.Policies{Set: set}
 }
 
-// gate is the gate as `chartgate serve` makes it, which has the password of this registry and of no
-// other.
+// gate is the gate as `chartgate serve` makes it, with the password of this registry only.
 func (s *stall) gate(t *testing.T) *gate.Gate {
 	t.Helper()
 	client := registry.New(registry.Options{
@@ -209,7 +208,7 @@ func edit(t *testing.T, raw []byte, change func(map[string]any)) []byte {
 	return must(json.Marshal(object))(t)
 }
 
-// at walks down maps and, by "0", the first elements of lists.
+// at follows keys of maps and, with "0", the first elements of lists.
 func at(object any, path ...string) map[string]any {
 	for _, step := range path {
 		if list, ok := object.([]any); ok {

@@ -14,8 +14,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/attachment"
 )
 
-// TestAttestations: the predicates that cosign knows, as cosign 2 and 3 write them. cosign reads
-// some of them into types of its own and writes what these keep: conditions see that, not the file.
+// TestAttestations: the predicates that cosign knows, as cosign 2 and 3 write them. cosign decodes
+// some of them to its own types and writes those: conditions see that, not the file.
 func TestAttestations(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

@@ -40,7 +40,7 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
-// run runs a tool, away from what the user has. Keys have no password.
+// run runs a tool without the user's files. Keys have no password.
 func (d *desk) run(t *testing.T, name string, args ...string) {
 	t.Helper()
 	if _, err := d.try(t, name, args...); err != nil {
@@ -124,7 +124,7 @@ func (d *desk) client() *registry.Client {
 	return registry.New(registry.Options{PlainHTTP: []string{d.registry.Host()}})
 }
 
-// way is how a tool is told to sign: in which form, and without the services of the Internet.
+// way is how a tool signs: in which form, and without the services of the Internet.
 type way struct {
 	tool  string
 	flags []string

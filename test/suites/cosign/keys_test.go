@@ -23,8 +23,8 @@ import (
 	"github.com/chartgate/chartgate/test/env/cluster"
 )
 
-// TestKeys: whatever key cosign signs and attests with, chartgate verifies, and takes each for what
-// it is.
+// TestKeys: chartgate verifies signatures and attestations with every kind of key that cosign
+// takes, and does not confuse them.
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -73,8 +73,8 @@ func TestKeys(t *testing.T) {
 }
 
 // TestHashes: signatures and attestations that openssl makes, as a KMS does whose key fixes the
-// hash, attached with cosign: chartgate takes what cosign takes when it is told the hash, but for
-// SHA-224.
+// hash, attached with cosign: chartgate accepts what cosign accepts when it is told the hash,
+// except SHA-224.
 func TestHashes(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -124,7 +124,7 @@ func TestHashes(t *testing.T) {
 				}
 				return d.read(t, out)
 			}
-			// A signature, attached as cosign's documentation tells those who sign with a KMS.
+			// A signature, attached as in cosign's documentation for signing with a KMS.
 			payload := d.output(t, "cosign2", "generate", "--allow-http-registry", image)
 			signed := d.file(t, tc.name+".sig", base64.StdEncoding.EncodeToString(sign(tc.name+".payload", []byte(payload))))
 			d.run(t, "cosign2", "attach", "signature", "--allow-http-registry",
@@ -166,8 +166,8 @@ func TestHashes(t *testing.T) {
 // reviewed is a type of predicate.
 const reviewed = "https://acme.example/review/v1"
 
-// provenBy is what chartgate finds beside the chart by the key; material that is not proven is an
-// error where it should be.
+// provenBy is what chartgate finds beside the chart by the key; material that is not proven fails
+// the test if it should be.
 func (d *desk) provenBy(t *testing.T, what chart.Resolved, public string, all bool) (found []evidence.Evidence) {
 	t.Helper()
 	keys, err := evidence.ParsePublicKeys(public)

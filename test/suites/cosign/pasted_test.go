@@ -15,9 +15,9 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestPastedCommands: the command in the next step of a denial, pasted into a shell as it stands by
-// the one who is named, makes what the policy asks for, with cosign 3 and with cosign 2. Package
-// test/suites/private-sigstore does it with certificates and a log.
+// TestPastedCommands: the command in the next step of a denial, pasted into a shell unchanged by
+// the signer that it names, makes what the policy requires, with cosign 3 and with cosign 2.
+// Package test/suites/private-sigstore does it with certificates and a log.
 func TestPastedCommands(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

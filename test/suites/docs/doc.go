@@ -1,3 +1,3 @@
-// Package docs holds tests that keep README.md and docs/ true: what they name exists, and what
+// Package docs checks README.md, docs/ and the pages of test/: what they name exists, and what
 // exists is named.
 package docs

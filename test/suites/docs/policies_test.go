@@ -16,7 +16,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/policy"
 )
 
-// TestPoliciesCompile: people copy what they read. A policy may name identities that stand
+// TestPoliciesCompile: the policies in the documents compile. A policy may name identities that are
 // elsewhere in the documents or in config/samples.
 func TestPoliciesCompile(t *testing.T) {
 	t.Parallel()
@@ -60,7 +60,7 @@ func compile(t *testing.T, where string, in policy.Input, known map[string]v1alp
 			in.Identities = append(in.Identities, known[name])
 		}
 	}
-	// Keys that stand elsewhere are any.
+	// Keys that are elsewhere can be any.
 	in.Keys = policy.Keys{}
 	for _, source := range policy.KeySources(in) {
 		in.Keys[source] = policy.KeyContent{PEM: known["acme-breakglass"].Spec.Key.PEM}

@@ -19,10 +19,10 @@ import (
 // The tests of this file change what all tests share, so they run before the others, one after the
 // other.
 
-// TestReleasesFromBeforeChartgate: charts without a signature that were installed without chartgate
-// go on running, are stopped at helm-controller's next action, and are deployed without anyone's
-// help once they are signed. Some actions repeat the last one, so that helm-controller records no
-// other attempt.
+// TestReleasesFromBeforeChartgate: unsigned charts that were installed before chartgate continue to
+// run, are denied at helm-controller's next action, and are deployed without another action once
+// they are signed. Some actions repeat the last one, so that helm-controller records no other
+// attempt.
 func TestReleasesFromBeforeChartgate(t *testing.T) {
 	byOCIRepository := func(m *team) []string {
 		return []string{ociRepository("app", m.own(), "1.0.0"), releaseBy("app", "OCIRepository", "app")}
@@ -95,7 +95,7 @@ func TestReleasesFromBeforeChartgate(t *testing.T) {
 	}
 }
 
-// withoutGate does something while chartgate's webhooks are not configured.
+// withoutGate runs a function while chartgate's webhooks are not configured.
 func (w *site) withoutGate(t *testing.T, do func()) {
 	t.Helper()
 	configuration := &unstructured.Unstructured{}
@@ -117,7 +117,7 @@ func (w *site) withoutGate(t *testing.T, do func()) {
 	w.gated(t, probe, true)
 }
 
-// gated waits until the API server asks chartgate, or does not.
+// gated waits until the API server calls chartgate, or does not.
 func (w *site) gated(t *testing.T, probe *team, want bool) {
 	t.Helper()
 	unsigned := probe.object(t, helmRepository("probe", probe.abroad()))
@@ -168,8 +168,8 @@ func TestRepackagedChartOfASwappedRepository(t *testing.T) {
 	denied.stoppedAt(t, "one prod")
 }
 
-// TestChartgateIsDown: what runs goes on, and so do writes of the status that change no chart;
-// nothing new is deployed; once chartgate is back, everything catches up.
+// TestChartgateIsDown: what runs continues, and writes of the status that do not change a chart
+// succeed; no other chart is deployed; once chartgate is back, all releases are reconciled.
 func TestChartgateIsDown(t *testing.T) {
 	m, n := newTeam(t), newTeam(t)
 	for _, team := range []*team{m, n} {

@@ -8,7 +8,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// way is one by which Flux gets a chart.
+// way is one of the ways in which Flux gets a chart.
 type way struct {
 	sentence string
 	objects  func(at place, version string) []string
@@ -111,7 +111,7 @@ func TestRollback(t *testing.T) {
 }
 
 // TestMovedTag: a tag that moves to a chart without a signature is not deployed, and what runs
-// stays; once that chart is signed, it is deployed without anyone's help.
+// stays; once that chart is signed, it is deployed without another action.
 func TestMovedTag(t *testing.T) {
 	t.Parallel()
 	for _, way := range []way{ways()[3], ways()[4]} {

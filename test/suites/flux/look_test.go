@@ -74,7 +74,7 @@ func (m *team) becomesReady(t *testing.T, text string) {
 	})
 }
 
-// field is a value as text, or "" where it is not there.
+// field is a value as text, or "" if it does not exist.
 func field(object *unstructured.Unstructured, path ...string) string {
 	if object == nil {
 		return ""
@@ -120,8 +120,7 @@ func (m *team) refused(t *testing.T, user, resource, name string) int {
 }
 
 // The objects of rows, in a form that shows what differs. An object without a spec is the start of
-// a patch, or names what is looked for. The team's namespace takes the place of the one in the
-// YAML.
+// a patch, or names the object to get. The team's namespace takes the place of the one in the YAML.
 
 func source(kind, name, body string) string { return harness.Source(kind, name, body) }
 
@@ -143,8 +142,8 @@ func ociRepository(name string, at place, tag string) string {
 	return source("OCIRepository", name, ociSpec(at, tag, harness.HelmLayer+", "))
 }
 
-// repackaging is an OCIRepository of the chart app that source-controller makes an archive of its
-// own of.
+// repackaging is an OCIRepository of the chart app for which source-controller makes another
+// archive.
 func repackaging(name string, at place, tag, more string) string {
 	return source("OCIRepository", name, ociSpec(at, tag, more))
 }
@@ -153,7 +152,7 @@ func ociSpec(at place, tag, more string) string {
 	return spec("%sinterval: 10m, insecure: true, url: %q, ref: {tag: %q}", more, at.url()+"/app", tag)
 }
 
-// helmRelease is a HelmRelease that waits for nothing, since no node makes anything ready.
+// helmRelease is a HelmRelease that does not wait for readiness, since there is no node.
 func helmRelease(name, format string, args ...any) string {
 	return release(name,
 		spec("interval: 10m, install: {disableWait: true}, upgrade: {disableWait: true}, "+format, args...))

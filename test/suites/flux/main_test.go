@@ -1,8 +1,8 @@
 // Package flux_test runs the real source-controller and helm-controller in front of a real API
 // server with the webhook configuration of chartgate's own chart and the real chartgate.
 //
-// What helm-controller 1.6.4 does, which the gate on HelmRelease/status leans on (seen in these
-// tests, or read in its code where it says so):
+// What helm-controller 1.6.4 does, on which the gate on HelmRelease/status relies (seen in these
+// tests, or read in its code where noted):
 //
 //   - It reads the source (HelmChart or OCIRepository) from its cache, downloads the artifact by
 //     the URL and digest in it, and then sets in its own copy of the status
@@ -59,7 +59,7 @@ func theSite(t *testing.T) *site {
 	return sharedSite.Get(t, func(ctx context.Context) (*site, error) { return openSite(ctx) })
 }
 
-// Who writes.
+// The users that write.
 const (
 	admin            = harness.Admin
 	editor           = harness.Editor // of every namespace

@@ -73,8 +73,7 @@ func TestForgedHistory(t *testing.T) {
 			t.Errorf("helm-controller should upgrade to what the source holds: %v", got)
 		}
 	})
-	// What a forged history would do: it is the reason for the gate, and what releases of an older
-	// helm-controller have.
+	// What a forged history does without the gate, as in releases of an older helm-controller.
 	t.Run("a forged record is believed where the history is of an older version", func(t *testing.T) {
 		t.Parallel()
 		m := start(t)
@@ -84,8 +83,8 @@ func TestForgedHistory(t *testing.T) {
 		forge(t, m)
 		m.deploys(t, "app", "evil none")
 	})
-	// Helm runs the hooks in its record when a release is removed, and helm-controller compares the
-	// record with nothing then. docs/security.md says so.
+	// Helm runs the hooks in its record when a release is removed, and helm-controller does not
+	// compare the record then. docs/security.md says so.
 	t.Run("a forged hook runs when the release is deleted", func(t *testing.T) {
 		t.Parallel()
 		m := start(t)

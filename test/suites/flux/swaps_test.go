@@ -71,7 +71,7 @@ func (m *team) denied(t *testing.T, writes int, deployed string) {
 
 // TestSourceSwappedWhileItsReleaseIsVerified: the registry, or a proxy before it, holds chartgate's
 // request about a release, while its OCIRepository is pointed to a registry that no policy is
-// about. As long as no release that names it is stored, that is no chart.
+// about. As long as no stored release names it, its content is not a chart.
 func TestSourceSwappedWhileItsReleaseIsVerified(t *testing.T) {
 	t.Parallel()
 	other := func(t *testing.T, m *team) {
@@ -90,7 +90,7 @@ func TestSourceSwappedWhileItsReleaseIsVerified(t *testing.T) {
 			sentence: "the release had another source, and the editor has written into its status what helm-controller would",
 			before: func(t *testing.T, m *team) {
 				other(t, m)
-				// It may be denied, and helps the editor in nothing where it is not.
+				// It may be denied; if it is admitted, the editor gains nothing.
 				_ = m.tryPatch(t, editor, release("app", m.attempt("1.0.0", m.evil)), "status")
 			},
 			runs: "one none",
@@ -104,8 +104,8 @@ func TestSourceSwappedWhileItsReleaseIsVerified(t *testing.T) {
 			if row.before != nil {
 				row.before(t, m)
 			}
-			// Nothing is pulled: for a digest that was verified a moment ago, chartgate asks the
-			// registry nothing.
+			// Nothing is pulled: for a digest that was verified a moment ago, chartgate sends no
+			// request.
 			m.apply(t, repackaging("swapped", m.own(), "1.0.0", "suspend: true, "))
 
 			held, free := hold(t, m.registry, "/"+m.own().repo+"/app/manifests/1.0.0")

@@ -43,8 +43,8 @@ type place struct {
 	repo string
 }
 
-// own is where the team's signed charts are, elsewhere is below the same policy's pattern, floating
-// is where tags need not be versions, and abroad is a registry that no policy is about.
+// own holds the team's signed charts, elsewhere is below the same policy's pattern, in floating
+// tags need not be versions, and abroad is a registry that no policy matches.
 func (m *team) own() place       { return place{m.registry, "charts/" + m.name} }
 func (m *team) elsewhere() place { return place{m.registry, "charts/" + m.name + "-elsewhere"} }
 func (m *team) floating() place  { return place{m.registry, "floating/" + m.name} }
@@ -53,7 +53,7 @@ func (m *team) abroad() place    { return place{m.foreign, "abroad/" + m.name} }
 func (p place) url() string { return "oci://" + p.Host() + "/" + p.repo }
 
 // push pushes the chart app, which holds one ConfigMap with that message, and answers with its
-// manifest's digest. values-prod.yaml changes what else is in it.
+// manifest's digest. values-prod.yaml changes its other content.
 func (p place) push(t *testing.T, version, message string) string {
 	t.Helper()
 	return p.pushTemplate(t, version, fmt.Sprintf(configMap, message))
@@ -100,7 +100,7 @@ func (p place) layer(t *testing.T, version string) string {
 	return manifest.Layers[0].Digest
 }
 
-// sign signs a chart as the policy wants it.
+// sign signs a chart as the policy requires.
 func (p place) sign(t *testing.T, digest string) {
 	t.Helper()
 	w := theSite(t)
@@ -148,7 +148,7 @@ func (m *team) tryPatch(t *testing.T, user, text string, subresources ...string)
 	return m.tryPatchObject(t, user, m.object(t, text), subresources...)
 }
 
-// tryPatchObject sends what is in an object as a merge patch.
+// tryPatchObject sends an object as a merge patch.
 func (m *team) tryPatchObject(t *testing.T, user string, object *unstructured.Unstructured, subresources ...string) error {
 	t.Helper()
 	raw, err := object.MarshalJSON()
@@ -188,7 +188,7 @@ func (m *team) remove(t *testing.T, text string) {
 	}
 }
 
-// reconcile asks a controller to look now, as `flux reconcile` does. Each request needs a text of
+// reconcile requests a reconciliation, as `flux reconcile` does. Each request needs a text of
 // its own.
 func (m *team) reconcile(t *testing.T, text, request string) {
 	t.Helper()

@@ -17,10 +17,9 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestWhatHelmControllerWrites holds helm-controller to what the gate on HelmRelease/status leans
-// on: that an attempt is recorded before helm's first record of a release is there, by which user,
-// and in writes of which fields. It is the place to look when a new version of helm-controller is
-// tried.
+// TestWhatHelmControllerWrites checks what the gate on HelmRelease/status relies on:
+// helm-controller records an attempt before helm's first record of a release exists, as which user,
+// and in writes of which fields. A new version of helm-controller that changes this fails here.
 func TestWhatHelmControllerWrites(t *testing.T) {
 	t.Parallel()
 	m := newTeam(t)

@@ -68,7 +68,7 @@ func parseAll(t *testing.T, text string) []*unstructured.Unstructured {
 	return result
 }
 
-// get converts a rendered object to its Go type, strictly.
+// get decodes a rendered object to its Go type, strictly.
 func get[T any](t *testing.T, m manifests, key string) T {
 	t.Helper()
 	var typed T
@@ -87,7 +87,7 @@ func pod(t *testing.T, values string) corev1.PodSpec {
 	return get[appsv1.Deployment](t, render(t, values), "Deployment/chartgate").Spec.Template.Spec
 }
 
-// refuses checks values that the chart's schema refuses, with a message that names the part.
+// refuses checks that the chart refuses values, with a message that contains a text.
 func refuses(t *testing.T, named map[string]string) {
 	t.Helper()
 	for values, want := range named {

@@ -113,7 +113,7 @@ func TestTrustedRootIsCopiedVerbatim(t *testing.T) {
 }
 
 // TestGeneratedCopies: the chart's copies are what the generators wrote, and the rendered
-// definitions only gain "keep".
+// definitions only add the annotation "keep".
 func TestGeneratedCopies(t *testing.T) {
 	t.Parallel()
 	originals, err := filepath.Glob("../../../config/crd/*.yaml")

@@ -65,7 +65,7 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// TestMounts: what lies in the container's file system, by path.
+// TestMounts: the files of the container, by path.
 func TestMounts(t *testing.T) {
 	t.Parallel()
 	certificate := func(secret string) corev1.VolumeSource {
@@ -113,8 +113,8 @@ func TestMounts(t *testing.T) {
 	}
 }
 
-// TestPodIsConfined: the API server knows of "restricted"; the read-only file system and the token
-// are the chart's own.
+// TestPodIsConfined: the API server checks "restricted"; the read-only file system and the token
+// are beyond that.
 func TestPodIsConfined(t *testing.T) {
 	t.Parallel()
 	for name, values := range installations {
@@ -141,8 +141,8 @@ func TestPodIsConfined(t *testing.T) {
 	}
 }
 
-// TestSelectors: everything that selects chartgate's pods does so, and the Services lead to the
-// ports that they name.
+// TestSelectors: all selectors of chartgate's pods match them, and the Services lead to existing
+// ports.
 func TestSelectors(t *testing.T) {
 	t.Parallel()
 	rendered := render(t, installations["everything, with cert-manager"])
@@ -185,8 +185,8 @@ func TestSelectors(t *testing.T) {
 	}
 }
 
-// TestPodKeepsServing: what keeps chartgate there when nodes drain, pods roll and memory runs
-// short.
+// TestPodKeepsServing: chartgate stays available when nodes drain, pods are replaced and memory
+// runs short.
 func TestPodKeepsServing(t *testing.T) {
 	t.Parallel()
 	deployment := get[appsv1.Deployment](t, render(t, ``), "Deployment/chartgate")

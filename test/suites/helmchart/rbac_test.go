@@ -102,9 +102,8 @@ func TestRightsToReadSecrets(t *testing.T) {
 	}
 }
 
-// TestReach: by its main role, chartgate reads no Secret cluster-wide and writes nothing but its
-// own resources' status and its own webhook configuration. Its Events go where the denied objects
-// are.
+// TestReach: with its main role, chartgate reads no Secret cluster-wide and writes only its own
+// resources' status, its own webhook configuration, and Events in the namespaces of denied objects.
 func TestReach(t *testing.T) {
 	t.Parallel()
 	for _, rule := range get[rbacv1.ClusterRole](t, render(t, ``), "ClusterRole/chartgate").Rules {

@@ -17,14 +17,14 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestReachOfTheWebhooks makes both webhooks fail every call, and looks which writes the API server
-// calls them for.
+// TestReachOfTheWebhooks makes both webhooks fail every call, and checks for which writes the API
+// server calls them.
 func TestReachOfTheWebhooks(t *testing.T) {
 	c := theControlPlane(t)
 	c.helm("", "install", "chartgate", chartDir)
 	c.kubectl("", "label", "namespace", "apps", "chartgate.dev/skip=true", "control-plane=true")
 
-	// Before the webhooks fail, since these are to be updated.
+	// Created before the webhooks fail, since the test updates them.
 	release := object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "apps", "existing", map[string]any{
 		"interval": "1m", "chartRef": map[string]any{"kind": "OCIRepository", "name": "x"},
 	})
@@ -87,7 +87,7 @@ func TestReachOfTheWebhooks(t *testing.T) {
 }
 
 // failWebhooks turns both webhooks to a port that no server listens on, with failurePolicy Fail,
-// once before has run without any webhook.
+// after before has run without a webhook.
 func (c *controlPlane) failWebhooks(before func()) {
 	c.t.Helper()
 	configuration := &admissionv1.ValidatingWebhookConfiguration{}
@@ -95,7 +95,7 @@ func (c *controlPlane) failWebhooks(before func()) {
 	if err := c.Client.Delete(c.t.Context(), configuration); err != nil {
 		c.t.Fatal(err)
 	}
-	// The API server learns of it a moment later.
+	// The API server reads the configuration a moment later.
 	harness.Eventually(c.t, func() string {
 		err := c.Client.Create(c.t.Context(), object("source.toolkit.fluxcd.io/v1", "OCIRepository", "apps", "probe",
 			map[string]any{"interval": "1m", "url": "oci://r.corp/x"}), client.DryRunAll)

@@ -103,7 +103,7 @@ func TestRefusedRegistryValues(t *testing.T) {
 	})
 }
 
-// TestPullSecrets: each is mounted, and asked in the order of the list.
+// TestPullSecrets: each is mounted, and used in the order of the list.
 func TestPullSecrets(t *testing.T) {
 	t.Parallel()
 	p := pod(t, `registryConfig: {existingSecrets: [first, second]}`)

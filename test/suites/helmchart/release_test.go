@@ -33,7 +33,7 @@ func TestServerAccepts(t *testing.T) {
 			if stderr := c.kubectl(template(t, values), "apply", "--dry-run=server", "--validate=strict", "-f", "-"); stderr != "" {
 				t.Errorf("warnings:\n%s", stderr)
 			}
-			// As a Deployment it is only warned of; as a pod it would be refused.
+			// For a Deployment the API server only warns; it would refuse the pod.
 			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "chartgate", Namespace: namespace}, Spec: pod(t, values)}
 			if err := c.Client.Create(t.Context(), pod, client.DryRunAll); err != nil {
 				t.Errorf("the pod: %v", err)
@@ -42,8 +42,8 @@ func TestServerAccepts(t *testing.T) {
 	}
 }
 
-// TestLifeOfARelease installs, upgrades and uninstalls the chart with helm, while chartgate's
-// certificate is made with nothing but the rights of chartgate's ServiceAccount.
+// TestLifeOfARelease installs, upgrades and uninstalls the chart with helm, while the serving
+// certificate is made with the rights of chartgate's ServiceAccount only.
 func TestLifeOfARelease(t *testing.T) {
 	c := theControlPlane(t)
 	c.helm("", "install", "chartgate", chartDir)

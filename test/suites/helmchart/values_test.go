@@ -50,7 +50,7 @@ func TestRefusedValues(t *testing.T) {
 		`argoGitSources: null`: "argoGitSources",
 		`webhook: null`:        "webhook",
 		`resources: null`:      "resources",
-		// Identities that could never hold.
+		// Identities that no signature can satisfy.
 		`identities: {}`:        "identities",
 		`identities: [{}]`:      "name",
 		identity(`charts: []`):  "charts",

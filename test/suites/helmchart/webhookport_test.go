@@ -10,7 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// TestClientCA: who may talk to the webhook.
+// TestClientCA: which clients may call the webhook.
 func TestClientCA(t *testing.T) {
 	t.Parallel()
 	bundle := "caBundle: \"" + strings.ReplaceAll(someCertificate, "\n", `\n`) + "\""
@@ -56,8 +56,8 @@ func TestClientCA(t *testing.T) {
 	}
 }
 
-// TestWhoReachesTheWebhooksPort: the networks of the API servers, if they are said, and for that
-// port alone.
+// TestWhoReachesTheWebhooksPort: only the networks of the API servers, if they are configured, and
+// only that port.
 func TestWhoReachesTheWebhooksPort(t *testing.T) {
 	t.Parallel()
 	for values, want := range map[string][]string{

@@ -23,7 +23,7 @@ func TestWebhooks(t *testing.T) {
 			if name == "everything, with an existing certificate" {
 				caBundle = []byte(someCertificate + "\n")
 			}
-			// Git sources that are denied are asked about like charts.
+			// Git sources that are denied reach the webhook like charts.
 			ofApplications := []string{"source-changes"}
 			if !strings.Contains(values, "argoGitSources: Deny") {
 				ofApplications = append(ofApplications, "names-a-chart")
@@ -51,8 +51,7 @@ func named(conditions []string) []admissionv1.MatchCondition {
 	return all
 }
 
-// wantWebhooks is the whole of both webhooks: a field that is not here, a selector above all, must
-// not be there.
+// wantWebhooks are both webhooks in full: other fields, selectors above all, must not exist.
 func wantWebhooks(timeout int32, caBundle []byte, ofApplications []string) []admissionv1.ValidatingWebhook {
 	client := func(path string) admissionv1.WebhookClientConfig {
 		return admissionv1.WebhookClientConfig{
@@ -66,8 +65,8 @@ func wantWebhooks(timeout int32, caBundle []byte, ofApplications []string) []adm
 			Rule:       admissionv1.Rule{APIGroups: []string{group}, APIVersions: []string{version}, Resources: resources, Scope: &scope},
 		}
 	}
-	// The text of the conditions is compared nowhere: TestMatchConditions of test/suites/attacks
-	// asks a real API server what they let through.
+	// The text of the conditions is not compared: TestMatchConditions of test/suites/attacks checks
+	// on a real API server which writes they select.
 	gate := func(name string, conditions []string, rules ...admissionv1.RuleWithOperations) admissionv1.ValidatingWebhook {
 		return admissionv1.ValidatingWebhook{
 			Name:                    name,

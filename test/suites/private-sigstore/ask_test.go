@@ -19,9 +19,9 @@ import (
 // answer is what `chartgate verify` says about one chart.
 type answer struct {
 	Verdict, Reason, Signer string
-	// Found is what the message of a denial says of what lies beside the chart.
+	// Found is what a denial says about the attachments of the chart.
 	Found []string
-	// SignedAt is the time that the message gives, where it does not count.
+	// SignedAt is the time of a signature that is outside of the window.
 	SignedAt string
 }
 
@@ -34,7 +34,7 @@ func denied(reason string, found ...string) answer {
 	return answer{Verdict: "Denied", Reason: reason, Found: found}
 }
 
-// unusable is the answer to one bundle that proves nothing.
+// unusable is the answer to one bundle that proves no signature.
 func unusable(why string) answer {
 	if why == "" {
 		why = "its signature, certificate or log entry is not valid"

@@ -1,7 +1,7 @@
 // Package privatesigstore_test signs charts as the users of a private Sigstore do, with the real
-// cosign, Fulcio, Rekor v2 and timestamp authority on 127.0.0.1, and asks chartgate about them: on
+// cosign, Fulcio, Rekor v2 and timestamp authority on 127.0.0.1, and lets chartgate verify them: on
 // the command line, with policies and a trusted_root.json as files, and through a real API server.
-// Most signatures are keyless; some are made with a key, and logged and timestamped all the same.
+// Most signatures are keyless; some are made with a key, and also logged and timestamped.
 package privatesigstore_test
 
 import (
@@ -27,7 +27,7 @@ func theWorld(t *testing.T) *world {
 	return sharedWorld.Get(t, openWorld)
 }
 
-// world is two Sigstores that believe one issuer, and registries.
+// world is two Sigstores that share an issuer, and registries.
 type world struct {
 	dir      string
 	issuer   *sigstore.Issuer
@@ -81,7 +81,7 @@ func (w *world) Stop() error {
 // maintainer.
 func (w *world) policies() string { return w.policiesFor("") }
 
-// policiesFor says more of the workflow, in lines of YAML of its spec.
+// policiesFor adds lines of YAML to the spec of the workflow's identity.
 func (w *world) policiesFor(more string) string {
 	return strings.Join([]string{
 		fmt.Sprintf(`apiVersion: chartgate.dev/v1alpha1
@@ -109,7 +109,7 @@ spec:
 	}, "---\n")
 }
 
-// keyPolicies: charts are signed with the key, of which more is said in lines of YAML of its spec.
+// keyPolicies: charts are signed with the key, with more lines of YAML in its spec.
 func (w *world) keyPolicies(key sigstore.Key, more string) string {
 	return fmt.Sprintf(`apiVersion: chartgate.dev/v1alpha1
 kind: TrustedIdentity

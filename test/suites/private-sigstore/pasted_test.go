@@ -13,9 +13,9 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestPastedCommands: the command in the next step of a denial, run as it stands by the one who is
-// named, makes what the policy asks for: with a certificate, or with a key that must be in the log.
-// Package test/suites/cosign has the keys that need not.
+// TestPastedCommands: the command in the next step of a denial, run unchanged by the signer that it
+// names, makes what the policy requires: with a certificate, or with a key that must be in the log.
+// test/suites/cosign tests keys without a log.
 func TestPastedCommands(t *testing.T) {
 	w := theWorld(t)
 	release, key := w.release(), w.newKey(t)

@@ -13,7 +13,7 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// The people who sign.
+// The signers.
 func (w *world) release() sigstore.Identity {
 	return w.issuer.Workflow("acme/charts", "acme/charts/.github/workflows/release.yaml@refs/heads/main")
 }
@@ -43,7 +43,7 @@ func (w *world) push(ctx context.Context, to *registrytest.Registry, name string
 	return chart{registry: to, name: name, digest: digest}, err
 }
 
-// item is a chart to publish, and what to put beside it.
+// item is a chart to publish with its attachments.
 type item struct {
 	registry   *registrytest.Registry
 	name       string
@@ -77,7 +77,7 @@ func (w *world) publish(t *testing.T, items ...item) []chart {
 	return published
 }
 
-// signature puts something beside a chart.
+// signature attaches something to a chart.
 type signature func(context.Context, *world, chart) error
 
 // signed is a signature by cosign.
@@ -85,14 +85,14 @@ func signed(with *sigstore.Client, by sigstore.Signer) signature {
 	return func(ctx context.Context, _ *world, c chart) error { return with.Sign(ctx, by, c.reference()) }
 }
 
-// attested is a statement about the chart by cosign, which is no signature.
+// attested is an attestation of the chart by cosign, which is not a signature.
 func attested(with *sigstore.Client, by sigstore.Signer) signature {
 	return func(ctx context.Context, _ *world, c chart) error {
 		return with.Attest(ctx, by, c.reference(), "slsaprovenance1", `{"buildDefinition": {}, "runDetails": {}}`)
 	}
 }
 
-// copied is the signature of another chart, which is good for that one.
+// copied is a valid signature of another chart.
 func copied(with *sigstore.Client, by sigstore.Signer) signature {
 	return func(ctx context.Context, w *world, c chart) error {
 		other, err := w.push(ctx, c.registry, c.name+"-origin")
@@ -108,8 +108,8 @@ func copied(with *sigstore.Client, by sigstore.Signer) signature {
 	}
 }
 
-// forged is a signature after the change, which is given another signature of the same chart by the
-// same identity, too.
+// forged is a changed signature. The change also gets another signature of the same chart by the
+// same identity.
 func forged(with *sigstore.Client, by sigstore.Signer, change func(bundle, another map[string]any)) signature {
 	return func(ctx context.Context, w *world, c chart) error {
 		var bundles [2]map[string]any

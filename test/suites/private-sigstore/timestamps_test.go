@@ -69,7 +69,7 @@ func TestWithoutLog(t *testing.T) {
 	}
 }
 
-// TestAttestedWithoutLog: a policy that asks for an attestation and no signature, as the recipe for
+// TestAttestedWithoutLog: a policy that requires an attestation and no signature, as the recipe for
 // GitHub's attestations in docs/policies.md, and an attestation of a Sigstore without a log.
 func TestAttestedWithoutLog(t *testing.T) {
 	w := theWorld(t)
@@ -100,14 +100,13 @@ func TestWhenSigned(t *testing.T) {
 	})
 }
 
-// checkWindows asks with policies of several windows around the time at which the signer signs a
-// chart.
+// checkWindows verifies with several windows around the time at which the signer signs a chart.
 func (w *world) checkWindows(
 	t *testing.T, name string, by sigstore.Signer, policies func(more string) string, inside answer, signer string,
 ) {
 	t.Helper()
 	c, at := w.signedAt(t, name, by)
-	// Then it is not the time of verification that lies in a window.
+	// Later the time of verification is outside of the windows.
 	time.Sleep(time.Until(at.Add(2 * time.Second)))
 
 	text := func(t time.Time) string { return t.Format(time.RFC3339) }

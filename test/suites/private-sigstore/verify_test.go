@@ -78,7 +78,7 @@ func TestWhoSigned(t *testing.T) {
 	}
 }
 
-// TestWhatIsTrusted: a good signature counts where every service that took part in it is trusted.
+// TestWhatIsTrusted: a good signature counts if every service that took part in it is trusted.
 func TestWhatIsTrusted(t *testing.T) {
 	w := theWorld(t)
 	ours, theirs := w.ours.Client, w.theirs.Client
@@ -105,7 +105,7 @@ func TestWhatIsTrusted(t *testing.T) {
 	}
 }
 
-// withoutLog is what is said of a signature with a certificate that is in no log.
+// withoutLog is the message about a signature with a certificate that is not logged.
 const withoutLog = "made with a certificate, but without a transparency log entry, which only keyless.transparencyLog: NotRequired accepts"
 
 // TestForgeries: what an attacker can make who has another Sigstore, or a good signature to change.

@@ -15,7 +15,7 @@ import (
 )
 
 // TestAccess: what helm pushed and both cosigns signed is found in every kind of registry,
-// by a consumer's connection and by chartgate's own way.
+// with a consumer's connection and with chartgate's own.
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	for name, how := range map[string]setup{
@@ -45,7 +45,7 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// connection is all that a consumer needs.
+// connection is what a consumer needs to reach the registry.
 func (w *site) connection(how setup) registry.Connection {
 	c := registry.Connection{ID: "1", Origin: "Secret apps/regcred"}
 	if how.tls {
@@ -60,8 +60,7 @@ func (w *site) connection(how setup) registry.Connection {
 	return c
 }
 
-// own goes by what the admin gives chartgate: a CA, and the file that helm registry login has
-// written.
+// own uses what the admin configures: a CA, and the file that helm registry login has written.
 func (w *site) own() *registry.Client {
 	options := registry.Options{RootCAs: x509.NewCertPool(), Credentials: registry.DockerConfig(w.dockerConfig())}
 	options.RootCAs.AppendCertsFromPEM(w.authority.PEM())
@@ -90,7 +89,7 @@ func (w *site) examine(t *testing.T, c *registry.Client, digest chart.Digest, ar
 	equal(t, archive, got)
 }
 
-// TestNoAccess: what is wrong is named, and so are the host and whose credentials they are.
+// TestNoAccess: the error names the cause, the host and the owner of the credentials.
 func TestNoAccess(t *testing.T) {
 	t.Parallel()
 	const (

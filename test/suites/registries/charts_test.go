@@ -18,9 +18,9 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestCharts: of whatever may hold a chart, the real helm pulls what chartgate resolves, and what
-// Flux's OCIRepository takes, by go-containerregistry as source-controller 1.9 does, chartgate
-// takes for the chart only where it is the chart.
+// TestCharts: from every kind of artifact that can hold a chart, the real helm pulls the chart that
+// chartgate resolves. What Flux's OCIRepository takes, with go-containerregistry as
+// source-controller 1.9 does, counts as the chart only if it is the same.
 func TestCharts(t *testing.T) {
 	t.Parallel()
 	served := registrytest.New(registrytest.Options{})
@@ -166,8 +166,8 @@ func fluxTakes(reference, mediaType string) (string, error) {
 	return "", fmt.Errorf("no layer of the media type %s", mediaType)
 }
 
-// TestVersions: what the real helm packages, pushes and pulls under a version, chartgate finds
-// under the same text, in every way of writing it down, and calls pinned.
+// TestVersions: what the real helm packages, pushes and pulls under a version, chartgate finds with
+// the same text, in each of its spellings, and calls pinned.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	served := registrytest.New(registrytest.Options{})

@@ -93,7 +93,7 @@ func TestCommandWithPlaces(t *testing.T) {
 }
 
 // TestMirrorWithoutSignatures: a mirror that has the chart and not its signatures is named, and so
-// is the command that copies them. It is run as it is printed.
+// is the command that copies them. The test runs it as it is printed.
 func TestMirrorWithoutSignatures(t *testing.T) {
 	t.Parallel()
 	const image = "ghcr.io/acme/podinfo"

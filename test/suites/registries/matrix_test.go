@@ -244,7 +244,7 @@ func matrix(t *testing.T) map[[2]string]string {
 }
 
 // TestMatrix: every format in a registry of every behaviour with every kind of key is judged as
-// docs/registries.md says, by the gate itself; and a stranger's in its place is denied.
+// docs/registries.md says, by the gate itself; and a stranger's signature in its place is denied.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	documented, all := matrix(t), signers(t)
@@ -277,8 +277,8 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// admits returns "yes", or the reason of the denial, for a chart that by signed, where the policy
-// wants wanted.
+// admits returns "yes", or the reason of the denial, for a chart that by signed, if the policy
+// requires wanted.
 func admits(t *testing.T, b behaviour, f format, by, wanted signer) string {
 	t.Helper()
 	r := registrytest.New(registrytest.Options{NoReferrers: f.fallback})

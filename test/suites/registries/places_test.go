@@ -85,8 +85,8 @@ func TestSharedPlace(t *testing.T) {
 	equal(t, []string(nil), found)
 }
 
-// TestLegacyAttestation: what cosign 2 attests comes with the marks and certificates that it
-// writes, after the signatures, and only to who wants it.
+// TestLegacyAttestation: what cosign 2 attests comes with the annotations and certificates that it
+// writes, after the signatures, and only if a policy needs it.
 func TestLegacyAttestation(t *testing.T) {
 	t.Parallel()
 	w := newSite(t, setup{})

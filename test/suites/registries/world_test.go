@@ -89,7 +89,7 @@ func (w *site) write(t *testing.T, name string, content []byte) {
 	}
 }
 
-// run runs a tool in the site's directory, with nothing of the user's, and returns what it says.
+// run runs a tool in the site's directory, without the user's files, and returns its output.
 func (w *site) run(t *testing.T, environment []string, tool string, args ...string) string {
 	t.Helper()
 	path, err := cluster.Tool(tool)
@@ -192,7 +192,7 @@ var keyPair = func() func(*testing.T) (private, public []byte) {
 	}
 }()
 
-// client reaches the registry with a connection; without one, its own way knows nothing.
+// client reaches the registry with a connection; without one, it has no credentials.
 func (w *site) client(connection registry.Connection) *registry.Client {
 	options := registry.Options{Connect: func(context.Context, sourceauth.Auth, chart.Location) (registry.Connection, error) {
 		return connection, nil

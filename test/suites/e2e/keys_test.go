@@ -183,11 +183,15 @@ func TestKeyInAVault(t *testing.T) {
 	w.vault.Down(true)
 	t.Cleanup(func() { w.vault.Down(false) })
 	w.given(t, repositories()+keyPolicy("in-vault", "{kms: 'hashivault://release', transparencyLog: NotRequired}"))
-	const first, down = "in-vault/first", "spec.key.kms: hashivault://release: the KMS gave no usable answer"
+	const (
+		first = "in-vault/first"
+		field = "spec.key.kms: "
+		down  = "hashivault://release: the KMS gave no usable answer"
+	)
 
 	// Down at the start: only this policy is invalid, and it comes into force without an action.
-	w.isReady(t, "in-vault", metav1.ConditionFalse, down)
-	w.becomes(t, w.release(t, first), keysSay(first, "in-vault", down))
+	w.isReady(t, "in-vault", metav1.ConditionFalse, field+down)
+	w.becomes(t, w.release(t, first), keysSay(first, "in-vault", field+down))
 	if got := w.try(t, w.Object(t, releaseOf("podinfo", "6.7.1")), true); len(got.Causes) > 0 {
 		t.Errorf("a chart that needs no KMS: %s", got.Message)
 	}
@@ -222,7 +226,7 @@ func TestKeyInAVault(t *testing.T) {
 	w.refuses(t, first, "SignatureInvalid")
 	w.admits(t, "in-vault/second")
 	w.vault.Delete("release")
-	const gone = "spec.key.kms: hashivault://release: the KMS has no such key, or the key is disabled"
+	const gone = field + "hashivault://release: the KMS has no such key, or the key is disabled"
 	w.isReady(t, "in-vault", metav1.ConditionFalse, gone)
 	w.becomes(t, w.release(t, "in-vault/second"), keysSay("in-vault/second", "in-vault", gone))
 }

@@ -27,8 +27,8 @@ const maxArchives = 2
 
 // dependencies reads the archive of a chart whose signatures hold: it is what was signed, by the
 // digest of its layer.
-func (s *search) dependencies(ctx context.Context, access sourceauth.Auth) dependencies {
-	resolved, gate := s.resolved, s.x.gate
+func (s *search) dependencies(ctx context.Context, resolved chart.Resolved, access sourceauth.Auth) dependencies {
+	gate := s.x.gate
 	switch {
 	case resolved.Other && s.x.as.by.Anything():
 		return dependencies{err: &problem.Error{

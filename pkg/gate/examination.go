@@ -82,6 +82,10 @@ func (x *examination) examine(ctx context.Context) (*examined, error) {
 	if found != nil {
 		return found, nil
 	}
+	if digest, pinned := x.reference.Selector.Digest(); pinned {
+		key.digest = digest
+		return x.examinePinned(ctx, key, outdated)
+	}
 	resolved, err := x.resolve(ctx)
 	if err != nil {
 		return nil, err
@@ -94,11 +98,29 @@ func (x *examination) examine(ctx context.Context) (*examined, error) {
 		found, outdated = x.judgeCached(known), known
 	}
 	if found == nil {
-		s := &search{x: x, task: task{key: key, access: x.access}, resolved: resolved, outdated: outdated}
+		s := &search{x: x, task: task{key: key, access: x.access}, outdated: outdated}
+		s.resolve = func(context.Context, *coalesce.Callers) (chart.Resolved, error) { return resolved, nil }
 		if found, err = s.run(ctx); err != nil {
 			return nil, err
 		}
 	}
+	return x.own(*found, resolved), nil
+}
+
+// examinePinned examines a chart whose digest the reference names. The digest is all that a search
+// needs, so the manifest and the attachments are requested at the same time.
+func (x *examination) examinePinned(ctx context.Context, key cacheKey, outdated *verifiedChart) (*examined, error) {
+	key.as = x.as // whether it is a chart is known at the end
+	s := &search{x: x, task: task{key: key, access: x.access, dryRun: x.question.Asker.DryRun}, resolve: x.resolveFor, outdated: outdated}
+	if known, ok := x.resolvedRecently(); ok {
+		s.resolve = func(context.Context, *coalesce.Callers) (chart.Resolved, error) { return known, nil }
+	}
+	found, err := s.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resolved := found.resolved
+	resolved.Tag = "" // another admission may have come to the digest by a tag
 	return x.own(*found, resolved), nil
 }
 
@@ -172,28 +194,42 @@ type lookup struct {
 // resolve asks the registry; concurrent equal lookups share one answer. A dry run, which stores
 // nothing, may get an answer of a moment ago instead.
 func (x *examination) resolve(ctx context.Context) (chart.Resolved, error) {
-	asked := lookup{x.reference, x.access, x.as}
-	if x.question.Asker.DryRun {
-		if known, ok := x.gate.recent.get(asked); ok {
-			return known, nil
-		}
+	if known, ok := x.resolvedRecently(); ok {
+		return known, nil
 	}
-	resolved, err := x.gate.lookups.DoFor(ctx, x.question.Asker.Namespace, asked, func(ctx context.Context, callers *coalesce.Callers) (chart.Resolved, error) {
-		since := x.gate.now()
-		resolved, err := x.gate.ask(ctx, asked, callers)
-		if err == nil {
-			x.gate.recent.add(asked, resolved, since)
-		}
-		return resolved, err
-	})
+	resolved, err := x.gate.lookups.DoFor(ctx, x.question.Asker.Namespace, x.lookup(), x.resolveFor)
+	return resolved, x.timely(err)
+}
+
+func (x *examination) lookup() lookup { return lookup{x.reference, x.access, x.as} }
+
+// resolvedRecently returns for a dry run what the registry answered a moment ago.
+func (x *examination) resolvedRecently() (chart.Resolved, bool) {
+	if !x.question.Asker.DryRun {
+		return chart.Resolved{}, false
+	}
+	return x.gate.recent.get(x.lookup())
+}
+
+// resolveFor asks the registry on behalf of all callers.
+func (x *examination) resolveFor(ctx context.Context, callers *coalesce.Callers) (chart.Resolved, error) {
+	since := x.gate.now()
+	resolved, err := x.gate.ask(ctx, x.lookup(), callers)
+	digest, pinned := x.reference.Selector.Digest()
 	switch {
 	case err != nil:
-		return chart.Resolved{}, x.timely(err)
+		return chart.Resolved{}, err
 	case resolved.Other && !x.as.any:
 		return chart.Resolved{}, errors.New("the registry client resolved a chart to something else")
 	case resolved.Digest.IsZero() || resolved.Location != x.reference.Location:
 		return chart.Resolved{}, errors.New("the registry client resolved the reference to nothing")
+	case pinned && resolved.Digest != digest:
+		return chart.Resolved{}, &problem.Error{
+			Kind:   problem.KindDigestMismatch,
+			Detail: fmt.Sprintf("%s was resolved to the digest %s", x.reference, resolved.Digest),
+		}
 	}
+	x.gate.recent.add(x.lookup(), resolved, since)
 	return resolved, nil
 }
 

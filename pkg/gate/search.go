@@ -3,6 +3,8 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/chartgate/chartgate/pkg/attachment"
@@ -16,9 +18,10 @@ import (
 
 // search looks at the signature material of a chart until every policy accepts it.
 type search struct {
-	x        *examination
-	task     task
-	resolved chart.Resolved
+	x    *examination
+	task task
+	// resolve returns the chart. It runs beside the search, which needs the digest only.
+	resolve func(context.Context, *coalesce.Callers) (chart.Resolved, error)
 	// outdated is what was cached of the chart and is no longer accepted, nil if nothing was.
 	outdated *verifiedChart
 }
@@ -28,6 +31,9 @@ type search struct {
 type task struct {
 	key    cacheKey
 	access sourceauth.Auth
+	// dryRun is set for a dry run of a pinned reference. Its task resolves the reference, perhaps to an
+	// answer of a moment ago, which no other write may get.
+	dryRun bool
 }
 
 // run searches; concurrent equal searches share one.
@@ -36,7 +42,8 @@ func (s *search) run(ctx context.Context) (*examined, error) {
 	return found, s.x.timely(err)
 }
 
-// find verifies one piece of material after the other, and caches the chart if every policy accepts.
+// find verifies one attachment after the other, and caches the chart if every policy accepts. What it
+// finds counts only if the chart is resolved too; if not, the search ends at once.
 func (s *search) find(ctx context.Context, callers *coalesce.Callers) (*examined, error) {
 	// Another search may have ended since this one was found necessary.
 	if known := s.x.gate.verified.get(s.task.key); known != s.outdated {
@@ -46,12 +53,25 @@ func (s *search) find(ctx context.Context, callers *coalesce.Callers) (*examined
 	}
 	access := s.task.access
 	access.Askers = callers
-	policies := s.x.policies
-	found := &examined{resolved: s.resolved, by: s.x, judgement: policies.Judge(s.resolved.Digest, s.x.now)}
+	policies, key := s.x.policies, s.task.key
+	searching, stop := context.WithCancel(ctx)
+	defer stop()
+	resolving := inBackground(func() (chart.Resolved, error) {
+		failed := true
+		defer func() {
+			if failed {
+				stop()
+			}
+		}()
+		resolved, err := s.resolve(ctx, callers)
+		failed = err != nil
+		return resolved, err
+	})
+	found := &examined{by: s.x, judgement: policies.Judge(key.digest, s.x.now)}
 	where := attachment.Search{Access: access, Repositories: policies.SignatureRepositories(), Predicates: policies.Wanted().Predicates}
-	for material, err := range s.x.gate.registry.Signatures(ctx, s.resolved, where) {
+	for material, err := range s.x.gate.registry.Signatures(searching, chart.Resolved{Location: key.location, Digest: key.digest}, where) {
 		if err == nil {
-			err = s.verify(ctx, material, found)
+			err = s.verify(searching, material, found)
 		}
 		if err != nil {
 			recordError(&found.findings, err)
@@ -61,9 +81,13 @@ func (s *search) find(ctx context.Context, callers *coalesce.Callers) (*examined
 			break
 		}
 	}
+	var err error
+	if found.resolved, err = resolving(); err != nil {
+		return nil, err
+	}
 	results := found.judgement.Results()
 	if slices.ContainsFunc(results, func(r policy.Result) bool { return r.Accepts() && r.Policy.Vendored() }) {
-		found.dependencies = s.dependencies(ctx, access)
+		found.dependencies = s.dependencies(ctx, found.resolved, access)
 	}
 	if found.judgement.Accepted() {
 		s.remember(ctx, found)
@@ -82,7 +106,7 @@ func (s *search) verify(ctx context.Context, material attachment.Attachment, fou
 	default:
 		found.findings.Legacy++
 	}
-	proven, err := s.x.gate.verifier.Verify(ctx, s.resolved.Digest, material, s.x.policies.Wanted())
+	proven, err := s.x.gate.verifier.Verify(ctx, s.task.key.digest, material, s.x.policies.Wanted())
 	switch {
 	case isProblem(err, problem.KindTimeout):
 		return timeout(s.x.reference, err)
@@ -104,10 +128,35 @@ func (s *search) remember(ctx context.Context, found *examined) {
 	if found.dependencies.err != nil || len(found.dependencies.missing) > 0 {
 		return
 	}
-	if s.task.key.trustRoots == s.x.gate.verifier.State(ctx, s.x.policies.Wanted()) {
-		s.x.gate.verified.add(s.task.key, &verifiedChart{
+	key := s.task.key
+	if !found.resolved.Other {
+		key.as = artifactKind{}
+	}
+	if key.trustRoots == s.x.gate.verifier.State(ctx, s.x.policies.Wanted()) {
+		s.x.gate.verified.add(key, &verifiedChart{
 			resolved: found.resolved, evidence: found.findings.Evidence, vendored: found.dependencies.vendored,
 		})
+	}
+}
+
+// inBackground runs work in a goroutine of its own, and returns what waits for its result. A panic of
+// the work is an error.
+func inBackground[T any](work func() (T, error)) (wait func() (T, error)) {
+	var value T
+	err := errors.New("the work ended without a result")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			}
+		}()
+		value, err = work()
+	}()
+	return func() (T, error) {
+		<-done
+		return value, err
 	}
 }
 

@@ -1,0 +1,88 @@
+package gate_test
+
+import (
+	"context"
+	"iter"
+	"strings"
+	"testing"
+
+	"github.com/chartgate/chartgate/pkg/attachment"
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/problem"
+)
+
+const pinned = "oci://ghcr.io/acme/podinfo@sha256:"
+
+// Neither the manifest nor the attachments of a digest wait for each other.
+func TestPinnedChartsAreResolvedBesideTheSearch(t *testing.T) {
+	searching, resolved := make(chan struct{}), make(chan struct{})
+	s := fine(t)
+	resolve := s.resolve
+	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+		<-searching
+		defer close(resolved)
+		return resolve(ctx, ref)
+	}
+	s.signatures = func(_ context.Context, r chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+		return func(yield func(attachment.Attachment, error) bool) {
+			close(searching)
+			<-resolved
+			yield(attachment.Attachment{Format: attachment.Bundle}, nil)
+		}
+	}
+	if v := s.gate().Decide(t.Context(), use(t, pinned+strings.Repeat("a", 64))); v.String() != "Verified" {
+		t.Error(v.Message())
+	}
+}
+
+// Evidence about a digest is not enough: without a manifest that is a chart there is no admission, and
+// nothing is cached. The search ends as soon as that is known.
+func TestPinnedChartsThatAreNotResolved(t *testing.T) {
+	for name, resolve := range map[string]func() (chart.Resolved, error){
+		"NotFound":       func() (chart.Resolved, error) { return chart.Resolved{}, &problem.Error{Kind: problem.KindNotFound} },
+		"NotAChart":      func() (chart.Resolved, error) { return chart.Resolved{}, &problem.Error{Kind: problem.KindNotAChart} },
+		"InternalError":  func() (chart.Resolved, error) { panic("registry") },
+		"DigestMismatch": func() (chart.Resolved, error) { return chart.Resolved{Digest: digest(t, "b")}, nil },
+	} {
+		for _, endless := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				s := fine(t)
+				good, verified := s.resolve, make(chan struct{}, 1)
+				s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
+					verified <- struct{}{}
+					return signedBy(d, subject), nil
+				}
+				if endless {
+					s.signatures = func(ctx context.Context, _ chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+						return func(func(attachment.Attachment, error) bool) { <-ctx.Done() }
+					}
+				}
+				s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+					if !endless {
+						<-verified // also if the evidence is there already
+					}
+					resolved, err := resolve()
+					if err == nil {
+						resolved.Location = ref.Location
+					}
+					return resolved, err
+				}
+				g, u := gateOver(&s), use(t, pinned+strings.Repeat("a", 64))
+				v := g.Decide(t.Context(), u)
+				if v.Admits() || !strings.Contains(v.Message(), name) {
+					t.Errorf("want a denial with %s: %s", name, v.Message())
+				}
+				searches := 0
+				s.resolve = good
+				s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+					searches++
+					return failing()
+				}
+				if v := g.Decide(t.Context(), u); v.Admits() || searches != 1 {
+					t.Errorf("what was found before was cached: %d searches, %s", searches, v.Message())
+				}
+			})
+		}
+	}
+}

@@ -27,9 +27,9 @@ const (
 	// starved is the additional time that a busy machine may take. pkg/webhook tests that the
 	// webhook's own margin is half a second.
 	starved = 20 * time.Second
-	// patience is the timeout for answers that do not take time, the longest that an API server
+	// longestTimeout is the timeout for answers that do not take time, the longest that an API server
 	// sends.
-	patience = 30 * time.Second
+	longestTimeout = 30 * time.Second
 )
 
 // write is what a user asks the API server to write.
@@ -62,7 +62,7 @@ func timeoutFor(want verdict.Reason) time.Duration {
 	if want == verdict.Timeout {
 		return announced
 	}
-	return patience
+	return longestTimeout
 }
 
 func (w *world) post(ctx context.Context, what write, timeout time.Duration) (answer, error) {

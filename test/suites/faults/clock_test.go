@@ -56,7 +56,7 @@ func TestSigningTimes(t *testing.T) {
 			w.bundle(t, "acme/bundle", w.push(t, "acme/bundle"), c.option)
 			w.legacy(t, "acme/legacy", w.push(t, "acme/legacy"), c.option)
 			for _, repository := range []string{"acme/bundle", "acme/legacy"} {
-				got := w.ask(t, w.application(repository, "1.0.0"), patience)
+				got := w.ask(t, w.application(repository, "1.0.0"), longestTimeout)
 				if c.want == "" {
 					mustAdmit(t, got)
 				} else {
@@ -81,13 +81,13 @@ func TestClockJumps(t *testing.T) {
 			w := newWorld(t, func(s *setting) { s.clock = ours.read })
 			digest := w.push(t, "acme/podinfo")
 			w.bundle(t, "acme/podinfo", digest)
-			mustAdmit(t, w.ask(t, w.byDigest("acme/podinfo", digest), patience))
+			mustAdmit(t, w.ask(t, w.byDigest("acme/podinfo", digest), longestTimeout))
 			w.registry.Fail(``, refused(t))
-			mustAdmit(t, w.ask(t, w.byDigest("acme/podinfo", digest), patience))
+			mustAdmit(t, w.ask(t, w.byDigest("acme/podinfo", digest), longestTimeout))
 			ours.jump(jump)
-			mustDeny(t, verdict.RegistryUnavailable, w.ask(t, w.byDigest("acme/podinfo", digest), patience))
+			mustDeny(t, verdict.RegistryUnavailable, w.ask(t, w.byDigest("acme/podinfo", digest), longestTimeout))
 			w.heal()
-			mustAdmit(t, w.ask(t, w.byDigest("acme/podinfo", digest), patience))
+			mustAdmit(t, w.ask(t, w.byDigest("acme/podinfo", digest), longestTimeout))
 		})
 	}
 }
@@ -108,13 +108,13 @@ func TestWaiverEnds(t *testing.T) {
 	})
 	w.push(t, "acme/podinfo")
 	what := w.application("acme/podinfo", "1.0.0")
-	if got := w.ask(t, what, patience); got.verdict != "AllowedUnverified" {
+	if got := w.ask(t, what, longestTimeout); got.verdict != "AllowedUnverified" {
 		t.Errorf("on the last day: %+v", got)
 	}
 	ours.jump(time.Second)
-	mustDeny(t, verdict.NoPolicy, w.ask(t, what, patience))
+	mustDeny(t, verdict.NoPolicy, w.ask(t, what, longestTimeout))
 	ours.jump(-time.Second)
-	if got := w.ask(t, what, patience); got.verdict != "AllowedUnverified" {
+	if got := w.ask(t, what, longestTimeout); got.verdict != "AllowedUnverified" {
 		t.Errorf("on the last day again: %+v", got)
 	}
 }

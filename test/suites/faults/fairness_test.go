@@ -48,14 +48,14 @@ func TestSlowRegistryDelaysNoOther(t *testing.T) {
 		w.bundle(t, "acme/podinfo", known)
 		elsewhere.bundle(t, "acme/podinfo", elsewhere.push(t, "acme/podinfo"))
 		elsewhere.bundle(t, "acme/new", elsewhere.push(t, "acme/new"))
-		mustAdmit(t, w.ask(t, w.byDigest("acme/podinfo", known), patience))
-		mustAdmit(t, w.ask(t, elsewhere.application("acme/podinfo", "1.0.0"), patience))
+		mustAdmit(t, w.ask(t, w.byDigest("acme/podinfo", known), longestTimeout))
+		mustAdmit(t, w.ask(t, elsewhere.application("acme/podinfo", "1.0.0"), longestTimeout))
 
 		waiting := w.block(t, pending)
 		mustAdmitUnchanged(t, w)
-		mustAdmit(t, w.ask(t, w.byDigest("acme/podinfo", known), patience))
-		mustAdmit(t, w.ask(t, elsewhere.application("acme/podinfo", "1.0.0"), patience))
-		mustAdmit(t, w.ask(t, elsewhere.application("acme/new", "1.0.0"), patience))
+		mustAdmit(t, w.ask(t, w.byDigest("acme/podinfo", known), longestTimeout))
+		mustAdmit(t, w.ask(t, elsewhere.application("acme/podinfo", "1.0.0"), longestTimeout))
+		mustAdmit(t, w.ask(t, elsewhere.application("acme/new", "1.0.0"), longestTimeout))
 		if w.arrived.value()-w.answered.value() != pending {
 			t.Errorf("of %d admissions only %d still wait", pending, w.arrived.value()-w.answered.value())
 		}
@@ -82,7 +82,7 @@ func (w *world) block(t *testing.T, charts int) (release func()) {
 	var group sync.WaitGroup
 	for i := range charts {
 		group.Go(func() {
-			got, err := w.post(t.Context(), w.application(fmt.Sprintf("acme/slow-%d", i), "1.0.0"), patience)
+			got, err := w.post(t.Context(), w.application(fmt.Sprintf("acme/slow-%d", i), "1.0.0"), longestTimeout)
 			if err != nil || !got.allowed {
 				t.Errorf("after the registry has answered: %+v, %v", got, err)
 			}
@@ -107,7 +107,7 @@ func waitFor(free <-chan struct{}, rw http.ResponseWriter, req *http.Request, he
 // mustAdmitUnchanged writes something again that changes no chart.
 func mustAdmitUnchanged(t *testing.T, w *world) {
 	t.Helper()
-	if got := w.ask(t, unchanged(w.application("acme/podinfo", "1.0.0")), patience); !got.allowed || got.verdict != "" {
+	if got := w.ask(t, unchanged(w.application("acme/podinfo", "1.0.0")), longestTimeout); !got.allowed || got.verdict != "" {
 		t.Errorf("a write that changes no chart: %+v", got)
 	}
 }
@@ -126,7 +126,7 @@ func TestEqualWritesShareOneVerification(t *testing.T) {
 	var group sync.WaitGroup
 	for range writes {
 		group.Go(func() {
-			got, err := w.post(t.Context(), w.application("acme/podinfo", "1.0.0"), patience)
+			got, err := w.post(t.Context(), w.application("acme/podinfo", "1.0.0"), longestTimeout)
 			if err != nil || !got.allowed {
 				t.Errorf("%+v, %v", got, err)
 			}
@@ -171,7 +171,7 @@ func (w *world) stall(t *testing.T, repositories string, atOnce int, writes []wr
 	var group sync.WaitGroup
 	for _, what := range writes {
 		group.Go(func() {
-			got, err := w.post(t.Context(), what, patience)
+			got, err := w.post(t.Context(), what, longestTimeout)
 			if err != nil || !got.allowed {
 				t.Errorf("after the registry has answered: %+v, %v", got, err)
 			}
@@ -196,7 +196,7 @@ func TestNamespaceWithManySlowCharts(t *testing.T) {
 		writes = append(writes, by("greedy", w.application(repository, "1.0.0")))
 	}
 	defer w.stall(t, `/acme/junk-`, 12, writes)()
-	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), patience))
+	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), longestTimeout))
 }
 
 // TestRepositoryWithManySlowCharts: while sixty namespaces wait for charts of one repository that
@@ -211,7 +211,7 @@ func TestRepositoryWithManySlowCharts(t *testing.T) {
 		writes = append(writes, by(fmt.Sprintf("team-%d", i), w.byDigest("acme/junk", digest)))
 	}
 	defer w.stall(t, `/acme/junk/`, 14, writes)()
-	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), patience))
+	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), longestTimeout))
 }
 
 // TestNamespaceWithManyPendingWrites: while one namespace has more pending writes than the limit
@@ -231,7 +231,7 @@ func TestNamespaceWithManyPendingWrites(t *testing.T) {
 	until(t, "the places are taken", func() bool {
 		return w.ask(t, by("greedy", w.application("acme/junk", "1.0.0")), announced).reason == "LimitExceeded"
 	})
-	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), patience))
+	mustAdmit(t, w.ask(t, by("honest", w.application("acme/podinfo", "1.0.0")), longestTimeout))
 }
 
 // TestBodiesThatDoNotArrive: connections that promise large bodies and do not send them are closed,
@@ -246,7 +246,7 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 			t.Fatal(err)
 		}
 		go func() {
-			_ = conn.SetReadDeadline(time.Now().Add(patience))
+			_ = conn.SetReadDeadline(time.Now().Add(harness.Patience))
 			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil {
 				answers <- 0
@@ -258,7 +258,7 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 	}
 	until(t, "they have arrived", func() bool { return w.arrived.value() >= cap(answers) })
 	honest := &world{registry: w.registry, hook: w.hook, from: "127.0.0.2"} // as an API server, which is another machine
-	mustAdmit(t, honest.ask(t, w.application("acme/podinfo", "1.0.0"), patience))
+	mustAdmit(t, honest.ask(t, w.application("acme/podinfo", "1.0.0"), longestTimeout))
 	for range cap(answers) {
 		// Too late, or no room before the deadline.
 		if code := <-answers; code != http.StatusRequestTimeout && code != http.StatusTooManyRequests {

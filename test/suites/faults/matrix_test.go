@@ -73,9 +73,9 @@ func (d dependency) meets(t *testing.T, c column, position int) {
 
 	w.heal()
 	if d.healsLate {
-		until(t, "it is admitted", func() bool { return w.ask(t, what, patience).allowed })
+		until(t, "it is admitted", func() bool { return w.ask(t, what, longestTimeout).allowed })
 	}
-	mustAdmit(t, w.ask(t, what, patience))
+	mustAdmit(t, w.ask(t, what, longestTimeout))
 }
 
 func (d dependency) setting(s *setting) {

@@ -91,19 +91,19 @@ func TestUnreadablePolicies(t *testing.T) {
 				if err := load(t, time.Second/2, store); err == nil {
 					t.Error("the load did not fail")
 				}
-				mustDeny(t, verdict.InternalError, w.ask(t, release, patience))
+				mustDeny(t, verdict.InternalError, w.ask(t, release, longestTimeout))
 				if asked := w.registry.Requests(); len(asked) > 0 {
 					t.Errorf("the registry was asked: %v", asked)
 				}
 				w.heal()
 				until(t, "the policies are loaded", func() bool { return load(t, harness.Patience, store) == nil })
-				mustAdmit(t, w.ask(t, release, patience))
+				mustAdmit(t, w.ask(t, release, longestTimeout))
 				w.api.Fail(path, c.fault(t))
 				if err := load(t, time.Second/2, store); err == nil {
 					t.Error("the second load did not fail")
 				}
-				mustAdmit(t, w.ask(t, release, patience))
-				mustDeny(t, verdict.NoPolicy, w.ask(t, w.application("elsewhere/podinfo", "1.0.0"), patience))
+				mustAdmit(t, w.ask(t, release, longestTimeout))
+				mustDeny(t, verdict.NoPolicy, w.ask(t, w.application("elsewhere/podinfo", "1.0.0"), longestTimeout))
 			})
 		}
 	}
@@ -158,7 +158,7 @@ func TestBrokenPolicies(t *testing.T) {
 			if _, err := store.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 				t.Fatal(err)
 			}
-			mustDeny(t, c.want, w.ask(t, w.application("acme/podinfo", "1.0.0"), patience))
+			mustDeny(t, c.want, w.ask(t, w.application("acme/podinfo", "1.0.0"), longestTimeout))
 			if asked := w.registry.Requests(); len(asked) > 0 {
 				t.Errorf("the registry was asked: %v", asked)
 			}

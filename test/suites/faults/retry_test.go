@@ -36,7 +36,7 @@ func TestOneGoodSignatureIsEnough(t *testing.T) {
 					mustDeny(t, verdict.Timeout, w.ask(t, w.application("acme/podinfo", "1.0.0"), announced))
 					return
 				}
-				mustAdmit(t, w.ask(t, w.application("acme/podinfo", "1.0.0"), patience))
+				mustAdmit(t, w.ask(t, w.application("acme/podinfo", "1.0.0"), longestTimeout))
 			})
 		}
 	}
@@ -91,7 +91,7 @@ func TestRetry(t *testing.T) {
 				return
 			}
 			mustDeny(t, c.want, got)
-			mustAdmit(t, w.ask(t, w.application("acme/podinfo", "1.0.0"), patience))
+			mustAdmit(t, w.ask(t, w.application("acme/podinfo", "1.0.0"), longestTimeout))
 		})
 	}
 }
@@ -101,9 +101,9 @@ func TestRegistryIsGone(t *testing.T) {
 	w := newWorld(t)
 	digest := w.push(t, "acme/podinfo")
 	w.bundle(t, "acme/podinfo", digest)
-	mustAdmit(t, w.ask(t, w.application("acme/podinfo", "1.0.0"), patience))
+	mustAdmit(t, w.ask(t, w.application("acme/podinfo", "1.0.0"), longestTimeout))
 	w.registry.Close()
-	mustAdmit(t, w.ask(t, w.byDigest("acme/podinfo", digest), patience))
-	mustDeny(t, verdict.RegistryUnavailable, w.ask(t, w.application("acme/podinfo", "1.0.0"), patience))
-	mustDeny(t, verdict.RegistryUnavailable, w.ask(t, w.application("acme/other", "1.0.0"), patience))
+	mustAdmit(t, w.ask(t, w.byDigest("acme/podinfo", digest), longestTimeout))
+	mustDeny(t, verdict.RegistryUnavailable, w.ask(t, w.application("acme/podinfo", "1.0.0"), longestTimeout))
+	mustDeny(t, verdict.RegistryUnavailable, w.ask(t, w.application("acme/other", "1.0.0"), longestTimeout))
 }

@@ -32,8 +32,8 @@ func TestTrustRootFaults(t *testing.T) {
 			w := newWorld(t, func(s *setting) { s.trustedRoot = c.root })
 			w.bundle(t, "acme/bundle", w.push(t, "acme/bundle"))
 			w.legacy(t, "acme/legacy", w.push(t, "acme/legacy"))
-			mustDeny(t, c.want, w.ask(t, w.application("acme/bundle", "1.0.0"), patience))
-			mustDeny(t, c.want, w.ask(t, w.application("acme/legacy", "1.0.0"), patience))
+			mustDeny(t, c.want, w.ask(t, w.application("acme/bundle", "1.0.0"), longestTimeout))
+			mustDeny(t, c.want, w.ask(t, w.application("acme/legacy", "1.0.0"), longestTimeout))
 		})
 	}
 }

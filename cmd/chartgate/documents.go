@@ -20,12 +20,11 @@ import (
 
 // document is one object of a file.
 type document struct {
-	file   string
-	where  string // the file and the document in it, for people
+	where  string // the file and the number of the document in it
 	object unstructured.Unstructured
 }
 
-// note is a document that is passed over.
+// note is a document that is skipped.
 type note struct{ where, why string }
 
 // broken is a document that cannot be read, although it is about a kind that matters.
@@ -40,6 +39,7 @@ type reading struct {
 	kinds     kinds
 	documents []document
 	notes     []note
+	warnings  []string // about documents that are examined
 	broken    []broken
 }
 
@@ -94,22 +94,13 @@ func readDocuments(stdin io.Reader, paths []string, of kinds) (reading, error) {
 			case err != nil:
 				r.reject(f.path, source.ID{}, problem.Invalid("the file cannot be read: %s", reasonOf(err)).WithNext("make %s readable, or remove it", f.path))
 			default:
-				r.file(f.path, content)
+				for i, raw := range split(content) {
+					r.document(fmt.Sprintf("%s: document %d", f.path, i+1), raw)
+				}
 			}
 		}
 	}
 	return r, nil
-}
-
-// file reads the documents of a file.
-func (r *reading) file(path string, content []byte) {
-	for i, raw := range split(content) {
-		before := len(r.documents)
-		r.document(fmt.Sprintf("%s: document %d", path, i+1), raw)
-		for n := before; n < len(r.documents); n++ {
-			r.documents[n].file = path
-		}
-	}
 }
 
 // document reads one document. A field that occurs twice makes it broken: tools disagree

@@ -61,7 +61,8 @@ func TestVerifyFolders(t *testing.T) {
 		{"a list of YAML with a release in it", "x.yaml", "- " + strings.ReplaceAll(strings.TrimSpace(release("unsigned", "")), "\n", "\n  ") + "\n", "", "HelmRelease apps/unsigned denied (SignatureMissing)"},
 		{"a List with scalars", "x.yaml", "apiVersion: v1\nkind: List\nitems: [x]\n", "items[0]: not a Kubernetes object", ""},
 		{"the same object twice", "again.yaml", release("podinfo", ""), "", ""},
-		{"another source of the same name", "again.yaml", strings.Replace(acmeRepository, "ghcr.io/acme", "ghcr.io/acme/other", 1), "", "HelmRelease apps/podinfo denied (ReferenceInvalid): HelmRepository apps/acme was found 2 times"},
+		{"another source of the same name", "again.yaml", strings.Replace(acmeRepository, "ghcr.io/acme", "ghcr.io/acme/other", 1),
+			"warning: HelmRepository apps/acme is given twice, with different content: ", "HelmRelease apps/podinfo denied (ReferenceInvalid): HelmRepository apps/acme was found 2 times"},
 		{"behind the end of a document", "x.yaml", "a: b\n...\n" + release("unsigned", ""), "document 1", "HelmRelease apps/unsigned denied (SignatureMissing)"},
 		{"behind a marker with a comment", "x.yaml", "# a\n--- # b\n" + release("unsigned", ""), "", "HelmRelease apps/unsigned denied (SignatureMissing)"},
 		{"on the line of a marker", "x.yaml", "--- {apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, metadata: {name: inline, namespace: apps}, spec: {chart: {spec: {chart: unsigned, version: 1.0.0, sourceRef: {kind: HelmRepository, name: acme}}}}}\n", "", "HelmRelease apps/inline denied (SignatureMissing)"},
@@ -73,6 +74,11 @@ func TestVerifyFolders(t *testing.T) {
 		{"in a hidden folder", ".hidden/x.yaml", release("unsigned", ""), "", "HelmRelease apps/unsigned denied (SignatureMissing)"},
 		{"in the folder of Git, which no controller reads", ".git/x.yaml", release("unsigned", ""), "", ""},
 		{"with its name in upper case", "X.YAML", release("unsigned", ""), "", "HelmRelease apps/unsigned denied (SignatureMissing)"},
+		{"an ApplicationSet", "x.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: all, namespace: argocd}\nspec: {}\n",
+			"x.yaml: document 1: ApplicationSet argocd/all is not examined; a cluster examines the Applications that it generates", ""},
+		{"a source with a login of its own", "x.yaml", strings.Replace(strings.Replace(acmeRepository, "name: acme", "name: private", 1), "spec: {", "spec: {secretRef: {name: x}, provider: aws, ", 1),
+			"x.yaml: document 1: HelmRepository apps/private names spec.secretRef, spec.provider, which verify does not use", ""},
+		{"a source without one", "x.yaml", strings.Replace(strings.Replace(acmeRepository, "name: acme", "name: public", 1), "spec: {", "spec: {provider: generic, ", 1), "", ""},
 		{"a Secret that SOPS has encrypted", "secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata: {a: \"ENC[AES256_GCM,data:x]\"}\nsops: {mac: x}\n", "", ""},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {

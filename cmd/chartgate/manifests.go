@@ -6,12 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
 )
+
+// fluxSources is the group of the objects that HelmReleases refer to.
+const fluxSources = "source.toolkit.fluxcd.io"
 
 // siblings are the objects of the given documents, as if they were in a cluster.
 type siblings []source.Object
@@ -38,11 +42,12 @@ func (s siblings) find(id source.ID) []source.Object {
 	return found
 }
 
-// toObjects converts documents. What is given twice with the same content is one object.
-// A patch of an object of a gated kind is no object: it is skipped or, where it changes
-// which chart is deployed, broken.
+// toObjects converts documents, and warns of what verify cannot do as a cluster does it. What is
+// given twice with the same content is one object. A patch of an object of a gated kind is not an
+// object: it is skipped or, where it changes which chart is deployed, broken.
 func (r *reading) toObjects() (siblings, error) {
 	var objects siblings
+	places := map[source.ID]string{}
 	for _, d := range r.documents {
 		raw, err := json.Marshal(d.object.Object)
 		if err != nil {
@@ -57,23 +62,52 @@ func (r *reading) toObjects() (siblings, error) {
 				WithNext("verify what Kustomize makes of it: kustomize build DIR | chartgate verify -f - --policy PATH"))
 		case lacks != "":
 			r.pass(d.where, fmt.Sprintf("the %s names no %s: a patch that changes no chart", id.Kind, lacks))
+		case id.Group == "argoproj.io" && id.Kind == "ApplicationSet":
+			r.pass(d.where, fmt.Sprintf("%s is not examined; a cluster examines the Applications that it generates", id))
 		case id.Name != "" && slices.ContainsFunc(objects, same):
 		default:
+			if other, ok := places[id]; ok && id.Name != "" && id.Group == fluxSources {
+				r.warnings = append(r.warnings, fmt.Sprintf("%s is given twice, with different content: %s and %s", id, other, d.where))
+			}
+			places[id] = d.where
+			if fields := unusedAccess(id, d.object); len(fields) > 0 {
+				r.warnings = append(r.warnings, fmt.Sprintf("%s: %s names %s, which verify does not use: it logs in with --registry-config or, without it, "+
+					"with the credentials of docker login, and takes CAs from --registry-ca and the proxy from HTTPS_PROXY", d.where, id, strings.Join(fields, ", ")))
+			}
 			objects = append(objects, source.Object{ID: id, JSON: raw})
 		}
 	}
 	return objects, nil
 }
 
-// patches tells what an object of a gated kind lacks that its API requires, and whether
-// it has fields that decide about the chart.
+// unusedAccess returns the fields of a source that say how to reach its registry by means of a
+// cluster.
+func unusedAccess(id source.ID, object unstructured.Unstructured) []string {
+	if id.Group != fluxSources {
+		return nil
+	}
+	spec, _ := object.Object["spec"].(map[string]any)
+	var fields []string
+	for _, field := range []string{"secretRef", "certSecretRef", "proxySecretRef", "serviceAccountName"} {
+		if spec[field] != nil {
+			fields = append(fields, "spec."+field)
+		}
+	}
+	if provider, _ := spec["provider"].(string); provider != "" && provider != "generic" {
+		fields = append(fields, "spec.provider")
+	}
+	return fields
+}
+
+// patches returns what an object of a gated kind lacks that its API requires, and whether it has
+// fields that decide about the chart.
 func patches(id source.ID, object unstructured.Unstructured) (lacks string, changes bool) {
 	if !gatedKinds.has(id.Group, id.Kind) {
 		return "", false
 	}
 	spec, ok := object.Object["spec"].(map[string]any)
 	if !ok && object.Object["spec"] != nil {
-		return "", false // broken, which the extractor says
+		return "", false // the extractor denies it
 	}
 	if template, ok := spec["chart"].(map[string]any); ok && id.Kind == "HelmRelease" {
 		template, _ := template["spec"].(map[string]any)
@@ -96,8 +130,8 @@ func patches(id source.ID, object unstructured.Unstructured) (lacks string, chan
 	return "spec." + decide[0], status["artifact"] != nil || slices.ContainsFunc(decide, func(field string) bool { return spec[field] != nil })
 }
 
-// patchesApplication looks for a source that no Application could have: each names a repository,
-// by the definition of Applications.
+// patchesApplication looks for a source without a repository, which the CRD of Applications
+// requires.
 func patchesApplication(spec map[string]any) (lacks string, changes bool) {
 	incomplete := func(field string, source any) string {
 		if s, ok := source.(map[string]any); ok && s["repoURL"] == nil {

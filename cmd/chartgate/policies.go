@@ -7,15 +7,18 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	kjson "sigs.k8s.io/json"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/fielderr"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/trust"
 )
@@ -23,15 +26,18 @@ import (
 // fixedPolicies are policies that do not change while a command runs.
 type fixedPolicies struct {
 	set *policy.Set
-	// trustRoots are those that the policies come with.
+	// trustRoots are those among the policies.
 	trustRoots []trust.Item
+	// invalid says where the policies are that deny everything they match.
+	invalid []string
 }
 
 // Current implements gate.Policies.
 func (p fixedPolicies) Current() *policy.Set { return p.set }
 
-// loadPolicies reads policies from files and directories. What does not compile
-// denies the charts that it matches, as in a cluster, and is told to w.
+// loadPolicies reads policies from files and directories, and writes to w what it does not use. An
+// invalid policy denies the charts that it matches, as in a cluster, and w is warned of it. What an
+// API server would not store is an error.
 func loadPolicies(ctx context.Context, stdin io.Reader, w io.Writer, paths []string) (fixedPolicies, error) {
 	if len(paths) == 0 {
 		return fixedPolicies{}, errors.New("--policy is needed: a file or directory with ChartPolicies and TrustedIdentities")
@@ -40,31 +46,102 @@ func loadPolicies(ctx context.Context, stdin io.Reader, w io.Writer, paths []str
 	if err != nil {
 		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
 	}
-	// A policy that is not seen here may deny in a cluster.
+	// A policy that is missed here may deny in a cluster.
 	for _, b := range read.broken {
 		return fixedPolicies{}, fmt.Errorf("read --policy: %s: %w", b.where, b.err)
 	}
 	documents := read.policies()
-	if !slices.ContainsFunc(documents, document.isPolicy) {
-		return fixedPolicies{}, fmt.Errorf("no policies found in %s: a ChartPolicy or the identities ConfigMap is needed", strings.Join(paths, ", "))
-	}
 	for _, n := range read.notes {
 		fmt.Fprintf(w, "skipped: %s: %s\n", n.where, n.why)
 	}
-	set, report, err := compileDocuments(ctx, documents)
+	if documents, err = checkPolicies(documents); err != nil {
+		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
+	}
+	if !slices.ContainsFunc(documents, document.isPolicy) {
+		return fixedPolicies{}, fmt.Errorf("no policies found in %s: a ChartPolicy or the identities ConfigMap is needed", strings.Join(paths, ", "))
+	}
+	loaded, report, err := compileDocuments(ctx, documents)
 	if err != nil {
 		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
 	}
+	for _, d := range documents {
+		if d.isIdentities() && d.object.GetName() != identitiesName {
+			fmt.Fprintf(w, "warning: %s: ConfigMap %s is used as the identities ConfigMap; a cluster reads only %s, unless --policy-configmap names another\n",
+				d.where, d.object.GetName(), identitiesName)
+		}
+	}
+	loaded.invalid = warnOfInvalid(w, documents, report)
+	return loaded, nil
+}
+
+// warnOfInvalid writes what is invalid and why, and returns where the invalid policies are.
+func warnOfInvalid(w io.Writer, documents []document, report policy.Report) (places []string) {
 	for _, name := range slices.Sorted(maps.Keys(report.Identities)) {
 		fmt.Fprintf(w, "warning: TrustedIdentity %s is invalid: %v\n", name, report.Identities[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(report.Policies)) {
 		fmt.Fprintf(w, "warning: ChartPolicy %s is invalid and denies what it matches: %v\n", name, report.Policies[name])
+		for _, d := range documents {
+			if d.isKind("ChartPolicy") && d.object.GetName() == name {
+				places = append(places, fmt.Sprintf("ChartPolicy %s in %s", name, d.where))
+			}
+		}
 	}
 	if report.ConfigMap != nil {
 		fmt.Fprintf(w, "warning: the identities ConfigMap is invalid and denies every chart: %v\n", report.ConfigMap)
+		for _, d := range documents {
+			if d.isIdentities() {
+				places = append(places, fmt.Sprintf("ConfigMap %s in %s", d.object.GetName(), d.where))
+			}
+		}
 	}
-	return set, nil
+	return places
+}
+
+// checkPolicies refuses what an API server would not store as it is written, and leaves out what is
+// given twice with the same content.
+func checkPolicies(documents []document) (checked []document, err error) {
+	seen := map[string]document{}
+	for _, d := range documents {
+		if err := d.checkPolicy(); err != nil {
+			return nil, fmt.Errorf("%s: %w", d.where, err)
+		}
+		if d.isKind("ChartPolicy") || d.isKind("TrustedIdentity") {
+			id := d.object.GetKind() + " " + d.object.GetName()
+			if other, ok := seen[id]; ok {
+				if !reflect.DeepEqual(other.object.Object, d.object.Object) {
+					return nil, fmt.Errorf("there are two of %s: %s and %s", id, other.where, d.where)
+				}
+				continue
+			}
+			seen[id] = d
+		}
+		checked = append(checked, d)
+	}
+	return checked, nil
+}
+
+// checkPolicy refuses an object of chartgate.dev, or of one of its kinds, that does not exist or
+// has no valid name.
+func (d document) checkPolicy() error {
+	kind, name := d.object.GroupVersionKind(), d.object.GetName()
+	known := policyKinds.has(v1alpha1.Group, kind.Kind)
+	switch {
+	case kind.Group != v1alpha1.Group && !known:
+		return nil // a Secret or a ConfigMap
+	case !known:
+		return fmt.Errorf("kind %s is not a policy: the kinds of %s are %s", kind.Kind, v1alpha1.Group, strings.Join(policyKinds.names[v1alpha1.Group], ", "))
+	case kind.Group != v1alpha1.Group:
+		return fmt.Errorf("kind %s is not a policy with apiVersion %s: write apiVersion: %s", kind.Kind, d.object.GetAPIVersion(), v1alpha1.GroupVersion())
+	case kind.Version != v1alpha1.GroupVersion().Version:
+		return fmt.Errorf("apiVersion %s does not exist: write apiVersion: %s for the %s", d.object.GetAPIVersion(), v1alpha1.GroupVersion(), kind.Kind)
+	case name == "":
+		return fmt.Errorf("the %s has no metadata.name", kind.Kind)
+	case len(validation.IsDNS1123Subdomain(name)) > 0:
+		return fmt.Errorf("%s %s: metadata.name must consist of lower-case letters, digits, - and ., and start and end with a letter or digit", kind.Kind, chart.Quote(name))
+	default:
+		return nil
+	}
 }
 
 // policyKinds are the kinds that a folder of policies must not lose.
@@ -75,15 +152,24 @@ var policyKinds = kinds{
 
 // isPolicy reports whether a document decides about charts.
 func (d document) isPolicy() bool {
-	kind := d.object.GroupVersionKind()
-	return kind.Group == v1alpha1.Group && kind.Kind == "ChartPolicy" || kind.Group == "" && kind.Kind == "ConfigMap" && d.hasIdentities()
+	return d.isKind("ChartPolicy") || d.isIdentities()
 }
 
-// hasIdentities reports whether a ConfigMap is, or is to be, the one with the identities.
-func (d document) hasIdentities() bool {
+// isKind reports whether a document is of that kind of chartgate.dev.
+func (d document) isKind(name string) bool {
+	kind := d.object.GroupVersionKind()
+	return kind.Group == v1alpha1.Group && kind.Kind == name
+}
+
+// identitiesName is that of the ConfigMap with the identities in a cluster.
+const identitiesName = "chartgate-identities"
+
+// isIdentities reports whether a document is, or is meant to be, the ConfigMap with the identities.
+func (d document) isIdentities() bool {
+	kind := d.object.GroupVersionKind()
 	data, _ := d.object.Object["data"].(map[string]any)
 	_, has := data[policy.IdentitiesKey]
-	return has || d.object.GetName() == "chartgate-identities"
+	return kind.Group == "" && kind.Kind == "ConfigMap" && (has || d.object.GetName() == identitiesName)
 }
 
 // isRootOf reports whether a TrustRoot names the ConfigMap.
@@ -92,8 +178,8 @@ func (d document) isRootOf(root document) bool {
 	return root.object.GetKind() == "TrustRoot" && name == d.object.GetName()
 }
 
-// policies returns the documents that matter to policies, and notes the others. What looks like
-// a policy of another group is a mistake, and stays.
+// policies returns the documents that are policies or that policies refer to, and notes the others.
+// A kind of policies in another group is a mistake, and stays.
 func (r *reading) policies() []document {
 	var documents []document
 	for _, d := range r.documents {
@@ -103,7 +189,7 @@ func (r *reading) policies() []document {
 			documents = append(documents, d)
 		case kind.Group == "" && kind.Kind == "Secret" && d.object.Object["sops"] != nil:
 			r.pass(d.where, "Secret "+d.object.GetName()+" is encrypted by SOPS: decrypt it first")
-		case kind.Group == "" && kind.Kind == "ConfigMap" && !d.hasIdentities() && !slices.ContainsFunc(r.documents, d.isRootOf):
+		case kind.Group == "" && kind.Kind == "ConfigMap" && !d.isIdentities() && !slices.ContainsFunc(r.documents, d.isRootOf):
 			r.pass(d.where, fmt.Sprintf("ConfigMap %s has no key %s, and no TrustRoot names it", d.object.GetName(), policy.IdentitiesKey))
 		case kind.Group == "" && (kind.Kind == "ConfigMap" || kind.Kind == "Secret"):
 			documents = append(documents, d)
@@ -126,7 +212,7 @@ func compileDocuments(ctx context.Context, documents []document) (fixedPolicies,
 	}
 	for _, d := range documents {
 		if err := addPolicy(&in, d); err != nil {
-			return fixedPolicies{}, policy.Report{}, fmt.Errorf("%s: %w", d.file, err)
+			return fixedPolicies{}, policy.Report{}, fmt.Errorf("%s: %w", d.where, err)
 		}
 	}
 	in.Keys = lookupKeys(ctx, policy.KeySources(in), secrets)
@@ -158,22 +244,20 @@ func addConfigMap(in *policy.Input, d document) error {
 	case !ok:
 		return fmt.Errorf("ConfigMap %s has no key %s", found[0].Name, policy.IdentitiesKey)
 	case in.ConfigMap != nil:
-		return errors.New("there are two identities ConfigMaps")
+		return fmt.Errorf("there are two identities ConfigMaps: %s is the second", found[0].Name)
 	}
 	in.ConfigMap = &text
 	return nil
 }
 
-// appendStrict decodes a document; a field that its type does not have is an error.
-// As for the API server, names of fields are case-sensitive.
+// appendStrict decodes a document. A field that its type does not have is an error.
 func appendStrict[T any](to *[]T, d document) error {
 	raw, err := json.Marshal(d.object.Object)
 	if err != nil {
 		return err
 	}
 	var obj T
-	strict, err := kjson.UnmarshalStrict(raw, &obj)
-	if err = errors.Join(append(strict, err)...); err != nil {
+	if err := fielderr.Join(fielderr.Decode(nil, raw, &obj)); err != nil {
 		return fmt.Errorf("%s %s: %w", d.object.GetKind(), d.object.GetName(), err)
 	}
 	*to = append(*to, obj)

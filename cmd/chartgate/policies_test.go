@@ -42,6 +42,27 @@ func TestLoadPolicies(t *testing.T) {
 		{"a field in the wrong case", map[string]string{"a.yaml": strings.Replace(acmePolicy, "require", "Require", 1)}, nil, "", `unknown field`},
 		{"a field that is given twice", map[string]string{"a.yaml": strings.Replace(acmePolicy, "spec:", "spec: {}\nspec:", 1)}, nil, "", "a.yaml: document 1: "},
 		{"a kind that is no policy is passed over, and told", map[string]string{"a.yaml": documentsOf(acmePolicy, releaseIdentity, acmeRepository)}, map[string]int{"acme": 1}, "kind HelmRepository is not a policy", ""},
+		{"a version that does not exist", map[string]string{"a.yaml": strings.Replace(acmePolicy, "v1alpha1", "v1", 1), "b.yaml": releaseIdentity}, nil, "",
+			"a.yaml: document 1: apiVersion chartgate.dev/v1 does not exist: write apiVersion: chartgate.dev/v1alpha1 for the ChartPolicy"},
+		{"another version that does not exist, of an identity", map[string]string{"a.yaml": acmePolicy, "b.yaml": strings.Replace(releaseIdentity, "v1alpha1", "v1beta1", 1)}, nil, "",
+			"b.yaml: document 1: apiVersion chartgate.dev/v1beta1 does not exist"},
+		{"policies of nothing but a version that does not exist", map[string]string{"a.yaml": strings.Replace(acmePolicy, "v1alpha1", "v1", 1)}, nil, "", "apiVersion chartgate.dev/v1 does not exist"},
+		{"policies of nothing but another group", map[string]string{"a.yaml": strings.Replace(acmePolicy, "chartgate.dev/", "evil.example/", 1)}, nil, "",
+			"a.yaml: document 1: kind ChartPolicy is not a policy with apiVersion evil.example/v1alpha1: write apiVersion: chartgate.dev/v1alpha1"},
+		{"policies of nothing but a kind that does not exist", map[string]string{"a.yaml": strings.Replace(acmePolicy, "ChartPolicy", "ChartPolicies", 1)}, nil, "",
+			"kind ChartPolicies is not a policy: the kinds of chartgate.dev are ChartPolicy, TrustedIdentity, TrustRoot"},
+		{"a policy without a name", map[string]string{"a.yaml": strings.Replace(acmePolicy, "name: acme", "", 1)}, nil, "", "a.yaml: document 1: the ChartPolicy has no metadata.name"},
+		{"a policy whose name cannot be stored", map[string]string{"a.yaml": strings.Replace(acmePolicy, "name: acme", "name: Acme_1", 1)}, nil, "",
+			`a.yaml: document 1: ChartPolicy "Acme_1": metadata.name must consist of lower-case letters`},
+		{"an identity whose name cannot be stored", map[string]string{"a.yaml": acmePolicy, "b.yaml": strings.Replace(releaseIdentity, "name: release", "name: re lease", 1)}, nil, "",
+			`b.yaml: document 1: TrustedIdentity "re lease": metadata.name must consist of`},
+		{"two policies of one name", map[string]string{"a.yaml": acmePolicy, "b.yaml": releaseIdentity, "c.yaml": strings.Replace(acmePolicy, "/acme/", "/other/", 1)}, nil, "",
+			"c.yaml: document 1"},
+		{"the same policy twice", map[string]string{"a.yaml": acmePolicy, "b.yaml": releaseIdentity, "c.yaml": acmePolicy}, map[string]int{"acme": 1}, "", ""},
+		{"a ConfigMap of another name", map[string]string{"a.yaml": strings.Replace(identityList, "chartgate-identities", "mine", 1)}, map[string]int{"acme": 1},
+			"a.yaml: document 1: ConfigMap mine is used as the identities ConfigMap; a cluster reads only chartgate-identities", ""},
+		{"a number for a text", map[string]string{"a.yaml": strings.Replace(acmePolicy, "[release]", "[1]", 1)}, nil, "", "a.yaml: document 1: ChartPolicy acme: spec.require"},
+		{"a text for a list", map[string]string{"a.yaml": strings.Replace(acmePolicy, `["oci://ghcr.io/acme/**"]`, "x", 1)}, nil, "", "spec.match.charts: must be a list, and is a text"},
 		{"a kind of another group", map[string]string{"b.yaml": acmePolicy, "a.yaml": strings.Replace(acmePolicy, "chartgate.dev/", "evil.example/", 1)}, nil, "", "kind ChartPolicy is not a policy"},
 		{"an unknown kind of our group", map[string]string{"b.yaml": acmePolicy, "a.yaml": strings.Replace(acmePolicy, "ChartPolicy", "TrustRing", 1)}, nil, "", "kind TrustRing is not a policy"},
 	} {
@@ -53,6 +74,9 @@ func TestLoadPolicies(t *testing.T) {
 			case c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)):
 				t.Fatalf("want %q, got %v", c.fails, err)
 			case c.fails != "":
+				if strings.Contains(err.Error(), "Go ") {
+					t.Errorf("it speaks of Go: %v", err)
+				}
 				return
 			case err != nil:
 				t.Fatal(err)

@@ -63,18 +63,18 @@ func toContent(text string, err error) policy.KeyContent {
 
 // takeSecrets takes the Secrets out of documents.
 func takeSecrets(documents []document) (secrets []corev1.Secret, others []document, err error) {
-	names := map[string]bool{}
+	places := map[string]string{} // by name
 	for _, d := range documents {
 		if kind := d.object.GroupVersionKind(); kind.Group != "" || kind.Kind != "Secret" {
 			others = append(others, d)
 			continue
 		}
-		if names[d.object.GetName()] {
-			return nil, nil, fmt.Errorf("%s: there are two Secrets %s", d.file, d.object.GetName())
+		if other, ok := places[d.object.GetName()]; ok {
+			return nil, nil, fmt.Errorf("there are two Secrets %s: %s and %s", d.object.GetName(), other, d.where)
 		}
-		names[d.object.GetName()] = true
+		places[d.object.GetName()] = d.where
 		if err := appendStrict(&secrets, d); err != nil {
-			return nil, nil, fmt.Errorf("%s: Secret %s cannot be decoded", d.file, d.object.GetName())
+			return nil, nil, fmt.Errorf("%s: Secret %s cannot be decoded", d.where, d.object.GetName())
 		}
 	}
 	for i := range secrets {
@@ -102,7 +102,7 @@ func takeTrustRoots(documents []document) (items []trust.Item, others []document
 			continue
 		}
 		if err := appendStrict(&objects, d); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", d.file, err)
+			return nil, nil, fmt.Errorf("%s: %w", d.where, err)
 		}
 	}
 	configMaps, others, err := takeConfigMaps(others, objects)
@@ -128,7 +128,7 @@ func takeConfigMaps(documents []document, objects []v1alpha1.TrustRoot) (taken [
 			continue
 		}
 		if err := appendStrict(&taken, d); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", d.file, err)
+			return nil, nil, fmt.Errorf("%s: %w", d.where, err)
 		}
 		if _, ok := taken[len(taken)-1].Data[policy.IdentitiesKey]; ok {
 			others = append(others, d)

@@ -59,7 +59,7 @@ func TestKeysOnTheCommandLine(t *testing.T) {
 		{"a key in a Secret as people write it", documentsOf(inSecret, secret("{name: release}", fmt.Sprintf("stringData: {cosign.pub: %q}", public))), "", ""},
 		{"a Secret of whatever namespace", documentsOf(inSecret, secret("{name: release, namespace: apps}", data(string(public)))), "", ""},
 		{"a key that the ConfigMap's identity has in a Secret", documentsOf(
-			"\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {identities.yaml: '[{name: release, charts: [\"oci://ghcr.io/acme/**\"], key: {secretRef: {name: release}}}]'}\n",
+			"\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: chartgate-identities}\ndata: {identities.yaml: '[{name: release, charts: [\"oci://ghcr.io/acme/**\"], key: {secretRef: {name: release}}}]'}\n",
 			inSecret, secret("{name: release}", data(string(public)))), "", ""},
 		{"a Secret of another name", documentsOf(inSecret, secret("{name: other}", data(string(public)))),
 			warning("spec.key.secretRef: Secret release, key cosign.pub: there is no such Secret among the policies"), ""},
@@ -67,7 +67,7 @@ func TestKeysOnTheCommandLine(t *testing.T) {
 			warning("spec.key.secretRef: Secret release, key old.pub: the Secret has no such key"), ""},
 		{"a private key by mistake", documentsOf(inSecret, secret("{name: release}", data(private))),
 			warning(`spec.key.secretRef: Secret release, key cosign.pub: the PEM block is a "PRIVATE KEY", not a "PUBLIC KEY"`), ""},
-		{"two Secrets of one name", documentsOf(inSecret, secret("{name: release}", data("")), secret("{name: release, namespace: other}", data(""))), "", "there are two Secrets release"},
+		{"two Secrets of one name", documentsOf(inSecret, secret("{name: release}", data("")), secret("{name: release, namespace: other}", data(""))), "", "there are two Secrets release: "},
 		{"a Secret that cannot be decoded", documentsOf(inSecret, secret("{name: release}", "data: {cosign.pub: "+canary+"!}")), "", "Secret release cannot be decoded"},
 		{"a key in Vault", identity("{kms: 'hashivault://release'}"), "", ""},
 		{"no such key in Vault", identity("{kms: 'hashivault://other'}"), warning("spec.key.kms: hashivault://other: the KMS has no such key, or the key is disabled"), ""},
@@ -155,7 +155,7 @@ func TestVerifyTrustRoots(t *testing.T) {
 		{"a ConfigMap that no TrustRoot names", []string{named, followed, inConfigMap("stray")}, exitAdmitted, "ConfigMap stray has no key identities.yaml, and no TrustRoot names it"},
 		{"a TrustRoot that does not exist", []string{named}, exitDenied, unusable + "does not exist"},
 		{"two of one name", []string{named, followed, followed}, exitDenied, unusable + "cannot be used: there are two TrustRoots of this name"},
-		{"a field that does not exist", []string{named, trustRootOf("corp", "{url: x}")}, exitNotAsked, `unknown field "spec.url"`},
+		{"a field that does not exist", []string{named, trustRootOf("corp", "{url: x}")}, exitNotAsked, "spec.url: unknown field"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			dir := s.files(t, map[string]string{"policy.yaml": documentsOf(append([]string{acmePolicy}, c.policies...)...)})

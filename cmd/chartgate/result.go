@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/source"
@@ -44,10 +45,15 @@ func toResult(v verdict.Verdict) result {
 		admitted:  v.Admits(),
 	}
 	var signers, policies []string
+	add := func(to *[]string, text string) {
+		if !slices.Contains(*to, text) {
+			*to = append(*to, text)
+		}
+	}
 	for _, a := range v.Acceptances() {
-		policies = append(policies, a.Policy)
+		add(&policies, a.Policy)
 		if a.Identity != "" {
-			signers = append(signers, fmt.Sprintf("%s (%s)", a.Identity, a.Evidence.Signer))
+			add(&signers, fmt.Sprintf("%s (%s)", a.Identity, a.Evidence.Signer))
 		}
 	}
 	r.Signer, r.Policy = strings.Join(signers, ", "), strings.Join(policies, ", ")

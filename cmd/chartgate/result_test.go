@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -22,6 +24,21 @@ func TestVerifyCounts(t *testing.T) {
 	delete(files, "values.yaml")
 	if got := s.verifyFolder(t, s.files(t, files)); strings.Contains(got.Stdout, "skipped") {
 		t.Errorf("counts of a few: %s", got.Stdout)
+	}
+}
+
+// A policy or a signer that several requirements accept is named once.
+func TestResultNamesOnce(t *testing.T) {
+	var subject verdict.Subject
+	var err error
+	if subject.Digest, err = chart.ParseDigest("sha256:" + strings.Repeat("a", 64)); err != nil {
+		t.Fatal(err)
+	}
+	one := verdict.Acceptance{Policy: "acme", Identity: "att", Waiver: "a test"}
+	other := verdict.Acceptance{Policy: "other", Waiver: "a test"}
+	got := toResult(verdict.Admit(subject, []verdict.Acceptance{one, one, other}))
+	if got.Policy != "acme, other" || strings.Count(got.Signer, "att (") != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/gate"
+	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/trust"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -25,27 +28,28 @@ type verifyFlags struct {
 	timeout  time.Duration
 }
 
-const verifyExample = `  # What would a cluster say to these manifests?
+const verifyExample = `  # Would a cluster admit these manifests?
   chartgate verify -f objects.yaml --policy policies/ --trusted-root trusted_root.json
 
-  # Is this chart signed as the policies want?
+  # Is this chart signed as the policies require?
   chartgate verify oci://ghcr.io/acme/charts/podinfo:6.7.1 --policy policies/ -o json`
 
 func newVerifyCommand() *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify [-f FILE]... [REFERENCE]... --policy PATH",
-		Short: "Ask the gate about manifests or charts, without a cluster",
-		Long: `Ask the gate about manifests or charts, without a cluster.
+		Short: "Examine manifests or charts as a cluster would, without a cluster",
+		Long: `Examine manifests or charts as a cluster would, without a cluster.
 
-Directories are read with their subdirectories. What is not a Kubernetes object, such as
-values.yaml or a JSON patch, is named on standard error and passed over.
+Directories are read with their subdirectories. Files that are not Kubernetes objects, such
+as values.yaml or a JSON patch, are skipped and named on standard error.
 
 Exit code 0: everything is admitted. 1: something is denied, or a document of a kind that
-chartgate gates cannot be read. 2: the gate could not be asked (usage, a path that cannot
-be read, no policies, no object that chartgate gates).
+chartgate gates cannot be read. 2: nothing was examined (usage, a path that cannot be read,
+no policies, a policy that a cluster would not store, no object that chartgate gates).
 
-Without --registry-config, the credentials of docker login are used.`,
+Without --registry-config, the credentials of docker login are used. Secrets that a
+HelmRepository or OCIRepository names are not read.`,
 		Example: verifyExample,
 		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
@@ -54,7 +58,7 @@ Without --registry-config, the credentials of docker login are used.`,
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with manifests, - for standard input (repeatable)")
 	flags.StringArrayVar(&f.policies, "policy", nil, "`file` or directory with ChartPolicies, TrustedIdentities, the Secrets with their keys, TrustRoots or the identities ConfigMap (repeatable)")
 	flags.StringVarP(&f.output, "output", "o", "text", "`format`: text or json")
-	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "`time` for each object")
+	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "longest `time` for each object")
 	return cmd
 }
 
@@ -80,21 +84,29 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	for _, n := range read.notes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "skipped: %s: %s\n", n.where, n.why)
 	}
+	for _, text := range read.warnings {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", text)
+	}
 	if !cmd.Flags().Changed("registry-config") {
 		f.registryConfigs = dockerConfig()
 	}
-	// Nobody will ask again, so the first fetch of a TUF repository may take as long as an object.
+	// There is no second attempt, so the first fetch of a TUF repository may take as long as an
+	// object.
 	roots, err := f.roots(trust.Options{Patience: f.timeout})
 	if err != nil {
 		return err
 	}
 	defer roots.Close()
 	roots.Set(policies.trustRoots)
-	engine, err := f.build(inputs{policies: policies, siblings: objects, roots: roots})
+	engine, err := f.build(inputs{policies: policies, siblings: objects, roots: roots, registry: registry.Options{Local: true}})
 	if err != nil {
 		return err
 	}
-	asked := asked{engine: engine, flags: f, stderr: cmd.ErrOrStderr()}
+	login, err := f.credentials()
+	if err != nil {
+		return err
+	}
+	asked := asked{engine: engine, flags: f, stderr: cmd.ErrOrStderr(), login: login, invalid: policies.invalid}
 	results, passed, err := asked.verify(cmd.Context(), read.broken, objects, references)
 	if err != nil {
 		return err
@@ -102,19 +114,21 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	return report(cmd.OutOrStdout(), f.output, results, passed+len(read.notes))
 }
 
-// asked is the gate that is asked, and where the causes of its own failures go.
+// asked is the gate that is asked, and what its messages need to know of this machine.
 type asked struct {
-	engine *engine
-	flags  *verifyFlags
-	stderr io.Writer
+	engine  *engine
+	flags   *verifyFlags
+	stderr  io.Writer      // for the causes of chartgate's own failures
+	login   registry.Login // nil without any
+	invalid []string       // where the invalid policies are
 }
 
-// verify returns a result for each use of a chart, and the number of objects of other
-// kinds, which are passed over.
+// verify returns a result for each use of a chart, and the number of objects of other kinds, which
+// are skipped.
 func (a asked) verify(ctx context.Context, unreadable []broken, objects siblings, references []string) (results []result, passed int, err error) {
 	engine, f := a.engine, a.flags
 	for _, b := range unreadable {
-		results = append(results, a.result(b.verdict()))
+		results = append(results, a.result(ctx, b.verdict()))
 	}
 	for _, object := range objects {
 		if !engine.extractor.Gates(object.ID) {
@@ -128,21 +142,49 @@ func (a asked) verify(ctx context.Context, unreadable []broken, objects siblings
 	}
 	for _, text := range references {
 		ctx, cancel := context.WithTimeout(ctx, f.timeout)
-		results = append(results, a.result(engine.gate.Decide(ctx, questionOf(text))))
+		results = append(results, a.result(ctx, engine.gate.Decide(ctx, questionOf(text))))
 		cancel()
 	}
 	return results, passed, nil
 }
 
-// result renders a verdict for the user who runs the command; there is no log, so the cause
-// of a failure of chartgate's own goes to standard error.
-func (a asked) result(v verdict.Verdict) result {
+// result renders a verdict for the user who runs the command. There is no log, so the cause of an
+// internal error goes to standard error.
+func (a asked) result(ctx context.Context, v verdict.Verdict) result {
 	if v.Reason() == verdict.InternalError {
 		for _, cause := range v.Causes() {
 			fmt.Fprintf(a.stderr, "cause: %s: %v\n", v.Subject, cause)
 		}
 	}
-	return toResult(v.Local())
+	return toResult(v.Local(func(d verdict.Denial) string { return a.next(ctx, v.Subject.Reference.Location, d) }))
+}
+
+// next returns the next step of a denial where this machine's files and logins tell more than its
+// reason; "" otherwise.
+func (a asked) next(ctx context.Context, at chart.Location, d verdict.Denial) string {
+	switch d.Reason {
+	case verdict.PolicyInvalid:
+		named := func(place string) bool {
+			_, rest, _ := strings.Cut(place, " ")
+			name, _, _ := strings.Cut(rest, " in ")
+			return slices.ContainsFunc(d.Policy, func(text string) bool { return strings.HasPrefix(text, name+" ") })
+		}
+		places := a.invalid
+		if slices.ContainsFunc(places, named) {
+			places = slices.DeleteFunc(slices.Clone(places), func(place string) bool { return !named(place) })
+		}
+		if len(places) > 0 {
+			return "correct " + strings.Join(places, ", ")
+		}
+	case verdict.RegistryUnauthorized:
+		if a.login == nil || len(a.flags.registryMirrors) > 0 {
+			return ""
+		}
+		if username, password, err := a.login(ctx, at); err == nil && username+password != "" {
+			return fmt.Sprintf("the login for %[1]s was sent and is not enough: log in again (helm registry login %[1]s, docker login %[1]s), or get the right to pull this chart", at.Host())
+		}
+	}
+	return ""
 }
 
 func (a asked) verifyObject(ctx context.Context, object source.Object) []result {
@@ -152,14 +194,14 @@ func (a asked) verifyObject(ctx context.Context, object source.Object) []result 
 	changes, err := engine.extractor.Changes(source.Write{Object: object})
 	if err != nil {
 		subject := verdict.Subject{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}
-		return []result{a.result(verdict.Deny(subject, verdict.FromError(err)))}
+		return []result{a.result(ctx, verdict.Deny(subject, verdict.FromError(err)))}
 	}
 	if changes.Empty() {
 		return []result{noChart(object.ID)}
 	}
 	var results []result
 	for _, v := range engine.gate.DecideAll(ctx, webhook.Questions(engine.extractor.Uses(ctx, changes), gate.Asker{})) {
-		results = append(results, a.result(v))
+		results = append(results, a.result(ctx, v))
 	}
 	return results
 }

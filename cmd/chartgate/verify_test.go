@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 
+	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -122,6 +125,52 @@ func TestVerifyStandardInput(t *testing.T) {
 			got := s.command(t, c.stdin, append(append([]string{"verify"}, c.args...), flags...)...)
 			if got.Code != exitAdmitted || !strings.Contains(got.Stdout, podinfoVerified) {
 				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// TestVerifySpeaksToItsUser: messages name files, flags and commands of the machine that verify
+// runs on.
+func TestVerifySpeaksToItsUser(t *testing.T) {
+	s := theShop(t)
+	private := registrytest.New(registrytest.Options{Auth: registrytest.Basic, Username: "me", Password: "right"})
+	t.Cleanup(private.Close)
+	login := func(password string) string {
+		return fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, private.Host(), base64.StdEncoding.EncodeToString([]byte("me:"+password)))
+	}
+	everything := strings.Replace(acmePolicy, "ghcr.io/acme/", "", 1)
+	dir := s.files(t, map[string]string{
+		"policy.yaml": documentsOf(everything, releaseIdentity), "root.json": string(s.root),
+		"invalid.yaml": documentsOf(acmePolicy, strings.Replace(releaseIdentity, "subject: release@acme.example", "subjectRegExp: '('", 1)),
+		"digest.yaml":  documentsOf(strings.Replace(acmePolicy, "spec: {", "spec: {pinning: Digest, ", 1), releaseIdentity),
+		"right.json":   login("right"), "wrong.json": login("wrong"), "none.json": "{}",
+	})
+	signed := s.local("oci://ghcr.io/acme/podinfo:1.0.0")
+	for _, c := range []struct {
+		sentence, reference, policy string
+		flags                       []string
+		next                        string
+	}{
+		{"an invalid policy", signed, "invalid.yaml", nil, "next:     correct ChartPolicy acme in " + dir + "/invalid.yaml: document 1\n"},
+		{"a tag where the policy requires a digest", signed, "digest.yaml", nil, "next:     name the chart by its digest: oci://ghcr.io/acme/podinfo@sha256:"},
+		{"no login", "oci://" + private.Host() + "/acme/x:1.0.0", "policy.yaml", []string{"--plain-http", private.Host(), "--registry-config", dir + "/none.json"}, "next:     give chartgate credentials (--registry-config) that can pull acme/x"},
+		{"a wrong login", "oci://" + private.Host() + "/acme/x:1.0.0", "policy.yaml", []string{"--plain-http", private.Host(), "--registry-config", dir + "/wrong.json"},
+			"next:     the login for " + private.Host() + " was sent and is not enough: log in again (helm registry login " + private.Host()},
+		{"a host that does not exist", "oci://nowhere.invalid/acme/x:1.0.0", "policy.yaml", nil, "nowhere.invalid"},
+		{"a port that nobody listens on", "oci://127.0.0.1:1/acme/x:1.0.0", "policy.yaml", nil, "next:     correct host and port (127.0.0.1:1); if"},
+		{"plain HTTP without the flag", "oci://" + private.Host() + "/acme/x:1.0.0", "policy.yaml", nil, "has no TLS on purpose, allow that: --plain-http " + private.Host()},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			args := []string{"verify", c.reference, "--policy", dir + "/" + c.policy, "--trusted-root", dir + "/root.json", "--plain-http", s.host}
+			got := s.command(t, "", append(args, c.flags...)...)
+			if got.Code != exitDenied || !strings.Contains(got.Stdout, c.next) {
+				t.Errorf("want %q in %+v", c.next, got)
+			}
+			for _, word := range []string{"cluster's admin", "chartgate's log", "pod", "values of chartgate's chart", "the chart's source"} {
+				if strings.Contains(strings.ReplaceAll(got.Stdout, "podinfo", ""), word) {
+					t.Errorf("%q in %s", word, got.Stdout)
+				}
 			}
 		})
 	}

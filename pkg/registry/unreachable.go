@@ -25,19 +25,31 @@ func (r *repository) unreachable(err error) (text, next string) {
 	switch {
 	case throughProxy(err):
 		text, _ = r.network(err)
-		return text, "correct the address of the proxy: in the chart value registry.proxy.url (the cluster's admin), or in the proxySecretRef of the chart's source"
+		return text, r.forReader("correct the address of the proxy: HTTPS_PROXY",
+			"correct the address of the proxy: in the chart value registry.proxy.url (the cluster's admin), or in the proxySecretRef of the chart's source")
 	case errors.As(err, &dns) && dns.IsNotFound && r.isReferred(err):
 		return "the host name does not exist", r.correctReferral(host)
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return "the host name does not exist", "correct the host " + host + " in the chart's source, or ask the cluster's admin to make it known to the cluster's DNS"
+		return "the host name does not exist", r.forReader("correct the host "+host,
+			"correct the host "+host+" in the chart's source, or ask the cluster's admin to make it known to the cluster's DNS")
 	case errors.As(err, &dns):
-		return "the host name could not be looked up", "try again; if the error persists, ask the cluster's admin whether chartgate reaches the cluster's DNS (network policies)"
+		return "the host name could not be looked up", r.forReader("try again; if the error persists, check the DNS of this machine",
+			"try again; if the error persists, ask the cluster's admin whether chartgate reaches the cluster's DNS (network policies)")
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "no connection or answer within the time allowed for it",
-			"ask the cluster's admin to let chartgate reach " + host + " (network policies, firewall, a proxy in registry.proxy.url); if others reach it no faster, ask its operator"
+			r.forReader("check that this machine reaches "+host+" (firewall, a proxy in HTTPS_PROXY); if others reach it no faster, ask its operator",
+				"ask the cluster's admin to let chartgate reach "+host+" (network policies, firewall, a proxy in registry.proxy.url); if others reach it no faster, ask its operator")
 	default:
 		return r.network(err)
 	}
+}
+
+// forReader returns the text for the user of a command, or for the user of a cluster.
+func (r *repository) forReader(local, cluster string) string {
+	if r.client.options.Local {
+		return local
+	}
+	return cluster
 }
 
 func (r *repository) network(err error) (text, next string) {
@@ -46,9 +58,11 @@ func (r *repository) network(err error) (text, next string) {
 	case errors.Is(err, syscall.ECONNREFUSED) && r.isReferred(err):
 		return "connection refused", "ask the operator of " + host + " whether it runs"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused", "correct host and port (" + host + ") in the chart's source; if they are right, ask the registry's operator whether it runs"
+		return "connection refused", r.forReader("correct host and port ("+host+")", "correct host and port ("+host+") in the chart's source") +
+			"; if they are right, ask the registry's operator whether it runs"
 	case errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH):
-		return "no route to the host", "ask the cluster's admin to let chartgate reach " + host + " (network policies, firewall, a proxy in registry.proxy.url)"
+		return "no route to the host", r.forReader("check that this machine reaches "+host+" (firewall, a proxy in HTTPS_PROXY)",
+			"ask the cluster's admin to let chartgate reach "+host+" (network policies, firewall, a proxy in registry.proxy.url)")
 	case r.isReferred(err) && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`):
 		return "the port speaks HTTPS", r.correctReferral(host)
 	case r.scheme() == "http" && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`):
@@ -80,7 +94,8 @@ func (r *repository) insecure(err error) (text, next string) {
 			"put the CA's certificate (PEM) into " + r.connection.origin() + ", or ask the cluster's admin to trust it (--registry-ca, chart value registry.caBundle)"
 	case errors.As(err, &authority):
 		return "the TLS certificate is signed by a CA that chartgate does not trust",
-			"ask the cluster's admin to trust the CA of " + host + ": --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef)"
+			r.forReader("give --registry-ca the CA of "+host+" (PEM)",
+				"ask the cluster's admin to trust the CA of "+host+": --registry-ca FILE, or registry.caBundle among the values of chartgate's chart; or name it in the chart's source (certSecretRef)")
 	case errors.As(err, &name) && r.isReferred(err):
 		return "the TLS certificate is for another host name" + names(name.Certificate),
 			"ask the operator of " + host + " for a certificate for it"
@@ -89,18 +104,21 @@ func (r *repository) insecure(err error) (text, next string) {
 			"use a host name that the certificate is for, or ask the registry's operator for a certificate for " + host
 	case errors.As(err, &certificate) && certificate.Reason == x509.Expired:
 		return "the TLS certificate has expired or is not yet valid" + validity(certificate.Cert),
-			"ask the operator of " + host + " to renew the certificate; if it is valid by another clock, ask the cluster's admin about the node's"
+			"ask the operator of " + host + " to renew the certificate; if it is valid by another clock, " +
+				r.forReader("correct that of this machine", "ask the cluster's admin about the node's")
 	case errors.As(err, &certificate) || errors.As(err, &verification):
-		return "the TLS certificate is not valid", "ask the operator of " + host + " for a certificate that is valid for a server; chartgate's log has the cause"
+		return "the TLS certificate is not valid", "ask the operator of " + host + " for a certificate that is valid for a server" +
+			r.forReader("", "; chartgate's log has the cause")
 	case (errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch)) && r.isReferred(err):
 		return "the port does not speak HTTPS", r.correctReferral(host)
 	case errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch):
 		return "the port does not speak HTTPS",
-			"correct the port; if " + host + " has no TLS on purpose, ask the cluster's admin to allow that: --plain-http " + host + ", or plainHTTP among the values of chartgate's chart"
+			"correct the port; if " + host + " has no TLS on purpose, " + r.forReader("allow that: --plain-http "+host,
+				"ask the cluster's admin to allow that: --plain-http "+host+", or plainHTTP among the values of chartgate's chart")
 	case tlsAlert(err) != "":
 		return "the TLS handshake failed", "ask the operator of " + host + " which versions of TLS it speaks (chartgate requires 1.2 or later) and which names it serves"
 	default:
-		return "the request failed; chartgate's log has the cause", ""
+		return "the request failed" + r.forReader("", "; chartgate's log has the cause"), ""
 	}
 }
 
@@ -126,7 +144,8 @@ func validity(c *x509.Certificate) string {
 const speaksHTTPS = "the port speaks HTTPS, and chartgate is told to use plain HTTP"
 
 func (r *repository) removePlainHTTP() string {
-	return "ask the cluster's admin to take " + r.at.Host() + " out of --plain-http (plainHTTP among the values of chartgate's chart)"
+	return r.forReader("take "+r.at.Host()+" out of --plain-http",
+		"ask the cluster's admin to take "+r.at.Host()+" out of --plain-http (plainHTTP among the values of chartgate's chart)")
 }
 
 // saysHTTPS reports whether a server answers that it speaks HTTPS and got a plain HTTP request: Go's

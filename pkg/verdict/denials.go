@@ -115,6 +115,9 @@ func NotPinnedEnough(subject Subject, policy string, need chart.Pinning) Denial 
 	why, next := selector.Looseness()
 	if need == chart.ByDigest && !selector.Unseen() {
 		next = "name the chart's digest (sha256:…): OCIRepository spec.ref.digest, or targetRevision of an Argo CD oci:// source"
+		if subject.Kind == "Chart" { // a reference on the command line
+			next = "name the chart by its digest: " + subject.Reference.Location.String() + "@sha256:<64 hex digits>"
+		}
 	}
 	return Denial{
 		Reason:  NotPinned,

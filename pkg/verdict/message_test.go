@@ -31,6 +31,7 @@ func TestMessages(t *testing.T) {
 	pinned.Reference = byDigest
 	legacy := podinfo(t, "https://charts.legacy.example/podinfo", "6.7.1")
 	again := at("6.7.1")
+	typed := verdict.Subject{Kind: "Chart", Reference: again.Reference}
 	again.Reference.Selector = again.Reference.Selector.Floating()
 	unsigned := func(s verdict.Subject, f verdict.Findings) verdict.Verdict {
 		return verdict.Deny(s, verdict.Unsigned(s, wants, f))
@@ -148,6 +149,10 @@ HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6
   where:    spec.chart.spec
   policy:   acme-charts requires pinning Digest
   next:     name the chart's digest (sha256:…): OCIRepository spec.ref.digest, or targetRevision of an Argo CD oci:// source`},
+		{"a tag on the command line where a digest is wanted", verdict.Deny(typed, verdict.NotPinnedEnough(typed, "acme-charts", chart.ByDigest)), `
+Chart denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7.1 is not pinned: a tag can be moved to other content
+  policy:   acme-charts requires pinning Digest
+  next:     name the chart by its digest: oci://ghcr.io/acme/charts/podinfo@sha256:<64 hex digits>`},
 		{"a version that Argo CD looks up later", verdict.Deny(again, verdict.NotPinnedEnough(again, "acme-charts", chart.Version)), `
 HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7.1 is not pinned: the sync names no revision, or one that a retry resolves again, so Argo CD would look it up later, without the gate
   where:    spec.chart.spec

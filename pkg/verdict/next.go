@@ -62,8 +62,8 @@ func nextFor(reason Reason) string {
 	}
 }
 
-// localNext is nextFor for a user of "chartgate verify", who has no pods, no cluster admin and no
-// log.
+// localNext returns the step of nextFor for the user of "chartgate verify": there is no cluster, no
+// admin of one and no log.
 func localNext(reason Reason) string {
 	switch reason {
 	case RegistryUnavailable:
@@ -83,12 +83,14 @@ func localNext(reason Reason) string {
 	}
 }
 
-// Local returns v for a user who runs "chartgate verify" on their own machine: its general next
-// steps can be taken there.
-func (v Verdict) Local() Verdict {
+// Local returns v for the user of "chartgate verify": the general next steps are those that can be
+// taken on that machine. The function next returns a better one where it knows it, and "" otherwise.
+func (v Verdict) Local(next func(Denial) string) Verdict {
 	denials := make([]Denial, 0, len(v.denials))
 	for _, d := range v.Denials() {
-		if d.Next == nextFor(d.Reason) {
+		if better := next(d); better != "" {
+			d.Next = better
+		} else if d.Next == nextFor(d.Reason) {
 			d.Next = localNext(d.Reason)
 		}
 		if d.Summary == internalSummary {

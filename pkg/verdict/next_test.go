@@ -28,7 +28,7 @@ func TestEveryDenialHasANextStep(t *testing.T) {
 		for name, v := range map[string]verdict.Verdict{
 			"denied": verdict.Deny(subject, d), "denied twice": verdict.Deny(subject, d, d),
 			"warned": verdict.Warn(subject, []verdict.Denial{d}, nil), "deferred": verdict.Defer(subject, missing),
-			"refused to defer": verdict.Defer(subject, d), "local": verdict.Deny(subject, d).Local(),
+			"refused to defer": verdict.Defer(subject, d), "local": verdict.Deny(subject, d).Local(none),
 		} {
 			if got := strings.Count(v.Message(), "\n  next:     "); got != len(v.Denials()) || got == 0 {
 				t.Errorf("%s, %s: %d next steps in\n%s", what, name, got, v.Message())
@@ -111,20 +111,24 @@ func TestNextStepsAreForPeople(t *testing.T) {
 func TestLocalNextSteps(t *testing.T) {
 	t.Parallel()
 	for _, reason := range verdict.Reasons() {
-		message := verdict.Deny(resolved(t), verdict.FromError(&verdict.Rejection{Reason: reason, Detail: "x"})).Local().Message()
+		message := verdict.Deny(resolved(t), verdict.FromError(&verdict.Rejection{Reason: reason, Detail: "x"})).Local(none).Message()
 		for _, bad := range []string{"cluster's admin", "kubectl", "webhook.", "Ready condition", "chartgate can reach", "log has"} {
 			if strings.Contains(message, bad) {
 				t.Errorf("%s: %q in\n%s", reason, bad, message)
 			}
 		}
 	}
-	if got := verdict.Deny(resolved(t), verdict.FromError(nil)).Local().Message(); strings.Contains(got, "log") || !strings.Contains(got, "standard error") {
+	if got := verdict.Deny(resolved(t), verdict.FromError(nil)).Local(none).Message(); strings.Contains(got, "log") || !strings.Contains(got, "standard error") {
 		t.Errorf("an internal error: %s", got)
 	}
-	if got := verdict.Deny(resolved(t), verdict.Denial{Reason: verdict.Timeout, Next: "its own"}).Local().Denials()[0].Next; got != "its own" {
+	better := func(d verdict.Denial) string { return "better for " + string(d.Reason) }
+	if got := verdict.Deny(resolved(t), verdict.FromError(nil)).Local(better).Denials()[0].Next; got != "better for InternalError" {
+		t.Errorf("a better next step is not told: %s", got)
+	}
+	if got := verdict.Deny(resolved(t), verdict.Denial{Reason: verdict.Timeout, Next: "its own"}).Local(none).Denials()[0].Next; got != "its own" {
 		t.Errorf("a next step of its own became %q", got)
 	}
-	if got := verdict.Cover(resolved(t), "acme").Local(); !got.Admits() || got.Message() != verdict.Cover(resolved(t), "acme").Message() {
+	if got := verdict.Cover(resolved(t), "acme").Local(none); !got.Admits() || got.Message() != verdict.Cover(resolved(t), "acme").Message() {
 		t.Errorf("an admission became %s", got.Message())
 	}
 }
@@ -211,3 +215,6 @@ func nextTexts(t *testing.T, root string) []string {
 	}
 	return texts
 }
+
+// none knows no better next step.
+func none(verdict.Denial) string { return "" }

@@ -137,7 +137,7 @@ func TestRawErrorsStayInTheLog(t *testing.T) {
 			for _, v := range []verdict.Verdict{
 				verdict.Deny(subject, denial), verdict.Deny(subject, unsigned), verdict.Warn(subject, []verdict.Denial{denial, unsigned}, nil), verdict.Defer(subject, deferred),
 			} {
-				for _, text := range []string{v.Message(), v.Warning(), v.Breaks("this change"), v.BreaksNote("x", 1024, "y"), v.Note(1024, "again"), v.Local().Message(), verdict.Messages([]verdict.Verdict{v}), v.String()} {
+				for _, text := range []string{v.Message(), v.Warning(), v.Breaks("this change"), v.BreaksNote("x", 1024, "y"), v.Note(1024, "again"), v.Local(none).Message(), verdict.Messages([]verdict.Verdict{v}), v.String()} {
 					if strings.Contains(text, canary) {
 						t.Errorf("it leaks into %q", text)
 					}

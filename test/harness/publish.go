@@ -42,21 +42,29 @@ func PushedDigest(printed string) (string, error) {
 	return found[1], nil
 }
 
-// Sign attaches a signature of a chart in a bundle, as cosign 3 makes it.
-func Sign(with *sigstore.Sigstore, by sigstore.Signer, to *registrytest.Registry, repository, digest string, opts ...sigstore.Option) error {
-	bundle, err := with.Bundle(by, digest, sigstore.SignPredicateType, nil, opts...)
+// Signing signs charts in a registry.
+type Signing struct {
+	Sigstore *sigstore.Sigstore
+	By       sigstore.Signer
+	Registry *registrytest.Registry
+	Options  []sigstore.Option
+}
+
+// Bundle attaches a signature in a bundle, as cosign 3 makes it.
+func (s Signing) Bundle(repository, digest string) error {
+	bundle, err := s.Sigstore.Bundle(s.By, digest, sigstore.SignPredicateType, nil, s.Options...)
 	if err != nil {
 		return err
 	}
-	_, err = to.AttachBundle(repository, digest, bundle, nil)
+	_, err = s.Registry.AttachBundle(repository, digest, bundle, nil)
 	return err
 }
 
-// SignLegacy attaches a signature of a chart under the tag .sig, as cosign 2 makes it.
-func SignLegacy(with *sigstore.Sigstore, by sigstore.Signer, to *registrytest.Registry, repository, digest string, opts ...sigstore.Option) error {
-	payload, annotations, err := with.Legacy(by, to.Host()+"/"+repository, digest, opts...)
+// Legacy attaches a signature under the tag .sig, as cosign 2 makes it.
+func (s Signing) Legacy(repository, digest string) error {
+	payload, annotations, err := s.Sigstore.Legacy(s.By, s.Registry.Host()+"/"+repository, digest, s.Options...)
 	if err != nil {
 		return err
 	}
-	return to.AttachLegacy(repository, digest, payload, annotations)
+	return s.Registry.AttachLegacy(repository, digest, payload, annotations)
 }

@@ -67,7 +67,8 @@ func publish(t *testing.T) *publisher {
 	}
 	digest := p.push(t, "podinfo", "6.7.1")
 	p.push(t, "unsigned", "1.0.0")
-	if err := harness.Sign(trust, release, p.registry, "acme/charts/podinfo", digest); err != nil {
+	signing := harness.Signing{Sigstore: trust, By: release, Registry: p.registry}
+	if err := signing.Bundle("acme/charts/podinfo", digest); err != nil {
 		t.Fatal(err)
 	}
 	return p

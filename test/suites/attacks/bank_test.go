@@ -90,7 +90,8 @@ func openBank(t *testing.T) *bank {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := harness.Sign(b.Sigstore, acme(), b.registry, "charts/podinfo", digest); err != nil {
+	signing := harness.Signing{Sigstore: b.Sigstore, By: acme(), Registry: b.registry}
+	if err := signing.Bundle("charts/podinfo", digest); err != nil {
 		t.Fatal(err)
 	}
 	b.names = strings.NewReplacer("ghcr.io", b.registry.Host(), "thief.example", b.thief.host(), "DIGEST", digest, "LAYER", layer)

@@ -175,7 +175,8 @@ func (w *site) publish() error {
 			continue
 		}
 		repo, _, _ := strings.Cut(place, ":")
-		if err := harness.Sign(w.Sigstore, by, w.registry, repo, digest); err != nil {
+		signing := harness.Signing{Sigstore: w.Sigstore, By: by, Registry: w.registry}
+		if err := signing.Bundle(repo, digest); err != nil {
 			return err
 		}
 	}
@@ -188,7 +189,8 @@ func (w *site) publish() error {
 		if repo != "charts/manifests" {
 			continue // these stay unsigned
 		}
-		if err := harness.Sign(w.Sigstore, acme(), w.registry, repo, digest); err != nil {
+		signing := harness.Signing{Sigstore: w.Sigstore, By: acme(), Registry: w.registry}
+		if err := signing.Bundle(repo, digest); err != nil {
 			return err
 		}
 	}

@@ -107,5 +107,5 @@ func (s *shop) publishManifests() error {
 		return err
 	}
 	s.published["ghcr.io/"+repository+":1.0.0"] = digest
-	return harness.Sign(s.sigstore, release(), s.registry, repository, digest)
+	return harness.Signing{Sigstore: s.sigstore, By: release(), Registry: s.registry}.Bundle(repository, digest)
 }

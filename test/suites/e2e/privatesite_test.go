@@ -94,7 +94,8 @@ func (v *vip) publishPrivately(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if err := harness.Sign(v.sigstore, release(), r, "acme/charts/podinfo", digest); err != nil {
+			signing := harness.Signing{Sigstore: v.sigstore, By: release(), Registry: r}
+			if err := signing.Bundle("acme/charts/podinfo", digest); err != nil {
 				return err
 			}
 			v.published[host+"/acme/charts/podinfo:"+version] = digest

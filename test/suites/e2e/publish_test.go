@@ -107,7 +107,7 @@ func bundle(by sigstore.Signer, opts ...sigstore.Option) signature {
 // bundleIn is bundle by another Sigstore than the shop's.
 func bundleIn(other *sigstore.Sigstore, by sigstore.Signer, opts ...sigstore.Option) signature {
 	return func(_ context.Context, s *shop, host, repository, digest string) error {
-		return harness.Sign(cmp.Or(other, s.sigstore), by, s.at(host), repository, digest, opts...)
+		return harness.Signing{Sigstore: cmp.Or(other, s.sigstore), By: by, Registry: s.at(host), Options: opts}.Bundle(repository, digest)
 	}
 }
 
@@ -126,6 +126,6 @@ func attestation(by sigstore.Signer) signature {
 // legacy is a keyless signature in the form of cosign 2.
 func legacy(by sigstore.Signer, opts ...sigstore.Option) signature {
 	return func(_ context.Context, s *shop, host, repository, digest string) error {
-		return harness.SignLegacy(s.sigstore, by, s.at(host), repository, digest, opts...)
+		return harness.Signing{Sigstore: s.sigstore, By: by, Registry: s.at(host), Options: opts}.Legacy(repository, digest)
 	}
 }

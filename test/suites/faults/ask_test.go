@@ -260,7 +260,8 @@ func (w *world) bundle(t *testing.T, repository, digest string, opts ...sigstore
 // legacy signs a chart as cosign 2 does.
 func (w *world) legacy(t *testing.T, repository, digest string, opts ...sigstore.Option) {
 	t.Helper()
-	if err := harness.SignLegacy(theSigstore(t).Sigstore, acme(), w.registry, repository, digest, opts...); err != nil {
+	signing := harness.Signing{Sigstore: theSigstore(t).Sigstore, By: acme(), Registry: w.registry, Options: opts}
+	if err := signing.Legacy(repository, digest); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -104,7 +104,8 @@ func (p place) layer(t *testing.T, version string) string {
 func (p place) sign(t *testing.T, digest string) {
 	t.Helper()
 	w := theSite(t)
-	if err := harness.Sign(w.sigstore, w.key, p.Registry, p.repo+"/app", digest); err != nil {
+	signing := harness.Signing{Sigstore: w.sigstore, By: w.key, Registry: p.Registry}
+	if err := signing.Bundle(p.repo+"/app", digest); err != nil {
 		t.Fatal(err)
 	}
 }

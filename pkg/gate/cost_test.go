@@ -3,8 +3,10 @@ package gate_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,13 +24,18 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
-// The registry cost of a decision is a design number: at most 4 requests cold, 1
-// warm by tag, 0 warm by digest.
+// The registry cost of a decision is a design number: at most 4 requests cold, 1 warm by tag, 0 warm by
+// digest. The first chart with a bundle in a folder costs one more, for the tag of legacy signatures: the
+// request for it is sent at the same time as that for the referrers.
 const (
 	coldRequests         = 4
+	speculativeRequests  = 1
 	warmByTagRequests    = 1
 	warmByDigestRequests = 0
 )
+
+// delay is the registry's in tests that count round trips.
+const delay = 50 * time.Millisecond
 
 // world is a real registry over HTTP with charts signed by an in-memory Sigstore.
 type world struct {
@@ -36,10 +43,24 @@ type world struct {
 	trust    *sigstore.Sigstore
 	client   *registry.Client
 	verifier *signature.Verifier
+	distant  bool         // the registry answers after the delay
 	connects atomic.Int64 // how often the consumer's credentials were asked for
 }
 
 func newWorld(tb testing.TB, options registrytest.Options) *world {
+	tb.Helper()
+	return newWorldThrough(tb, options, func(*registrytest.Registry) http.RoundTripper { return nil })
+}
+
+// newDistantWorld is a world whose registry answers after the delay.
+func newDistantWorld(tb testing.TB, options registrytest.Options) *world {
+	tb.Helper()
+	w := newWorldThrough(tb, options, func(r *registrytest.Registry) http.RoundTripper { return r.Transport(delay) })
+	w.distant = true
+	return w
+}
+
+func newWorldThrough(tb testing.TB, options registrytest.Options, transport func(*registrytest.Registry) http.RoundTripper) *world {
 	tb.Helper()
 	trust, err := sigstore.New(time.Now)
 	if err != nil {
@@ -58,6 +79,7 @@ func newWorld(tb testing.TB, options registrytest.Options) *world {
 	w := &world{registry: served, trust: trust, verifier: signature.New(roots)}
 	w.client = registry.New(registry.Options{
 		PlainHTTP: []string{served.Host()},
+		Transport: transport(served),
 		Connect: func(context.Context, sourceauth.Auth, chart.Location) (registry.Connection, error) {
 			w.connects.Add(1)
 			return registry.Connection{}, nil
@@ -153,6 +175,44 @@ func TestRegistryCost(t *testing.T) {
 				if got := w.decide(t, g, w.use(t, step.rest)); got > step.want {
 					t.Errorf("%s: %d requests, want at most %d: %v", step.name, got, step.want, w.registry.Requests())
 				}
+			}
+		})
+	}
+}
+
+// What does not depend on each other is requested at the same time: the manifest, the referrers and the
+// tag of legacy signatures.
+func TestRoundTrips(t *testing.T) {
+	const known, unknown = true, false // whether the client has admitted a chart of the folder before
+	for _, c := range []struct {
+		sentence        string
+		options         registrytest.Options
+		format          attachment.Format
+		byDigest, byTag int // round trips
+		requests        int
+		folder          bool
+	}{
+		{"a bundle", registrytest.Options{}, attachment.Bundle, 3, 4, coldRequests, known},
+		{"a legacy signature", registrytest.Options{}, attachment.Legacy, 2, 3, coldRequests, known},
+		{"a bundle where there is no referrers API", registrytest.Options{NoReferrers: true}, attachment.Bundle, 3, 4, coldRequests, known},
+		{"a legacy signature where there is no referrers API", registrytest.Options{NoReferrers: true}, attachment.Legacy, 2, 3, coldRequests, known},
+		{"the first bundle of a folder", registrytest.Options{}, attachment.Bundle, 3, 4, coldRequests + speculativeRequests, unknown},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			w := newDistantWorld(t, c.options)
+			first, digest := w.push(t, "first", c.format), w.push(t, "podinfo", c.format)
+			for rest, want := range map[string]int{"podinfo@" + digest: c.byDigest, "podinfo:1.0.0": c.byTag} {
+				g := w.gate(t)
+				if c.folder == known {
+					w.decide(t, g, w.use(t, "first@"+first))
+				}
+				synctest.Test(t, func(t *testing.T) {
+					start := time.Now()
+					requests := w.decide(t, g, w.use(t, rest))
+					if got := int(time.Since(start) / delay); got != want || requests > c.requests {
+						t.Errorf("%s: %d round trips, want %d; %d requests, want at most %d: %v", rest, got, want, requests, c.requests, w.registry.Requests())
+					}
+				})
 			}
 		})
 	}
@@ -256,7 +316,13 @@ func BenchmarkDeny(b *testing.B) {
 	}
 }
 
-func BenchmarkVerify(b *testing.B) {
+// BenchmarkVerify measures what a verification costs chartgate, and BenchmarkDistantVerify how long it
+// takes if the registry answers after 50 ms.
+func BenchmarkVerify(b *testing.B) { benchmarkVerify(b, newWorld) }
+
+func BenchmarkDistantVerify(b *testing.B) { benchmarkVerify(b, newDistantWorld) }
+
+func benchmarkVerify(b *testing.B, newWorld func(testing.TB, registrytest.Options) *world) {
 	for _, format := range []attachment.Format{attachment.Bundle, attachment.Legacy} {
 		w := newWorld(b, registrytest.Options{})
 		digest := w.push(b, "podinfo", format)
@@ -265,21 +331,27 @@ func BenchmarkVerify(b *testing.B) {
 			rest string
 			cold bool
 		}{
-			{"cold", "podinfo:1.0.0", true},
+			{"cold-by-tag", "podinfo:1.0.0", true},
+			{"cold-by-digest", "podinfo@" + digest, true},
 			{"warm-by-tag", "podinfo:1.0.0", false},
 			{"warm-by-digest", "podinfo@" + digest, false},
 		} {
 			b.Run(fmt.Sprintf("%s/%s", format, c.name), func(b *testing.B) {
-				g, u, requests := w.gate(b), w.use(b, c.rest), 0
+				g, u, requests, roundTrips := w.gate(b), w.use(b, c.rest), 0, 0
 				w.decide(b, g, u)
 				b.ReportAllocs()
 				for b.Loop() {
 					if c.cold {
 						g = w.gate(b)
 					}
+					start := time.Now()
 					requests += w.decide(b, g, u)
+					roundTrips += int(time.Since(start) / delay)
 				}
 				b.ReportMetric(float64(requests)/float64(b.N), "requests/op")
+				if w.distant {
+					b.ReportMetric(float64(roundTrips)/float64(b.N), "round-trips/op")
+				}
 			})
 		}
 	}

@@ -41,12 +41,13 @@ type Share struct {
 
 const (
 	// tenantShare limits the slots of one tenant, as a multiple of the slots that stay free: with
-	// 3, a tenant that is alone gets three quarters of all slots, two get three sevenths each, and n
-	// leave one of 3n+1 free for a newcomer. (The rule is the "dynamic threshold" of Choudhury and
-	// Hahne, 1998, for the buffers of switches.)
+	// 3, a tenant that is alone gets three quarters of all slots, two get three sevenths each, and
+	// n leave one of 3n+1 free for a newcomer. (The rule is the "dynamic threshold" of Choudhury
+	// and Hahne, 1998, for the buffers of switches.)
 	tenantShare = 3
-	// resourceShare limits in the same way the slots that all tenants together use for one resource.
-	// It is larger, so that one tenant alone cannot use up the share of another tenant's resource.
+	// resourceShare limits in the same way the slots that all tenants together use for one
+	// resource. It is larger, so that one tenant alone cannot use up the share of another tenant's
+	// resource.
 	resourceShare = 7
 )
 

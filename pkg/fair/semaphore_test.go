@@ -14,8 +14,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/fair"
 )
 
-// queue is a Semaphore with requests in goroutines of their own. Between the steps of a test each of
-// them either holds its slots or waits.
+// queue is a Semaphore with requests in goroutines of their own. Between the steps of a test each
+// of them either holds its slots or waits.
 type queue struct {
 	t     *testing.T
 	sem   *fair.Semaphore
@@ -183,8 +183,8 @@ func TestTheTurnsOfOneTenantGoRoundItsResources(t *testing.T) {
 	})
 }
 
-// A tenant whose account is forgotten between two requests, or that asks under a new name each time,
-// does not pass a tenant that waits.
+// A tenant whose account is forgotten between two requests, or that asks under a new name each
+// time, does not pass a tenant that waits.
 func TestATenantThatComesAndGoesGainsNothing(t *testing.T) {
 	inTurn(t, 1, func(t *testing.T, q *queue) {
 		q.asks(2, "a", "x")
@@ -199,8 +199,8 @@ func TestATenantThatComesAndGoesGainsNothing(t *testing.T) {
 }
 
 // Greedy tenants ask again as soon as they are served, for any resource. However many there are, a
-// tenant that holds nothing waits for at most as many completions as there are greedy tenants. (If its
-// resource has reached its limit, one more for each slot that must be free first.)
+// tenant that holds nothing waits for at most as many completions as there are greedy tenants. (If
+// its resource has reached its limit, one more for each slot that must be free first.)
 func TestPropertyNoTenantWaitsLongerThanARound(t *testing.T) {
 	for seed := range uint64(200) {
 		inTurn(t, int64(1+seed%9), func(t *testing.T, q *queue) {

@@ -24,9 +24,9 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
-// The registry cost of a decision is a design number: at most 4 requests cold, 1 warm by tag, 0 warm by
-// digest. The first chart with a bundle in a folder costs one more, for the tag of legacy signatures: the
-// request for it is sent at the same time as that for the referrers.
+// The registry cost of a decision is a design number: at most 4 requests cold, 1 warm by tag, 0
+// warm by digest. The first chart with a bundle in a folder costs one more, for the tag of legacy
+// signatures: the request for it is sent at the same time as that for the referrers.
 const (
 	coldRequests         = 4
 	speculativeRequests  = 1
@@ -180,8 +180,8 @@ func TestRegistryCost(t *testing.T) {
 	}
 }
 
-// What does not depend on each other is requested at the same time: the manifest, the referrers and the
-// tag of legacy signatures.
+// What does not depend on each other is requested at the same time: the manifest, the referrers and
+// the tag of legacy signatures.
 func TestRoundTrips(t *testing.T) {
 	const known, unknown = true, false // whether the client has admitted a chart of the folder before
 	for _, c := range []struct {
@@ -241,7 +241,8 @@ func TestCostOfTheConsumersCredentials(t *testing.T) {
 	}
 }
 
-// What a denial costs a registry: it looks further than an admission, and no further than the limits of pkg/registry.
+// What a denial costs a registry: it looks further than an admission, and no further than the
+// limits of pkg/registry.
 const (
 	deniedRequests   = 4                  // the manifest, the referrers API, .sig, the fallback tag
 	unsignedRequests = deniedRequests + 1 // and .att, where nothing else was found: was it attested?
@@ -316,8 +317,8 @@ func BenchmarkDeny(b *testing.B) {
 	}
 }
 
-// BenchmarkVerify measures what a verification costs chartgate, and BenchmarkDistantVerify how long it
-// takes if the registry answers after 50 ms.
+// BenchmarkVerify measures what a verification costs chartgate, and BenchmarkDistantVerify how long
+// it takes if the registry answers after 50 ms.
 func BenchmarkVerify(b *testing.B) { benchmarkVerify(b, newWorld) }
 
 func BenchmarkDistantVerify(b *testing.B) { benchmarkVerify(b, newDistantWorld) }

@@ -31,8 +31,8 @@ type search struct {
 type task struct {
 	key    cacheKey
 	access sourceauth.Auth
-	// dryRun is set for a dry run of a pinned reference. Its task resolves the reference, perhaps to an
-	// answer of a moment ago, which no other write may get.
+	// dryRun is set for a dry run of a pinned reference. Its task resolves the reference, perhaps
+	// to an answer of a moment ago, which no other write may get.
 	dryRun bool
 }
 
@@ -42,8 +42,8 @@ func (s *search) run(ctx context.Context) (*examined, error) {
 	return found, s.x.timely(err)
 }
 
-// find verifies one attachment after the other, and caches the chart if every policy accepts. What it
-// finds counts only if the chart is resolved too; if not, the search ends at once.
+// find verifies one attachment after the other, and caches the chart if every policy accepts. What
+// it finds counts only if the chart is resolved too; if not, the search ends at once.
 func (s *search) find(ctx context.Context, callers *coalesce.Callers) (*examined, error) {
 	// Another search may have ended since this one was found necessary.
 	if known := s.x.gate.verified.get(s.task.key); known != s.outdated {
@@ -123,7 +123,8 @@ func (s *search) verify(ctx context.Context, material attachment.Attachment, fou
 	return nil
 }
 
-// remember caches a chart that every policy accepted, if the trust roots are still those of the key.
+// remember caches a chart that every policy accepted, if the trust roots are still those of the
+// key.
 func (s *search) remember(ctx context.Context, found *examined) {
 	if found.dependencies.err != nil || len(found.dependencies.missing) > 0 {
 		return
@@ -139,8 +140,8 @@ func (s *search) remember(ctx context.Context, found *examined) {
 	}
 }
 
-// inBackground runs work in a goroutine of its own, and returns what waits for its result. A panic of
-// the work is an error.
+// inBackground runs work in a goroutine of its own, and returns what waits for its result. A panic
+// of the work is an error.
 func inBackground[T any](work func() (T, error)) (wait func() (T, error)) {
 	var value T
 	err := errors.New("the work ended without a result")

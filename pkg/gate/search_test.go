@@ -36,8 +36,8 @@ func TestPinnedChartsAreResolvedBesideTheSearch(t *testing.T) {
 	}
 }
 
-// Evidence about a digest is not enough: without a manifest that is a chart there is no admission, and
-// nothing is cached. The search ends as soon as that is known.
+// Evidence about a digest is not enough: without a manifest that is a chart there is no admission,
+// and nothing is cached. The search ends as soon as that is known.
 func TestPinnedChartsThatAreNotResolved(t *testing.T) {
 	for name, resolve := range map[string]func() (chart.Resolved, error){
 		"NotFound":       func() (chart.Resolved, error) { return chart.Resolved{}, &problem.Error{Kind: problem.KindNotFound} },

@@ -16,11 +16,12 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// graph is everything below the manifest or image index that a reference names. helm pulls all of it:
-// oras copies the config, layers and subject of a manifest, the manifests of an index, and everything
-// below those, also if a layer says that it is a manifest. From what it has pulled, helm takes the last
-// layer with a chart's media type, in no particular order (Pull in pkg/registry of helm 3.22 and 4.3,
-// CopyGraph of oras-go 2.6). So chartgate reads all manifests, and they must contain one chart.
+// graph is everything below the manifest or image index that a reference names. helm pulls all of
+// it: oras copies the config, layers and subject of a manifest, the manifests of an index, and
+// everything below those, also if a layer says that it is a manifest. From what it has pulled, helm
+// takes the last layer with a chart's media type, in no particular order (Pull in pkg/registry of
+// helm 3.22 and 4.3, CopyGraph of oras-go 2.6). So chartgate reads all manifests, and they must
+// contain one chart.
 type graph struct {
 	root   node
 	nodes  []node
@@ -52,8 +53,8 @@ func isManifest(mediaType string) bool {
 	return slices.Contains([]string{mediaTypeManifest, mediaTypeIndex, mediaTypeDockerManifest, mediaTypeDockerList, mediaTypeOrasManifest}, mediaType)
 }
 
-// graph reads what is below a manifest. A manifest with a config and layers only, like every chart that
-// helm pushes, needs no further request.
+// graph reads what is below a manifest. A manifest with a config and layers only, like every chart
+// that helm pushes, needs no further request.
 func (r *repository) graph(ctx context.Context, named content) (graph, error) {
 	var g graph
 	pending := []ocispec.Descriptor{{MediaType: named.mediaType, Digest: digest.Digest(named.digest.String())}}
@@ -93,8 +94,8 @@ func (r *repository) graph(ctx context.Context, named content) (graph, error) {
 	return g, nil
 }
 
-// below reads a manifest to which another manifest refers. The media type in the descriptor counts: oras
-// ignores the one that the registry serves.
+// below reads a manifest to which another manifest refers. The media type in the descriptor counts:
+// oras ignores the one that the registry serves.
 func (r *repository) below(ctx context.Context, d ocispec.Descriptor) (content, error) {
 	wanted, err := chart.ParseDigest(d.Digest.String())
 	if err != nil {
@@ -114,8 +115,8 @@ func (r *repository) below(ctx context.Context, d ocispec.Descriptor) (content, 
 	return found, nil
 }
 
-// decodeNode decodes a manifest or an index, and returns the manifests to which it refers. helm accepts
-// Docker's manifests only below an index.
+// decodeNode decodes a manifest or an index, and returns the manifests to which it refers. helm
+// accepts Docker's manifests only below an index.
 func decodeNode(a content, root bool) (n node, more []ocispec.Descriptor, err error) {
 	n.digest = a.digest
 	switch {
@@ -182,9 +183,9 @@ func (g graph) chart() (chart.Resolved, error) {
 	}, nil
 }
 
-// artifact returns the chart in the graph, or the other artifact that the consumer takes. A signature of
-// the root covers all of it. A chart that is broken, or of which Argo CD would unpack more than the
-// chart, is an error: Argo CD takes it for a chart too.
+// artifact returns the chart in the graph, or the other artifact that the consumer takes. A
+// signature of the root covers all of it. A chart that is broken, or of which Argo CD would unpack
+// more than the chart, is an error: Argo CD takes it for a chart too.
 func (g graph) artifact(by chart.Taking) (chart.Resolved, error) {
 	found, err := g.chart()
 	if err == nil && found.Taken(by) == nil {
@@ -206,9 +207,9 @@ func (g graph) artifact(by chart.Taking) (chart.Resolved, error) {
 	return other, nil
 }
 
-// leadsTo reports whether go-containerregistry resolves the root to the manifest (childByPlatform in
-// pkg/v1/remote/index.go): from an index it takes the first manifest for linux/amd64 or without a
-// platform.
+// leadsTo reports whether go-containerregistry resolves the root to the manifest (childByPlatform
+// in pkg/v1/remote/index.go): from an index it takes the first manifest for linux/amd64 or without
+// a platform.
 func (g graph) leadsTo(manifest chart.Digest) bool {
 	at := g.root
 	for range g.nodes {
@@ -269,9 +270,9 @@ type manifest struct {
 	Manifests json.RawMessage `json:"manifests"`
 }
 
-// decodeManifest decodes an image manifest. It must have one of the media types, in the header and in the
-// manifest, and must not be an index too: clients differ in how they read content that could be either
-// (CVE-2021-41190).
+// decodeManifest decodes an image manifest. It must have one of the media types, in the header and
+// in the manifest, and must not be an index too: clients differ in how they read content that could
+// be either (CVE-2021-41190).
 func decodeManifest(a content, mediaTypes ...string) (manifest, error) {
 	if !slices.Contains(mediaTypes, a.mediaType) {
 		return manifest{}, requestError{problem.KindNotAChart, "its media type is " + chart.Quote(a.mediaType), ""}

@@ -63,7 +63,8 @@ func indexOf(manifests ...string) string {
 // on adds a field to the first object of a JSON text.
 func on(object, field string) string { return "{" + field + "," + object[1:] }
 
-// TestGraph: what helm pulls and takes the chart from is a chart, wherever it lies; what helm would choose among is none.
+// TestGraph: what helm pulls and takes the chart from is a chart, wherever it lies; what helm would
+// choose among is none.
 func TestGraph(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -175,7 +176,8 @@ func TestGraph(t *testing.T) {
 	}
 }
 
-// TestGraphEnds: whoever may push may refer to any number of manifests; what is not read is not admitted.
+// TestGraphEnds: whoever may push may refer to any number of manifests; what is not read is not
+// admitted.
 func TestGraphEnds(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -226,8 +228,9 @@ func TestGraphUnreadable(t *testing.T) {
 	}
 }
 
-// TestArtifact: what is no chart is resolved for those who take something else, with the layer that they take. What
-// looks like a chart to Argo CD, and is not one whose layer it takes alone, stays refused.
+// TestArtifact: what is no chart is resolved for those who take something else, with the layer that
+// they take. What looks like a chart to Argo CD, and is not one whose layer it takes alone, stays
+// refused.
 func TestArtifact(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})

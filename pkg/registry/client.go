@@ -28,11 +28,12 @@ const (
 	dockerHubRegistry = "registry-1.docker.io"
 )
 
-// Options configure a Client. The zero value speaks HTTPS only, anonymously, and trusts the system's
-// CAs.
+// Options configure a Client. The zero value speaks HTTPS only, anonymously, and trusts the
+// system's CAs.
 type Options struct {
-	// PlainHTTP are the hosts, "host" or "host:port" as in chart.Location, to which the admin allows
-	// plain HTTP. All other hosts get HTTPS only, also as token services and as targets of redirects.
+	// PlainHTTP are the hosts, "host" or "host:port" as in chart.Location, to which the admin
+	// allows plain HTTP. All other hosts get HTTPS only, also as token services and as targets of
+	// redirects.
 	PlainHTTP []string
 	// Transport does the round trips, except for connections with CAs, a client certificate or a
 	// proxy of their own; nil is one with timeouts and the proxy of the environment. Limits, retry
@@ -49,15 +50,15 @@ type Options struct {
 	// Credentials are the logins that the admin has configured for hosts. They are read when a
 	// registry asks for credentials, and again when it refuses them. Nil is anonymous.
 	Credentials Login
-	// Identity logs in where Credentials has no login, with an identity that the admin gave chartgate
-	// for a whole cloud. It is used for hosts for which the Connection allows it.
+	// Identity logs in where Credentials has no login, with an identity that the admin gave
+	// chartgate for a whole cloud. It is used for hosts for which the Connection allows it.
 	Identity Login
-	// Mirrors are asked instead of the hosts in references. A mirror is reached with chartgate's own
-	// connection only.
+	// Mirrors are asked instead of the hosts in references. A mirror is reached with chartgate's
+	// own connection only.
 	Mirrors Mirrors
-	// Connect returns how a consumer reaches a repository. It is called once for each lookup, and not
-	// at all for chartgate's own connection. An error that is a *problem.Error is returned as it is.
-	// If it is nil, all lookups use chartgate's own connection.
+	// Connect returns how a consumer reaches a repository. It is called once for each lookup, and
+	// not at all for chartgate's own connection. An error that is a *problem.Error is returned as
+	// it is. If it is nil, all lookups use chartgate's own connection.
 	Connect func(ctx context.Context, access sourceauth.Auth, at chart.Location) (Connection, error)
 }
 
@@ -75,8 +76,8 @@ type Client struct {
 	charts   *hostLimiter // limits charts that are being examined
 	large    *hostLimiter // limits large contents in memory
 
-	// What registries have shown lately. It saves requests and round trips; it never hides a signature
-	// and decides nothing.
+	// What registries have shown lately. It saves requests and round trips; it never hides a
+	// signature and decides nothing.
 	noReferrersAPI *observations
 	anonymous      *observations // hosts that answer without a login
 	bundlesOnly    *observations // folders whose last chart was signed with a bundle

@@ -33,8 +33,8 @@ func (t *forHost) CloseIdleConnections() {
 }
 
 // clientCertificate is for tls.Config.GetClientCertificate: it returns pair if the server accepts
-// certificates of the CA of pair, and an empty certificate otherwise. It also records that the server
-// has asked for a certificate.
+// certificates of the CA of pair, and an empty certificate otherwise. It also records that the
+// server has asked for a certificate.
 func clientCertificate(pair *tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	return func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		if asked, ok := info.Context().Value(certificateAsked{}).(*atomic.Bool); ok {
@@ -47,8 +47,8 @@ func clientCertificate(pair *tls.Certificate) func(*tls.CertificateRequestInfo) 
 	}
 }
 
-// certificateAsked is the context key of an *atomic.Bool, which becomes true when the server asks for
-// a client certificate.
+// certificateAsked is the context key of an *atomic.Bool, which becomes true when the server asks
+// for a client certificate.
 type certificateAsked struct{}
 
 // errClientCertificate is the error if a server asks for a client certificate and then closes the

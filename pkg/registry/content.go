@@ -77,8 +77,8 @@ func (r *repository) blob(ctx context.Context, d ocispec.Descriptor, limit int64
 	return r.get(ctx, "blobs/"+wanted.String(), requestOptions{maxBytes: limit})
 }
 
-// largeBlob is blob for content that may be larger than a bundle. Few such contents of one host are in
-// memory at the same time: done must be called when the content is no longer needed.
+// largeBlob is blob for content that may be larger than a bundle. Few such contents of one host are
+// in memory at the same time: done must be called when the content is no longer needed.
 func (r *repository) largeBlob(ctx context.Context, d ocispec.Descriptor, limit int64) (found content, done func(), err error) {
 	done = func() {}
 	if d.Size > 0 {
@@ -96,9 +96,9 @@ func (r *repository) largeBlob(ctx context.Context, d ocispec.Descriptor, limit 
 	return found, done, err
 }
 
-// get reads what is below the repository's path, "manifests/…" or "blobs/…", with one request. (oras's
-// Fetch and FetchReference may need a second one, and report digests that differ as errors without a
-// type.)
+// get reads what is below the repository's path, "manifests/…" or "blobs/…", with one request.
+// (oras's Fetch and FetchReference may need a second one, and report digests that differ as errors
+// without a type.)
 func (r *repository) get(ctx context.Context, below string, options requestOptions) (content, error) {
 	ctx = auth.AppendRepositoryScope(r.options(ctx, options), r.reference(), auth.ActionPull)
 	target := r.scheme() + "://" + r.reference().Host() + r.path(below)
@@ -154,8 +154,8 @@ func (r *repository) loggedIn() bool {
 
 func isManifestPath(below string) bool { return strings.HasPrefix(below, "manifests/") }
 
-// content returns a body that the registry served for a request. A web page instead of a manifest by
-// tag is an error of its own; with a digest, the difference of the digests is the error.
+// content returns a body that the registry served for a request. A web page instead of a manifest
+// by tag is an error of its own; with a digest, the difference of the digests is the error.
 func (r *repository) content(header http.Header, body []byte, below string) (content, error) {
 	_, reference, _ := strings.Cut(below, "/")
 	mediaType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))

@@ -33,8 +33,8 @@ var ErrRegistryToken = errors.New("a registry token serves one repository for so
 // errNotAnAuth contains nothing of the login.
 var errNotAnAuth = errors.New("its auth is not base64 of user:password")
 
-// Login returns the user name and password; if both are empty, there is no login. As in Docker, "auth"
-// takes precedence over the two fields. The error contains nothing of the login.
+// Login returns the user name and password; if both are empty, there is no login. As in Docker,
+// "auth" takes precedence over the two fields. The error contains nothing of the login.
 func (a DockerAuth) Login() (username, password string, err error) {
 	username, password = a.Username, a.Password
 	if a.Auth != "" {
@@ -89,8 +89,8 @@ const (
 // None reports whether the login does not fit.
 func (f DockerFit) None() bool { return f.class == fitsNot }
 
-// Certain reports whether the login names the repository's host, and a path at or above the repository:
-// containers/image uses such logins.
+// Certain reports whether the login names the repository's host, and a path at or above the
+// repository: containers/image uses such logins.
 func (f DockerFit) Certain() bool { return f.class == fitsPath }
 
 // AnyPath reports whether the login is for another path of the same host.
@@ -107,8 +107,8 @@ func (f DockerFit) Compare(other DockerFit) int {
 	return cmp.Or(cmp.Compare(f.class, other.class), cmp.Compare(f.length, other.length), cmp.Compare(spelled(f), spelled(other)))
 }
 
-// FitDocker compares the key of a login with a repository. Keys are hosts, or hosts with a path; the
-// scheme, a slash at the end and the API's version are ignored ("https://index.docker.io/v1/").
+// FitDocker compares the key of a login with a repository. Keys are hosts, or hosts with a path;
+// the scheme, a slash at the end and the API's version are ignored ("https://index.docker.io/v1/").
 func FitDocker(key string, at chart.Location) DockerFit {
 	name, below := splitKey(key)
 	fit := DockerFit{length: len(below), exact: key == dockerKey(at.Host(), below)}
@@ -191,13 +191,13 @@ type dockerFile struct {
 	HelperOfAll string                     `json:"credsStore"`
 }
 
-// DockerConfig returns the logins in a Docker configuration file for Options.Credentials: as docker login
-// and Secrets of type kubernetes.io/dockerconfigjson contain them, and those of credential helpers. The
-// file is read each time that a registry asks for credentials, because mounted Secrets are renewed in
-// place.
+// DockerConfig returns the logins in a Docker configuration file for Options.Credentials: as docker
+// login and Secrets of type kubernetes.io/dockerconfigjson contain them, and those of credential
+// helpers. The file is read each time that a registry asks for credentials, because mounted Secrets
+// are renewed in place.
 //
-// Of several entries for a host, the one with the longest path at or above the repository is used, as
-// in containers/image; otherwise the host's own, from its credential helper if it has one.
+// Of several entries for a host, the one with the longest path at or above the repository is used,
+// as in containers/image; otherwise the host's own, from its credential helper if it has one.
 func DockerConfig(path string) Login {
 	return func(ctx context.Context, at chart.Location) (string, string, error) {
 		content, err := os.ReadFile(path)

@@ -23,8 +23,8 @@ import (
 )
 
 // requestError says why a request failed, or why its answer cannot be used, without saying what was
-// requested: repository.problem adds that. detail is written for users; next is what they can do, or
-// "".
+// requested: repository.problem adds that. detail is written for users; next is what they can do,
+// or "".
 type requestError struct {
 	kind         problem.Kind
 	detail, next string
@@ -33,8 +33,8 @@ type requestError struct {
 // Error implements error.
 func (e requestError) Error() string { return e.detail }
 
-// problem turns every error into a *problem.Error. what names what was requested, as in "the referrers
-// of oci://…".
+// problem turns every error into a *problem.Error. what names what was requested, as in "the
+// referrers of oci://…".
 func (r *repository) problem(ctx context.Context, what string, err error) error {
 	if p, ok := errors.AsType[*problem.Error](err); ok {
 		return p
@@ -60,9 +60,9 @@ func (r *repository) problem(ctx context.Context, what string, err error) error 
 	return p
 }
 
-// blamesCredentials reports whether the missing credentials might have helped.
-// Registries hide charts from anonymous readers, and limit these more. So if a login may not be sent
-// yet, chartgate does not say that a chart does not exist or is not served.
+// blamesCredentials reports whether the missing credentials might have helped. Registries hide
+// charts from anonymous readers, and limit these more. So if a login may not be sent yet, chartgate
+// does not say that a chart does not exist or is not served.
 func (r *repository) blamesCredentials(kind problem.Kind, err error) bool {
 	switch {
 	case r.connection.CredentialError == nil:
@@ -152,8 +152,8 @@ func (r *repository) classify(ctx context.Context, err error) (kind problem.Kind
 	return problem.KindUnavailable, text + r.referredHostNote(err) + proxyNote(err), next
 }
 
-// classifyStatus classifies an answer of the registry or of its token service. Only the refusal of a
-// token service says something about the chart.
+// classifyStatus classifies an answer of the registry or of its token service. Only the refusal of
+// a token service says something about the chart.
 func (r *repository) classifyStatus(status *errcode.ErrorResponse) (kind problem.Kind, text, next string) {
 	who, code := "the registry", status.StatusCode
 	if status.URL == nil || !strings.HasPrefix(status.URL.Path, r.path("")) {
@@ -182,8 +182,8 @@ func (r *repository) classifyStatus(status *errcode.ErrorResponse) (kind problem
 	}
 }
 
-// referredHostNote names the host of a failed request if it is not the registry, but a token service or
-// a storage to which the registry redirects.
+// referredHostNote names the host of a failed request if it is not the registry, but a token
+// service or a storage to which the registry redirects.
 func (r *repository) referredHostNote(err error) string {
 	target := r.referredHost(err)
 	if target == "" {
@@ -192,8 +192,8 @@ func (r *repository) referredHostNote(err error) string {
 	return " (at " + chart.Quote(target) + ", to which the registry refers)"
 }
 
-// referredHost returns the host of a failed request, as the registry wrote it; "" if it is the registry
-// itself.
+// referredHost returns the host of a failed request, as the registry wrote it; "" if it is the
+// registry itself.
 func (r *repository) referredHost(err error) string {
 	failed, ok := errors.AsType[*url.Error](err)
 	if !ok {
@@ -254,8 +254,8 @@ func certificateRejected(err error) bool {
 	return errors.As(err, &verification)
 }
 
-// tlsAlert returns the text of the TLS alert with which the server closed the connection, which is all
-// that crypto/tls shows of it.
+// tlsAlert returns the text of the TLS alert with which the server closed the connection, which is
+// all that crypto/tls shows of it.
 func tlsAlert(err error) string {
 	var remote *net.OpError
 	if errors.As(err, &remote) && remote.Op == "remote error" {

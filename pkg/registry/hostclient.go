@@ -16,16 +16,17 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-// Connection is how to reach one registry host on behalf of a consumer. The zero value is chartgate's
-// own connection: the admin's CAs, proxy and credentials.
+// Connection is how to reach one registry host on behalf of a consumer. The zero value is
+// chartgate's own connection: the admin's CAs, proxy and credentials.
 type Connection struct {
-	// ID identifies the connection among those to one host. Connections with the same ID share tokens
-	// and TCP connections, so the ID must differ if any other field but Origin, Identity and CredentialError
-	// differs. A digest of the fields is enough.
+	// ID identifies the connection among those to one host. Connections with the same ID share
+	// tokens and TCP connections, so the ID must differ if any other field but Origin, Identity and
+	// CredentialError differs. A digest of the fields is enough.
 	ID string
 	// Login returns a user name and password for the host. It is called when the registry asks for
 	// credentials, and again when it refuses them. Nil means chartgate's own login, unless CAs,
-	// ClientCertificate or Proxy are set. The user name "<token>" makes the password an identity token.
+	// ClientCertificate or Proxy are set. The user name "<token>" makes the password an identity
+	// token.
 	Login func(ctx context.Context) (username, password string, err error)
 	// Identity allows Options.Identity for chartgate's own connection.
 	Identity bool
@@ -34,16 +35,16 @@ type Connection struct {
 	Origin string
 	// CAs are the PEM blocks of the only CAs to trust; nil means the admin's CAs.
 	CAs []byte
-	// AddCAs adds CAs to the admin's instead of replacing them: Flux adds those of certSecretRef to the
-	// system's, Argo CD replaces them.
+	// AddCAs adds CAs to the admin's instead of replacing them: Flux adds those of certSecretRef to
+	// the system's, Argo CD replaces them.
 	AddCAs bool
 	// ClientCertificate and ClientKey are PEM blocks; nil means none. Only the host itself sees the
 	// certificate.
 	ClientCertificate, ClientKey []byte
 	// Proxy is the HTTP proxy to use, with or without a login; nil means the admin's proxy.
 	Proxy *url.URL
-	// CredentialError says why the consumer's own credentials are missing from the connection. It is returned
-	// if the registry then asks for credentials.
+	// CredentialError says why the consumer's own credentials are missing from the connection. It
+	// is returned if the registry then asks for credentials.
 	CredentialError *problem.Error
 }
 

@@ -340,8 +340,8 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// TestCAsBesideTheSystems: where the admin has named no CA, those of a connection still add to the system's. And the CAs
-// that one connection adds are not trusted by anybody else.
+// TestCAsBesideTheSystems: where the admin has named no CA, those of a connection still add to the
+// system's. And the CAs that one connection adds are not trusted by anybody else.
 func TestCAsBesideTheSystems(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{TLS: true})

@@ -7,8 +7,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/fair"
 )
 
-// hostLimiter limits concurrent work for each host, which namespaces and repositories share fairly. A
-// host is kept only while it is used: registries may redirect to any number of hosts.
+// hostLimiter limits concurrent work for each host, which namespaces and repositories share fairly.
+// A host is kept only while it is used: registries may redirect to any number of hosts.
 type hostLimiter struct {
 	size int64
 
@@ -36,7 +36,8 @@ func (l *hostLimiter) acquire(ctx context.Context, host string, from fair.Share)
 	return func() { free(); l.leave(host, slots) }, nil
 }
 
-// tryAcquire takes a slot of the host if one is available without waiting. The slot must be released.
+// tryAcquire takes a slot of the host if one is available without waiting. The slot must be
+// released.
 func (l *hostLimiter) tryAcquire(host string, from fair.Share) (release func(), ok bool) {
 	slots := l.enter(host)
 	free, ok := slots.TryAcquire(1, from)

@@ -12,10 +12,11 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// checkJSON accepts one JSON document that all parsers read in the same way and that is cheap to decode.
-// encoding/json takes the last of several equal names and ignores their case; others take the first, or
-// respect case. What chartgate verifies must be what they install, so names that are equal, also by
-// case, are refused. kind is the kind of the error, except for documents that are too large.
+// checkJSON accepts one JSON document that all parsers read in the same way and that is cheap to
+// decode. encoding/json takes the last of several equal names and ignores their case; others take
+// the first, or respect case. What chartgate verifies must be what they install, so names that are
+// equal, also by case, are refused. kind is the kind of the error, except for documents that are
+// too large.
 func checkJSON(raw []byte, kind problem.Kind) error {
 	if !utf8.Valid(raw) {
 		return requestError{kind, "it is not valid JSON", ""}
@@ -40,8 +41,8 @@ type jsonChecker struct {
 	left    int // values that it may still read
 }
 
-// value reads one value. Within annotations, whose names the author chooses, names that differ in case
-// are different names.
+// value reads one value. Within annotations, whose names the author chooses, names that differ in
+// case are different names.
 func (w *jsonChecker) value(depth int, caseMatters bool) error {
 	if w.left--; w.left < 0 || depth > maxJSONDepth {
 		return requestError{problem.KindLimitExceeded, "its JSON has more values or levels than chartgate reads", ""}
@@ -88,8 +89,8 @@ func (w *jsonChecker) object(depth int, caseMatters bool) error {
 	return err
 }
 
-// fold returns one form for all names that encoding/json treats as equal, as its foldName does: each rune
-// becomes the smallest of those that differ from it in case only.
+// fold returns one form for all names that encoding/json treats as equal, as its foldName does:
+// each rune becomes the smallest of those that differ from it in case only.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		for {

@@ -16,8 +16,8 @@ import (
 )
 
 // The layers that cosign 2 attaches
-// (https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md and ATTESTATION_SPEC.md), under
-// the tag sha256-<hex> with a suffix.
+// (https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md and ATTESTATION_SPEC.md),
+// under the tag sha256-<hex> with a suffix.
 const (
 	mediaTypeLegacy      = "application/vnd.dev.cosign.simplesigning.v1+json"
 	mediaTypeAttestation = "application/vnd.dsse.envelope.v1+json"
@@ -74,8 +74,8 @@ func (s search) legacySignatures(ctx context.Context) results {
 	return s.layers(ctx, s.signatureLayers())
 }
 
-// legacyAttestations yields the legacy attestations if predicates are wanted: first those marked with a
-// wanted predicate, then the newest.
+// legacyAttestations yields the legacy attestations if predicates are wanted: first those marked
+// with a wanted predicate, then the newest.
 func (s search) legacyAttestations(ctx context.Context) results {
 	if len(s.predicates) == 0 {
 		return func(func(result) bool) {}
@@ -83,9 +83,10 @@ func (s search) legacyAttestations(ctx context.Context) results {
 	return s.layers(ctx, s.attestationLayers())
 }
 
-// unreadAttestations yields one attachment with Unread if legacy attestations exist that are not wanted:
-// a publisher who has attested the chart may believe that this is a signature. It costs one request
-// before a denial. An error is ignored, because it says nothing about the chart's signatures.
+// unreadAttestations yields one attachment with Unread if legacy attestations exist that are not
+// wanted: a publisher who has attested the chart may believe that this is a signature. It costs one
+// request before a denial. An error is ignored, because it says nothing about the chart's
+// signatures.
 func (s search) unreadAttestations(ctx context.Context) results {
 	return func(yield func(result) bool) {
 		if len(s.predicates) > 0 {
@@ -118,8 +119,8 @@ func (s search) layers(ctx context.Context, kind layerKind) results {
 	}
 }
 
-// listLayers returns the descriptors of the layers, in the order in which they are worth a look. If the
-// tag does not exist, there are no layers.
+// listLayers returns the descriptors of the layers, in the order in which they are worth a look. If
+// the tag does not exist, there are no layers.
 func (s search) listLayers(ctx context.Context, kind layerKind) ([]ocispec.Descriptor, error) {
 	found, err := s.layerManifest(ctx, kind.suffix)
 	if known, ok := errors.AsType[requestError](err); ok && known.kind == problem.KindLimitExceeded {
@@ -147,8 +148,8 @@ func (s search) listLayers(ctx context.Context, kind layerKind) ([]ocispec.Descr
 	return layers, nil
 }
 
-// layerManifest reads the manifest under the tag with a suffix. The answer to the request that was sent
-// early is used if there is one.
+// layerManifest reads the manifest under the tag with a suffix. The answer to the request that was
+// sent early is used if there is one.
 func (s search) layerManifest(ctx context.Context, suffix string) (content, error) {
 	if suffix == signatureSuffix {
 		if found, err, ok := s.signatureTag.answer(); ok {
@@ -158,8 +159,8 @@ func (s search) layerManifest(ctx context.Context, suffix string) (content, erro
 	return s.manifest(ctx, s.tag(suffix))
 }
 
-// layer reads one layer. known are the contents of the small layers of the same manifest that have been
-// read, by digest: most signers of one chart sign the same payload.
+// layer reads one layer. known are the contents of the small layers of the same manifest that have
+// been read, by digest: most signers of one chart sign the same payload.
 func (s search) layer(ctx context.Context, kind layerKind, layer ocispec.Descriptor, known *sync.Map) result {
 	digest := layer.Digest.String()
 	convert := func(a content, err error) result {

@@ -9,7 +9,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestCrowdedManifest: strangers cannot make the list of legacy signatures too long to read, as far as registries take it.
+// TestCrowdedManifest: strangers cannot make the list of legacy signatures too long to read, as far
+// as registries take it.
 func TestCrowdedManifest(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})

@@ -12,16 +12,16 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// identityToken is the user name by which Docker's credential helpers mark a password as an identity
-// token (https://github.com/docker/docker-credential-helpers#development).
+// identityToken is the user name by which Docker's credential helpers mark a password as an
+// identity token (https://github.com/docker/docker-credential-helpers#development).
 const identityToken = "<token>"
 
 // Login returns the user name and password for a repository; if both are empty, there is no login.
 // The user name "<token>" makes the password an identity token.
 type Login = func(ctx context.Context, at chart.Location) (username, password string, err error)
 
-// FirstOf returns the first login that exists. An error ends the search: a login that cannot be read
-// must not be replaced by another one.
+// FirstOf returns the first login that exists. An error ends the search: a login that cannot be
+// read must not be replaced by another one.
 func FirstOf(logins ...Login) Login {
 	return func(ctx context.Context, at chart.Location) (string, string, error) {
 		for _, login := range logins {
@@ -41,8 +41,8 @@ func credentials(login Login) auth.CredentialFunc {
 	return credentialsOf(func(host string) string { return "chartgate's credentials for " + host }, login)
 }
 
-// credentialsOf adapts a login to oras; name is what messages call it. oras asks for the host that it
-// connects to, in the context of the request.
+// credentialsOf adapts a login to oras; name is what messages call it. oras asks for the host that
+// it connects to, in the context of the request.
 func credentialsOf(name func(host string) string, login Login) auth.CredentialFunc {
 	return func(ctx context.Context, host string) (auth.Credential, error) {
 		at := optionsOf(ctx).at
@@ -81,9 +81,9 @@ func loginAt(host string, login auth.CredentialFunc) auth.CredentialFunc {
 	}
 }
 
-// tokens is an auth.Cache of limited size. It starts again with an empty cache when it is full. Tokens
-// of different repositories are kept apart: logins may differ by path, and with Basic authentication
-// oras knows only the host.
+// tokens is an auth.Cache of limited size. It starts again with an empty cache when it is full.
+// Tokens of different repositories are kept apart: logins may differ by path, and with Basic
+// authentication oras knows only the host.
 type tokens struct {
 	max int
 
@@ -107,8 +107,8 @@ func (t *tokens) GetToken(ctx context.Context, host string, scheme auth.Scheme, 
 	return t.cache().GetToken(ctx, host, scheme, tokenKey(ctx, key))
 }
 
-// Set implements auth.Cache. oras lets all requests for the same token wait for the first one, which
-// may hang on a dead connection. So here each of them fetches the token itself.
+// Set implements auth.Cache. oras lets all requests for the same token wait for the first one,
+// which may hang on a dead connection. So here each of them fetches the token itself.
 func (t *tokens) Set(ctx context.Context, host string, scheme auth.Scheme, key string, fetch func(context.Context) (string, error)) (string, error) {
 	token, err := fetch(ctx)
 	if err != nil {

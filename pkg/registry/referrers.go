@@ -22,9 +22,9 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// referrers lists the referrers of a manifest, with the referrers API or from the fallback tag. If there
-// is an error, the list contains what was read before it; errdef.ErrUnsupported means that the registry
-// does not have the API.
+// referrers lists the referrers of a manifest, with the referrers API or from the fallback tag. If
+// there is an error, the list contains what was read before it; errdef.ErrUnsupported means that
+// the registry does not have the API.
 func (r *repository) referrers(ctx context.Context, of chart.Digest, api bool) ([]ocispec.Descriptor, error) {
 	lists := r.lists()
 	if err := lists.SetReferrersCapability(api); err != nil {
@@ -89,9 +89,10 @@ func (s search) fallbackTag(ctx context.Context) results {
 	}
 }
 
-// tagIsMissing reports whether err means that a tag does not exist. Some registries (Artifactory, GHCR)
-// refuse access to what does not exist. If the tag is in the chart's own repository, from which the
-// chart's manifest can be read over the same connection, the credentials are not the reason.
+// tagIsMissing reports whether err means that a tag does not exist. Some registries (Artifactory,
+// GHCR) refuse access to what does not exist. If the tag is in the chart's own repository, from
+// which the chart's manifest can be read over the same connection, the credentials are not the
+// reason.
 func (s search) tagIsMissing(err error) bool {
 	if errors.Is(err, errdef.ErrNotFound) {
 		return true
@@ -104,8 +105,8 @@ func (s search) tagIsMissing(err error) bool {
 	return refused || errors.Is(err, auth.ErrBasicCredentialNotFound)
 }
 
-// lacksAPI recognizes how registries say that they do not have the referrers API. The specification says
-// 404; go-containerregistry also knows 400 and 406.
+// lacksAPI recognizes how registries say that they do not have the referrers API. The specification
+// says 404; go-containerregistry also knows 400 and 406.
 func lacksAPI(err error) bool {
 	status, _ := errors.AsType[*errcode.ErrorResponse](err)
 	if status == nil {
@@ -120,25 +121,26 @@ func lacksAPI(err error) bool {
 }
 
 const (
-	// mediaTypeBundle is the prefix of the media types of sigstore bundles. ".v0.3+json" follows, or
-	// "+json;version=0.2" in older ones.
+	// mediaTypeBundle is the prefix of the media types of sigstore bundles. ".v0.3+json" follows,
+	// or "+json;version=0.2" in older ones.
 	mediaTypeBundle = "application/vnd.dev.sigstore.bundle"
 
-	// mediaTypeSigArtifact is the type of the referrers in which cosign 2 stores legacy signatures with
-	// --registry-referrers-mode=oci-1-1 (ArtifactType in internal/pkg/oci/remote/remote.go).
+	// mediaTypeSigArtifact is the type of the referrers in which cosign 2 stores legacy signatures
+	// with --registry-referrers-mode=oci-1-1 (ArtifactType in internal/pkg/oci/remote/remote.go).
 	mediaTypeSigArtifact = "application/vnd.dev.cosign.artifact.sig.v1+json"
 
 	// mediaTypeInToto is the prefix of the types of referrers with DSSE envelopes that are not in a
 	// bundle: cosign 2's with --registry-referrers-mode=oci-1-1, and those of Google Cloud Build.
 	mediaTypeInToto = "application/vnd.in-toto"
 
-	// The annotation, and its value, with which cosign marks a signature as opposed to an attestation.
+	// The annotation, and its value, with which cosign marks a signature as opposed to an
+	// attestation.
 	annotationPredicate = "dev.sigstore.bundle.predicateType"
 	predicateSignature  = "https://sigstore.dev/cosign/sign/v1"
 )
 
-// referred yields the attachments in the listed referrers. listing is the error that ended the list; what
-// was listed before it is still read.
+// referred yields the attachments in the listed referrers. listing is the error that ended the
+// list; what was listed before it is still read.
 func (s search) referred(ctx context.Context, list []ocispec.Descriptor, listing error) results {
 	return func(yield func(result) bool) {
 		candidates := s.candidates(list)
@@ -157,8 +159,8 @@ func (s search) referred(ctx context.Context, list []ocispec.Descriptor, listing
 	}
 }
 
-// candidates returns the referrers that may be attachments and have not been read, each once: some of
-// each rank in turns, and within a rank the newest first.
+// candidates returns the referrers that may be attachments and have not been read, each once: some
+// of each rank in turns, and within a rank the newest first.
 func (s search) candidates(list []ocispec.Descriptor) []ocispec.Descriptor {
 	var ranks [notAnAttachment][]ocispec.Descriptor
 	for _, d := range slices.Backward(list) { // lists are appended to
@@ -196,8 +198,8 @@ func created(d ocispec.Descriptor) time.Time {
 	return at
 }
 
-// The ranks of referrers. Some registries and clients leave the artifact type out of the list, or show the
-// one of the empty config: those come last.
+// The ranks of referrers. Some registries and clients leave the artifact type out of the list, or
+// show the one of the empty config: those come last.
 const (
 	rankSignature = iota
 	rankWanted
@@ -241,8 +243,8 @@ func (s search) bundleLimit(predicate string) int64 {
 	return maxBundle
 }
 
-// referrer reads one referrer: a bundle, legacy signatures of cosign 2, or the envelopes of attestations.
-// Any other referrer has no attachments.
+// referrer reads one referrer: a bundle, legacy signatures of cosign 2, or the envelopes of
+// attestations. Any other referrer has no attachments.
 func (s search) referrer(ctx context.Context, d ocispec.Descriptor) []result {
 	what := fmt.Sprintf("the referrer %s of %s", d.Digest, s.name)
 	unusable := func(err error) []result {

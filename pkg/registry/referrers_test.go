@@ -13,8 +13,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestNewestFirst: of the scans of a year the last one is looked at first, by what they say of themselves or by their place in
-// the list.
+// TestNewestFirst: of the scans of a year the last one is looked at first, by what they say of
+// themselves or by their place in the list.
 func TestNewestFirst(t *testing.T) {
 	t.Parallel()
 	const scan = "https://cosign.sigstore.dev/attestation/vuln/v1"
@@ -46,7 +46,8 @@ func TestNewestFirst(t *testing.T) {
 	}
 }
 
-// TestSimpleSigningAsReferrer: what cosign 2 writes with --registry-referrers-mode=oci-1-1, whatever the list says of its type.
+// TestSimpleSigningAsReferrer: what cosign 2 writes with --registry-referrers-mode=oci-1-1,
+// whatever the list says of its type.
 func TestSimpleSigningAsReferrer(t *testing.T) {
 	t.Parallel()
 	for name, listedAs := range map[string]string{"listed by its config": sigArtifact, "listed without a type": "-", "listed as empty": "application/vnd.oci.empty.v1+json"} {
@@ -105,8 +106,8 @@ func TestEnvelopesAsReferrers(t *testing.T) {
 	}
 }
 
-// TestFallbackTagIsAskedLast: whatever the referrers API answers, what is listed under the fallback tag is found; once, and
-// only if nothing else did.
+// TestFallbackTagIsAskedLast: whatever the referrers API answers, what is listed under the fallback
+// tag is found; once, and only if nothing else did.
 func TestFallbackTagIsAskedLast(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -138,7 +139,8 @@ func TestFallbackTagIsAskedLast(t *testing.T) {
 	}
 }
 
-// TestTagsThatAreRefused: a registry that let chartgate read the chart, and refuses the tag of a signature, has none.
+// TestTagsThatAreRefused: a registry that let chartgate read the chart, and refuses the tag of a
+// signature, has none.
 func TestTagsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	tags := "/manifests/sha256-"

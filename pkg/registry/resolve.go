@@ -24,17 +24,17 @@ func (r *repository) tags(ctx context.Context) ([]string, error) {
 	return all, err
 }
 
-// Resolve finds the digest of a reference and reads the chart's manifest: with one request for a tag or
-// a digest, and the list of tags before it for a range. A chart in an image index, or one that refers to
-// other manifests, costs one more request for each manifest. The result contains no tag that still has
-// to be resolved.
+// Resolve finds the digest of a reference and reads the chart's manifest: with one request for a
+// tag or a digest, and the list of tags before it for a range. A chart in an image index, or one
+// that refers to other manifests, costs one more request for each manifest. The result contains no
+// tag that still has to be resolved.
 func (c *Client) Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (chart.Resolved, error) {
 	return c.resolve(ctx, ref, access, graph.chart)
 }
 
 // Artifact is Resolve for a consumer that may deploy artifacts other than charts, such as plain
-// Kubernetes manifests. The result has Other set if the artifact is not a chart, or is a chart of which
-// the consumer does not take the chart's layer.
+// Kubernetes manifests. The result has Other set if the artifact is not a chart, or is a chart of
+// which the consumer does not take the chart's layer.
 func (c *Client) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by chart.Taking) (chart.Resolved, error) {
 	return c.resolve(ctx, ref, access, func(below graph) (chart.Resolved, error) { return below.artifact(by) })
 }
@@ -96,8 +96,8 @@ func (r *repository) find(ctx context.Context, ref chart.Reference) (tag string,
 	return tag, found, err
 }
 
-// suggestTwin adds to the error for a tag that does not exist that its twin exists: v1.0.0 was pushed as
-// 1.0.0, or the reverse. It costs one more request before a denial.
+// suggestTwin adds to the error for a tag that does not exist that its twin exists: v1.0.0 was
+// pushed as 1.0.0, or the reverse. It costs one more request before a denial.
 func (r *repository) suggestTwin(ctx context.Context, s chart.Selector, err error) error {
 	twin := s.Twin()
 	p, ok := errors.AsType[*problem.Error](err)
@@ -139,8 +139,8 @@ func (r *repository) selectTag(ctx context.Context, s chart.Selector) (string, e
 	return tag, err
 }
 
-// chartProblem is problem for a chart, with a next step if the chart does not exist. Some registries
-// refuse access to what does not exist (GHCR's token service answers 403).
+// chartProblem is problem for a chart, with a next step if the chart does not exist. Some
+// registries refuse access to what does not exist (GHCR's token service answers 403).
 func (r *repository) chartProblem(ctx context.Context, what string, err error) error {
 	err = r.problem(ctx, what, err)
 	p, ok := errors.AsType[*problem.Error](err)
@@ -163,8 +163,8 @@ func (r *repository) chartProblem(ctx context.Context, what string, err error) e
 	}
 }
 
-// notAChart is the error for content that has been read and contains no chart, or several. tag is the tag
-// that led to it.
+// notAChart is the error for content that has been read and contains no chart, or several. tag is
+// the tag that led to it.
 func (r *repository) notAChart(ref chart.Reference, tag string, found content, err error) error {
 	if p, ok := errors.AsType[*problem.Error](err); ok {
 		return p

@@ -247,7 +247,8 @@ func TestResolveRefuses(t *testing.T) {
 	}
 }
 
-// TestRangesNameWhatTheyChose: what is wrong with the tag that a range led to is told of that tag, with its digest once it has one.
+// TestRangesNameWhatTheyChose: what is wrong with the tag that a range led to is told of that tag,
+// with its digest once it has one.
 func TestRangesNameWhatTheyChose(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -394,7 +395,8 @@ func TestResolveNothing(t *testing.T) {
 	equal(t, 0, len(s.Requests()))
 }
 
-// TestRepeatedName: registries answer for what is not there as they like; the usual mistake is told in each case.
+// TestRepeatedName: registries answer for what is not there as they like; the usual mistake is told
+// in each case.
 func TestRepeatedName(t *testing.T) {
 	t.Parallel()
 	const hint = "the chart's name is repeated: take /podinfo off the end of the repository URL, to which the name is appended"

@@ -17,10 +17,10 @@ const (
 	maxRetryWait = 5 * time.Second
 )
 
-// withRetry sends a request a second time if that is likely to succeed and there is time for it: after
-// 429, 502, 503 or 504, and after a connection that was reset or closed. It sends no request a third
-// time: that would use up the time that other charts of the same admission need. Requests with a body
-// (logins) and speculative requests are not repeated.
+// withRetry sends a request a second time if that is likely to succeed and there is time for it:
+// after 429, 502, 503 or 504, and after a connection that was reset or closed. It sends no request
+// a third time: that would use up the time that other charts of the same admission need. Requests
+// with a body (logins) and speculative requests are not repeated.
 func withRetry(next http.RoundTripper) http.RoundTripper {
 	return roundTripFunc(func(req *http.Request) (*http.Response, error) {
 		resp, err := next.RoundTrip(req)

@@ -22,8 +22,8 @@ type result struct {
 	err        error
 	// done must be called when the content is no longer needed; it may be nil.
 	done func()
-	// late reads the attachment when it is its turn; it may be nil. Large content is not read earlier,
-	// because it would occupy its slot in memory while it waits.
+	// late reads the attachment when it is its turn; it may be nil. Large content is not read
+	// earlier, because it would occupy its slot in memory while it waits.
 	late func() result
 	// bytes were read for it.
 	bytes int
@@ -33,23 +33,23 @@ type result struct {
 type results = iter.Seq[result]
 
 // Signatures yields what is attached to the manifest with the digest and location of r, of which
-// nothing else has to be known. It reads while the consumer iterates, one signature repository after
-// the other. In each repository the order is: eight referrers of each rank (marked as cosign signatures,
-// marked with a wanted predicate, unmarked, other), eight legacy signatures and, if predicates are
-// wanted, eight legacy attestations; then the next eight of each. So many attachments of one kind do not
-// hide those of another kind. Within a kind the newest is first, as far as that can be known. The marks
-// decide about the order alone, since anyone can set them; the one exception is that an attachment
-// which is marked with a wanted predicate may be larger.
+// nothing else has to be known. It reads while the consumer iterates, one signature repository
+// after the other. In each repository the order is: eight referrers of each rank (marked as cosign
+// signatures, marked with a wanted predicate, unmarked, other), eight legacy signatures and, if
+// predicates are wanted, eight legacy attestations; then the next eight of each. So many
+// attachments of one kind do not hide those of another kind. Within a kind the newest is first, as
+// far as that can be known. The marks decide about the order alone, since anyone can set them; the
+// one exception is that an attachment which is marked with a wanted predicate may be larger.
 //
 // Repositories other than the chart's own are organized as by cosign with COSIGN_REPOSITORY: one
 // repository holds the signatures of many charts, under the same tags, and bundles refer to a chart
 // that is not in it.
 //
-// If a repository has no attachments and no predicates are wanted, but legacy attestations exist, one
-// attachment with Unread is yielded.
+// If a repository has no attachments and no predicates are wanted, but legacy attestations exist,
+// one attachment with Unread is yielded.
 //
-// An error is yielded in the place of what could not be read. It does not end the sequence, unless the
-// time is over: other attachments may still be sufficient.
+// An error is yielded in the place of what could not be read. It does not end the sequence, unless
+// the time is over: other attachments may still be sufficient.
 func (c *Client) Signatures(ctx context.Context, r chart.Resolved, wanted attachment.Search) iter.Seq2[attachment.Attachment, error] {
 	repositories := wanted.Repositories
 	if len(repositories) == 0 {
@@ -123,8 +123,8 @@ func (c *Client) newSearch(ctx context.Context, in chart.Location, r chart.Resol
 	} else {
 		name += " in " + in.String()
 	}
-	// The consumer's credentials belong to the host of the chart. The admin chose other hosts, which are
-	// reached with chartgate's own connection.
+	// The consumer's credentials belong to the host of the chart. The admin chose other hosts,
+	// which are reached with chartgate's own connection.
 	access := wanted.Access
 	if in.Host() != r.Location.Host() {
 		access = sourceauth.Auth{Askers: access.Askers}
@@ -141,17 +141,19 @@ func (c *Client) newSearch(ctx context.Context, in chart.Location, r chart.Resol
 		repository: repo, chart: r.Digest, name: name, predicates: wanted.Predicates, own: in == r.Location,
 		seen: map[string]bool{},
 	}
-	// Without the request that is sent early, a chart with a legacy signature takes one round trip more.
+	// Without the request that is sent early, a chart with a legacy signature takes one round trip
+	// more.
 	if repo.loggedIn() && !c.bundlesOnly.Contains(repo.folderKey()) {
 		s.signatureTag = repo.speculate(ctx, s.tag(signatureSuffix))
 	}
 	return s, func() { s.signatureTag.stop(); exit() }, nil
 }
 
-// parts returns what to search, in order. If a host had no referrers API some minutes ago, the fallback
-// tag is read instead; the API is asked at the end if nothing sufficient was found before. So that
-// observation saves a request, and never hides a signature. In the same way the fallback tag is read at
-// the end if the API has answered: some proxies and old registries answer with an empty list or an error.
+// parts returns what to search, in order. If a host had no referrers API some minutes ago, the
+// fallback tag is read instead; the API is asked at the end if nothing sufficient was found before.
+// So that observation saves a request, and never hides a signature. In the same way the fallback
+// tag is read at the end if the API has answered: some proxies and old registries answer with an
+// empty list or an error.
 func (s search) parts(ctx context.Context) []results {
 	if s.client.noReferrersAPI.Contains(s.key()) {
 		return []results{inTurns(s.fallbackTag(ctx), s.legacySignatures(ctx), s.legacyAttestations(ctx)), s.referrersAPI(ctx, nil)}
@@ -198,9 +200,9 @@ func inTurns(parts ...results) results {
 	}
 }
 
-// inBatches yields what read returns for each of the list, in order. It reads the first ones one after
-// the other, because they are sufficient in most searches. Then it reads more and more at the same time,
-// because an admission has only seconds for hundreds of them.
+// inBatches yields what read returns for each of the list, in order. It reads the first ones one
+// after the other, because they are sufficient in most searches. Then it reads more and more at the
+// same time, because an admission has only seconds for hundreds of them.
 func inBatches[T any](s search, list []T, read func(T) []result) results {
 	return func(yield func(result) bool) {
 		bytes := int64(0)
@@ -271,8 +273,8 @@ func (s search) read(ctx context.Context, layer ocispec.Descriptor, limit int64,
 	return r
 }
 
-// unusable is the error for an attachment that is listed but cannot be used. It says nothing about the
-// chart itself, so its kind is neither KindNotFound nor KindNotAChart.
+// unusable is the error for an attachment that is listed but cannot be used. It says nothing about
+// the chart itself, so its kind is neither KindNotFound nor KindNotAChart.
 func (s search) unusable(ctx context.Context, what, role string, err error) error {
 	known, _ := errors.AsType[requestError](err)
 	switch {

@@ -6,8 +6,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/attachment"
 )
 
-// TestContentIsReleasedAfterAPanic: the gate recovers from a panic of the verifier; the slot of the content
-// in memory must be free afterwards.
+// TestContentIsReleasedAfterAPanic: the gate recovers from a panic of the verifier; the slot of the
+// content in memory must be free afterwards.
 func TestContentIsReleasedAfterAPanic(t *testing.T) {
 	t.Parallel()
 	done := 0

@@ -26,8 +26,8 @@ func made(predicate string, at time.Time) map[string]string {
 	return m
 }
 
-// TestCrowds: a stranger's hundreds of one kind do not keep chartgate from looking at what is of another kind or elsewhere, and
-// the first ones cost no more than one after the other.
+// TestCrowds: a stranger's hundreds of one kind do not keep chartgate from looking at what is of
+// another kind or elsewhere, and the first ones cost no more than one after the other.
 func TestCrowds(t *testing.T) {
 	t.Parallel()
 	const slsa, other = "https://slsa.dev/provenance/v1", "https://evil.example/x"
@@ -82,7 +82,8 @@ func TestCrowds(t *testing.T) {
 	}
 }
 
-// TestCrowdOfOneKind: up to 500 of one kind are looked at, the oldest too, in requests that do not wait for each other.
+// TestCrowdOfOneKind: up to 500 of one kind are looked at, the oldest too, in requests that do not
+// wait for each other.
 func TestCrowdOfOneKind(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -98,7 +99,8 @@ func TestCrowdOfOneKind(t *testing.T) {
 	equal(t, 1+2*500+2, len(s.Requests()))
 }
 
-// TestNothingIsFetchedInVain: who is content with the first or second piece has not made the registry serve more.
+// TestNothingIsFetchedInVain: who is content with the first or second piece has not made the
+// registry serve more.
 func TestNothingIsFetchedInVain(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -118,7 +120,8 @@ func TestNothingIsFetchedInVain(t *testing.T) {
 	}
 }
 
-// TestTooManyBytes: hundreds of large attestations end in a limit, and what is elsewhere is still found.
+// TestTooManyBytes: hundreds of large attestations end in a limit, and what is elsewhere is still
+// found.
 func TestTooManyBytes(t *testing.T) {
 	t.Parallel()
 	const slsa = "https://slsa.dev/provenance/v1"
@@ -276,9 +279,9 @@ func TestSignaturesInOrder(t *testing.T) {
 	equal(t, 1, count(s.Requests(), "/blobs/sha256:"+sha256Hex("old")))
 }
 
-// TestRequestBudget: what one admission by tag costs a registry. The first chart with a bundle in a folder
-// costs one request more than the next ones: the request for the tag of legacy signatures is sent at the
-// same time as that for the referrers, and not needed.
+// TestRequestBudget: what one admission by tag costs a registry. The first chart with a bundle in a
+// folder costs one request more than the next ones: the request for the tag of legacy signatures is
+// sent at the same time as that for the referrers, and not needed.
 func TestRequestBudget(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

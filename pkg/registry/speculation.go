@@ -12,12 +12,12 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// speculation is a request for a manifest that is sent before it is known to be necessary, at the same
-// time as one that is. It saves a round trip if it turns out to be necessary, and costs a request if
-// not. It decides nothing: it is sent only if it need not wait for a slot of the host, it is not
-// repeated, and every outcome but a manifest, or that there is none, is as if it had not been sent. The
-// search does not wait for it longer than for the request that it replaces, and cancels it when it has
-// found enough.
+// speculation is a request for a manifest that is sent before it is known to be necessary, at the
+// same time as one that is. It saves a round trip if it turns out to be necessary, and costs a
+// request if not. It decides nothing: it is sent only if it need not wait for a slot of the host,
+// it is not repeated, and every outcome but a manifest, or that there is none, is as if it had not
+// been sent. The search does not wait for it longer than for the request that it replaces, and
+// cancels it when it has found enough.
 type speculation struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when found and err are set
@@ -60,16 +60,16 @@ func (s *speculation) stop() {
 	}
 }
 
-// folderKey is the key of the folder of the repository: most publishers sign all charts of a folder in
-// the same way.
+// folderKey is the key of the folder of the repository: most publishers sign all charts of a folder
+// in the same way.
 func (r *repository) folderKey() hostKey {
 	key := r.key()
 	key.host += "/" + path.Dir(r.at.Path())
 	return key
 }
 
-// observeFormat records the format of the attachment that was sufficient, so that the next search in the
-// folder sends no request for legacy signatures early if bundles are used there.
+// observeFormat records the format of the attachment that was sufficient, so that the next search
+// in the folder sends no request for legacy signatures early if bundles are used there.
 func (r *repository) observeFormat(format attachment.Format) {
 	switch format {
 	case attachment.Bundle:

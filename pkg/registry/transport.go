@@ -39,8 +39,8 @@ func (c *Client) guard(base http.RoundTripper, limitKey string) http.RoundTrippe
 	return httpsOnly(withRetry(reader), plain)
 }
 
-// newTransport returns a transport with timeouts. nil means the system's CAs, no client certificate,
-// and the proxy of the environment.
+// newTransport returns a transport with timeouts. nil means the system's CAs, no client
+// certificate, and the proxy of the environment.
 func newTransport(roots *x509.CertPool, pair *tls.Certificate, proxy *url.URL) *http.Transport {
 	through := http.ProxyFromEnvironment
 	if proxy != nil {
@@ -75,10 +75,10 @@ func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.R
 	return requestError{problem.KindUnavailable, detail, next}
 }
 
-// checkRedirect ends loops, refuses plain HTTP after HTTPS, and takes credentials off a request that
-// goes to another host. oras does that too, but net/http puts them back at the next redirect if that
-// leads to another port or a subdomain, and repeats the identity token in a request's body for any
-// host.
+// checkRedirect ends loops, refuses plain HTTP after HTTPS, and takes credentials off a request
+// that goes to another host. oras does that too, but net/http puts them back at the next redirect
+// if that leads to another port or a subdomain, and repeats the identity token in a request's body
+// for any host.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	switch first, last := via[0].URL, via[len(via)-1].URL; {
 	case len(via) > maxRedirects:
@@ -116,16 +116,16 @@ func withoutHTTPPort(host string) string { return strings.TrimSuffix(strings.ToL
 // transport, and passes on only the context.
 type requestOptions struct {
 	at chart.Location // the repository, whose login is used
-	// share says whose share of the host's slots the request takes. It applies to requests for tokens
-	// too.
+	// share says whose share of the host's slots the request takes. It applies to requests for
+	// tokens too.
 	share    fair.Share
 	maxBytes int64
 	// list is set if oras decodes the answer, so that its JSON is checked before.
 	list bool
 	// mediaType is the only media type that oras decodes; "" means any.
 	mediaType string
-	// speculative requests may turn out to be unnecessary. They are sent only if they need not wait for
-	// a slot of the host. They are not repeated, and cause no request for a token.
+	// speculative requests may turn out to be unnecessary. They are sent only if they need not wait
+	// for a slot of the host. They are not repeated, and cause no request for a token.
 	speculative bool
 }
 
@@ -141,11 +141,12 @@ func optionsOf(ctx context.Context) requestOptions {
 	return o
 }
 
-// errSkipped is the error of a speculative request that would have had to wait for a slot or to log in.
+// errSkipped is the error of a speculative request that would have had to wait for a slot or to log
+// in.
 var errSkipped = errors.New("the speculative request was skipped")
 
-// answerReader reads each answer to its end before it returns. So no answer is longer than allowed or
-// takes longer than the timeout, an answer that breaks off can be requested again, its length is
+// answerReader reads each answer to its end before it returns. So no answer is longer than allowed
+// or takes longer than the timeout, an answer that breaks off can be requested again, its length is
 // always known (oras would send another request for it), and a host's slot is free afterwards.
 type answerReader struct {
 	next     http.RoundTripper

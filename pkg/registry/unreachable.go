@@ -148,8 +148,8 @@ func (r *repository) removePlainHTTP() string {
 		"ask the cluster's admin to take "+r.at.Host()+" out of --plain-http (plainHTTP among the values of chartgate's chart)")
 }
 
-// saysHTTPS reports whether a server answers that it speaks HTTPS and got a plain HTTP request: Go's
-// servers, nginx and Apache answer 400 with a sentence of their own.
+// saysHTTPS reports whether a server answers that it speaks HTTPS and got a plain HTTP request:
+// Go's servers, nginx and Apache answer 400 with a sentence of their own.
 func saysHTTPS(status int, body []byte) bool {
 	return status == http.StatusBadRequest && slices.ContainsFunc(
 		[]string{"HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", "speaking plain HTTP to an SSL-enabled server"},
@@ -174,8 +174,8 @@ func notARegistry(host string) string {
 
 const tooManyRequests = "too many requests (the registry answered 429 Too Many Requests)"
 
-// slowDown is the next step after 429. retryAfter is what the registry says about when to come back,
-// or "".
+// slowDown is the next step after 429. retryAfter is what the registry says about when to come
+// back, or "".
 func (r *repository) slowDown(retryAfter string) string {
 	wait := "in a while"
 	if retryAfter != "" {

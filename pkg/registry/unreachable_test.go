@@ -88,7 +88,8 @@ func served(t *testing.T, change func(*x509.Certificate)) (host string, trusted 
 	return server.Listener.Addr().String(), trusted
 }
 
-// TestNextSteps: each way in which a registry cannot be asked has words of its own and says who can do what.
+// TestNextSteps: each way in which a registry cannot be asked has words of its own and says who can
+// do what.
 func TestNextSteps(t *testing.T) {
 	t.Parallel()
 	expired, trustExpired := served(t, func(c *x509.Certificate) {
@@ -193,8 +194,8 @@ func TestNextSteps(t *testing.T) {
 	}
 }
 
-// TestNextStepsElsewhere: where the registry refers to another host, the step names that host, and never
-// asks to try again where that cannot help.
+// TestNextStepsElsewhere: where the registry refers to another host, the step names that host, and
+// never asks to try again where that cannot help.
 func TestNextStepsElsewhere(t *testing.T) {
 	t.Parallel()
 	gone := newShelf(t, registrytest.Options{})

@@ -61,6 +61,10 @@ bench: ## Measure verification: time, allocations, registry requests
 bench-start: build tools-test ## Measure the time from the start of the process until it is ready, ten times
 	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test -run '^$$' -bench Start -benchtime 10x ./test/suites/e2e
 
+.PHONY: bench-credentials
+bench-credentials: $(CONTROL_PLANE) ## Measure what an admission reads from a real API server for its login
+	KUBEBUILDER_ASSETS=$(ASSETS) go test -run '^$$' -bench Resolve -benchtime 100x ./pkg/credentials
+
 .PHONY: generate
 generate: $(BIN)/controller-gen ## Regenerate CRDs, deep copies, RBAC and the chart's copies
 	hack/generate.sh

@@ -25,8 +25,8 @@ const argoCAs = "argocd-tls-certs-cm"
 // credentials, those of the credential template whose URL is the longest prefix; and the CA for the
 // host.
 func (r *Resolver) argo(ctx context.Context, auth sourceauth.Auth, host string) (registry.Connection, error) {
-	// The repoURL is where Argo CD goes. Other hosts, such as that of a signature repository, are read
-	// by chartgate only.
+	// The repoURL is where Argo CD goes. Other hosts, such as that of a signature repository, are
+	// read by chartgate only.
 	if argoHost(auth.URL) != host {
 		return registry.Connection{}, nil
 	}

@@ -103,11 +103,11 @@ func TestArgoTransport(t *testing.T) {
 	})
 }
 
-// TestWithoutArgoNamespace: nobody said where to look.
+// TestWithoutArgoNamespace: the namespace of Argo CD is not configured.
 func TestWithoutArgoNamespace(t *testing.T) {
 	t.Parallel()
 	want := answer{CredentialError: "Unauthorized: chartgate has not been told where Argo CD keeps its repository Secrets (chart value argoNamespace)"}
-	if diff := cmp.Diff(want, ask(t, connectorWithoutArgo(), argoSource(helmURL), "")); diff != "" {
+	if diff := cmp.Diff(want, ask(t, resolverWithoutArgo(), argoSource(helmURL), "")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

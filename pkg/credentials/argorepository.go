@@ -25,8 +25,8 @@ const (
 
 // argoRepository is what Argo CD's Secrets say about one repository.
 type argoRepository struct {
-	// from names the Secret that holds the credentials, project is the one of the repository Secret;
-	// "" without one.
+	// from names the Secret that holds the credentials, project is the one of the repository
+	// Secret; "" without one.
 	from, project                string
 	username, password           string
 	clientCertificate, clientKey []byte
@@ -126,8 +126,8 @@ func onlyOne(found []*corev1.Secret, repoURL string) (*corev1.Secret, error) {
 		WithNext("keep one of them")
 }
 
-// add adds what a Secret says where the ones before it say nothing: a repository Secret comes before
-// the credential template that it inherits from.
+// add adds what a Secret says where the ones before it say nothing: a repository Secret comes
+// before the credential template that it inherits from.
 func (a *argoRepository) add(secret *corev1.Secret) error {
 	from := nameOfSecret(secret)
 	a.from = from

@@ -23,13 +23,13 @@ import (
 )
 
 const (
-	// maxArgoSecrets is the number of Argo CD's repository Secrets that are searched. Each has about
-	// 1 KiB, so they take some 5 MiB.
+	// maxArgoSecrets is the number of Argo CD's repository Secrets that are searched. Each has
+	// about 1 KiB, so they take some 5 MiB.
 	maxArgoSecrets = 5000
 	// argoPage is how many of them one request asks for.
 	argoPage = 500
-	// maxWatched is how many bytes of them are kept. Members of Argo CD projects can write Secrets of
-	// 1 MiB. If there is more, they are listed each time.
+	// maxWatched is how many bytes of them are kept. Members of Argo CD projects can write Secrets
+	// of 1 MiB. If there is more, they are listed each time.
 	maxWatched = 16 << 20
 	// listTimeout limits a list that several admissions share, so that it does not depend on the
 	// deadline of the first one. The API server waits at most 30 s for a webhook.

@@ -35,7 +35,7 @@ func TestManySecrets(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(r.want, ask(t, connectorOf(t, paged(r.pages)), argoSource(helmURL), "")); diff != "" {
+			if diff := cmp.Diff(r.want, ask(t, resolverOf(t, paged(r.pages)), argoSource(helmURL), "")); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -84,7 +84,7 @@ func TestCallersShareAList(t *testing.T) {
 				return c.List(ctx, list, options...)
 			},
 		}).Build()
-		c := connectorOf(t, reader)
+		c := resolverOf(t, reader)
 		var group sync.WaitGroup
 		start := func() {
 			group.Go(func() {
@@ -120,7 +120,8 @@ func TestCallersShareAList(t *testing.T) {
 	})
 }
 
-// TestPanicOfTheAPIClient: a panic while the Secrets are listed denies; it does not end the process.
+// TestPanicOfTheAPIClient: a panic while the Secrets are listed denies; it does not end the
+// process.
 func TestPanicOfTheAPIClient(t *testing.T) {
 	t.Parallel()
 	reader := fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{
@@ -129,13 +130,13 @@ func TestPanicOfTheAPIClient(t *testing.T) {
 		},
 	}).Build()
 	want := answer{Error: "Internal: the repository Secrets in namespace argocd could not be read"}
-	if diff := cmp.Diff(want, ask(t, connectorOf(t, reader), argoSource(helmURL), "")); diff != "" {
+	if diff := cmp.Diff(want, ask(t, resolverOf(t, reader), argoSource(helmURL), "")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-// watching returns a Resolver that watches the objects of a fake API server through c until the test
-// ends.
+// watching returns a Resolver that watches the objects of a fake API server through c until the
+// test ends.
 func watching(t *testing.T, c client.WithWatch) *credentials.Resolver {
 	t.Helper()
 	resolver := credentials.New(credentials.Options{Reader: c, Watcher: c, ArgoNamespace: "argocd"})
@@ -323,8 +324,8 @@ func TestBrokenWatch(t *testing.T) {
 	}
 }
 
-// TestWatchWithoutAnAnswer: a watch counts only while the API server answers on the same connection,
-// and while chartgate may read in Argo CD's namespace.
+// TestWatchWithoutAnAnswer: a watch counts only while the API server answers on the same
+// connection, and while chartgate may read in Argo CD's namespace.
 func TestWatchWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	for sentence, r := range map[string]struct {

@@ -11,7 +11,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-func connectorWithoutArgo() *credentials.Resolver {
+func resolverWithoutArgo() *credentials.Resolver {
 	return credentials.New(credentials.Options{Reader: fake.NewClientBuilder().Build()})
 }
 
@@ -31,7 +31,7 @@ func TestIDsTellConnectionsApart(t *testing.T) {
 		"another proxy":       transportObjects("u", "p", "ca", "client", "http://proxy2"),
 		"a proxy with a user": transportObjects("u", "p", "ca", "client", "http://hunter2@proxy"),
 	} {
-		connection, err := connector(t, o).Resolve(t.Context(), all, at(t, "ghcr.io/acme/app"))
+		connection, err := resolverFor(t, o).Resolve(t.Context(), all, at(t, "ghcr.io/acme/app"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +39,7 @@ func TestIDsTellConnectionsApart(t *testing.T) {
 			t.Errorf("%q and %q have one ID", sentence, other)
 		}
 		ids[connection.ID] = sentence
-		again, err := connector(t, o).Resolve(t.Context(), all, at(t, "ghcr.io/acme/app"))
+		again, err := resolverFor(t, o).Resolve(t.Context(), all, at(t, "ghcr.io/acme/app"))
 		if err != nil || again.ID != connection.ID {
 			t.Errorf("%q has another ID the next time: %v", sentence, err)
 		}

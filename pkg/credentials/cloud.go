@@ -26,8 +26,8 @@ type Clouds struct {
 	providers map[string]cloudProvider
 }
 
-// cloudProvider is one cloud. Each has its own token cache, because all callers of a cache wait while
-// one of them fetches a token.
+// cloudProvider is one cloud. Each has its own token cache, because all callers of a cache wait
+// while one of them fetches a token.
 type cloudProvider struct {
 	auth.ArtifactRegistryCredentialsProvider
 	tokens *cache.TokenCache
@@ -144,8 +144,8 @@ func refused(ctx context.Context, cloud, host string, err error) *problem.Error 
 	return p
 }
 
-// withoutAnswers removes the answer of a server from an error. Azure's and Google's libraries repeat
-// the whole answer, which may hold anything.
+// withoutAnswers removes the answer of a server from an error. Azure's and Google's libraries
+// repeat the whole answer, which may hold anything.
 func withoutAnswers(err error) error {
 	var response *azcore.ResponseError
 	var failed *azidentity.AuthenticationFailedError

@@ -74,10 +74,10 @@ func TestProvider(t *testing.T) {
 	t.Parallel()
 	pem := "-----BEGIN CERTIFICATE-----\n" // tenantChosen does not read it
 	for _, r := range []struct {
-		sentence, cloud, host string
-		builder               connectionBuilder
-		origin, lacking       string
-		problem               string
+		sentence, cloud, host   string
+		builder                 connectionBuilder
+		origin, credentialError string
+		problem                 string
 	}{
 		{sentence: "a registry of the cloud", cloud: "aws", host: ecrHost, origin: "chartgate's own aws identity"},
 		{sentence: "a registry of another cloud", cloud: "aws", host: acr, problem: acr + " is not a registry of aws, so no aws identity is sent to it"},
@@ -85,13 +85,13 @@ func TestProvider(t *testing.T) {
 		{sentence: "an unknown cloud", cloud: "oracle\n", host: ecrHost, problem: `provider "oracle\n" is unknown`},
 		{
 			sentence: "attack: a CA of the tenant's", cloud: "azure", host: acr, builder: withCAs(pem),
-			lacking: "chartgate logs in to acme.azurecr.io with its own azure identity, but not over certificates or a proxy that the chart's source names",
+			credentialError: "chartgate logs in to acme.azurecr.io with its own azure identity, but not over certificates or a proxy that the chart's source names",
 		},
 	} {
 		t.Run(r.sentence, func(t *testing.T) {
 			t.Parallel()
-			connector := New(Options{Clouds: allClouds(t)})
-			got, err := connector.cloud(r.cloud, r.host, r.builder.toNamed(r.host))
+			resolver := New(Options{Clouds: allClouds(t)})
+			got, err := resolver.cloud(r.cloud, r.host, r.builder.toNamed(r.host))
 			var perr *problem.Error
 			switch {
 			case errors.As(err, &perr):
@@ -100,9 +100,9 @@ func TestProvider(t *testing.T) {
 				}
 			case r.problem != "":
 				t.Errorf("no problem, but %+v", got)
-			case r.lacking != "":
-				if got.Login != nil || got.CredentialError == nil || got.CredentialError.Detail != r.lacking {
-					t.Errorf("got %+v, want no login because %q", got, r.lacking)
+			case r.credentialError != "":
+				if got.Login != nil || got.CredentialError == nil || got.CredentialError.Detail != r.credentialError {
+					t.Errorf("got %+v, want no login because %q", got, r.credentialError)
 				}
 			default:
 				if got.Login == nil || got.Origin != r.origin || got.ID == "" {
@@ -135,8 +135,8 @@ func withCAs(pem string) (b connectionBuilder) {
 // TestProviderWithAServiceAccount: chartgate cannot become another service account.
 func TestProviderWithAServiceAccount(t *testing.T) {
 	t.Parallel()
-	connector := New(Options{Clouds: allClouds(t), Reader: fake.NewClientBuilder().WithObjects(account("apps", "puller")).Build()})
-	_, err := connector.Resolve(t.Context(), sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", ServiceAccount: "puller", Provider: "aws"}, locationOf(t, ecrHost))
+	resolver := New(Options{Clouds: allClouds(t), Reader: fake.NewClientBuilder().WithObjects(account("apps", "puller")).Build()})
+	_, err := resolver.Resolve(t.Context(), sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", ServiceAccount: "puller", Provider: "aws"}, locationOf(t, ecrHost))
 	want := `provider "aws" with serviceAccountName "puller" logs in as that service account, which chartgate cannot do`
 	var perr *problem.Error
 	if !errors.As(err, &perr) || perr.Kind != problem.KindUnsupported || perr.Detail != want {
@@ -316,7 +316,7 @@ func allClouds(t *testing.T) *Clouds {
 	return clouds
 }
 
-// azureRegistry is a registry of Azure's, and somebody who is logged in to Entra ID.
+// azureRegistry is a registry of Azure's, and an identity that is logged in to Entra ID.
 type azureRegistry struct {
 	azure.Implementation
 	server  *httptest.Server

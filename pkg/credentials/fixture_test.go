@@ -59,7 +59,7 @@ func check(t *testing.T, rows []row) {
 	for _, r := range rows {
 		t.Run(r.sentence, func(t *testing.T) {
 			t.Parallel()
-			got := ask(t, connector(t, r.objects), r.access, r.host)
+			got := ask(t, resolverFor(t, r.objects), r.access, r.host)
 			if diff := cmp.Diff(r.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -67,13 +67,13 @@ func check(t *testing.T, rows []row) {
 	}
 }
 
-// connector reads the objects from a fake API server.
-func connector(t *testing.T, objects []client.Object) *credentials.Resolver {
+// resolver reads the objects from a fake API server.
+func resolverFor(t *testing.T, objects []client.Object) *credentials.Resolver {
 	t.Helper()
-	return connectorOf(t, fake.NewClientBuilder().WithObjects(objects...).Build())
+	return resolverOf(t, fake.NewClientBuilder().WithObjects(objects...).Build())
 }
 
-func connectorOf(t *testing.T, reader client.Reader) *credentials.Resolver {
+func resolverOf(t *testing.T, reader client.Reader) *credentials.Resolver {
 	t.Helper()
 	clouds, err := credentials.NewClouds()
 	if err != nil {
@@ -120,7 +120,7 @@ func connect(t *testing.T, c *credentials.Resolver, access sourceauth.Auth, host
 }
 
 // at is a repository.
-func at(t *testing.T, place string) chart.Location {
+func at(t testing.TB, place string) chart.Location {
 	t.Helper()
 	location, err := chart.ParseChart("oci://" + place)
 	if err != nil {

@@ -45,7 +45,7 @@ func withProxy(name string) sourceauth.Auth {
 func TestFluxLogin(t *testing.T) {
 	t.Parallel()
 	check(t, []row{
-		{sentence: "nobody's access is chartgate's own way"},
+		{sentence: "without a consumer, the connection is chartgate's default"},
 		{sentence: "a source that names nothing is chartgate's own way", access: flux},
 		{sentence: "a source of provider generic names nothing", access: withAccount("", "generic")},
 		{
@@ -106,7 +106,7 @@ func TestFluxLogin(t *testing.T) {
 			want:    answer{Error: "LimitExceeded: ServiceAccount apps/puller has 17 imagePullSecrets; chartgate reads 16"},
 		},
 		{
-			sentence: "the default service account is nobody's unless it is named", access: flux,
+			sentence: "the default service account counts only if it is named", access: flux,
 			objects: []client.Object{
 				serviceAccount("default", "regcred"),
 				docker("regcred", `{"auths": {"ghcr.io": {"username": "u", "password": "p"}}}`),
@@ -216,7 +216,7 @@ func TestDockerConfiguration(t *testing.T) {
 			json := docker("regcred", `{"auths": {`+r.auths+`}}`)
 			old := secretIn("apps", "regcred", corev1.SecretTypeDockercfg, map[string]string{".dockercfg": `{` + r.auths + `}`})
 			for _, object := range []client.Object{json, old} {
-				got := ask(t, connector(t, []client.Object{object}), withSecret("regcred"), r.host)
+				got := ask(t, resolverFor(t, []client.Object{object}), withSecret("regcred"), r.host)
 				if diff := cmp.Diff(r.want, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
@@ -346,7 +346,7 @@ func TestErrorsOfTheAPIServer(t *testing.T) {
 	} {
 		t.Run(r.sentence, func(t *testing.T) {
 			t.Parallel()
-			got := ask(t, connectorOf(t, failing(r.err)), r.access, "")
+			got := ask(t, resolverOf(t, failing(r.err)), r.access, "")
 			if diff := cmp.Diff(r.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -354,7 +354,7 @@ func TestErrorsOfTheAPIServer(t *testing.T) {
 	}
 }
 
-// TestUnknownConsumer: what nobody knows is an error.
+// TestUnknownConsumer: an unknown consumer is an error.
 func TestUnknownConsumer(t *testing.T) {
 	t.Parallel()
 	want := answer{Error: "Internal: chartgate does not know how this consumer reaches ghcr.io"}
@@ -367,7 +367,7 @@ func TestUnknownConsumer(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(want, ask(t, connector(t, nil), access, "")); diff != "" {
+			if diff := cmp.Diff(want, ask(t, resolverFor(t, nil), access, "")); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -14,7 +14,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-// TestLoginsGoToNamedHostsOnly: no consumer's login goes to a host that nobody named, and
+// TestLoginsGoToNamedHostsOnly: no consumer's login goes to a host that is not named, and
 // one that its Secret does not bind to a host only where the stored object sends it.
 func TestLoginsGoToNamedHostsOnly(t *testing.T) {
 	t.Parallel()
@@ -79,13 +79,13 @@ func TestLoginsGoToNamedHostsOnly(t *testing.T) {
 				if stored {
 					access.StoredHost = host
 				}
-				if diff := cmp.Diff(want, connect(t, connector(t, objects), access, host)); diff != "" {
+				if diff := cmp.Diff(want, connect(t, resolverFor(t, objects), access, host)); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				// What names another host names none.
 				access.NamedHost, access.StoredHost = "ghcr.io", "ghcr.io"
-				if got := connect(t, connector(t, objects), access, host); got.Login != "" || got.Client != "" {
-					t.Errorf("sent to a host that nobody named: %+v", got)
+				if got := connect(t, resolverFor(t, objects), access, host); got.Login != "" || got.Client != "" {
+					t.Errorf("sent to a host that is not named: %+v", got)
 				}
 			})
 		}
@@ -123,19 +123,19 @@ func TestCloudIdentitiesGoToNamedHostsOnly(t *testing.T) {
 	c := credentials.New(credentials.Options{Reader: fake.NewClientBuilder().Build(), Clouds: clouds, Identities: []string{"azure"}})
 	const unnamed = "chartgate's own azure identity is not sent to attacker.azurecr.io, because no policy names this host literally"
 	for _, r := range []struct {
-		sentence string
-		access   sourceauth.Auth
-		host     string
-		login    bool
-		identity bool
-		lacking  string
+		sentence        string
+		access          sourceauth.Auth
+		host            string
+		login           bool
+		identity        bool
+		credentialError string
 	}{
-		{sentence: "a provider", access: withAccount("", "azure"), host: host, lacking: unnamed},
+		{sentence: "a provider", access: withAccount("", "azure"), host: host, credentialError: unnamed},
 		{sentence: "a provider at a host that is named", access: named(withAccount("", "azure"), host), host: host, login: true},
-		{sentence: "chartgate's own identity", access: flux, host: host, lacking: unnamed},
+		{sentence: "chartgate's own identity", access: flux, host: host, credentialError: unnamed},
 		{sentence: "chartgate's own identity at a host that is named", access: named(flux, host), host: host, identity: true},
 		{sentence: "a host of no cloud", access: flux, host: "ghcr.io"},
-		{sentence: "somebody on a command line", access: sourceauth.Auth{}, host: host, identity: true},
+		{sentence: "a user at a command line", access: sourceauth.Auth{}, host: host, identity: true},
 	} {
 		t.Run(r.sentence, func(t *testing.T) {
 			t.Parallel()
@@ -143,12 +143,12 @@ func TestCloudIdentitiesGoToNamedHostsOnly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			lacking := ""
+			credentialError := ""
 			if got.CredentialError != nil {
-				lacking = got.CredentialError.Detail
+				credentialError = got.CredentialError.Detail
 			}
-			if (got.Login != nil) != r.login || got.Identity != r.identity || lacking != r.lacking {
-				t.Errorf("login %v, identity %v, lacking %q", got.Login != nil, got.Identity, lacking)
+			if (got.Login != nil) != r.login || got.Identity != r.identity || credentialError != r.credentialError {
+				t.Errorf("login %v, identity %v, credential error %q", got.Login != nil, got.Identity, credentialError)
 			}
 		})
 	}

@@ -52,8 +52,8 @@ import (
 type Options struct {
 	// Reader reads Secrets, ConfigMaps and ServiceAccounts. It must not be cached.
 	Reader client.Reader
-	// Watcher watches Argo CD's repository Secrets. It must use the same HTTP client as Reader. Nil:
-	// they are listed each time.
+	// Watcher watches Argo CD's repository Secrets. It must use the same HTTP client as Reader.
+	// Nil: they are listed each time.
 	Watcher client.WithWatch
 	// ArgoNamespace is where Argo CD keeps its repository Secrets; "" if it is not configured.
 	ArgoNamespace string
@@ -64,8 +64,8 @@ type Options struct {
 	// LoginHosts are the hosts, beside those that policies name, to which the admin lets the logins
 	// of consumers go.
 	LoginHosts []string
-	// Identities are the clouds that chartgate logs in to with its own identity, whatever the source
-	// of the chart says.
+	// Identities are the clouds that chartgate logs in to with its own identity, whatever the
+	// source of the chart says.
 	Identities []string
 	Log        logr.Logger
 }

@@ -35,8 +35,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// TestMain sets a proxy that leads to the clouds before any client reads the environment, which each
-// reads once.
+// TestMain sets a proxy that leads to the clouds before any client reads the environment, which
+// each reads once.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "chartgate-kms-")
 	if err == nil {
@@ -55,9 +55,10 @@ func TestMain(m *testing.M) {
 
 var theClouds clouds
 
-// clouds answers for every host of AWS, Azure and Google that their clients connect to, as far as they
-// read a public key. The requests, with their names and credentials, come from the real clients. The
-// answers follow the API references of the services; they were not compared with real answers.
+// clouds answers for every host of AWS, Azure and Google that their clients connect to, as far as
+// they read a public key. The requests, with their names and credentials, come from the real
+// clients. The answers follow the API references of the services; they were not compared with real
+// answers.
 type clouds struct {
 	kmspb.UnimplementedKeyManagementServiceServer
 	ca    *x509.Certificate
@@ -217,7 +218,7 @@ func (c *clouds) serve(w http.ResponseWriter, r *http.Request) {
 	case host == "cloudkms.googleapis.com:443", host == "cloudkms.googleapis.com":
 		c.grpc.ServeHTTP(w, r)
 	default:
-		http.Error(w, "nobody asks "+host, http.StatusTeapot)
+		http.Error(w, "unexpected host "+host, http.StatusTeapot)
 	}
 }
 
@@ -375,7 +376,8 @@ func TestClouds(t *testing.T) {
 	}
 }
 
-// TestGoogleIsLeft: Google's client has no deadline. A read that is given up must close its connection.
+// TestGoogleIsLeft: Google's client has no deadline. A read that is given up must close its
+// connection.
 func TestGoogleIsLeft(t *testing.T) {
 	const uri = "gcpkms://projects/acme/locations/global/keyRings/charts/cryptoKeys/hangs"
 	got, _ := readBy(t, kms.Within(500*time.Millisecond), uri)

@@ -26,8 +26,8 @@ import (
 // newest are used.
 const maxVersions = 8
 
-// readVault uses Vault's client and not sigstore's, which returns the newest version only, so that a
-// rotation in Vault would deny every chart signed before it, and does not stop with the context.
+// readVault uses Vault's client and not sigstore's, which returns the newest version only, so that
+// a rotation in Vault would deny every chart signed before it, and does not stop with the context.
 // The URI and the environment have the same meaning as for cosign.
 func readVault(ctx context.Context, uri string) (string, error) {
 	if err := hashivault.ValidReference(uri); err != nil {

@@ -28,7 +28,8 @@ func replacing(old, new string) sigstore.Option {
 	})
 }
 
-// TestAttestations: an attestation proves what was signed, to the byte, and its content is there for whoever asked.
+// TestAttestations: an attestation proves what was signed, to the byte, and evidence holds its
+// content where a policy requires it.
 func TestAttestations(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -56,7 +57,7 @@ func TestAttestations(t *testing.T) {
 		{name: "by a key, logged in the older kind of entry", by: w.key, options: []sigstore.Option{sigstore.IntotoLogEntry()}, wanted: slsaByKey, signedAt: w.now, content: content},
 		{name: "by an unlogged key", by: w.key, options: nowhere, wanted: wanting(bare(t, w.key), slsa), unlogged: true, content: content},
 		{name: "by an unlogged but timestamped key", by: w.key, options: []sigstore.Option{sigstore.WithoutLog()}, wanted: wanting(unlogged(t, w.key), slsa), unlogged: true, signedAt: w.now, content: content},
-		{name: "nobody asked for the content", by: w.workflow, wanted: wanting(keyless(), "https://spdx.dev/Document"), signedAt: w.now},
+		{name: "no policy requires the content", by: w.workflow, wanted: wanting(keyless(), "https://spdx.dev/Document"), signedAt: w.now},
 		{name: "about another chart first, then about this one", by: w.workflow, options: []sigstore.Option{
 			replacing(`"subject":[`, `"subject":[{"name":"other","digest":{"sha256":"`+w.other.Hex()+`"}},`),
 		}, wanted: slsaKeyless, signedAt: w.now, content: content},
@@ -66,7 +67,7 @@ func TestAttestations(t *testing.T) {
 		{name: "in the older form of a statement", by: w.workflow, options: []sigstore.Option{replacing("Statement/v1", "Statement/v0.1")}, wanted: slsaKeyless, signedAt: w.now, content: content},
 		{name: "spread over lines", by: w.workflow, options: []sigstore.Option{replacing(`"predicate":`, "\n\t\"predicate\" :\n ")}, wanted: slsaKeyless, signedAt: w.now, content: content},
 		{name: "without predicate, which in-toto allows", by: w.workflow, options: []sigstore.Option{replacing(`,"predicate":`+content, "")}, wanted: slsaKeyless, signedAt: w.now},
-		{name: "a name twice where nobody asked for the content", by: w.workflow, options: []sigstore.Option{replacing(`"buildType":"helm"`, `"n":1`)}, wanted: keyless(), signedAt: w.now},
+		{name: "a name twice where no policy requires the content", by: w.workflow, options: []sigstore.Option{replacing(`"buildType":"helm"`, `"n":1`)}, wanted: keyless(), signedAt: w.now},
 	} {
 		for _, m := range w.attestations(t, tc.by, slsa, predicate, tc.options...) {
 			t.Run(tc.name+", "+m.Format.String(), func(t *testing.T) {
@@ -96,8 +97,8 @@ func TestAttestations(t *testing.T) {
 	}
 }
 
-// TestAttestationIsNotASignature: an attestation is not a signature, in either format and by a signer that every policy
-// trusts; and a signature is not an attestation.
+// TestAttestationIsNotASignature: an attestation is not a signature, in either format and by a
+// signer that every policy trusts; and a signature is not an attestation.
 func TestAttestationIsNotASignature(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -124,8 +125,8 @@ func TestAttestationIsNotASignature(t *testing.T) {
 	}
 }
 
-// TestAttestationAttacks: what is not an attestation of the chart by a trusted signer, or can be read in two ways, proves
-// nothing in either form.
+// TestAttestationAttacks: what is not an attestation of the chart by a trusted signer, or can be
+// read in two ways, proves nothing in either form.
 func TestAttestationAttacks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -212,7 +213,8 @@ func TestAttestationAttacks(t *testing.T) {
 	}
 }
 
-// TestLegacyAttestationAttacks: attacks on what only the older form has, the envelope as JSON and annotations.
+// TestLegacyAttestationAttacks: attacks on what only the older form has, the envelope as JSON and
+// annotations.
 func TestLegacyAttestationAttacks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -313,7 +315,8 @@ func TestLegacyAttestationAttacks(t *testing.T) {
 	}
 }
 
-// sbom is a CycloneDX document of so many components, with some 350 bytes and 30 values each, as syft writes them.
+// sbom is a CycloneDX document of so many components, with some 350 bytes and 30 values each, as
+// syft writes them.
 func sbom(components int) json.RawMessage {
 	var list []string
 	for i := range components {

@@ -92,7 +92,7 @@ func TestBundleAttacks(t *testing.T) {
 		{name: "log entry moved in time", material: changed(byWorkflow, func(b map[string]any) {
 			at(b, "verificationMaterial", "tlogEntries", "0")["integratedTime"] = w.now.Add(time.Minute).Unix()
 		}), wanted: keyless(), reason: invalid, detail: broken},
-		{name: "log time that nothing vouches for", material: changed(byWorkflow, func(b map[string]any) {
+		{name: "log time without a promise of the log", material: changed(byWorkflow, func(b map[string]any) {
 			delete(at(b, "verificationMaterial", "tlogEntries", "0"), "inclusionPromise")
 		}), wanted: keyless(), reason: invalid, detail: broken},
 		{name: "a log without time, and no timestamp", material: changed(w.bundle(t, w.workflow, sigstore.WithoutTimestamp()), forgetTime), wanted: keyless(), reason: invalid, detail: broken},
@@ -172,7 +172,8 @@ func TestBundleAttacks(t *testing.T) {
 	}
 }
 
-// TestAuthorities: a certificate is good only by an authority of the trust root, while that authority was good.
+// TestAuthorities: a certificate is good only by an authority of the trust root, while that
+// authority was good.
 func TestAuthorities(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -181,7 +182,8 @@ func TestAuthorities(t *testing.T) {
 	if err := json.Unmarshal(theirs, &strange); err != nil {
 		t.Fatal(err)
 	}
-	// The instance's certificates end ten years from now. Nothing else of the root ends in this one.
+	// The instance's certificates end ten years from now. Nothing else of the root ends in this
+	// one.
 	endless := edit(t, ours, func(r map[string]any) {
 		for _, list := range []string{"certificateAuthorities", "timestampAuthorities"} {
 			delete(at(r, list, "0", "validFor"), "end")

@@ -40,9 +40,9 @@ const (
 	byStamp         // proven, by a timestamp alone
 )
 
-// TestConformance has vectors of each kind that Sigstore's conformance suite has for bundles, made by our own Sigstore
-// (the suite: github.com/sigstore/sigstore-conformance, test/assets/bundle-verify), and what cosign's library says of them
-// where it says something else.
+// TestConformance has vectors of each kind that Sigstore's conformance suite has for bundles, made
+// by our own Sigstore (the suite: github.com/sigstore/sigstore-conformance,
+// test/assets/bundle-verify), and what cosign's library says of them where it says something else.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -141,8 +141,8 @@ func TestConformance(t *testing.T) {
 		trust    []byte // the world's, if nil
 		want     outcome
 		unlogged bool // no log entry is required
-		// What cosign 2.6.5's library (VerifyNewBundle) says if it is not the same. It has no say where no log is required:
-		// there it is asked for signed timestamps alone.
+		// What cosign 2.6.5's library (VerifyNewBundle) says if it is not the same. It has no say
+		// where no log is required: there it is asked for signed timestamps alone.
 		cosignAccepts, cosignRefuses bool
 	}{
 		{sentence: "an envelope, in a log and stamped", material: good, want: inLog},
@@ -293,7 +293,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// cosignSays asks cosign's library, as cosign verify does: with the times of the log where it keeps any.
+// cosignSays asks cosign's library, as cosign verify does: with the times of the log where it keeps
+// any.
 func cosignSays(t *testing.T, trust []byte, digest chart.Digest, m attachment.Attachment, unlogged bool) error {
 	t.Helper()
 	raw := new(protobundle.Bundle)
@@ -387,8 +388,8 @@ func TestUnloggedLegacy(t *testing.T) {
 	}
 }
 
-// TestLogOfOneRoot: under one trust root no log is required, under the other it is. What has none is proven by the first
-// alone, and the reason of the other is what its owner must know.
+// TestLogOfOneRoot: under one trust root no log is required, under the other it is. What has none
+// is proven by the first alone, and the reason of the other is what its owner must know.
 func TestLogOfOneRoot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

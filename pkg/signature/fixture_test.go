@@ -33,7 +33,7 @@ const (
 	timestampAnnotation   = "dev.sigstore.cosign/rfc3161timestamp"
 )
 
-// world is a Sigstore that is trusted, one that is not, and the people who sign.
+// world is a Sigstore that is trusted, one that is not, and the signers.
 type world struct {
 	*sigstore.Sigstore
 	stranger       *sigstore.Sigstore

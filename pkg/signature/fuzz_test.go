@@ -18,8 +18,8 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
-// golden is a world with signatures in it, kept in a file: the processes of a fuzzer must agree about it. Material in it
-// that verified once must go on to.
+// golden is a world with signatures in it, kept in a file: the processes of a fuzzer must agree
+// about it. Material in it that verified once must go on to.
 type golden struct {
 	TrustedRoot []byte
 	Key         string

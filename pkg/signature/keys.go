@@ -31,7 +31,7 @@ func (t trustRoot) byKeys(ctx context.Context, s unverified, keys []evidence.Wan
 			if err != nil {
 				continue // not made with this key
 			}
-			p, err := t.withLog(ctx, s, key, verifier, unlogged)
+			p, err := t.withLog(ctx, keySignature{s, key, verifier, unlogged})
 			if err == nil {
 				p.signer = evidence.Signer{Key: key.Fingerprint()}
 				return p, nil
@@ -43,24 +43,30 @@ func (t trustRoot) byKeys(ctx context.Context, s unverified, keys []evidence.Wan
 	return proof{}, rejection
 }
 
+// keySignature is a signature by a key.
+type keySignature struct {
+	unverified
+	key      evidence.WantedKey
+	verifier signature.Verifier
+	unlogged proof // without the log entry
+}
+
 // withLog adds the log entry to the proof of a signature by key. Its error says why the signature
 // does not count without one.
-func (t trustRoot) withLog(
-	ctx context.Context, s unverified, key evidence.WantedKey, verifier signature.Verifier, unlogged proof,
-) (proof, error) {
+func (t trustRoot) withLog(ctx context.Context, s keySignature) (proof, error) {
 	var cause error
 	if len(s.logs()) > 0 && t.missing == nil {
-		logged, err := s.verify(ctx, checks{trust: t.material, key: verifier, log: true})
+		logged, err := s.verify(ctx, checks{trust: t.material, key: s.verifier, log: true})
 		if err == nil {
 			logged.logged = true
 			return logged, nil
 		}
 		cause = err
 	}
-	by := "by key " + key.Fingerprint()
+	by := "by key " + s.key.Fingerprint()
 	switch {
-	case key.AllowUnlogged:
-		return unlogged, nil
+	case s.key.AllowUnlogged:
+		return s.unlogged, nil
 	case t.missing != nil:
 		return proof{}, t.required(by + ", but its log entry cannot be verified")
 	case cause != nil:
@@ -70,10 +76,10 @@ func (t trustRoot) withLog(
 	}
 }
 
-// keyHashes are the hashes over which a signature by a key may be made: those of cosign verify's
-// option
-// --signature-digest-algorithm but for SHA-224. cosign 2 signs with SHA-256 whatever the key, cosign 3 with SHA-384 and
-// SHA-512 where the curve suggests them, and a KMS with the hash that is fixed in its key.
+// keyHashes are the hashes of signatures by a key: those of the option --signature-digest-algorithm
+// of cosign verify, except SHA-224. cosign 2 signs with SHA-256 whatever the key, cosign 3 with
+// SHA-384 and SHA-512 where the curve suggests them, and a KMS with the hash that is fixed in its
+// key.
 func keyHashes() []crypto.Hash { return []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} }
 
 // verifiersOf returns the verifiers for signatures by the key. All hashes are tried, and a policy

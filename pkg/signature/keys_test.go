@@ -26,8 +26,9 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
-// TestKeyTypes is the table in docs/policies.md: which signatures by keys count, for each type of key, each hash and each
-// form. Package test/suites/cosign makes what cosign and openssl make, and asks cosign about it too.
+// TestKeyTypes is the table in docs/policies.md: which signatures by keys count, for each type of
+// key, each hash and each form. Package test/suites/cosign makes what cosign and openssl make, and
+// asks cosign about it too.
 func TestKeyTypes(t *testing.T) {
 	t.Parallel()
 	content := []byte("chart")
@@ -41,8 +42,8 @@ func TestKeyTypes(t *testing.T) {
 		name string
 		key  crypto.Signer
 		hash crypto.Hash
-		// Whether legacy signatures and attestations and bundles with an envelope count; and bundles around the digest
-		// alone, of which the digest is what was signed, and so SHA-256.
+		// Whether legacy signatures and attestations and bundles with an envelope count; and
+		// bundles around the digest alone, of which the digest is what was signed, and so SHA-256.
 		enveloped, bare bool
 	}
 	rows := []row{
@@ -103,7 +104,8 @@ func rsaKey(t testing.TB, bits int) *rsa.PrivateKey {
 	return must(rsa.GenerateKey(rand.Reader, bits))(t)
 }
 
-// messageBundle is a bundle around the digest of the content, as sigstore-go signs it with that hash.
+// messageBundle is a bundle around the digest of the content, as sigstore-go signs it with that
+// hash.
 func messageBundle(t testing.TB, key crypto.Signer, hash crypto.Hash, content []byte) []byte {
 	t.Helper()
 	algorithm := map[crypto.Hash]string{crypto.SHA384: "SHA2_384", crypto.SHA512: "SHA2_512"}[hash]
@@ -171,7 +173,8 @@ func signPayload(t testing.TB, payload []byte) attachment.Attachment {
 	return legacyOf(t, payload, map[string]string{signatureAnnotation: base64.StdEncoding.EncodeToString(sig)})
 }
 
-// signEnvelope is a bundle, signed by the fixed key, with a statement about the digest under any payload type.
+// signEnvelope is a bundle, signed by the fixed key, with a statement about the digest under any
+// payload type.
 func signEnvelope(t testing.TB, payloadType string, digest chart.Digest) []byte {
 	t.Helper()
 	return envelope(t, fixedKey(t), crypto.SHA256, payloadType, digest)
@@ -183,7 +186,8 @@ func envelope(t testing.TB, key crypto.Signer, hash crypto.Hash, payloadType str
 	return bundle
 }
 
-// dsseEnvelope is an envelope around a statement about the digest, and a bundle around the envelope.
+// dsseEnvelope is an envelope around a statement about the digest, and a bundle around the
+// envelope.
 func dsseEnvelope(t testing.TB, key crypto.Signer, hash crypto.Hash, payloadType, predicateType string, digest chart.Digest) (alone, bundle []byte) {
 	t.Helper()
 	statement := fmt.Appendf(nil, `{"_type": "https://in-toto.io/Statement/v1", "subject": [{"digest": {"sha256": %q}}],

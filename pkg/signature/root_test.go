@@ -17,7 +17,7 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
-// asked counts who is asked for.
+// asked counts the requests for each trust root.
 type asked struct {
 	roots map[string]func() (signature.Root, error)
 	mu    sync.Mutex
@@ -131,7 +131,8 @@ func TestRoots(t *testing.T) {
 	}
 }
 
-// TestDeadlineOfRoots: a root that does not arrive in time says nothing about the material, whatever the one before said.
+// TestDeadlineOfRoots: a root that does not arrive in time says nothing about the material,
+// whatever the one before said.
 func TestDeadlineOfRoots(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -154,7 +155,7 @@ func TestDeadlineOfRoots(t *testing.T) {
 	}
 }
 
-// TestTimesOfRoots: a time counts as proven by the one root that vouches for it.
+// TestTimesOfRoots: a time counts as proven by the only root that proves it.
 func TestTimesOfRoots(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

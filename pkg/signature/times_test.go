@@ -13,8 +13,9 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
-// TestTimes: where both log and timestamp authority vouch for a time, a certificate must hold at both, and the earlier one
-// is when it was signed. The fixture's authority agrees with its log, so this one is our own.
+// TestTimes: where a log and a timestamp authority prove different times, a certificate must be
+// valid at both, and the earlier one is the signing time. The fixture's authority has the same time
+// as its log, so this test has its own one.
 func TestTimes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -68,9 +69,10 @@ func TestTimes(t *testing.T) {
 
 type period struct{ start, end time.Time }
 
-// TestForgedTimes: validity windows lean on the time in evidence, so whoever holds a stolen key wants to choose it. None
-// of these attacks proves a time that no log or authority of the trust root vouched for. The signatures are by a key,
-// whose signature counts without any time: what is forged must count for nothing.
+// TestForgedTimes: validity windows depend on the time in evidence, so an attacker with a stolen
+// key tries to choose it. None of these attacks proves a time that no log or authority of the trust
+// root has signed. The signatures are by a key, which count without any time: a forged time must be
+// ignored.
 func TestForgedTimes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -104,7 +106,8 @@ func TestForgedTimes(t *testing.T) {
 	backdated := entry(
 		func(e map[string]any) { e["integratedTime"] = early.Unix() },
 		func(e map[string]any) { at(e, "Payload")["integratedTime"] = early.Unix() })
-	// donor gives material the parts that vouch for the time of other material of the same form.
+	// donor replaces the parts that prove the time by those of another attachment of the same
+	// format.
 	donor := func(annotation, part string, from ...attachment.Attachment) func(attachment.Attachment) attachment.Attachment {
 		return func(m attachment.Attachment) attachment.Attachment {
 			other := from[slices.IndexFunc(from, func(other attachment.Attachment) bool { return other.Format == m.Format })]
@@ -207,7 +210,8 @@ func TestForgedTimes(t *testing.T) {
 		}
 	}
 
-	// cosign would take the time of what the annotation holds, which has nothing to do with the attestation.
+	// cosign would take the time of what the annotation holds, which has nothing to do with the
+	// attestation.
 	t.Run("an old signature with its timestamp in the annotations of an attestation", func(t *testing.T) {
 		t.Parallel()
 		mine, donor := legacy(noLog, noStamp)[1], w.legacy(t, w.key, sigstore.At(early), noLog)
@@ -217,7 +221,8 @@ func TestForgedTimes(t *testing.T) {
 	})
 }
 
-// TestForgedTimestamps: an authority vouches only for times at which it was one, and nobody vouches in its name.
+// TestForgedTimestamps: an authority proves only times at which its certificates were valid, and no
+// other signer counts as the authority.
 func TestForgedTimestamps(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -240,7 +245,8 @@ func TestForgedTimestamps(t *testing.T) {
 	withItsCertificate := func(t *testing.T, content []byte) []byte {
 		return signStamp(t, content, day(-1), current.leaf, current.key, current.root)
 	}
-	// Signing times in tokens are those of signing, so a token of the past is made by an authority of the present.
+	// Signing times in tokens are those of signing, so a token of the past is made by an authority
+	// of the present.
 	for _, tc := range []struct {
 		name  string
 		trust []byte
@@ -258,13 +264,13 @@ func TestForgedTimestamps(t *testing.T) {
 		{name: "after the trust root retired the authority", trust: ending, stamp: plain(current, day(-5))},
 		{name: "(good) before the trust root retired the authority", trust: ending, stamp: plain(current, day(-15)), at: day(-15)},
 		{name: "by another authority of the same names", trust: current.in(t, w), stamp: plain(newTSA(t, always, always), day(-1))},
-		{name: "by somebody else with a certificate of the CA", trust: current.in(t, w), stamp: func(t *testing.T, content []byte) []byte {
+		{name: "by another signer with a certificate of the CA", trust: current.in(t, w), stamp: func(t *testing.T, content []byte) []byte {
 			return signStamp(t, content, day(-1), current.other, current.otherKey, current.root)
 		}},
-		{name: "by somebody else with a certificate of the CA, and the authority's put before it", trust: current.in(t, w), stamp: func(t *testing.T, content []byte) []byte {
+		{name: "by another signer with a certificate of the CA, and the authority's put before it", trust: current.in(t, w), stamp: func(t *testing.T, content []byte) []byte {
 			return impostor(t, content, day(-1), current.leaf, current.other, current.otherKey)
 		}},
-		{name: "by somebody else with a certificate of the CA, where the trust root names the CA only", trust: leafless, stamp: func(t *testing.T, content []byte) []byte {
+		{name: "by another signer with a certificate of the CA, where the trust root names the CA only", trust: leafless, stamp: func(t *testing.T, content []byte) []byte {
 			return impostor(t, content, day(-1), current.leaf, current.other, current.otherKey)
 		}},
 	} {

@@ -21,7 +21,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/attachment"
 )
 
-// tsa is a timestamp authority of our own. Another got a certificate from its CA, for something else.
+// tsa is a timestamp authority of our own. Another got a certificate from its CA, for something
+// else.
 type tsa struct {
 	root, leaf, other *x509.Certificate
 	key, otherKey     *ecdsa.PrivateKey
@@ -127,7 +128,8 @@ func stampIn(t *testing.T, m attachment.Attachment) []byte {
 	return must(base64.StdEncoding.DecodeString(stamp.(string)))(t)
 }
 
-// impostor signs a timestamp with a certificate that is not the authority's, and puts the authority's own before it.
+// impostor signs a timestamp with a certificate that is not the authority's, and puts the
+// authority's own before it.
 func impostor(t *testing.T, content []byte, when time.Time, authority, own *x509.Certificate, key *ecdsa.PrivateKey) []byte {
 	t.Helper()
 	honest := must(timestamp.ParseResponse(signStamp(t, content, when, own, key)))(t)

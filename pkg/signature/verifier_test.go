@@ -16,7 +16,7 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
-// TestEvidence: good material proves exactly what was signed, by whom, and when.
+// TestEvidence: a valid attachment proves what was signed, its signer, and the time.
 func TestEvidence(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -169,8 +169,8 @@ func TestBadCalls(t *testing.T) {
 		{name: "no format", verifier: w.verifier, digest: w.chart, material: formatless, wanted: keyless(), reason: verdict.InternalError},
 		{name: "no verifier, so a panic", digest: w.chart, material: good, wanted: keyless(), reason: verdict.InternalError},
 		{name: "no key in the key", verifier: w.verifier, digest: w.chart, material: w.bundle(t, w.key), wanted: evidence.Wanted{Keys: make([]evidence.WantedKey, 1)}, reason: verdict.InternalError},
-		{name: "nobody wanted, certificate", verifier: w.verifier, digest: w.chart, material: good, reason: verdict.SignatureInvalid, detail: "made with a certificate, while the policy trusts keys only"},
-		{name: "nobody wanted, key", verifier: w.verifier, digest: w.chart, material: w.bundle(t, w.key), reason: verdict.SignatureInvalid, detail: "made with a key, while the policy trusts certificates only"},
+		{name: "no signer is trusted, certificate", verifier: w.verifier, digest: w.chart, material: good, reason: verdict.SignatureInvalid, detail: "made with a certificate, while the policy trusts keys only"},
+		{name: "no signer is trusted, key", verifier: w.verifier, digest: w.chart, material: w.bundle(t, w.key), reason: verdict.SignatureInvalid, detail: "made with a key, while the policy trusts certificates only"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -16,8 +16,8 @@ import (
 
 // updateError is why an update brought no trust root.
 type updateError struct {
-	// refused is set where the mirror answered with metadata that TUF's rules refuse. Without it, the
-	// mirror did not answer, or not with TUF metadata: that says nothing about the trust root.
+	// refused is set where the mirror answered with metadata that TUF's rules refuse. Without it,
+	// the mirror did not answer, or not with TUF metadata: that says nothing about the trust root.
 	refused bool
 	detail  string // for users
 	err     error  // for the log

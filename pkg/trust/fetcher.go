@@ -105,9 +105,9 @@ func isMetadata(raw []byte) bool {
 	return json.Unmarshal(raw, &outline) == nil && outline.Signed != nil && outline.Signed.Type != ""
 }
 
-// status returns a status code as the error that go-tuf expects. Object stores answer 403 for a file
-// that does not exist, if the client may not list. After the newest root, that is the end of the
-// chain.
+// status returns a status code as the error that go-tuf expects. Object stores answer 403 for a
+// file that does not exist, if the client may not list. After the newest root, that is the end of
+// the chain.
 func (f *fetcher) status(code int, address string) error {
 	if code == http.StatusForbidden && strings.HasSuffix(f.file, ".root.json") {
 		code = http.StatusNotFound

@@ -16,8 +16,8 @@ import (
 // pace is the time between updates.
 type pace struct{ refresh, retry time.Duration }
 
-// follower follows one TUF repository. Only its own goroutine asks the mirror, one update at a time;
-// all others read the result of the last one.
+// follower follows one TUF repository. Only its own goroutine asks the mirror, one update at a
+// time; all others read the result of the last one.
 type follower struct {
 	title      string // for users
 	repository repository
@@ -147,7 +147,8 @@ func (f *follower) logChange(failure *updateError) {
 	}
 }
 
-// root returns the trust root. It waits for the first update only, as long as ctx and patience allow.
+// root returns the trust root. It waits for the first update only, as long as ctx and patience
+// allow.
 func (f *follower) root(ctx context.Context) (signature.Root, error) {
 	f.start()
 	timer := time.NewTimer(time.Until(f.begun.Add(f.patience)))

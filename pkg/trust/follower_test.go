@@ -26,7 +26,8 @@ func (w *world) timestamps() int {
 	return n
 }
 
-// TestExpiry: while the mirror is down, the trust root is used until the first of its metadata expires.
+// TestExpiry: while the mirror is down, the trust root is used until the first of its metadata
+// expires.
 func TestExpiry(t *testing.T) {
 	for _, role := range []string{"root", "timestamp", "snapshot", "targets"} {
 		t.Run(role, func(t *testing.T) {
@@ -64,7 +65,8 @@ func TestExpiryBeforeTheRefresh(t *testing.T) {
 	mustDeny(t, w.roots, "corp", "the TrustRoot corp expired on 2026-11-22T12:00:00Z and is being fetched again from "+w.mirror.URL)
 }
 
-// TestOneUpdateForAll: however many callers need it at once, the mirror is asked once, also if it fails.
+// TestOneUpdateForAll: however many callers need it at once, the mirror is asked once, also if it
+// fails.
 func TestOneUpdateForAll(t *testing.T) {
 	for _, failing := range []bool{false, true} {
 		w := newWorld(t)
@@ -103,7 +105,8 @@ func (w *world) hang(t *testing.T) (release func()) {
 	return release
 }
 
-// TestSlowMirror: an admission gives up in time, the update goes on, and later admissions do not wait.
+// TestSlowMirror: an admission gives up in time, the update goes on, and later admissions do not
+// wait.
 func TestSlowMirror(t *testing.T) {
 	open := func(t *testing.T, patience time.Duration) (*world, *trust.Roots, func()) {
 		w := newWorld(t)
@@ -172,8 +175,8 @@ func TestBackground(t *testing.T) {
 	mustDeny(t, roots, "corp", "the TrustRoot corp does not exist")
 }
 
-// TestStopped: a trust root that is not needed any more sends no request, keeps no caller waiting, and
-// logs no failure.
+// TestStopped: a trust root that is not needed any more sends no request, keeps no caller waiting,
+// and logs no failure.
 func TestStopped(t *testing.T) {
 	w := newWorld(t)
 	var log []string

@@ -1,5 +1,5 @@
-// Package trust holds the trust roots of a cluster: the TrustRoots that the platform team wrote, and
-// the built-in one. Those that follow a TUF repository are fetched when they are first needed,
+// Package trust holds the trust roots of a cluster: the TrustRoots that the platform team wrote,
+// and the built-in one. Those that follow a TUF repository are fetched when they are first needed,
 // refreshed in the background and cached on disk.
 package trust
 
@@ -25,15 +25,16 @@ import (
 
 // Options say where trust roots come from. All but CacheDir are optional.
 type Options struct {
-	// CacheDir is where TUF metadata are kept. Metadata that are older than those in it are refused.
+	// CacheDir is where TUF metadata are kept. Metadata that are older than those in it are
+	// refused.
 	CacheDir string
 	// Default is the trust root for identities that name none, as long as no TrustRoot "default"
 	// exists. Nil is that of Sigstore's public-good instance.
 	Default *signature.Root
 	// RootCAs are the CAs to trust for mirrors; nil is the system's.
 	RootCAs *x509.CertPool
-	// Patience is how long a caller waits for the first update of a TUF repository. The update goes on
-	// after that.
+	// Patience is how long a caller waits for the first update of a TUF repository. The update goes
+	// on after that.
 	Patience time.Duration
 	// Changed is called when what Status returns may have changed. It must not block.
 	Changed func()
@@ -97,7 +98,8 @@ type trustRoot struct {
 	external bool
 }
 
-// newTrustRoot makes a trust root. If it follows the same repository as before, its follower goes on.
+// newTrustRoot makes a trust root. If it follows the same repository as before, its follower goes
+// on.
 func (r *Roots) newTrustRoot(item Item, before *trustRoot) *trustRoot {
 	obj := item.Object
 	t := &trustRoot{generation: obj.Generation}
@@ -126,8 +128,8 @@ func (r *Roots) newTrustRoot(item Item, before *trustRoot) *trustRoot {
 	return t
 }
 
-// Set replaces the TrustRoots. Those from TUF repositories are fetched at once, so that their status
-// is known. A TrustRoot that has not changed is not fetched again.
+// Set replaces the TrustRoots. Those from TUF repositories are fetched at once, so that their
+// status is known. A TrustRoot that has not changed is not fetched again.
 func (r *Roots) Set(items []Item) {
 	r.setting.Lock()
 	defer r.setting.Unlock()

@@ -39,8 +39,8 @@ func TestOneRootOfTwo(t *testing.T) {
 	}
 }
 
-// TestNewRootInTheTrustRoot: after a repository was created again, the platform team writes its new root
-// into the TrustRoot.
+// TestNewRootInTheTrustRoot: after a repository was created again, the platform team writes its new
+// root into the TrustRoot.
 func TestNewRootInTheTrustRoot(t *testing.T) {
 	w := newWorld(t)
 	w.follow()

@@ -8,8 +8,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 )
 
-// Status returns the status of a TrustRoot with one condition, Ready, without a transition time. False
-// if the TrustRoot does not exist.
+// Status returns the status of a TrustRoot with one condition, Ready, without a transition time.
+// False if the TrustRoot does not exist.
 func (r *Roots) Status(name string) (v1alpha1.TrustRootStatus, bool) {
 	known := r.current.Load()
 	if known == nil || (*known)[name] == nil {

@@ -43,7 +43,8 @@ func TestFirstFetch(t *testing.T) {
 	}
 }
 
-// What a repository may do in its life. After each change a refresh brings it, and it is there after a restart too.
+// What a repository may do in its life. After each change a refresh brings it, and it is there
+// after a restart too.
 func TestRefresh(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
@@ -257,8 +258,8 @@ func TestAttacksAtFirstNeed(t *testing.T) {
 	}
 }
 
-// TestAttacksAtRefresh: what TUF refuses denies, until the mirror is as it should be. Where there is no answer, what was
-// fetched before stays in use.
+// TestAttacksAtRefresh: what TUF refuses denies, until the mirror is as it should be. Where there
+// is no answer, what was fetched before stays in use.
 func TestAttacksAtRefresh(t *testing.T) {
 	for _, a := range attacks() {
 		t.Run(a.sentence, func(t *testing.T) {
@@ -280,7 +281,8 @@ func TestAttacksAtRefresh(t *testing.T) {
 	}
 }
 
-// TestRollback: older metadata than were seen deny, also after a restart, until the mirror has the newest again.
+// TestRollback: older metadata than were seen deny, also after a restart, until the mirror has the
+// newest again.
 func TestRollback(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
@@ -325,7 +327,8 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// TestWithdrawnKey: the mirror hides the root that withdrew a key, so that what the key signs would count again.
+// TestWithdrawnKey: the mirror hides the root that withdrew a key, so that what the key signs would
+// count again.
 func TestWithdrawnKey(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		w := newWorld(t)

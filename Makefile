@@ -23,7 +23,7 @@ include hack/tools/tools.mk
 
 .PHONY: build
 build: ## Build bin/chartgate
-	go build -o $(BIN)/chartgate ./cmd/chartgate
+	go build -ldflags=-w -o $(BIN)/chartgate ./cmd/chartgate
 
 .PHONY: demo
 demo: $(BIN)/chartgate-demo ## Show the gate at work, without a cluster or a network

@@ -66,9 +66,9 @@ func (b *budget) unpack(archive []byte, nesting int) ([]file, error) {
 	return files, nil
 }
 
-// read reads the files. Tools disagree on what links, several folders, several files of
-// one name, or names that are not plain paths mean, so there are none of these; helm
-// package makes none.
+// read reads the files. Tools disagree on the meaning of links, several folders, several files of
+// one name, and names that are not plain paths, so they are rejected. helm package does not produce
+// them.
 func (b *budget) read(r *tar.Reader) ([]file, error) {
 	var files []file
 	root, seen := "", map[string]bool{}

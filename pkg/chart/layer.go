@@ -55,7 +55,7 @@ func TakeContent() Taking { return Taking{rule: takesContent} }
 func (t Taking) Anything() bool { return t.rule == takesContent }
 
 // Layer returns which of a manifest's layers, by their media types, the consumer takes as one
-// archive; -1 if none, or more than one, or if it takes charts only.
+// archive; -1 if it takes no layer or several, or if it takes charts only.
 func (t Taking) Layer(mediaTypes []string) int {
 	switch {
 	case t.rule == takesFirst && len(mediaTypes) > 0:

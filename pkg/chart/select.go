@@ -54,7 +54,7 @@ func (s Selector) Select(tags []string) (string, error) {
 	}
 }
 
-// newest is the newest version of some tags. The zero value is none.
+// newest is the newest version of some tags. The zero value is no version.
 type newest struct {
 	version *semver.Version
 	tag     string
@@ -154,8 +154,8 @@ func (s Selector) nameUnread(tag string) string {
 	return "name the version itself: " + s.dialect.spelled(tag)
 }
 
-// Twin returns the tag that people mix up with the one that s names: v1.0.0 for 1.0.0, and
-// the reverse; "" if there is none. It is worth a look where the tag does not exist.
+// Twin returns the tag that users confuse with the tag of s: v1.0.0 for 1.0.0, and the reverse; ""
+// if no such tag exists. It is worth a look where the tag does not exist.
 func (s Selector) Twin() string {
 	tag, _ := s.Tag()
 	if _, err := semver.NewVersion(strings.ReplaceAll(tag, "_", "+")); err != nil {

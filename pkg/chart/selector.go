@@ -198,8 +198,8 @@ func ParseTagOrDigest(s string) (Selector, error) {
 	}
 }
 
-// Floating returns s as a floating reference: its consumer is going to resolve it
-// again, at a time when nobody verifies what it finds.
+// Floating returns s as a floating reference: its consumer resolves it again later, and the result
+// is not verified.
 func (s Selector) Floating() Selector {
 	s.floats = true
 	return s

@@ -66,7 +66,7 @@ func (g *Group[K, V]) DoFor(ctx context.Context, caller string, key K, work func
 	}
 }
 
-// join returns the running call for the key, and starts one if there is none to join.
+// join returns the running call for the key, or starts one.
 func (g *Group[K, V]) join(ctx context.Context, caller string, key K, work func(context.Context, *Callers) (V, error)) *call[V] {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -142,7 +142,7 @@ func (r *Resolver) argoCA(ctx context.Context, host string) ([]byte, *problem.Er
 // isNative reports whether a repoURL makes a native OCI source.
 func isNative(repoURL string) bool { return strings.HasPrefix(repoURL, chart.SchemeOCI+"://") }
 
-// argoHost returns the host of a repoURL as chart.Location names it, "" if it has none.
+// argoHost returns the host of a repoURL as chart.Location names it, "" if it has no host.
 func argoHost(repoURL string) string {
 	rest := strings.TrimPrefix(repoURL, chart.SchemeOCI+"://")
 	host, _, _ := strings.Cut(rest, "/")

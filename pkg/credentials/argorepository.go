@@ -20,7 +20,7 @@ const (
 	argoLabel          = "argocd.argoproj.io/secret-type"
 	argoRepositoryType = "repository"
 	argoTemplateType   = "repo-creds"
-	defaultProject     = "default" // of an Application that names none
+	defaultProject     = "default" // of an Application without a project
 )
 
 // argoRepository is what Argo CD's Secrets say about one repository.
@@ -92,7 +92,7 @@ func repositorySecret(secrets []*corev1.Secret, auth sourceauth.Auth) (*corev1.S
 }
 
 // templateSecret returns the credential template with the longest URL that repoURL begins with, nil
-// if none does.
+// if no template matches.
 func templateSecret(secrets []*corev1.Secret, repoURL string) (*corev1.Secret, error) {
 	var found []*corev1.Secret
 	longest := 0

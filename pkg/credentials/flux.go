@@ -70,7 +70,8 @@ func (r *Resolver) fluxTransport(ctx context.Context, auth sourceauth.Auth, b *c
 }
 
 // pullSecrets reads the Secrets that a source logs in with: its own first, then those of its
-// ServiceAccount. If one of them cannot be read it returns none: Flux pulls nothing without it.
+// ServiceAccount. If one of them cannot be read it returns no Secrets: Flux pulls nothing without
+// it.
 func (r *Resolver) pullSecrets(ctx context.Context, auth sourceauth.Auth) ([]*corev1.Secret, *problem.Error) {
 	names, perr := r.pullSecretNames(ctx, auth)
 	if perr != nil {

@@ -97,7 +97,7 @@ func dockerEntries(secret *corev1.Secret, from string) ([]dockerEntry, error) {
 	return entries, nil
 }
 
-// entryFor chooses the login for a repository as source-controller 1.9 does; nil if there is none.
+// entryFor chooses the login for a repository as source-controller 1.9 does; nil if no login fits.
 // Where source-controller takes an arbitrary one of several, it chooses the best fit: the longest
 // path that the repository is below, then the host's own, then one whose wildcards match (as the
 // kubelet and OCIRepository match them), then a path that is a prefix of the repository's as text

@@ -7,7 +7,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-// permission says which logins may go to a host. The zero value permits none.
+// permission says which logins may go to a host. The zero value permits no host.
 //
 // A tenant chooses the host of a chart wherever the pattern of a policy has a wildcard in the host,
 // and anyone who can reach the webhook can send a request with any object in it. Therefore logins

@@ -21,7 +21,7 @@
 //
 //   - url: Argo CD compares it with the Application's repoURL loosely (case, spaces, a ".git" at
 //     the end, "ssh://" in front) and then pulls from the URL in the Secret, not from the one in
-//     the Application. The two must be written alike.
+//     the Application. The two must be written in the same way.
 //   - insecure, insecureOCIForceHttp: without TLS, anyone on the network path can answer. They are
 //     denied in every Secret, unless the admin named the host with --plain-http.
 //   - proxy: the author of the Secret chooses a proxy on the network path. With TLS it can only

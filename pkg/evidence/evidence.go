@@ -62,8 +62,8 @@ type Evidence struct {
 	Content []byte
 	Signer  Signer
 	Format  attachment.Format
-	// TrustRoot is the name of the trust root that proves the certificate, the log entry
-	// and the time; "" if none was needed.
+	// TrustRoot is the name of the trust root that proves the certificate, the log entry and the
+	// time; "" if no trust root was needed.
 	TrustRoot string
 	// Logged is set when inclusion in a trusted transparency log was proven.
 	Logged bool

@@ -25,7 +25,7 @@ type WantedKey struct {
 	AllowUnlogged bool
 }
 
-// DefaultTrustRoot is the name of the trust root of identities that name none.
+// DefaultTrustRoot is the name of the trust root of identities that do not name one.
 const DefaultTrustRoot = "default"
 
 // TrustRoots returns the names of all trust roots that w uses, sorted.

@@ -84,7 +84,7 @@ func newVerifiedCache(now func() time.Time) *verifiedCache {
 	return c
 }
 
-// digestOf returns the digest of a verified chart with this archive, zero if none is known. The
+// digestOf returns the digest of a verified chart with this archive, zero if it is not known. The
 // chart may have left the cache since: get decides.
 func (c *verifiedCache) digestOf(key cacheKey, archive chart.Digest) chart.Digest {
 	if archive.IsZero() {

@@ -17,7 +17,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// identity is a compiled TrustedIdentity. Its zero value matches nobody.
+// identity is a compiled TrustedIdentity. Its zero value matches no signer.
 type identity struct {
 	name     string
 	issuer   matcher

@@ -117,10 +117,10 @@ func (p policyJudgement) result(about target) Result {
 // requirementJudgement is how far the evidence satisfies one requirement.
 type requirementJudgement struct {
 	requirement requirement
-	proof       *evidence.Evidence // the first evidence that satisfies it; nil if there is none
-	by          identity           // who made the proof
+	proof       *evidence.Evidence // the first evidence that satisfies it, or nil
+	by          identity           // the identity of the proof
 	near        []string           // why evidence by the right identity does not satisfy it
-	logged      bool               // some of that is not for want of a log entry
+	logged      bool               // some of that has a log entry
 }
 
 // add judges one more piece of evidence. A requirement that is satisfied stays so.

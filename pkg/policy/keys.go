@@ -30,7 +30,7 @@ func (s KeySource) String() string {
 // defaultKeyItem is what cosign generate-key-pair k8s:// calls it.
 const defaultKeyItem = "cosign.pub"
 
-// KeyContent is what was found at a KeySource: PEM blocks, or why there are none. The
+// KeyContent is what was found at a KeySource: PEM blocks, or the reason why they are missing. The
 // text of Err is shown to the platform team.
 type KeyContent struct {
 	PEM string

@@ -109,7 +109,7 @@ func (l *list) policyFor(location chart.Location) *Policy {
 	var matching []pattern
 	for _, entry := range l.entries {
 		for _, p := range entry.charts {
-			if p.mayMatch(location) { // an entry requires a signature, so it denies what has none
+			if p.mayMatch(location) { // an entry requires a signature, so it denies charts without one
 				anyOf = append(anyOf, entry.identity)
 				matching = append(matching, entry.charts...)
 				break
@@ -122,7 +122,7 @@ func (l *list) policyFor(location chart.Location) *Policy {
 	return &Policy{name: listName, charts: matching, require: []requirement{{anyOf: anyOf}}, pinning: chart.Version}
 }
 
-// all returns the entries, of which a nil list has none.
+// all returns the entries; a nil list is empty.
 func (l *list) all() []listEntry {
 	if l == nil {
 		return nil

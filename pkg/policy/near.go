@@ -135,7 +135,7 @@ func segmentDistance(wanted, segment string, host bool) int {
 	}
 }
 
-// hostDistance compares hosts label by label: a.example and b.example are not alike.
+// hostDistance compares hosts label by label: a.example and b.example are not similar.
 func hostDistance(wanted, host []string) int {
 	if len(wanted) != len(host) {
 		return maxEdits + 1
@@ -147,8 +147,7 @@ func hostDistance(wanted, host []string) int {
 	return edits
 }
 
-// nameDistance compares names. Short ones differ in a letter without being alike: app
-// and api.
+// nameDistance compares names. Short ones differ in a letter without being similar: app and api.
 func nameDistance(a, b string) int {
 	edits := editDistance(a, b)
 	if edits*3 > min(len(a), len(b)) {

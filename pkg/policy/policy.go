@@ -27,8 +27,8 @@ type Policy struct {
 	signatures chart.Location
 	vendored   bool // the chart must contain the sub-charts that it declares
 	warnOnly   bool
-	// broken is why the policy cannot be evaluated. It then denies what it matches,
-	// in mode Warn too: nobody knows what it would have warned of.
+	// broken is why the policy cannot be evaluated. It then denies what it matches, in mode Warn
+	// too: it is not known what it would have warned of.
 	broken string
 	// unread is set where a pattern cannot be read, so that the policy matches every chart.
 	unread bool
@@ -61,9 +61,9 @@ func compilePolicy(obj v1alpha1.ChartPolicy, identities compiledIdentities) (Pol
 	return p, errs
 }
 
-// compileMatch fails closed: a pattern that cannot be read makes the policy match
-// every chart, because nobody knows which ones it was meant to protect. A broken
-// exclusion excludes nothing.
+// compileMatch fails closed: a pattern that cannot be read makes the policy match every chart,
+// because it is not known which charts it was meant to protect. A broken exclusion excludes
+// nothing.
 func (p *Policy) compileMatch(path *field.Path, match v1alpha1.Match) field.ErrorList {
 	var errs field.ErrorList
 	if len(match.Charts) == 0 {

@@ -140,8 +140,8 @@ func (s *Set) For(l chart.Location) Matched {
 	return newMatched(append(enforce, warn...))
 }
 
-// Covering returns the name of a policy that can match charts below l, and "" if
-// there is none.
+// Covering returns the name of a policy that can match charts below l, and "" if no such policy
+// exists.
 func (s *Set) Covering(l chart.Location) string {
 	for _, p := range s.policies {
 		if slices.ContainsFunc(p.charts, func(pattern pattern) bool {

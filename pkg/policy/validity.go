@@ -35,9 +35,8 @@ func compileValidity(path *field.Path, spec *v1alpha1.Validity) (validity, field
 
 func (v validity) isZero() bool { return v == validity{} }
 
-// outside says why a signing time is not in the window, "" if it is. A time that
-// nobody vouches for is zero: the signature may be as old as its key, or as new as the
-// theft of it.
+// outside says why a signing time is not in the window, "" if it is. A time that is not proven is
+// zero: the signature can be as old as its key, or as new as the theft of the key.
 func (v validity) outside(at time.Time) string {
 	switch {
 	case v.isZero():

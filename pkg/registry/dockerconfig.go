@@ -86,7 +86,7 @@ const (
 	fitsPath              // the host, or a path that the repository is at or below
 )
 
-// None reports whether the login does not fit.
+// None reports that the login does not fit.
 func (f DockerFit) None() bool { return f.class == fitsNot }
 
 // Certain reports whether the login names the repository's host, and a path at or above the

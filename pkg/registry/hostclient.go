@@ -38,8 +38,8 @@ type Connection struct {
 	// AddCAs adds CAs to the admin's instead of replacing them: Flux adds those of certSecretRef to
 	// the system's, Argo CD replaces them.
 	AddCAs bool
-	// ClientCertificate and ClientKey are PEM blocks; nil means none. Only the host itself sees the
-	// certificate.
+	// ClientCertificate and ClientKey are PEM blocks; nil means no client certificate. Only the
+	// host itself sees the certificate.
 	ClientCertificate, ClientKey []byte
 	// Proxy is the HTTP proxy to use, with or without a login; nil means the admin's proxy.
 	Proxy *url.URL

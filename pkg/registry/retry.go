@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// retryWait is the pause before the one retry if the registry names none.
+	// retryWait is the pause before the one retry if the registry does not name a pause.
 	retryWait = 200 * time.Millisecond
 	// maxRetryWait is the longest pause that the registry may name (Retry-After).
 	maxRetryWait = 5 * time.Second

@@ -13,11 +13,11 @@ import (
 )
 
 // speculation is a request for a manifest that is sent before it is known to be necessary, at the
-// same time as one that is. It saves a round trip if it turns out to be necessary, and costs a
-// request if not. It decides nothing: it is sent only if it need not wait for a slot of the host,
-// it is not repeated, and every outcome but a manifest, or that there is none, is as if it had not
-// been sent. The search does not wait for it longer than for the request that it replaces, and
-// cancels it when it has found enough.
+// same time as a necessary one. It saves a round trip if it turns out to be necessary, and costs a
+// request if not. It has no influence on the verdict: it is sent only if it does not have to wait
+// for a slot of the host, it is not retried, and every result other than a manifest, or the answer
+// that the manifest does not exist, is ignored. The search does not wait for it longer than for the
+// request that it replaces, and cancels it when it has found enough.
 type speculation struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when found and err are set

@@ -135,7 +135,8 @@ func withOptions(ctx context.Context, o requestOptions) context.Context {
 	return context.WithValue(ctx, requestOptionsKey{}, o)
 }
 
-// optionsOf returns the options of a request by its context; the zero value if it has none.
+// optionsOf returns the options of a request by its context; the zero value if the context has no
+// options.
 func optionsOf(ctx context.Context) requestOptions {
 	o, _ := ctx.Value(requestOptionsKey{}).(requestOptions)
 	return o

@@ -101,8 +101,8 @@ func (s state) serves(name string, at time.Time, cas ...*x509.Certificate) bool 
 // next returns what the Secret is to hold at a time, and when that is to be looked at again. served
 // is what this replica serves, whose CA stays trusted for a while where the Secret has lost it.
 //
-// A CA is replaced in steps, in none of which an API server meets a certificate that it does not
-// trust: the new CA is announced beside the old one; after spread, it signs the certificate that is
+// A CA is replaced in steps, so that an API server never sees a certificate that it does not trust:
+// the new CA is announced beside the old one; after spread, it signs the certificate that is
 // served; after overlap, the old one is not trusted any more.
 func (s state) next(name string, now time.Time, served state) (state, time.Duration, error) {
 	if !s.signing.signs(now) {

@@ -72,10 +72,11 @@ func (r FixedRoots) Root(_ context.Context, name string) (Root, error) {
 // sigstore-go needs it even for keys. It is empty if the trust root is missing.
 type trustRoot struct {
 	material root.TrustedMaterial
-	missing  *verdict.Rejection // why there is none
+	missing  *verdict.Rejection // why it is missing
 }
 
-// trustRoot returns the trust root of that name. For "", it returns none without loading one.
+// trustRoot returns the trust root of that name. For "", it returns no trust root and loads
+// nothing.
 func (v *Verifier) trustRoot(ctx context.Context, name string) trustRoot {
 	empty := &root.BaseTrustedMaterial{}
 	if name == "" {

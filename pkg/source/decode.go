@@ -72,7 +72,7 @@ func misfitValue(value any, t reflect.Type, path string) (mismatch, bool) {
 			return mismatch{}, false
 		}
 	case reflect.Map, reflect.Interface:
-		fits = true // none of the types that are decoded here has one
+		fits = true // the types that are decoded here do not contain them
 	case reflect.String:
 		_, fits = value.(string)
 	case reflect.Bool:

@@ -45,7 +45,7 @@ type follower struct {
 // state is the result of the updates so far.
 type state struct {
 	updated  bool         // at least once, with success or without
-	verified verifiedRoot // the last one; zero if there is none
+	verified verifiedRoot // the last one; zero if no update succeeded
 	// refusal is why verified must not be trusted until an update succeeds.
 	refusal *updateError
 	failure *updateError // of the last update; nil if it succeeded

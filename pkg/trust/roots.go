@@ -28,8 +28,8 @@ type Options struct {
 	// CacheDir is where TUF metadata are kept. Metadata that are older than those in it are
 	// refused.
 	CacheDir string
-	// Default is the trust root for identities that name none, as long as no TrustRoot "default"
-	// exists. Nil is that of Sigstore's public-good instance.
+	// Default is the trust root for identities that do not name one, as long as no TrustRoot
+	// "default" exists. Nil is that of Sigstore's public-good instance.
 	Default *signature.Root
 	// RootCAs are the CAs to trust for mirrors; nil is the system's.
 	RootCAs *x509.CertPool
@@ -51,7 +51,8 @@ type Item struct {
 	Err     error
 }
 
-// Roots are the trust roots. Before the first Set, none exists. They are safe for concurrent use.
+// Roots are the trust roots. Before the first Set, no trust root exists. They are safe for
+// concurrent use.
 type Roots struct {
 	options Options
 	client  *http.Client

@@ -213,8 +213,8 @@ func (h *reviews) tooLarge() *refusal {
 	return refuse(http.StatusRequestEntityTooLarge, metav1.StatusReasonRequestEntityTooLarge, fmt.Sprintf("the body has more than the %d MiB that chartgate reads", h.limit>>20))
 }
 
-// refusal is an answer to a request that nobody has read: its UID is not known, so it
-// cannot be an AdmissionReview. The API server denies the write, and shows the message.
+// refusal is an answer to a request that has not been read: its UID is not known, so it cannot be
+// an AdmissionReview. The API server denies the write, and shows the message.
 type refusal metav1.Status
 
 func refuse(code int32, reason metav1.StatusReason, message string) *refusal {
@@ -228,6 +228,6 @@ func (r *refusal) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Connection", "close") // what else is sent is not read
 	w.WriteHeader(int(r.Code))
-	// Whoever has gone gets no answer.
+	// A client that has disconnected gets no answer.
 	_ = json.NewEncoder(w).Encode((*metav1.Status)(r))
 }

@@ -33,15 +33,15 @@ type Charts struct {
 	notices   *Notices
 }
 
-// maxPending bounds the writes that wait for an answer of anybody, and with them the
-// memory that they hold. One namespace gets 600 of them (package fair): an API server sends
-// about 400 at a time by default (--max-mutating-requests-inflight and its shares).
+// maxPending bounds the writes that wait for a verdict, and with them the memory that they hold.
+// One namespace gets 600 of them (package fair): an API server sends about 400 at a time by default
+// (--max-mutating-requests-inflight and its shares).
 const maxPending = 800
 
-// NewCharts returns a handler that reads other objects from the API server for at
-// most maxConcurrent writes at a time; others wait for a place within their own
-// deadline, and namespaces take turns. Nobody holds a place while a registry is asked (package registry has
-// places for each host), so that a slow one does not hold up other writes.
+// NewCharts returns a handler that reads other objects from the API server for at most
+// maxConcurrent writes at a time; others wait for a slot within their own deadline, and namespaces
+// take turns. A write holds no slot while a registry is read (package registry has slots for each
+// host), so that a slow registry does not delay other writes.
 func NewCharts(extractor *source.Extractor, gate *gate.Gate, maxConcurrent int64, metrics *Metrics, notices *Notices) *Charts {
 	return &Charts{
 		extractor: extractor, gate: gate, metrics: metrics, notices: notices,
@@ -71,9 +71,9 @@ func (c *Charts) review(ctx context.Context, r *review) (response admission.Resp
 	return respond(found)
 }
 
-// letGo lets go of the objects, which nobody needs while others are asked, and returns the
-// write with what is still told of them: which object it is, and of a HelmRepository, on
-// which others may depend, its spec.
+// letGo releases the objects, which are not needed while registries are read, and returns the write
+// with the parts that are still needed: the identity of the object and, of a HelmRepository, on
+// which other objects can depend, its spec.
 func (r *review) letGo(w source.Write) source.Write {
 	var kept struct {
 		APIVersion string `json:"apiVersion"`
@@ -99,7 +99,7 @@ func (r *review) letGo(w source.Write) source.Write {
 // maxKept bounds the spec of a HelmRepository that is kept while others are asked.
 const maxKept = 64 << 10
 
-// kindOf bounds what a metric's label can hold: anybody may talk to the webhook.
+// kindOf bounds the values of a metric's label: any client can reach the webhook.
 func (c *Charts) kindOf(req admission.Request) string {
 	if c.extractor.Gates(source.ID{Group: req.Kind.Group, Kind: req.Kind.Kind}) {
 		return req.Kind.Kind
@@ -109,8 +109,8 @@ func (c *Charts) kindOf(req admission.Request) string {
 
 // findings are what one write leads to.
 type findings struct {
-	// verdicts on each use of a chart that the write makes newly deployable; none if
-	// there is no such use. All must admit.
+	// verdicts on each use of a chart that the write makes newly deployable; empty if there is no
+	// such use. All must admit.
 	verdicts []verdict.Verdict
 	// dependents are verdicts on other people's objects. They only warn.
 	dependents []dependent

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// defaultTimeout is the API server's own default for webhooks, taken when it
-	// names none.
+	// defaultTimeout is the API server's own default for webhooks, used if the request does not
+	// name one.
 	defaultTimeout = 10 * time.Second
 	// maxTimeout is the longest that an API server grants.
 	maxTimeout = 30 * time.Second
@@ -17,10 +17,9 @@ const (
 	margin = 500 * time.Millisecond
 )
 
-// WithDeadline bounds every request by the timeout that the API server announces in
-// the query, less a margin. It ends before that if the client goes away: whoever asks and
-// leaves holds no place. (The server must not end requests when the process is told to
-// stop; net/http's does not.)
+// WithDeadline bounds every request by the timeout that the API server announces in the query, less
+// a margin. It ends before that if the client disconnects, so that it holds no slot any more. (The
+// server must not end requests when the process is told to stop; net/http's does not.)
 func WithDeadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), budget(r.URL.Query().Get("timeout")))

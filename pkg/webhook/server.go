@@ -19,8 +19,8 @@ const (
 	// maxStreams bounds the requests in progress on one connection: an API server opens
 	// another one for more.
 	maxStreams = 250
-	// connectionBuffer and streamBuffer bound what HTTP/2 keeps of bodies that nobody reads
-	// yet, of a connection and of one request. (net/http keeps 1 MiB of each.)
+	// connectionBuffer and streamBuffer bound how much HTTP/2 buffers of bodies that are not read
+	// yet, per connection and per request. (net/http keeps 1 MiB of each.)
 	connectionBuffer = 128 << 10
 	streamBuffer     = 64 << 10
 	// headTimeout bounds the TLS handshake and the header.
@@ -56,8 +56,8 @@ func NewServer(handler http.Handler, config *tls.Config) *http.Server {
 	}
 }
 
-// boundedListener accepts so many connections, which the addresses of clients share. (That
-// of x/net/netutil lets whoever holds them all keep everybody else out.)
+// boundedListener accepts so many connections, which the addresses of clients share. (With that of
+// x/net/netutil, a client that holds all of them blocks all others.)
 type boundedListener struct {
 	net.Listener
 	places *fair.Semaphore

@@ -89,8 +89,9 @@ func openSite(ctx context.Context, crds []string) (*site, error) {
 		Options: cluster.Options{CRDs: crds, Namespaces: []string{"apps", "argocd", "team-b", "flux-system"}},
 		Prepare: addRefresh,
 		Values: map[string]any{
-			"plainHTTP":   []string{w.registry.Host()},
-			"trustedRoot": map[string]any{"json": string(root)},
+			"argoNamespace": "argocd",
+			"plainHTTP":     []string{w.registry.Host()},
+			"trustedRoot":   map[string]any{"json": string(root)},
 		},
 		Objects: roles + policies, Local: w.names.Replace, Public: w.public.Replace,
 	})

@@ -70,10 +70,11 @@ func openSite(ctx context.Context, s *shop, setup harness.Setup) (*site, error) 
 	setup.Namespaces, setup.Objects = []string{"apps", "argocd", "team-b"}, s.policies()
 	setup.Local, setup.Public = s.local, s.public
 	setup.Values = map[string]any{
-		"plainHTTP":   []string{s.registry.Host(), s.fallback.Host(), downHost},
-		"trustedRoot": map[string]any{"json": string(root)},
-		"env":         []any{map[string]any{"name": "VAULT_ADDR", "value": s.vault.URL()}, map[string]any{"name": "VAULT_TOKEN", "value": vaultToken}},
-		"extraArgs":   []string{"--key-refresh=1s"},
+		"argoNamespace": "argocd",
+		"plainHTTP":     []string{s.registry.Host(), s.fallback.Host(), downHost},
+		"trustedRoot":   map[string]any{"json": string(root)},
+		"env":           []any{map[string]any{"name": "VAULT_ADDR", "value": s.vault.URL()}, map[string]any{"name": "VAULT_TOKEN", "value": vaultToken}},
+		"extraArgs":     []string{"--key-refresh=1s"},
 	}
 	w := &site{shop: s}
 	w.Site, err = harness.Open(ctx, setup)

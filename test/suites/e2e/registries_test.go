@@ -138,7 +138,7 @@ func TestConcurrentEqualRequestsShareTheWork(t *testing.T) {
 	if err := group.Wait(); err != nil {
 		t.Error(err)
 	}
-	// Four for a chart that is not cached; a late release resolves the tag once more.
+	// Five for a chart that is not cached; a late release resolves the tag once more.
 	if asked := w.requests("acme/charts/crowd")[before:]; len(asked) > 8 {
 		t.Errorf("%d requests:\n%s", len(asked), strings.Join(asked, "\n"))
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -204,4 +205,11 @@ func (w *world) policy(name, charts string, pinning v1alpha1.Pinning) v1alpha1.C
 func fixedPolicies(t *testing.T, w *world) gate.Policies {
 	t.Helper()
 	return harness.Compile(t, w.policies())
+}
+
+// verifyNoLeak fails the test if goroutines are left. The registry client's caches have one each,
+// which lives as long as the process: https://github.com/hashicorp/golang-lru/issues/159.
+func verifyNoLeak(t *testing.T, before goleak.Option) {
+	t.Helper()
+	goleak.VerifyNone(t, before, goleak.IgnoreTopFunction("github.com/hashicorp/golang-lru/v2/expirable.NewLRU[...].func1"))
 }

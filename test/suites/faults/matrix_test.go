@@ -27,7 +27,7 @@ func TestFaults(t *testing.T) {
 			}
 		}
 	})
-	goleak.VerifyNone(t, before)
+	verifyNoLeak(t, before)
 }
 
 // maxGrowth bounds what this process allocates because of one endless answer, from the first byte
@@ -50,7 +50,7 @@ func TestEndlessAnswers(t *testing.T) {
 			}
 		}
 	})
-	goleak.VerifyNone(t, before)
+	verifyNoLeak(t, before)
 }
 
 // meets tests one cell of the matrix.

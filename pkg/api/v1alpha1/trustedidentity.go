@@ -2,8 +2,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// TrustedIdentity is somebody whose signatures ChartPolicies can ask for: the
-// identity in a Sigstore certificate, or a public key.
+// TrustedIdentity is a signer whose signatures ChartPolicies can require: the identity in a
+// Sigstore certificate, or a public key.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=ti,categories=chartgate
@@ -17,7 +17,7 @@ type TrustedIdentity struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says who is meant.
+	// Spec describes the signer.
 	// +required
 	Spec TrustedIdentitySpec `json:"spec"`
 	// Status says whether the identity can be used.
@@ -36,10 +36,9 @@ type TrustedIdentitySpec struct {
 	// Key is a public key, or several during a rotation.
 	// +optional
 	Key *Key `json:"key,omitempty"`
-	// TrustRoot is the name of the TrustRoot by which certificates, log entries and
-	// timestamps are proven. Without it, it is the TrustRoot "default" or, if there is
-	// none, what chartgate was installed with: the admin's trusted_root.json, or
-	// Sigstore's public-good instance.
+	// TrustRoot is the name of the TrustRoot that proves certificates, log entries and timestamps.
+	// The default is the TrustRoot "default". If that does not exist, it is the trusted_root.json
+	// that chartgate was installed with, or Sigstore's public-good instance.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
@@ -51,21 +50,21 @@ type TrustedIdentitySpec struct {
 	Validity *Validity `json:"validity,omitempty"`
 }
 
-// Validity is a window of signing times. A key or person that is retired or was
-// compromised gets an end, and charts signed before it stay valid.
+// Validity is a window of signing times. Set an end for a key or person that is retired or was
+// compromised: charts signed before it stay valid.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.notBefore) || has(self.notAfter)",message="at least one of notBefore and notAfter must be set"
 // +kubebuilder:validation:XValidation:rule="!has(self.notBefore) || !has(self.notAfter) || self.notBefore < self.notAfter",message="notBefore must be before notAfter"
 type Validity struct {
-	// NotBefore is the first moment at which a signature counts.
+	// NotBefore is the first time at which a signature is accepted.
 	// +optional
 	NotBefore *metav1.Time `json:"notBefore,omitempty"`
-	// NotAfter is the last moment at which a signature counts.
+	// NotAfter is the last time at which a signature is accepted.
 	// +optional
 	NotAfter *metav1.Time `json:"notAfter,omitempty"`
 }
 
-// Keyless describes a signing certificate. Everything given must hold.
+// Keyless describes a signing certificate. All given fields must match.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.issuer) != has(self.issuerRegExp)",message="exactly one of issuer and issuerRegExp must be set"
 // +kubebuilder:validation:XValidation:rule="has(self.subject) != has(self.subjectRegExp)",message="exactly one of subject and subjectRegExp must be set"
@@ -100,12 +99,11 @@ type Keyless struct {
 	// +kubebuilder:validation:MaxProperties=32
 	// +optional
 	Claims map[string]string `json:"claims,omitempty"`
-	// TransparencyLog says whether inclusion in a transparency log must be proven too.
-	// NotRequired is for a Sigstore that keeps no log, as GitHub's own for private
-	// repositories: a timestamp (RFC 3161) by an authority of the trust root is then
-	// required in its place, because without either nothing says when the certificate
-	// was used. Without a log, nobody can notice a certificate that was issued to
-	// somebody else.
+	// TransparencyLog says whether inclusion in a transparency log must be proven too. NotRequired
+	// is for a Sigstore instance without a log, as GitHub's own for private repositories: a
+	// timestamp (RFC 3161) by an authority of the trust root is then required instead, because
+	// otherwise nothing proves when the certificate was used. Without a log, a certificate that was
+	// issued to an attacker cannot be detected.
 	// +kubebuilder:default=Required
 	// +optional
 	TransparencyLog TransparencyLog `json:"transparencyLog,omitempty"`
@@ -126,9 +124,9 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.pem), has(self.secretRef), has(self.kms)].exists_one(x, x)",message="exactly one of pem, secretRef and kms must be set"
 type Key struct {
-	// PEM is the public key as a PEM block "PUBLIC KEY": ECDSA, Ed25519, or RSA of
-	// 2048 bits or more. cosign writes it to cosign.pub. During a rotation there may
-	// be several blocks, up to 8: a signature by any of them counts.
+	// PEM is the public key as a PEM block "PUBLIC KEY": ECDSA, Ed25519, or RSA of 2048 bits or
+	// more. cosign writes it to cosign.pub. During a rotation there can be up to 8 blocks: a
+	// signature by any of them is accepted.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=16384
 	// +optional
@@ -144,9 +142,8 @@ type Key struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	KMS string `json:"kms,omitempty"`
-	// TransparencyLog says whether inclusion in a transparency log must be proven
-	// too. Without it nobody can tell when a signature was made, or notice a stolen
-	// key at work.
+	// TransparencyLog says whether inclusion in a transparency log must be proven too. Without it,
+	// the time of a signature is not proven, and the use of a stolen key is not visible.
 	// +kubebuilder:default=Required
 	// +optional
 	TransparencyLog TransparencyLog `json:"transparencyLog,omitempty"`

@@ -2,9 +2,9 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// TrustRoot is a Sigstore instance: the certificate authorities, transparency logs
-// and timestamp authorities by which signatures are proven. The TrustRoot "default"
-// is for identities that name none.
+// TrustRoot is a Sigstore instance: the certificate authorities, transparency logs and timestamp
+// authorities that prove signatures. The TrustRoot "default" is for identities that do not name
+// one.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=tr,categories=chartgate
@@ -18,10 +18,10 @@ type TrustRoot struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says where the trust root comes from.
+	// Spec is the source of the trust root.
 	// +required
 	Spec TrustRootSpec `json:"spec"`
-	// Status says whether it can be used. One that cannot be denies what needs it.
+	// Status says whether it can be used. If it cannot, signatures that need it are denied.
 	// +optional
 	Status TrustRootStatus `json:"status,omitempty"`
 }
@@ -47,14 +47,14 @@ type TrustRootSpec struct {
 
 // TUF is a TUF repository.
 type TUF struct {
-	// Mirror is the repository's URL. What it serves is proven by root; plain HTTP is
-	// as safe as HTTPS, but for who may see it.
+	// Mirror is the repository's URL. Its content is verified with root, so plain HTTP is safe, but
+	// not confidential.
 	// +kubebuilder:validation:Pattern=`^https?://[^?#@]+$`
 	// +kubebuilder:validation:MaxLength=1024
 	// +required
 	Mirror string `json:"mirror"`
-	// Root is the content of a root.json of the repository that you trust, of any
-	// version: the newer ones are followed from it.
+	// Root is the content of a root.json of the repository that you trust, of any version:
+	// chartgate follows newer versions from it.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=262144
 	// +required
@@ -82,13 +82,13 @@ type ConfigMapKeyReference struct {
 	Key string `json:"key,omitempty"`
 }
 
-// TrustRootStatus is what chartgate made of a TrustRoot.
+// TrustRootStatus is chartgate's report on a TrustRoot.
 type TrustRootStatus struct {
 	Status `json:",inline"`
 	// Version is the version of the TUF repository's root metadata.
 	// +optional
 	Version int64 `json:"version,omitempty"`
-	// Expires is when the TUF repository's metadata runs out, unless it is refreshed.
+	// Expires is when the TUF repository's metadata expires, unless it is refreshed.
 	// +optional
 	Expires *metav1.Time `json:"expires,omitempty"`
 	// Refreshed is when the trust root was last fetched.

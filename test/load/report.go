@@ -25,7 +25,7 @@ func (r *report) print(format string, args ...any) { _, _ = fmt.Fprintf(r.out, f
 
 func (r *report) title(format string, args ...any) { r.print("\n"+format+"\n", args...) }
 
-// line is a measurement; target is "" if there is none.
+// line is a measurement; target can be "".
 func (r *report) line(what, measured, target string) {
 	if target != "" {
 		target = "(target: " + target + ")"

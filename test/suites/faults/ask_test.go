@@ -27,8 +27,8 @@ const (
 	// starved is the additional time that a busy machine may take. pkg/webhook tests that the
 	// webhook's own margin is half a second.
 	starved = 20 * time.Second
-	// longestTimeout is the timeout for answers that do not take time, the longest that an API server
-	// sends.
+	// longestTimeout is the timeout for answers that do not take time, the longest that an API
+	// server sends.
 	longestTimeout = 30 * time.Second
 )
 

@@ -22,7 +22,7 @@ func TestThroughTheAPIServer(t *testing.T) {
 	site := w.openCluster(t)
 	for _, tc := range []struct {
 		sentence, chart string
-		want            []string // "Reason field" of each denial; none: admitted
+		want            []string // "Reason field" of each denial; empty if admitted
 	}{
 		{"signed by the right workflow", "webhook-signed", nil},
 		{"attested by it, and not signed", "webhook-attested", []string{"SignatureMissing spec.chart.spec"}},

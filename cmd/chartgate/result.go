@@ -71,62 +71,68 @@ func noChart(id source.ID) result {
 	}
 }
 
-// manyResults is from how many objects on the counts are printed: their lines no longer
-// fit on one screen together with their reasons.
+// report is everything that "chartgate verify" says on standard output.
+type report struct {
+	results []result
+	skipped int // documents that were not verified
+}
+
+// print writes the report as text or JSON, and returns errDenied if a result denies.
+func (r report) print(w io.Writer, format string) error {
+	write := r.text
+	if format == "json" {
+		write = r.json
+	}
+	if err := write(w); err != nil {
+		return err
+	}
+	for _, result := range r.results {
+		if !result.admitted {
+			return errDenied
+		}
+	}
+	return nil
+}
+
+// manyResults is the number of documents from which on their counts are printed: the lines of so many
+// no longer fit on one screen.
 const manyResults = 5
 
-func printText(w io.Writer, results []result, passed int) error {
-	for _, r := range results {
-		text := r.Message
-		if r.Verdict == "Verified" {
-			text += fmt.Sprintf(": %s, digest %s, signed by %s", r.Reference, r.Digest, r.Signer)
+func (r report) text(w io.Writer) error {
+	for _, result := range r.results {
+		text := result.Message
+		if result.Verdict == "Verified" {
+			text += fmt.Sprintf(": %s, digest %s, signed by %s", result.Reference, result.Digest, result.Signer)
 		}
 		if _, err := fmt.Fprintln(w, text); err != nil {
 			return err
 		}
 	}
-	if len(results)+passed < manyResults {
+	if len(r.results)+r.skipped < manyResults {
 		return nil
 	}
-	_, err := fmt.Fprintln(w, counts(results, passed))
+	_, err := fmt.Fprintln(w, r.counts())
 	return err
 }
 
-// counts sums up what many results say.
-func counts(results []result, passed int) string {
+// counts sums up many results.
+func (r report) counts() string {
 	var admitted, denied, warned int
-	for _, r := range results {
+	for _, result := range r.results {
 		switch {
-		case !r.admitted:
+		case !result.admitted:
 			denied++
-		case r.Verdict == "Warned":
+		case result.Verdict == "Warned":
 			warned++
 		default:
 			admitted++
 		}
 	}
-	return fmt.Sprintf("%d admitted, %d denied, %d warned, %d skipped", admitted, denied, warned, passed)
+	return fmt.Sprintf("%d admitted, %d denied, %d warned, %d skipped", admitted, denied, warned, r.skipped)
 }
 
-func printJSON(w io.Writer, results []result) error {
+func (r report) json(w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(map[string][]result{"results": results})
-}
-
-// report prints results; errDenied if one of them denies.
-func report(w io.Writer, format string, results []result, passed int) error {
-	print := func(w io.Writer, results []result) error { return printText(w, results, passed) }
-	if format == "json" {
-		print = printJSON
-	}
-	if err := print(w, results); err != nil {
-		return err
-	}
-	for _, r := range results {
-		if !r.admitted {
-			return errDenied
-		}
-	}
-	return nil
+	return encoder.Encode(map[string][]result{"results": r.results})
 }

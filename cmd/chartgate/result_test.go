@@ -18,7 +18,7 @@ func TestVerifyCounts(t *testing.T) {
 	if diff := cmp.Diff("2 admitted, 1 denied, 0 warned, 2 skipped", lines[len(lines)-1]); diff != "" {
 		t.Error(diff)
 	}
-	if got := counts([]result{{admitted: true, Verdict: "Warned"}, {admitted: true, Verdict: "Deferred"}, {}}, 0); got != "1 admitted, 1 denied, 1 warned, 0 skipped" {
+	if got := (report{results: []result{{admitted: true, Verdict: "Warned"}, {admitted: true, Verdict: "Deferred"}, {}}}).counts(); got != "1 admitted, 1 denied, 1 warned, 0 skipped" {
 		t.Error(got)
 	}
 	delete(files, "values.yaml")

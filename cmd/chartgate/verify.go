@@ -106,16 +106,16 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	if err != nil {
 		return err
 	}
-	asked := asked{engine: engine, flags: f, stderr: cmd.ErrOrStderr(), login: login, invalid: policies.invalid}
-	results, passed, err := asked.verify(cmd.Context(), read.broken, objects, references)
+	run := verifier{engine: engine, flags: f, stderr: cmd.ErrOrStderr(), login: login, invalid: policies.invalid}
+	results, skipped, err := run.verify(cmd.Context(), read.broken, objects, references)
 	if err != nil {
 		return err
 	}
-	return report(cmd.OutOrStdout(), f.output, results, passed+len(read.notes))
+	return report{results, skipped + len(read.notes)}.print(cmd.OutOrStdout(), f.output)
 }
 
-// asked is the gate that is asked, and what its messages need to know of this machine.
-type asked struct {
+// verifier is the gate on this machine, and what its messages need to know of it.
+type verifier struct {
 	engine  *engine
 	flags   *verifyFlags
 	stderr  io.Writer      // for the causes of chartgate's own failures
@@ -125,43 +125,43 @@ type asked struct {
 
 // verify returns a result for each use of a chart, and the number of objects of other kinds, which
 // are skipped.
-func (a asked) verify(ctx context.Context, unreadable []broken, objects siblings, references []string) (results []result, passed int, err error) {
-	engine, f := a.engine, a.flags
+func (r verifier) verify(ctx context.Context, unreadable []broken, objects siblings, references []string) (results []result, skipped int, err error) {
+	engine, f := r.engine, r.flags
 	for _, b := range unreadable {
-		results = append(results, a.result(ctx, b.verdict()))
+		results = append(results, r.result(ctx, b.verdict()))
 	}
 	for _, object := range objects {
 		if !engine.extractor.Gates(object.ID) {
-			passed++
+			skipped++
 			continue
 		}
-		results = append(results, a.verifyObject(ctx, object)...)
+		results = append(results, r.verifyObject(ctx, object)...)
 	}
 	if len(f.files) > 0 && len(results) == 0 {
-		return nil, passed, errors.New("the files hold no object that chartgate gates (HelmRelease, HelmRepository, HelmChart, OCIRepository, Application)")
+		return nil, skipped, errors.New("the files hold no object that chartgate gates (HelmRelease, HelmRepository, HelmChart, OCIRepository, Application)")
 	}
 	for _, text := range references {
 		ctx, cancel := context.WithTimeout(ctx, f.timeout)
-		results = append(results, a.result(ctx, engine.gate.Decide(ctx, questionOf(text))))
+		results = append(results, r.result(ctx, engine.gate.Decide(ctx, questionOf(text))))
 		cancel()
 	}
-	return results, passed, nil
+	return results, skipped, nil
 }
 
 // result renders a verdict for the user who runs the command. There is no log, so the cause of an
 // internal error goes to standard error.
-func (a asked) result(ctx context.Context, v verdict.Verdict) result {
+func (r verifier) result(ctx context.Context, v verdict.Verdict) result {
 	if v.Reason() == verdict.InternalError {
 		for _, cause := range v.Causes() {
-			fmt.Fprintf(a.stderr, "cause: %s: %v\n", v.Subject, cause)
+			fmt.Fprintf(r.stderr, "cause: %s: %v\n", v.Subject, cause)
 		}
 	}
-	return toResult(v.Local(func(d verdict.Denial) string { return a.next(ctx, v.Subject.Reference.Location, d) }))
+	return toResult(v.Local(func(d verdict.Denial) string { return r.next(ctx, v.Subject.Reference.Location, d) }))
 }
 
 // next returns the next step of a denial where this machine's files and logins tell more than its
 // reason; "" otherwise.
-func (a asked) next(ctx context.Context, at chart.Location, d verdict.Denial) string {
+func (r verifier) next(ctx context.Context, at chart.Location, d verdict.Denial) string {
 	switch d.Reason {
 	case verdict.PolicyInvalid:
 		named := func(place string) bool {
@@ -169,7 +169,7 @@ func (a asked) next(ctx context.Context, at chart.Location, d verdict.Denial) st
 			name, _, _ := strings.Cut(rest, " in ")
 			return slices.ContainsFunc(d.Policy, func(text string) bool { return strings.HasPrefix(text, name+" ") })
 		}
-		places := a.invalid
+		places := r.invalid
 		if slices.ContainsFunc(places, named) {
 			places = slices.DeleteFunc(slices.Clone(places), func(place string) bool { return !named(place) })
 		}
@@ -177,31 +177,31 @@ func (a asked) next(ctx context.Context, at chart.Location, d verdict.Denial) st
 			return "correct " + strings.Join(places, ", ")
 		}
 	case verdict.RegistryUnauthorized:
-		if a.login == nil || len(a.flags.registryMirrors) > 0 {
+		if r.login == nil || len(r.flags.registryMirrors) > 0 {
 			return ""
 		}
-		if username, password, err := a.login(ctx, at); err == nil && username+password != "" {
+		if username, password, err := r.login(ctx, at); err == nil && username+password != "" {
 			return fmt.Sprintf("the login for %[1]s was sent and is not enough: log in again (helm registry login %[1]s, docker login %[1]s), or get the right to pull this chart", at.Host())
 		}
 	}
 	return ""
 }
 
-func (a asked) verifyObject(ctx context.Context, object source.Object) []result {
-	engine := a.engine
-	ctx, cancel := context.WithTimeout(ctx, a.flags.timeout)
+func (r verifier) verifyObject(ctx context.Context, object source.Object) []result {
+	engine := r.engine
+	ctx, cancel := context.WithTimeout(ctx, r.flags.timeout)
 	defer cancel()
 	changes, err := engine.extractor.Changes(source.Write{Object: object})
 	if err != nil {
 		subject := verdict.Subject{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}
-		return []result{a.result(ctx, verdict.Deny(subject, verdict.FromError(err)))}
+		return []result{r.result(ctx, verdict.Deny(subject, verdict.FromError(err)))}
 	}
 	if changes.Empty() {
 		return []result{noChart(object.ID)}
 	}
 	var results []result
 	for _, v := range engine.gate.DecideAll(ctx, webhook.Questions(engine.extractor.Uses(ctx, changes), gate.Asker{})) {
-		results = append(results, a.result(ctx, v))
+		results = append(results, r.result(ctx, v))
 	}
 	return results
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// Helm's media types (https://helm.sh/docs/topics/registries/, and helm's pkg/registry/constants.go).
+// Helm's media types (https://helm.sh/docs/topics/registries/, and helm's
+// pkg/registry/constants.go).
 const (
 	MediaTypeConfig = "application/vnd.cncf.helm.config.v1+json"
 	MediaTypeLayer  = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
@@ -51,7 +52,8 @@ func TakeLayer(mediaType string) Taking {
 func TakeContent() Taking { return Taking{rule: takesContent} }
 
 // Anything reports whether the consumer deploys what it takes whatever that is, a chart or not:
-// Argo CD looks into the folder that it has unpacked (Discover in util/app/discovery of Argo CD 3.2).
+// Argo CD looks into the folder that it has unpacked (Discover in util/app/discovery of Argo CD
+// 3.2).
 func (t Taking) Anything() bool { return t.rule == takesContent }
 
 // Layer returns which of a manifest's layers, by their media types, the consumer takes as one

@@ -12,14 +12,17 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
-// consumer is one way from a version to the tag that is deployed, restated from the consumer's code.
+// consumer is one way from a version to the tag that is deployed, restated from the consumer's
+// code.
 type consumer struct {
 	name, version string
 	parse         func() (chart.Selector, error)
 	tag           func(tags []string) (string, error)
-	// mayFail is set where the consumer fails on lists from which chartgate can still tell what it would have taken.
+	// mayFail is set where the consumer fails on lists from which chartgate can still tell what it
+	// would have taken.
 	mayFail bool
-	// rewrites is set where the consumer deploys a normal form of the tag, so that no order of the list shows a tie.
+	// rewrites is set where the consumer deploys a normal form of the tag, so that no order of the
+	// list shows a tie.
 	rewrites bool
 }
 
@@ -58,8 +61,9 @@ func consumers(version string) []consumer {
 
 var errNoMatch = errors.New("no match")
 
-// fluxHelm is getChartVersion of source-controller 1.9.0 (internal/helm/repository/oci_chart_repository.go), on the
-// tags that helm's registry client returns.
+// fluxHelm is getChartVersion of source-controller 1.9.0
+// (internal/helm/repository/oci_chart_repository.go), on the tags that helm's registry client
+// returns.
 func fluxHelm(version string, listed []string) (string, error) {
 	if _, err := fluxVersion(version); err == nil {
 		return pull(strings.ReplaceAll(version, "+", "_"), listed)
@@ -115,7 +119,8 @@ func fluxVersion(s string) (*semver.Version, error) {
 	return semver.NewVersion(s)
 }
 
-// fluxOCI is getTagBySemver of source-controller 1.9.0 (internal/controller/ocirepository_controller.go).
+// fluxOCI is getTagBySemver of source-controller 1.9.0
+// (internal/controller/ocirepository_controller.go).
 func fluxOCI(expression, filter string, chartLayer bool, listed []string) (string, error) {
 	match, err := regexp.Compile(filter)
 	if err != nil {
@@ -147,8 +152,8 @@ func fluxOCI(expression, filter string, chartLayer bool, listed []string) (strin
 	return pull(convert(matching[0].Original(), "+", "_"), listed)
 }
 
-// argoHelm3 is newHelmClientResolveRevision of Argo CD 3.2.1 (reposerver/repository/repository.go) with
-// versions.MaxVersion; helm pull then takes "+" for "_".
+// argoHelm3 is newHelmClientResolveRevision of Argo CD 3.2.1 (reposerver/repository/repository.go)
+// with versions.MaxVersion; helm pull then takes "+" for "_".
 func argoHelm3(revision string, listed []string) (string, error) {
 	if _, err := semver.NewVersion(revision); err == nil {
 		return pull(strings.ReplaceAll(revision, "+", "_"), listed)
@@ -172,8 +177,8 @@ func argoHelm2(revision string, listed []string) (string, error) {
 	return pull(strings.ReplaceAll(v.String(), "+", "_"), listed)
 }
 
-// argoNative is ResolveRevision of Argo CD 3.2.1 (util/oci/client.go). It does not turn "+" back into "_", so a version
-// with build metadata is found and then not pulled.
+// argoNative is ResolveRevision of Argo CD 3.2.1 (util/oci/client.go). It does not turn "+" back
+// into "_", so a version with build metadata is found and then not pulled.
 func argoNative(revision string, listed []string) (string, error) {
 	if tag, err := pull(revision, listed); err == nil {
 		return tag, nil

@@ -127,9 +127,10 @@ func TestSelectIsOfAnyOrderOfTags(t *testing.T) {
 	}
 }
 
-// TestTheTagIsTheConsumersTag compares chartgate with the consumers' own algorithms (parity_test.go) on random lists
-// of tags. Where chartgate gives a tag, the consumer must give the same. Where it refuses, the consumer must fail too,
-// or give another answer for another order of the list.
+// TestTheTagIsTheConsumersTag compares chartgate with the consumers' own algorithms
+// (parity_test.go) on random lists of tags. Where chartgate gives a tag, the consumer must give the
+// same. Where it refuses, the consumer must fail too, or give another answer for another order of
+// the list.
 func TestTheTagIsTheConsumersTag(t *testing.T) {
 	t.Parallel()
 	versions := []string{

@@ -16,12 +16,12 @@ const (
 	// maxVerified bounds the cache. An entry takes about 2 KiB, so a full cache takes about 40 MiB;
 	// larger clusters deploy some thousand distinct charts.
 	maxVerified = 20_000
-	// verifiedFor bounds an entry's age. The content of a digest never changes, and the policies judge
-	// what is cached in every admission. What remains are log keys and certificates that are withdrawn:
-	// they arrive with a new trust root, which changes the key.
+	// verifiedFor bounds an entry's age. The content of a digest never changes, and the policies
+	// judge what is cached in every admission. What remains are log keys and certificates that are
+	// withdrawn: they arrive with a new trust root, which changes the key.
 	verifiedFor = time.Hour
-	// maxContent bounds the predicates in the cache: the SBOMs of some hundred charts. A chart whose
-	// own exceed it is verified each time.
+	// maxContent bounds the predicates in the cache: the SBOMs of some hundred charts. A chart
+	// whose own exceed it is verified each time.
 	maxContent = 64 << 20
 )
 

@@ -8,9 +8,9 @@ import (
 
 const (
 	// recentFor is how old an answer of a registry may be that serves a dry run. Flux and Argo CD
-	// run a write dry right before they make it, and again every few minutes; a registry that counts
-	// requests (Docker Hub) counts those too, and anyone who may write may run dry as often as they
-	// like.
+	// run a write dry right before they make it, and again every few minutes; a registry that
+	// counts requests (Docker Hub) counts those too, and anyone who may write may run dry as often
+	// as they like.
 	recentFor = 10 * time.Second
 	// maxRecent bounds the answers that are kept for that, each of less than 1 KiB.
 	maxRecent = 1000

@@ -46,8 +46,8 @@ type Registry interface {
 
 // Verifier proves who signed.
 type Verifier interface {
-	// State identifies the trust roots that Verify works with for these; "" if one of them cannot be
-	// used now. It may load them first.
+	// State identifies the trust roots that Verify works with for these; "" if one of them cannot
+	// be used now. It may load them first.
 	State(ctx context.Context, wanted evidence.Wanted) string
 	// Verify returns what the attachment proves about the chart with the digest, by each trust root
 	// that proves it. Its errors are *verdict.Rejection, or *problem.Error if time ran out; without

@@ -132,8 +132,9 @@ func TestPulledArtifacts(t *testing.T) {
 	}
 }
 
-// The signature is over all layers, and only one of them is the chart: an editor of a namespace could otherwise let Flux
-// unpack another layer of a signed artifact, and helm-controller install it.
+// The signature is over all layers, and only one of them is the chart: an editor of a namespace
+// could otherwise let Flux unpack another layer of a signed artifact, and helm-controller install
+// it.
 func TestLayersThatAreNotTheChart(t *testing.T) {
 	const sbom = "application/vnd.docker.dhi.sbom.v1.tar+gzip"
 	byController := &gate.Artifact{Manifest: digest(t, "a"), Incomparable: true, ByController: true}
@@ -186,9 +187,10 @@ func TestDenialsNameTheTagThatWasAskedFor(t *testing.T) {
 	}
 }
 
-// Manifests in Flux's OCIRepositories and Argo CD's native sources: where a policy matches, they must be signed like a
-// chart. Where none does, Flux's are outside: a HelmRelease that used them would be verified. Argo CD itself looks for a
-// chart in whatever it unpacks, so that nothing tells its manifests from a chart before they are pulled.
+// Manifests in Flux's OCIRepositories and Argo CD's native sources: where a policy matches, they
+// must be signed like a chart. Where none does, Flux's are outside: a HelmRelease that used them
+// would be verified. Argo CD itself looks for a chart in whatever it unpacks, so that nothing tells
+// its manifests from a chart before they are pulled.
 func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 	const (
 		flux    = "Flux"
@@ -274,8 +276,8 @@ func TestAnArtifactThatCannotBeReadIsDenied(t *testing.T) {
 	}
 }
 
-// What was verified as manifests is remembered, and is no chart for those who ask for one, nor the other way round
-// where they take another layer.
+// What was verified as manifests is remembered, and is no chart for those who ask for one, nor the
+// other way round where they take another layer.
 func TestManifestsInMemoryAreNoChart(t *testing.T) {
 	s := fine(t)
 	chartIs := chart.Resolved{Digest: digest(t, "a"), Layer: digest(t, "b"), LayerType: chart.MediaTypeLayer, Direct: true, First: true, Alone: true}
@@ -325,7 +327,8 @@ func (r registryOf) Artifact(ctx context.Context, ref chart.Reference, access so
 	return r.other.Artifact(ctx, ref, access, by)
 }
 
-// A use without a target, or with an empty one, is denied, even where the absence of an object defers.
+// A use without a target, or with an empty one, is denied, even where the absence of an object
+// defers.
 func TestAUseWithoutATargetIsDenied(t *testing.T) {
 	for _, target := range []gate.Target{nil, gate.Chart{}, gate.Repository{}, gate.Unresolved{}} {
 		u := gate.Question{Target: target, Deferrable: true, Unstored: true}
@@ -680,8 +683,8 @@ func dry(u gate.Question) gate.Question {
 	return u
 }
 
-// A tenant may run dry as often as they like: that is one question to the registry, for a few seconds, and no answer
-// to it is ever taken for a real write.
+// A tenant may run dry as often as they like: that is one question to the registry, for a few
+// seconds, and no answer to it is ever taken for a real write.
 func TestDryRunsAskOnce(t *testing.T) {
 	s := fine(t)
 	now := today
@@ -725,7 +728,8 @@ func TestDryRunsAskOnce(t *testing.T) {
 	}
 }
 
-// An answer is as old as the question: what a tag meant may have changed while the registry took its time.
+// An answer is as old as the question: what a tag meant may have changed while the registry took
+// its time.
 func TestASlowAnswerIsOldForDryRuns(t *testing.T) {
 	s := fine(t)
 	now := today
@@ -791,7 +795,8 @@ func TestDryRunsOfOtherAccessAsk(t *testing.T) {
 	}
 }
 
-// Denials are not remembered: what is pushed and signed right after a dry run is found by the next one.
+// Denials are not remembered: what is pushed and signed right after a dry run is found by the next
+// one.
 func TestADryRunThatIsDeniedIsNotRemembered(t *testing.T) {
 	s := fine(t)
 	missing := true

@@ -65,7 +65,8 @@ func TestAPredicateIsDecodedOncePerAdmission(t *testing.T) {
 	}
 }
 
-// What is judged at one time is judged at that time by every policy, however long the registry takes.
+// What is judged at one time is judged at that time by every policy, however long the registry
+// takes.
 func TestAnAdmissionIsJudgedAtOneTime(t *testing.T) {
 	content := `{"at": "` + today.Add(-7*24*time.Hour+time.Second).Format(time.RFC3339) + `"}` // old in a second
 	now, verified := today, 0

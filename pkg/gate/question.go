@@ -19,8 +19,8 @@ type Question struct {
 	// deny: nothing can be pulled without it, and what will be pulled meets a gate of its own.
 	Deferrable bool
 	// Unstored is set where the write itself stores the object that names the registry and its
-	// logins. A login that may not be used before (problem.KindNotStored) is then no reason to deny:
-	// what is pulled with it meets a gate of its own.
+	// logins. A login that may not be used before (problem.KindNotStored) is then no reason to
+	// deny: what is pulled with it meets a gate of its own.
 	Unstored bool
 	Asker    Asker
 }

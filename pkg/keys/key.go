@@ -9,8 +9,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// keepFor bounds how long keys are used that cannot be read any more: long enough to repair a KMS or
-// its permissions. No withdrawn key counts for longer.
+// keepFor bounds how long keys are used that cannot be read any more: long enough to repair a KMS
+// or its permissions. No withdrawn key counts for longer.
 const keepFor = 24 * time.Hour
 
 // knownKey is what is known of a source.
@@ -50,8 +50,8 @@ func (k *knownKey) update(text string, failure *problem.Error) {
 	}
 }
 
-// isAnswer reports whether a read failed because there is no such key, and not because the source could
-// not be asked.
+// isAnswer reports whether a read failed because there is no such key, and not because the source
+// could not be asked.
 func isAnswer(kind problem.Kind) bool {
 	switch kind {
 	case problem.KindUnavailable, problem.KindTimeout, problem.KindUnauthorized:

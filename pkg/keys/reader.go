@@ -1,5 +1,5 @@
-// Package keys reads the public keys that policies refer to instead of holding them: those in Secrets
-// and in key management services.
+// Package keys reads the public keys that policies refer to instead of holding them: those in
+// Secrets and in key management services.
 //
 // +kubebuilder:rbac:groups="",namespace=chartgate-system,resources=secrets,verbs=get;list;watch
 package keys
@@ -64,8 +64,8 @@ func NewReader(config Config) *Reader {
 	return &Reader{config: config, known: map[policy.KeySource]*knownKey{}}
 }
 
-// Lookup returns the contents of the sources as far as they are known, and forgets all others. It reads
-// the Secrets now; the first read of a KMS ends later, and is announced by Changes.
+// Lookup returns the contents of the sources as far as they are known, and forgets all others. It
+// reads the Secrets now; the first read of a KMS ends later, and is announced by Changes.
 func (r *Reader) Lookup(ctx context.Context, sources []policy.KeySource) policy.Keys {
 	r.looking.Lock()
 	defer r.looking.Unlock()
@@ -91,8 +91,8 @@ func (r *Reader) Lookup(ctx context.Context, sources []policy.KeySource) policy.
 	return found
 }
 
-// follow makes the sources the known ones, and returns the Secrets among them. From here on a change of
-// one of these is noticed, so that no change between the read and the watch is missed.
+// follow makes the sources the known ones, and returns the Secrets among them. From here on a
+// change of one of these is noticed, so that no change between the read and the watch is missed.
 func (r *Reader) follow(ctx context.Context, sources []policy.KeySource) []policy.KeySource {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -143,8 +143,8 @@ func (r *Reader) keepReading(ctx context.Context, source policy.KeySource) {
 	}
 }
 
-// store remembers the outcome of a read, and reports whether it changes anything. Keys that cannot be
-// read now stay in use for keepFor; keys that are gone do not.
+// store remembers the outcome of a read, and reports whether it changes anything. Keys that cannot
+// be read now stay in use for keepFor; keys that are gone do not.
 func (r *Reader) store(ctx context.Context, source policy.KeySource, text string, err error) bool {
 	if err == nil {
 		text, err = publicKeys(text)
@@ -181,8 +181,8 @@ func (r *Reader) Notes(sources []policy.KeySource) []string {
 	return notes
 }
 
-// Ready reports whether each KMS has been asked once since the start: a new replica does not take over
-// before it knows what the old one knew. After that it stays ready.
+// Ready reports whether each KMS has been asked once since the start: a new replica does not take
+// over before it knows what the old one knew. After that it stays ready.
 func (r *Reader) Ready() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -174,8 +174,8 @@ func TestSecretsAreReadFromOneNamespaceOnly(t *testing.T) {
 	}
 }
 
-// TestSecretsThatCannotBeRead: an API server that fails does not take away a key that was there a moment ago, but an
-// answer counts at once, and so does the end of a day.
+// TestSecretsThatCannotBeRead: an API server that fails does not take away a key that was there a
+// moment ago, but an answer counts at once, and so does the end of a day.
 func TestSecretsThatCannotBeRead(t *testing.T) {
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "release", errors.New(canary))
 	gone := apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, "release")
@@ -270,7 +270,8 @@ func hangs(ctx context.Context) (string, error) {
 
 const uri = "hashivault://release"
 
-// kmsWorld is a cluster whose identity "release" has its key in a KMS, beside "other" that needs none.
+// kmsWorld is a cluster whose identity "release" has its key in a KMS, beside "other" that needs
+// none.
 type kmsWorld struct {
 	client.Client
 	service *service

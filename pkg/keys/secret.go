@@ -53,8 +53,8 @@ func FromSecret(secret corev1.Secret, item string) (string, error) {
 	return publicKeys(string(text))
 }
 
-// publicKeys returns the public keys in text, and nothing else of it: a Secret may hold a private key by
-// mistake, which chartgate must not keep.
+// publicKeys returns the public keys in text, and nothing else of it: a Secret may hold a private
+// key by mistake, which chartgate must not keep.
 func publicKeys(text string) (string, error) {
 	if _, err := evidence.ParsePublicKeys(text); err != nil {
 		return "", &problem.Error{Kind: problem.KindInvalid, Detail: err.Error()}

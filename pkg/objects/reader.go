@@ -16,9 +16,9 @@ import (
 	"github.com/chartgate/chartgate/pkg/source"
 )
 
-// Reader reads objects live from the API server, in the version that the API server prefers. A cache
-// would be faster, and wrong at the moment that matters: when a source and the release that uses it are
-// changed within a second of each other.
+// Reader reads objects live from the API server, in the version that the API server prefers. A
+// cache would be faster, and wrong at the moment that matters: when a source and the release that
+// uses it are changed within a second of each other.
 type Reader struct {
 	reader   client.Reader
 	versions *Versions

@@ -13,13 +13,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// discoveryTimeout bounds each question to the API server about what it serves, which it answers from
-// memory.
+// discoveryTimeout bounds each question to the API server about what it serves, which it answers
+// from memory.
 const discoveryTimeout = 5 * time.Second
 
-// NewMapper returns a mapper that asks the API server what it serves. Without a timeout of its client,
-// client-go repeats a question for as long as the API server tells it to come back later, and the mapper
-// blocks all other callers for that time.
+// NewMapper returns a mapper that asks the API server what it serves. Without a timeout of its
+// client, client-go repeats a question for as long as the API server tells it to come back later,
+// and the mapper blocks all other callers for that time.
 func NewMapper(config *rest.Config, web *http.Client) (meta.RESTMapper, error) {
 	bounded := *web
 	bounded.Timeout = discoveryTimeout
@@ -31,8 +31,9 @@ func NewMapper(config *rest.Config, web *http.Client) (meta.RESTMapper, error) {
 type Versions struct {
 	// Mapper asks the API server.
 	Mapper meta.RESTMapper
-	// asking is golang.org/x/sync's and not package coalesce's: the mapper answers one question at a time,
-	// so a caller must join a question that another caller has given up on, and not ask again.
+	// asking is golang.org/x/sync's and not package coalesce's: the mapper answers one question at
+	// a time, so a caller must join a question that another caller has given up on, and not ask
+	// again.
 	asking singleflight.Group
 }
 

@@ -45,8 +45,9 @@ func checkPredicateType(path *field.Path, predicateType string) field.ErrorList 
 	}
 }
 
-// shortNames are the names that cosign attest --type takes in place of predicate types, and what it writes for them. No
-// attestation carries a short name, so a policy that asks for one could never be satisfied.
+// shortNames are the names that cosign attest --type takes in place of predicate types, and what it
+// writes for them. No attestation carries a short name, so a policy that asks for one could never
+// be satisfied.
 func shortNames() map[string]string {
 	return map[string]string{
 		"custom":           "https://cosign.sigstore.dev/attestation/v1",

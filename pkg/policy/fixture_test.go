@@ -72,7 +72,8 @@ func identity(name string, spec v1alpha1.TrustedIdentitySpec) v1alpha1.TrustedId
 	return v1alpha1.TrustedIdentity{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}
 }
 
-// requiring is a policy about all of acme's charts; each argument is one requirement, of names with spaces between.
+// requiring is a policy about all of acme's charts; each argument is one requirement, of names with
+// spaces between.
 func requiring(name string, requirements ...string) v1alpha1.ChartPolicy {
 	p := v1alpha1.ChartPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	p.Spec.Match.Charts = []string{all}
@@ -144,7 +145,8 @@ func accepts(p *policy.Policy, digest chart.Digest, proven []evidence.Evidence) 
 	return accepted, len(unmet) == 0 && len(accepted) > 0
 }
 
-// accepted reports whether each of the policies accepts a chart with these signatures, and there is one at least.
+// accepted reports whether each of the policies accepts a chart with these signatures, and there is
+// one at least.
 func accepted(t testing.TB, policies []*policy.Policy, proven ...evidence.Evidence) bool {
 	t.Helper()
 	for _, p := range policies {

@@ -180,8 +180,9 @@ func (id identity) made(e evidence.Evidence) bool {
 	return true
 }
 
-// outside says why e, which this identity made, does not count: it is in no log, or does
-// not lie in the identity's validity; "" if it counts. A time counts only if the identity's own trust root proves it.
+// outside says why e, which this identity made, does not count: it is in no log, or does not lie in
+// the identity's validity; "" if it counts. A time counts only if the identity's own trust root
+// proves it.
 func (id identity) outside(e evidence.Evidence) string {
 	if id.lacksLog(e) {
 		return id.name + " signed it without the transparency log entry that transparencyLog: Required demands"

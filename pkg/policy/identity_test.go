@@ -217,7 +217,8 @@ func TestIdentitiesThatAreRefused(t *testing.T) {
 	}
 }
 
-// The names of claims are those of sigstore-go's certificate.Extensions, which package signature reports.
+// The names of claims are those of sigstore-go's certificate.Extensions, which package signature
+// reports.
 func TestClaimsAreTheCertificatesExtensions(t *testing.T) {
 	t.Parallel()
 	var want []string

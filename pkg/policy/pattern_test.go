@@ -196,7 +196,8 @@ func TestManyStarsAreMatchedAtOnce(t *testing.T) {
 	}
 }
 
-// FuzzPattern compares patterns with regular expressions of the same meaning. What is refused denies everything.
+// FuzzPattern compares patterns with regular expressions of the same meaning. What is refused
+// denies everything.
 func FuzzPattern(f *testing.F) {
 	for _, pattern := range []string{
 		podinfo, all, "oci://**", "oci://**/x", "oci://*/x", "oci://ghcr.io/*/p*o", "oci://a/**/b/**", "https://a.example/B/*", "http://a/**", "oci://*.a:5000/**", "oci://docker.io/*",
@@ -237,8 +238,8 @@ func FuzzPattern(f *testing.F) {
 	})
 }
 
-// denies restates which locations a policy with a requirement is about: those that the pattern matches however a
-// server reads encoded slashes, whatever the query.
+// denies restates which locations a policy with a requirement is about: those that the pattern
+// matches however a server reads encoded slashes, whatever the query.
 func denies(pattern, location string) bool {
 	pattern, location = strings.TrimSuffix(pattern, "?*"), strings.TrimSuffix(location, "?*")
 	decode := strings.NewReplacer("%2F", "/").Replace
@@ -258,7 +259,8 @@ func sameMeaning(pattern string) *regexp.Regexp {
 	return regexp.MustCompile(`\A` + scheme + "://" + strings.Join(segments, "/") + `\z`)
 }
 
-// A waiver must never be wider than it reads: what a server may take for an excluded place is excluded.
+// A waiver must never be wider than it reads: what a server may take for an excluded place is
+// excluded.
 func TestAWaiverIsNotWidenedBySpelling(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -198,8 +198,8 @@ func (p *Policy) compileDependencies(path *field.Path, spec v1alpha1.ChartPolicy
 	}
 }
 
-// compileAnyOf returns the identities of these names. That a name is unknown is the one mistake that
-// time may fix: the identity may be applied after the policy.
+// compileAnyOf returns the identities of these names. That a name is unknown is the one mistake
+// that time may fix: the identity may be applied after the policy.
 func (c compiledIdentities) compileAnyOf(path *field.Path, names []string) ([]identity, field.ErrorList) {
 	if len(names) == 0 {
 		return nil, field.ErrorList{field.Required(path, "at least one TrustedIdentity must be named")}

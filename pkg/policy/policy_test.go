@@ -188,7 +188,8 @@ func TestBrokenPoliciesDenyWhatTheyMatch(t *testing.T) {
 	}
 }
 
-// Mode Warn admits what its policy does not accept. A policy that cannot be evaluated denies instead, whatever its mode.
+// Mode Warn admits what its policy does not accept. A policy that cannot be evaluated denies
+// instead, whatever its mode.
 func TestABrokenPolicyInModeWarnDenies(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

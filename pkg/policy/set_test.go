@@ -119,7 +119,8 @@ func TestWantedMergesWhatPoliciesCanUse(t *testing.T) {
 	}
 }
 
-// Evidence that satisfied one fingerprint is remembered for it: other identities must have another one.
+// Evidence that satisfied one fingerprint is remembered for it: other identities must have another
+// one.
 func TestFingerprintsOfOtherIdentitiesDiffer(t *testing.T) {
 	t.Parallel()
 	first, _ := newKey(t)
@@ -178,8 +179,9 @@ func TestFingerprintsOfOtherIdentitiesDiffer(t *testing.T) {
 	check("no policy", plain, nil)
 }
 
-// TestNobodyElseIsAccepted: for random policies and evidence, whatever Accept takes as a proof is a signature of the
-// chart by somebody whom the policy names, as the rule is stated here once more; and every requirement has its proof.
+// TestNobodyElseIsAccepted: for random policies and evidence, whatever Accept takes as a proof is a
+// signature of the chart by somebody whom the policy names, as the rule is stated here once more;
+// and every requirement has its proof.
 func TestNobodyElseIsAccepted(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(5, 6))

@@ -32,8 +32,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/policy"
 )
 
-// Store holds the policies that are in force. Every replica keeps its own; a change replaces the whole
-// set at once.
+// Store holds the policies that are in force. Every replica keeps its own; a change replaces the
+// whole set at once.
 type Store struct {
 	reader     client.Reader
 	configMap  types.NamespacedName
@@ -60,8 +60,8 @@ func (s *Store) Identities() []string {
 	return nil
 }
 
-// Ready is a health check: it fails until the policies have been loaded, and each KMS that they name
-// has been asked once.
+// Ready is a health check: it fails until the policies have been loaded, and each KMS that they
+// name has been asked once.
 func (s *Store) Ready(*http.Request) error {
 	switch {
 	case s.Current() == nil:
@@ -132,8 +132,8 @@ func (s *Store) SetupWithManager(mgr manager.Manager) error {
 // request stands for all policies: sets are compiled as a whole.
 var request = reconcile.Request{NamespacedName: types.NamespacedName{Name: "policies"}}
 
-// Watch returns a builder of a controller that has one and the same request at its start and after any
-// change of what Load reads.
+// Watch returns a builder of a controller that has one and the same request at its start and after
+// any change of what Load reads.
 func (s *Store) Watch(mgr manager.Manager, name string) *ctrl.Builder {
 	all := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		return []reconcile.Request{request}

@@ -44,8 +44,8 @@ type Options struct {
 	// RootCAs are the CAs to trust instead of the system's; to add to those, start from
 	// x509.SystemCertPool. It does not apply to Transport.
 	RootCAs *x509.CertPool
-	// Local is set where the reader of messages runs a command on a machine of their own: there is no
-	// cluster, no admin of one and no log.
+	// Local is set where the reader of messages runs a command on a machine of their own: there is
+	// no cluster, no admin of one and no log.
 	Local bool
 	// Credentials are the logins that the admin has configured for hosts. They are read when a
 	// registry asks for credentials, and again when it refuses them. Nil is anonymous.

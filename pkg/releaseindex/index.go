@@ -1,4 +1,5 @@
-// Package releaseindex finds the HelmReleases of the cluster by the objects that their charts come from.
+// Package releaseindex finds the HelmReleases of the cluster by the objects that their charts come
+// from.
 //
 // +kubebuilder:rbac:groups=helm.toolkit.fluxcd.io,resources=helmreleases,verbs=list;watch
 package releaseindex
@@ -25,10 +26,10 @@ import (
 	"github.com/chartgate/chartgate/pkg/source"
 )
 
-// Index is an index of the HelmReleases of the cluster by the objects that their charts come from. It
-// holds only what names these, a few hundred bytes each, whatever the size of a release. It may be some
-// seconds old: a release that it does not hold yet meets the gate on the status of the HelmRelease, which
-// reads everything live (package source, attempt).
+// Index is an index of the HelmReleases of the cluster by the objects that their charts come from.
+// It holds only what names these, a few hundred bytes each, whatever the size of a release. It may
+// be some seconds old: a release that it does not hold yet meets the gate on the status of the
+// HelmRelease, which reads everything live (package source, attempt).
 type Index struct {
 	config   *rest.Config
 	web      *http.Client

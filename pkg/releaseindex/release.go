@@ -12,8 +12,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/source"
 )
 
-// maxRelease bounds what is kept of a HelmRelease. No reference that chartgate accepts is nearly as long,
-// so a longer one names nothing.
+// maxRelease bounds what is kept of a HelmRelease. No reference that chartgate accepts is nearly as
+// long, so a longer one names nothing.
 const maxRelease = 8 << 10
 
 // helmRelease is a HelmRelease of which only the names are kept.
@@ -29,9 +29,9 @@ type helmReleaseList struct {
 	Items           []helmRelease `json:"items"`
 }
 
-// UnmarshalJSON keeps what names the sources. A release with a value of another type in these fields
-// names no source: helm-controller cannot read it either, and it must not hinder the read of other
-// objects.
+// UnmarshalJSON keeps what names the sources. A release with a value of another type in these
+// fields names no source: helm-controller cannot read it either, and it must not hinder the read of
+// other objects.
 func (h *helmRelease) UnmarshalJSON(raw []byte) error {
 	var object struct {
 		metav1.TypeMeta `json:",inline"`

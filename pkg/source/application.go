@@ -20,8 +20,8 @@ type application struct {
 }
 
 // applicationFields reads every field from which Argo CD takes a chart: spec, the operation that a
-// write asks for, and the state of a running one, which the controller resumes from. Argo CD prefers
-// sources to source; chartgate does not choose, and checks all.
+// write asks for, and the state of a running one, which the controller resumes from. Argo CD
+// prefers sources to source; chartgate does not choose, and checks all.
 func (e *Extractor) applicationFields(w Write, app, old *application) ([]gatedField, error) {
 	fields := e.argoFields("spec", app.Spec.Source, app.Spec.Sources, nil)
 	for i, f := range fields {
@@ -57,8 +57,8 @@ func (e *Extractor) syncedFields(path string, app application, at *revisions) []
 	return fields
 }
 
-// preferred says which of its sources Argo CD takes (ApplicationSpec.GetSources): one that is hidden
-// behind another becomes a change when the other is removed.
+// preferred says which of its sources Argo CD takes (ApplicationSpec.GetSources): one that is
+// hidden behind another becomes a change when the other is removed.
 func (a application) preferred() string {
 	switch {
 	case a.Spec.SourceHydrator != nil:

@@ -47,8 +47,8 @@ func (s *argoSources) UnmarshalJSON(raw []byte) error {
 }
 
 // isGit reports whether Argo CD fetches the source with git: no chart, and no oci://
-// (ApplicationSource.IsHelm and IsOCI of Argo CD 3.2). Argo CD takes "OCI://" for Git too and fails;
-// here it is kept, to be denied with a hint.
+// (ApplicationSource.IsHelm and IsOCI of Argo CD 3.2). Argo CD takes "OCI://" for Git too and
+// fails; here it is kept, to be denied with a hint.
 func (s argoSource) isGit() bool {
 	scheme, _, _ := strings.Cut(s.RepoURL, ":")
 	return s.Chart == "" && !strings.EqualFold(scheme, chart.SchemeOCI)
@@ -112,8 +112,8 @@ func (f argoField) use(_ context.Context, e *Extractor) Use {
 }
 
 func (f argoField) reference(e *Extractor) (chart.Reference, error) {
-	// Argo CD looks a repository up by its URL without ".git" (git.SameURL), and then pulls from the
-	// URL that it finds.
+	// Argo CD looks a repository up by its URL without ".git" (git.SameURL), and then pulls from
+	// the URL that it finds.
 	if !f.isGit() && strings.HasSuffix(strings.TrimSuffix(f.RepoURL, "/"), ".git") {
 		return chart.Reference{}, problem.Invalid("repoURL %s ends in .git, which Argo CD does not take for part of the name", chart.Quote(f.RepoURL)).
 			WithNext("use a repository whose name does not end in .git")

@@ -9,7 +9,8 @@ import (
 
 // Artifact is what a Flux source holds: what its controller has pulled.
 type Artifact struct {
-	// Source is the object that holds the artifact; zero where that is the object of the Use itself.
+	// Source is the object that holds the artifact; zero where that is the object of the Use
+	// itself.
 	Source ID
 	// Manifest is the digest that the source resolved; zero for a HelmChart, whose status does not
 	// tell it.

@@ -87,8 +87,8 @@ func (a attempt) record() (string, error) {
 // emptyRecord is that of a HelmRelease that has never been installed.
 const emptyRecord = `["","","","",null]`
 
-// attemptFields reads the attempt in the status of a HelmRelease, written by helm-controller, or the
-// forged record of another user.
+// attemptFields reads the attempt in the status of a HelmRelease, written by helm-controller, or
+// the forged record of another user.
 func (e *Extractor) attemptFields(w Write, release helmRelease) ([]gatedField, error) {
 	attempt := release.Status.attempt
 	if !slices.Contains(e.options.ReleaseWriters, w.User) {
@@ -141,7 +141,8 @@ func (f attemptField) key() gatedField {
 	return f
 }
 
-// use never defers, and its artifact is always a chart: what the source has pulled is deployed next.
+// use never defers, and its artifact is always a chart: what the source has pulled is deployed
+// next.
 func (f attemptField) use(ctx context.Context, e *Extractor) Use {
 	use := f.chartRefField.use(ctx, e)
 	use.Field, use.Deferrable = f.path, false

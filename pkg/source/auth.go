@@ -18,8 +18,8 @@ type localReference struct {
 }
 
 // checkTransport refuses plain HTTP to OCI registries, on which anyone between the cluster and the
-// registry can answer, except for hosts that the admin named. A classic repository with http:// is a
-// matter of policies alone: only a waiver that names http:// admits it.
+// registry can answer, except for hosts that the admin named. A classic repository with http:// is
+// a matter of policies alone: only a waiver that names http:// admits it.
 func (e *Extractor) checkTransport(l chart.Location, insecure bool, field string) error {
 	if !insecure || !l.IsOCI() || slices.Contains(e.options.PlainHTTP, l.Host()) {
 		return nil
@@ -30,8 +30,8 @@ func (e *Extractor) checkTransport(l chart.Location, insecure bool, field string
 
 // storedHost returns the host of location if the object that the API server has under id sends the
 // same logins to it, and "" if not. What a request says about the object's URL and Secrets does not
-// count: anyone who reaches the webhook's port can send a request. Flux does not send a login either
-// before the object is stored.
+// count: anyone who reaches the webhook's port can send a request. Flux does not send a login
+// either before the object is stored.
 func (e *Extractor) storedHost(ctx context.Context, id ID, auth sourceauth.Auth, location chart.Location) (string, error) {
 	switch {
 	case loginsOf(auth) == (sourceauth.Auth{}):

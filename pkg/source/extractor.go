@@ -2,11 +2,11 @@
 // and, for an update, the object before it) into the uses of charts that the write makes newly
 // deployable.
 //
-// It works in two steps. First, without any I/O, it reads the gated fields of the object: those that
-// name a chart, as they are written. Fields that the old object had too are dropped: such a write
-// makes nothing newly deployable. Then it follows the other fields to uses, which may need sibling
-// objects (HelmRepository, OCIRepository, HelmChart); it reads these through a Reader. A write that
-// changes no gated field therefore costs no I/O, whatever else it changes.
+// It works in two steps. First, without any I/O, it reads the gated fields of the object: those
+// that name a chart, as they are written. Fields that the old object had too are dropped: such a
+// write makes nothing newly deployable. Then it follows the other fields to uses, which may need
+// sibling objects (HelmRepository, OCIRepository, HelmChart); it reads these through a Reader. A
+// write that changes no gated field therefore costs no I/O, whatever else it changes.
 package source
 
 import (
@@ -91,8 +91,8 @@ func (e *Extractor) Changes(w Write) (Changes, error) {
 }
 
 // maxNamed bounds what an object says of the charts that it names: it stays in memory while
-// registries are asked, for as many writes as may wait at a time. No text in it is longer than 4 KiB
-// in honest objects, and 64 sources of an Application have some 20 KiB.
+// registries are asked, for as many writes as may wait at a time. No text in it is longer than 4
+// KiB in honest objects, and 64 sources of an Application have some 20 KiB.
 const maxNamed = 128 << 10
 
 func checkSize(fields []gatedField) error {

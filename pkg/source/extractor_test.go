@@ -293,8 +293,8 @@ func TestFalseRepetitionsOfStatus(t *testing.T) {
 	}
 }
 
-// 3 MiB hold a million empty sources: whoever may write an Application could make chartgate compare each of them with
-// each of the old object.
+// 3 MiB hold a million empty sources: whoever may write an Application could make chartgate compare
+// each of them with each of the old object.
 func TestAttackObjectsThatNameTooMuch(t *testing.T) {
 	many := strings.Repeat(`{"repoURL":"ghcr.io/a","chart":"a","targetRevision":"1.0.0"},`, 1001)
 	few := strings.Repeat(`{"repoURL":"ghcr.io/a","chart":"a","targetRevision":"1.0.0"},`, 1000)

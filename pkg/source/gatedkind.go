@@ -14,15 +14,15 @@ import (
 type gatedField interface {
 	// use follows the field to a chart.
 	use(ctx context.Context, e *Extractor) Use
-	// key returns the part of the field that is compared with the old object: a write that leaves it
-	// as it is makes nothing newly deployable. It leaves out what only says how the registry is
+	// key returns the part of the field that is compared with the old object: a write that leaves
+	// it as it is makes nothing newly deployable. It leaves out what only says how the registry is
 	// reached: what other credentials or another proxy may bring in meets the gates on what is
 	// pulled.
 	key() gatedField
 }
 
-// gatedKind reads the gated fields of a write of one kind: now are those of the object, before those
-// of the object that an update replaces.
+// gatedKind reads the gated fields of a write of one kind: now are those of the object, before
+// those of the object that an update replaces.
 type gatedKind func(w Write) (now, before []gatedField, err error)
 
 // gatedKindOf is the one list of what chartgate gates. It returns nil for every other kind.

@@ -66,14 +66,14 @@ func (e *Extractor) chartFieldOf(obj helmChart, path, namespace string) chartFie
 	}
 }
 
-// chartField is a chart by name and version in a source object: spec of a HelmChart, spec.chart.spec
-// of a HelmRelease.
+// chartField is a chart by name and version in a source object: spec of a HelmChart,
+// spec.chart.spec of a HelmRelease.
 type chartField struct {
 	path                        string
 	sourceKind, namespace, name string
 	chart, version              string
-	// repackaged is set where the admin does not allow the archive that source-controller would make
-	// of the chart.
+	// repackaged is set where the admin does not allow the archive that source-controller would
+	// make of the chart.
 	repackaged bool
 }
 
@@ -195,10 +195,10 @@ func (f chartArtifactField) held() (Artifact, error) {
 	return Artifact{Archive: archive, Incomparable: f.incomparable || archive.IsZero(), ByController: f.byController, Outdated: f.outdated}, err
 }
 
-// heldByHelmChart follows a HelmChart that a release refers to. Its artifact was checked when it was
-// written, by its digest or by its writer; it is compared again because the chart that the HelmChart
-// names may have changed since. Without an artifact, the sources that the HelmChart needs may not
-// exist yet.
+// heldByHelmChart follows a HelmChart that a release refers to. Its artifact was checked when it
+// was written, by its digest or by its writer; it is compared again because the chart that the
+// HelmChart names may have changed since. Without an artifact, the sources that the HelmChart needs
+// may not exist yet.
 func (e *Extractor) heldByHelmChart(ctx context.Context, object Object) Use {
 	var obj helmChart
 	if err := decode(object, &obj); err != nil {

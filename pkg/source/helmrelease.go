@@ -44,9 +44,9 @@ type objectReference struct {
 	Name      string `json:"name"`
 }
 
-// releaseSpecFields reads spec.chart and spec.chartRef, and both if both are set (the schema forbids
-// it; older ones did not). A suspended release installs nothing, so it has no gated fields: they are
-// all new when it is resumed.
+// releaseSpecFields reads spec.chart and spec.chartRef, and both if both are set (the schema
+// forbids it; older ones did not). A suspended release installs nothing, so it has no gated fields:
+// they are all new when it is resumed.
 func (e *Extractor) releaseSpecFields(w Write, release, _ *helmRelease) ([]gatedField, error) {
 	if release.Spec.Suspend {
 		return nil, nil
@@ -148,8 +148,8 @@ func (f chartRefField) use(ctx context.Context, e *Extractor) Use {
 // follow reads the source. What it has pulled already is deployable the moment that the release
 // refers to it, so that is verified; if it has pulled nothing yet, what it is going to pull.
 func (f chartRefField) follow(ctx context.Context, e *Extractor) Use {
-	// In another namespace, a HelmRelease could otherwise declare another team's future manifests to
-	// be a chart, and have them denied.
+	// In another namespace, a HelmRelease could otherwise declare another team's future manifests
+	// to be a chart, and have them denied.
 	mayWait := e.deferrable
 	if f.kind == sourcev1.OCIRepositoryKind && f.namespace != f.own {
 		mayWait = func(use Use) Use { return use }

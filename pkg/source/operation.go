@@ -9,8 +9,8 @@ import (
 )
 
 // argoOperation is an Application's operation: the sync that the controller starts as soon as it
-// sees it. All fields were observed to decide what is deployed (Argo CD 3.2); argo-cd/v2's types lack
-// retry.refresh.
+// sees it. All fields were observed to decide what is deployed (Argo CD 3.2); argo-cd/v2's types
+// lack retry.refresh.
 type argoOperation struct {
 	Sync  *argoSync `json:"sync"`
 	Retry struct {
@@ -81,8 +81,8 @@ func (r *revisions) unseen(i int) bool {
 	return r != nil && (r.refresh || r.of(i) == "")
 }
 
-// operationFields reads a sync. It is checked even where it repeats spec, because every sync deploys
-// again.
+// operationFields reads a sync. It is checked even where it repeats spec, because every sync
+// deploys again.
 func (e *Extractor) operationFields(path string, operation argoOperation, app application, when string) []gatedField {
 	sync := operation.Sync
 	if sync == nil {
@@ -101,8 +101,8 @@ func (e *Extractor) operationFields(path string, operation argoOperation, app ap
 	return fields
 }
 
-// syncFields reads the sources of a sync with the revisions at. A sync without sources deploys those
-// of spec.
+// syncFields reads the sources of a sync with the revisions at. A sync without sources deploys
+// those of spec.
 func (e *Extractor) syncFields(path string, sync argoSync, at *revisions, app application) []gatedField {
 	if len(sync.Sources) == 0 && (sync.Source == nil || *sync.Source == argoSource{}) {
 		return e.syncedFields(path, app, at)

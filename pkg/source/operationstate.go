@@ -45,8 +45,8 @@ func (s argoOperationState) completed() bool {
 // write without end. These are updates without a field manager (controller/appcontroller.go, v3.2).
 // Every other write carries what a user wrote into it: argocd-server keeps the status of an
 // Application that it creates, and patches the children of an app of apps for its users; the
-// controller applies a child as it stands in Git, with a field manager. A state that a new operation
-// resumes is read, whatever user writes it: it may be older than any gate.
+// controller applies a child as it stands in Git, with a field manager. A state that a new
+// operation resumes is read, whatever user writes it: it may be older than any gate.
 func (e *Extractor) recordedFields(w Write, app, old *application) []gatedField {
 	state := app.Status.OperationState
 	if state == nil {

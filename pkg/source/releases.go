@@ -20,12 +20,13 @@ import (
 type Release struct {
 	// Object has the UID and the fields of spec that name the chart, and no others.
 	Object
-	// Sources are the objects that the chart comes from: the HelmRepository, GitRepository or Bucket
-	// and the HelmChart that helm-controller makes, or what chartRef names.
+	// Sources are the objects that the chart comes from: the HelmRepository, GitRepository or
+	// Bucket and the HelmChart that helm-controller makes, or what chartRef names.
 	Sources []ID
 }
 
-// ReadRelease reads a HelmRelease. An error means that it could not be read; it is a *problem.Error.
+// ReadRelease reads a HelmRelease. An error means that it could not be read; it is a
+// *problem.Error.
 func ReadRelease(o Object) (Release, error) {
 	var kept struct {
 		APIVersion string `json:"apiVersion"`
@@ -51,8 +52,8 @@ func ReadRelease(o Object) (Release, error) {
 	return Release{Object: Object{ID: id, JSON: raw}, Sources: kept.Spec.sources(id)}, nil
 }
 
-// ReleasesOf returns those of the objects that are HelmReleases and take their chart from an object,
-// for a Reader that holds all objects. A release that cannot be read is left out.
+// ReleasesOf returns those of the objects that are HelmReleases and take their chart from an
+// object, for a Reader that holds all objects. A release that cannot be read is left out.
 func ReleasesOf(objects []Object, from ID) []Object {
 	var found []Object
 	for _, object := range objects {
@@ -66,8 +67,8 @@ func ReleasesOf(objects []Object, from ID) []Object {
 	return found
 }
 
-// sources are the objects that the release with this ID takes its chart from. Where chartRef is set,
-// helm-controller does not read the HelmChart.
+// sources are the objects that the release with this ID takes its chart from. Where chartRef is
+// set, helm-controller does not read the HelmChart.
 func (s releaseSpec) sources(id ID) []ID {
 	var all []ID
 	if s.Chart != nil {
@@ -97,8 +98,8 @@ func (e *Extractor) releasesOf(ctx context.Context, id ID) ([]Object, error) {
 	}
 }
 
-// Users returns the HelmReleases that install what the object id holds. They must be told when it is
-// denied, because Flux does not tell them.
+// Users returns the HelmReleases that install what the object id holds. They must be told when it
+// is denied, because Flux does not tell them.
 func (e *Extractor) Users(ctx context.Context, id ID) ([]Object, error) {
 	switch id.Kind {
 	case sourcev1.HelmChartKind, sourcev1.OCIRepositoryKind:

@@ -18,8 +18,8 @@ type Use struct {
 	// deny: nothing can be pulled without it, and what will be pulled meets a gate of its own.
 	Deferrable bool
 	// Unstored is set where the write itself stores the object that names the registry and its
-	// logins. A login that may not be used before (problem.KindNotStored) is then no reason to deny:
-	// what is pulled with it meets a gate of its own.
+	// logins. A login that may not be used before (problem.KindNotStored) is then no reason to
+	// deny: what is pulled with it meets a gate of its own.
 	Unstored bool
 }
 
@@ -32,8 +32,8 @@ type Chart struct {
 	Reference chart.Reference
 	// Auth is how the consumer reaches the registry.
 	Auth sourceauth.Auth
-	// Artifact is what a source holds already; nil if it holds nothing. The chart is then deployable
-	// at once, so this content must be the verified one.
+	// Artifact is what a source holds already; nil if it holds nothing. The chart is then
+	// deployable at once, so this content must be the verified one.
 	Artifact *Artifact
 	// Refused is why the artifact that the source holds cannot be the chart that Reference names;
 	// nil if it can. It does not count where the artifact is no chart.

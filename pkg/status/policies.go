@@ -71,8 +71,8 @@ func (w *PolicyWriter) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resu
 	return ctrl.Result{RequeueAfter: w.keys.RetryAfter()}, errors.Join(errs...)
 }
 
-// withoutTrustRoot returns the error of an identity that needs a TrustRoot which does not exist, and nil
-// for every other identity.
+// withoutTrustRoot returns the error of an identity that needs a TrustRoot which does not exist,
+// and nil for every other identity.
 func withoutTrustRoot(spec v1alpha1.TrustedIdentitySpec, roots []v1alpha1.TrustRoot) error {
 	name := cmp.Or(spec.TrustRoot, evidence.DefaultTrustRoot) // the default is built in
 	unlogged := spec.Key != nil && spec.Key.TransparencyLog == v1alpha1.TransparencyLogNotRequired && spec.Validity == nil

@@ -159,7 +159,8 @@ func TestStatusErrors(t *testing.T) {
 	}
 }
 
-// TestIdentityWithoutTrustRoot: an identity that names a TrustRoot which does not exist is not ready, unless it needs none.
+// TestIdentityWithoutTrustRoot: an identity that names a TrustRoot which does not exist is not
+// ready, unless it needs none.
 func TestIdentityWithoutTrustRoot(t *testing.T) {
 	const pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n"
 	naming := func(name, root string, key *v1alpha1.Key) *v1alpha1.TrustedIdentity {

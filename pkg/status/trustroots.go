@@ -22,21 +22,22 @@ import (
 	"github.com/chartgate/chartgate/pkg/trust"
 )
 
-// TrustRootWriter writes the status of TrustRoots. One replica, the leader, does it for all. It writes
-// what it sees itself: each replica asks the mirrors.
+// TrustRootWriter writes the status of TrustRoots. One replica, the leader, does it for all. It
+// writes what it sees itself: each replica asks the mirrors.
 type TrustRootWriter struct {
 	client  client.Client
 	roots   *trust.Roots
 	changes <-chan event.GenericEvent
 }
 
-// NewTrustRootWriter returns a TrustRootWriter of what roots say. It writes whenever changes tell it to.
+// NewTrustRootWriter returns a TrustRootWriter of what roots say. It writes whenever changes tell
+// it to.
 func NewTrustRootWriter(c client.Client, roots *trust.Roots, changes Changes) *TrustRootWriter {
 	return &TrustRootWriter{client: c, roots: roots, changes: changes}
 }
 
-// Changes carries the news that something has changed, without saying what. It holds one item, so that a
-// sender never waits.
+// Changes carries the news that something has changed, without saying what. It holds one item, so
+// that a sender never waits.
 type Changes chan event.GenericEvent
 
 // NewChanges returns Changes that carry nothing yet.

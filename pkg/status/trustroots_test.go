@@ -20,7 +20,8 @@ func rootsOf(t *testing.T) *trust.Roots {
 	return roots
 }
 
-// TestTrustRootStatusIsWrittenOnChangeOnly, and never about another generation than the one that was judged.
+// TestTrustRootStatusIsWrittenOnChangeOnly, and never about another generation than the one that
+// was judged.
 func TestTrustRootStatusIsWrittenOnChangeOnly(t *testing.T) {
 	var p patches
 	c := kube.Cluster(t, p.funcs(), kube.TrustRoot("inline", v1alpha1.TrustRootSpec{TrustedRoot: kube.TrustedRoot(t)}), kube.TrustRoot("unknown", v1alpha1.TrustRootSpec{}))

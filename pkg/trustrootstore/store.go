@@ -1,5 +1,5 @@
-// Package trustrootstore keeps the trust roots that are in force equal to the TrustRoots that the cluster
-// holds.
+// Package trustrootstore keeps the trust roots that are in force equal to the TrustRoots that the
+// cluster holds.
 //
 // +kubebuilder:rbac:groups=chartgate.dev,resources=trustroots,verbs=get;list;watch
 package trustrootstore
@@ -56,8 +56,8 @@ func (s *Store) Names() []string {
 	return nil
 }
 
-// Ready is a health check: it fails until the TrustRoots have been loaded. It does not wait for their
-// mirrors: identities that do not need them must not depend on them.
+// Ready is a health check: it fails until the TrustRoots have been loaded. It does not wait for
+// their mirrors: identities that do not need them must not depend on them.
 func (s *Store) Ready(*http.Request) error {
 	if s.loaded.Load() == nil {
 		return errors.New("the TrustRoots have not been loaded yet")
@@ -102,8 +102,8 @@ func (s *Store) expect(all []v1alpha1.TrustRoot) {
 	s.configMaps.Store(&names)
 }
 
-// resolve reads the ConfigMap. If it does not exist, the TrustRoot is wrong; after any other error the
-// load is tried again, and what was known stays in force.
+// resolve reads the ConfigMap. If it does not exist, the TrustRoot is wrong; after any other error
+// the load is tried again, and what was known stays in force.
 func (s *Store) resolve(ctx context.Context, obj v1alpha1.TrustRoot, ref v1alpha1.ConfigMapKeyReference) (trust.Item, error) {
 	item := trust.Item{Object: obj}
 	key := types.NamespacedName{Namespace: s.namespace, Name: ref.Name}

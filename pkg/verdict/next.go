@@ -84,7 +84,8 @@ func localNext(reason Reason) string {
 }
 
 // Local returns v for the user of "chartgate verify": the general next steps are those that can be
-// taken on that machine. The function next returns a better one where it knows it, and "" otherwise.
+// taken on that machine. The function next returns a better one where it knows it, and ""
+// otherwise.
 func (v Verdict) Local(next func(Denial) string) Verdict {
 	denials := make([]Denial, 0, len(v.denials))
 	for _, d := range v.Denials() {

@@ -52,8 +52,9 @@ func request(body io.Reader, length int64, from string) *http.Request {
 	return req
 }
 
-// Anyone who reaches the port may open connections and send large bodies, or begin to. What all of them take together
-// has a bound, one address does not get all of it, and honest large writes wait for their turn.
+// Anyone who reaches the port may open connections and send large bodies, or begin to. What all of
+// them take together has a bound, one address does not get all of it, and honest large writes wait
+// for their turn.
 func TestAttackLargeBodiesOfManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handler := webhook.NewBodies(logr.Discard()).Charts(newWorld(t, repositories()).charts(t, 8))
@@ -212,7 +213,8 @@ func TestNoRoomForABody(t *testing.T) {
 	})
 }
 
-// What is read of a body is what admission.Webhook reads: the objects are in the review as they came.
+// What is read of a body is what admission.Webhook reads: the objects are in the review as they
+// came.
 func TestObjectsArriveAsTheyWereSent(t *testing.T) {
 	for _, size := range []int{0, 100_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {

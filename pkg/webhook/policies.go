@@ -24,9 +24,9 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// Policies answers AdmissionReviews of chartgate's own resources and ConfigMap, so that their author
-// learns of a mistake at once, and at its field. It guards nothing: what does not compile denies the
-// charts that it matches, however it got into the cluster. Make one with NewPolicies.
+// Policies answers AdmissionReviews of chartgate's own resources and ConfigMap, so that their
+// author learns of a mistake at once, and at its field. It guards nothing: what does not compile
+// denies the charts that it matches, however it got into the cluster. Make one with NewPolicies.
 type Policies struct {
 	handlers map[string]admission.Handler // by kind
 }
@@ -134,8 +134,8 @@ func (validator[T]) ValidateDelete(context.Context, T) (admission.Warnings, erro
 	return nil, errors.New("chartgate does not check deletions")
 }
 
-// invalid is the answer to an object with mistakes: kubectl prints each cause at its field, and other
-// clients the message.
+// invalid is the answer to an object with mistakes: kubectl prints each cause at its field, and
+// other clients the message.
 func invalid(req admission.Request, errs field.ErrorList) error {
 	var fields []string
 	var causes []metav1.StatusCause

@@ -134,7 +134,8 @@ func TestMistakesAreReportedAtTheirFields(t *testing.T) {
 	}
 }
 
-// An operation that chartgate does not check is denied, and an old object never stands in the way of a new one.
+// An operation that chartgate does not check is denied, and an old object never stands in the way
+// of a new one.
 func TestPoliciesByOperation(t *testing.T) {
 	good := `spec: {keyless: {issuer: "https://i.example", subject: s}}`
 	for operation, allowed := range map[admissionv1.Operation]bool{

@@ -7,7 +7,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/fair"
 )
 
-// incoming are connections that arrive at a listener, one by one, by the addresses that they come from.
+// incoming are connections that arrive at a listener, one by one, by the addresses that they come
+// from.
 type incoming struct {
 	net.Listener
 	from []string

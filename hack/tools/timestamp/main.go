@@ -1,7 +1,9 @@
-// Timestamp-server runs Sigstore's timestamp authority on 127.0.0.1, with a key and certificates that it makes itself.
+// Timestamp-server runs Sigstore's timestamp authority on 127.0.0.1, with a key and certificates
+// that it makes itself.
 //
-// The authority's own command serves metrics as well, always on port 2112 of every address, and ends where that port is
-// taken: so no two of them could run on one machine, nor one beside anything else there.
+// The authority's own command serves metrics as well, always on port 2112 of every address, and
+// ends where that port is taken: so no two of them could run on one machine, nor one beside
+// anything else there.
 package main
 
 import (

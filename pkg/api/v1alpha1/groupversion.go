@@ -1,5 +1,5 @@
-// Package v1alpha1 holds the custom resources with which a platform team defines which identities can
-// sign which charts.
+// Package v1alpha1 holds the custom resources with which a platform team defines which identities
+// can sign which charts.
 //
 // +kubebuilder:object:generate=true
 // +groupName=chartgate.dev

@@ -86,7 +86,7 @@ func (w *demoWorld) handler(trust *sigstore.Sigstore) (http.Handler, error) {
 	}
 	client := registry.New(registry.Options{Transport: w.routeToRegistry()})
 	decide := gate.New(inForce, client, signature.New(roots), time.Now)
-	charts := webhook.NewCharts(source.NewExtractor(objects, source.Options{}), decide, 8, metrics, nil)
+	charts := webhook.NewCharts(webhook.ChartsOptions{Extractor: source.NewExtractor(objects, source.Options{}), Gate: decide, MaxConcurrent: 8, Metrics: metrics})
 	return webhook.WithDeadline(webhook.NewBodies(logr.Discard()).Charts(charts)), nil
 }
 

@@ -64,8 +64,10 @@ func (h *hooks) start() error {
 	}
 	bodies := webhook.NewBodies(h.manager.GetLogger().WithName("admission"))
 	server.Register(chartsPath, h.drain.handler(webhook.WithDeadline(bodies.Charts(
-		webhook.NewCharts(h.engine.extractor, h.engine.gate, h.flags.maxConcurrent, metrics,
-			webhook.NewNotices(h.manager.GetEventRecorder("chartgate")))))))
+		webhook.NewCharts(webhook.ChartsOptions{
+			Extractor: h.engine.extractor, Gate: h.engine.gate, MaxConcurrent: h.flags.maxConcurrent, Metrics: metrics,
+			Events: webhook.NewEventNotifier(h.manager.GetEventRecorder("chartgate")),
+		})))))
 	server.Register(policiesPath, h.drain.handler(webhook.WithDeadline(bodies.Policies(policies))))
 	return h.manager.Add(waitFor{certificate.ready, func(ctx context.Context) error {
 		var answers func(*http.Request) error = server.ready

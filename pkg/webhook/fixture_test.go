@@ -91,7 +91,10 @@ func (w *world) charts(t testing.TB, maxConcurrent int64) *webhook.Charts {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) }
-	return webhook.NewCharts(source.NewExtractor(w, w.options), gate.New(w, w, w, now), maxConcurrent, metrics, webhook.NewNotices(w))
+	return webhook.NewCharts(webhook.ChartsOptions{
+		Extractor: source.NewExtractor(w, w.options), Gate: gate.New(w, w, w, now), MaxConcurrent: maxConcurrent,
+		Metrics: metrics, Events: webhook.NewEventNotifier(w),
+	})
 }
 
 // Current implements gate.Policies.

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -9,7 +10,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/fair"
 )
 
-// What a client of the webhook's port may cost before any byte of a body is read.
+// Limits on what a client of the webhook's port may cost before any byte of a body is read.
 const (
 	// maxConnections bounds the TCP connections; more are closed at once. One address gets
 	// three quarters of them (package fair): an API server keeps a few.
@@ -19,8 +20,8 @@ const (
 	// maxStreams bounds the requests in progress on one connection: an API server opens
 	// another one for more.
 	maxStreams = 250
-	// connectionBuffer and streamBuffer bound how much HTTP/2 buffers of bodies that are not read
-	// yet, per connection and per request. (net/http keeps 1 MiB of each.)
+	// connectionBuffer and streamBuffer bound what HTTP/2 keeps of bodies that are not read yet, of a
+	// connection and of one request. (net/http keeps 1 MiB of each.)
 	connectionBuffer = 128 << 10
 	streamBuffer     = 64 << 10
 	// headTimeout bounds the TLS handshake and the header.
@@ -56,8 +57,8 @@ func NewServer(handler http.Handler, config *tls.Config) *http.Server {
 	}
 }
 
-// boundedListener accepts so many connections, which the addresses of clients share. (With that of
-// x/net/netutil, a client that holds all of them blocks all others.)
+// boundedListener bounds the connections, which the addresses of clients share. (With the listener of
+// x/net/netutil, one client that holds all connections keeps every other client out.)
 type boundedListener struct {
 	net.Listener
 	places *fair.Semaphore
@@ -96,4 +97,34 @@ type boundedConn struct {
 func (c *boundedConn) Close() error {
 	defer c.release()
 	return c.Conn.Close()
+}
+
+const (
+	// defaultTimeout is the API server's own default for webhooks. It counts when a request names no
+	// timeout.
+	defaultTimeout = 10 * time.Second
+	// maxTimeout is the longest that an API server grants.
+	maxTimeout = 30 * time.Second
+	// margin is what remains of the timeout for the answer to arrive: chartgate's message explains more
+	// than "context deadline exceeded".
+	margin = 500 * time.Millisecond
+)
+
+// WithDeadline bounds every request by the timeout that the API server announces in the query, less a
+// margin. A request ends earlier if its client goes away: a client that asks and leaves holds no place.
+// (The server must not end requests when the process is told to stop; net/http's does not.)
+func WithDeadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), budget(r.URL.Query().Get("timeout")))
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+func budget(announced string) time.Duration {
+	timeout, err := time.ParseDuration(announced)
+	if err != nil || timeout <= 0 || timeout > maxTimeout {
+		timeout = defaultTimeout
+	}
+	return max(timeout-margin, timeout/2)
 }

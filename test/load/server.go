@@ -96,7 +96,9 @@ func (c config) handler(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	extractor := source.NewExtractor(reader, source.Options{PlainHTTP: []string{c.Registry}})
-	charts := chartgate.NewCharts(extractor, gate.New(fixed{set}, client, signature.New(roots), time.Now), 32, metrics, nil)
+	charts := chartgate.NewCharts(chartgate.ChartsOptions{
+		Extractor: extractor, Gate: gate.New(fixed{set}, client, signature.New(roots), time.Now), MaxConcurrent: 32, Metrics: metrics,
+	})
 	mux := http.NewServeMux()
 	var waiting atomic.Int64
 	mux.Handle("/validate-charts", counting(&waiting, chartgate.WithDeadline(chartgate.NewBodies(log).Charts(charts))))

@@ -104,7 +104,7 @@ func (w *world) handler(t *testing.T, s setting) http.Handler {
 	client := registry.New(registry.Options{PlainHTTP: s.options.PlainHTTP})
 	decide := gate.New(s.policies(t, w), client, signature.New(roots), s.clock)
 	extractor := source.NewExtractor(w.api.objects(t), s.options)
-	charts := webhook.NewCharts(extractor, decide, 32, metrics, nil)
+	charts := webhook.NewCharts(webhook.ChartsOptions{Extractor: extractor, Gate: decide, MaxConcurrent: 32, Metrics: metrics})
 	return w.counting(webhook.WithDeadline(webhook.NewBodies(logr.Discard()).Charts(charts)))
 }
 

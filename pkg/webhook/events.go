@@ -14,28 +14,27 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// EventRecorder writes Kubernetes Events. client-go's recorders aggregate equal
-// ones and limit their rate, so a controller that retries makes one Event that
-// counts.
+// EventRecorder writes Kubernetes Events. client-go's recorders count equal Events and limit their rate,
+// so a controller that retries makes one Event with a counter.
 type EventRecorder interface {
 	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
 }
 
-// Notices tells people what the objects that they look at do not: Flux shows
-// nothing of a denied status write, and of a denied HelmChart nothing on its
-// HelmRelease.
-type Notices struct{ events EventRecorder }
+// EventNotifier writes Events about denials that Flux does not show: it shows no denied write of a
+// status, and no denied HelmChart on its HelmRelease.
+type EventNotifier struct{ recorder EventRecorder }
 
-// NewNotices returns Notices that go to events.
-func NewNotices(events EventRecorder) *Notices { return &Notices{events: events} }
+// NewEventNotifier returns an EventNotifier that writes with recorder.
+func NewEventNotifier(recorder EventRecorder) *EventNotifier {
+	return &EventNotifier{recorder: recorder}
+}
 
-// maxNote is the API server's limit on the text of an Event, less what the
-// recorder's own marks may take.
+// maxNote is the API server's limit on the text of an Event, less what the recorder may add.
 const maxNote = 1000
 
-// send writes a Warning Event for each denial on the object that is denied and on
-// the HelmReleases that install it, and for each warning on what is warned of.
-func (n *Notices) send(ctx context.Context, usersOf func(context.Context, source.ID) ([]source.Object, error), write source.Write, found findings) {
+// send writes a Warning Event for each denial, on the denied object and on the HelmReleases that install
+// it, and for each warning, on the object that it is about.
+func (n *EventNotifier) send(ctx context.Context, usersOf func(context.Context, source.ID) ([]source.Object, error), write source.Write, found findings) {
 	if n == nil {
 		return
 	}
@@ -55,7 +54,7 @@ func (n *Notices) send(ctx context.Context, usersOf func(context.Context, source
 		}
 		users, err := usersOf(ctx, write.ID)
 		if err != nil {
-			logr.FromContextOrDiscard(ctx).Error(err, "the releases that use a denied source were not told", "source", write.ID.String())
+			logr.FromContextOrDiscard(ctx).Error(err, "no Events on the HelmReleases that use a denied source", "source", write.ID.String())
 		}
 		for _, user := range users {
 			n.event(user, v, v.Note(maxNote, again(user, true)))
@@ -63,9 +62,9 @@ func (n *Notices) send(ctx context.Context, usersOf func(context.Context, source
 	}
 }
 
-// event writes what people read on an object.
-func (n *Notices) event(on source.Object, v verdict.Verdict, note string) {
-	n.events.Eventf(referenceTo(on), nil, corev1.EventTypeWarning, string(v.Reason()), "Admit", "%s", note)
+// event writes one Event on an object.
+func (n *EventNotifier) event(on source.Object, v verdict.Verdict, note string) {
+	n.recorder.Eventf(referenceTo(on), nil, corev1.EventTypeWarning, string(v.Reason()), "Admit", "%s", note)
 }
 
 // again returns the command that makes an object's controller try again. What does not
@@ -77,8 +76,7 @@ func again(on source.Object, exists bool) string {
 	return verdict.Reconcile(on.Kind, on.Namespace, on.Name)
 }
 
-// referenceTo names an object as Events do: with its UID, by which kubectl describe
-// finds them.
+// referenceTo names an object as Events do: with its UID, by which kubectl describe finds them.
 func referenceTo(o source.Object) *corev1.ObjectReference {
 	var object struct {
 		APIVersion string `json:"apiVersion"`
@@ -86,7 +84,7 @@ func referenceTo(o source.Object) *corev1.ObjectReference {
 			UID types.UID `json:"uid"`
 		} `json:"metadata"`
 	}
-	// What cannot be read has no UID; the Event is found by name then.
+	// Without a UID the Event is still found by the name of the object.
 	_ = json.UnmarshalCaseSensitivePreserveInts(o.JSON, &object)
 	return &corev1.ObjectReference{
 		APIVersion: object.APIVersion, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: object.Metadata.UID,

@@ -1,9 +1,12 @@
 package webhook
 
 import (
+	"errors"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -42,5 +45,24 @@ func (m *Metrics) observe(kind string, verdicts []verdict.Verdict, took time.Dur
 	}
 	for _, v := range verdicts {
 		m.decisions.WithLabelValues(kind, v.String(), string(v.Reason())).Inc()
+	}
+}
+
+// record writes the audit line of a decision: one for each use. Writes without a use are too many to log
+// at the default level.
+func record(log logr.Logger, req admission.Request, found findings, took time.Duration) {
+	log = log.WithValues("kind", req.Kind.Kind, "namespace", req.Namespace, "name", req.Name, "subresource", req.SubResource,
+		"operation", req.Operation, "user", req.UserInfo.Username, "dryRun", isDryRun(req), "took", took.String())
+	if len(found.verdicts) == 0 {
+		log.V(1).Info("unchanged")
+		return
+	}
+	for _, v := range found.verdicts {
+		line := log.WithValues("field", v.Subject.Field, "chart", v.Subject.Reference.String(),
+			"digest", v.Subject.Digest.String(), "verdict", v.String(), "reason", v.Reason(), "signers", signers(v))
+		if causes := v.Causes(); len(causes) > 0 {
+			line = line.WithValues("causes", errors.Join(causes...).Error())
+		}
+		line.Info("decided", "message", v.Message())
 	}
 }

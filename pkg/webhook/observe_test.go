@@ -1,13 +1,18 @@
 package webhook_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	admissionv1 "k8s.io/api/admission/v1"
 
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
@@ -72,5 +77,30 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 	}
 	if _, err := webhook.NewMetrics(r); err == nil {
 		t.Error("no error for metrics that are registered twice")
+	}
+}
+
+// The log has one line for each verdict, with the cause that the message leaves out.
+func TestAuditLine(t *testing.T) {
+	w := newWorld(t, repositories())
+	w.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
+		return chart.Resolved{}, &problem.Error{Kind: problem.KindUnavailable, Detail: "the registry does not answer", Err: context.DeadlineExceeded}
+	}
+	var lines []string
+	log := funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{})
+	ctx := logr.NewContext(t.Context(), log)
+	charts := w.charts(t, 8)
+	charts.Handle(ctx, create(t, helmRelease("podinfo", "acme")))
+	charts.Handle(ctx, update(t, helmRelease("podinfo", "acme"), helmRelease("podinfo", "acme"), ""))
+	if len(lines) != 1 {
+		t.Fatalf("want one line for the decision and none for the unchanged write, got\n%s", strings.Join(lines, "\n"))
+	}
+	for _, want := range []string{
+		`"kind"="HelmRelease"`, `"namespace"="apps"`, `"name"="podinfo"`, `"operation"="CREATE"`, `"user"="jane@acme.example"`, `"dryRun"=false`,
+		`"field"="spec.chart.spec"`, `"chart"="oci://ghcr.io/acme/podinfo:1.0.0"`, `"verdict"="Denied"`, `"reason"="RegistryUnavailable"`, `context deadline exceeded`,
+	} {
+		if !strings.Contains(lines[0], want) {
+			t.Errorf("%s is missing in %s", want, lines[0])
+		}
 	}
 }

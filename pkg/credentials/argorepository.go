@@ -123,7 +123,7 @@ func onlyOne(found []*corev1.Secret, repoURL string) (*corev1.Secret, error) {
 	}
 	slices.Sort(names)
 	return nil, problem.Invalid("the Secrets %s are all for repoURL %s, and Argo CD takes any one of them", strings.Join(names, ", "), chart.Quote(repoURL)).
-		WithNext("keep one of them")
+		WithNext("keep one of the Secrets, and delete the others")
 }
 
 // add adds what a Secret says where the ones before it say nothing: a repository Secret comes

@@ -43,7 +43,7 @@ func TestArgoLogin(t *testing.T) {
 			sentence: "two Secrets in one scope", access: argoSource(helmURL),
 			objects: []client.Object{repository("b", helmURL, login("b")), repository("a", helmURL, login("a"))},
 			want: answer{
-				Error: `Invalid: the Secrets argocd/a, argocd/b are all for repoURL "ghcr.io/acme/charts", and Argo CD takes any one of them`, Next: "keep one of them",
+				Error: `Invalid: the Secrets argocd/a, argocd/b are all for repoURL "ghcr.io/acme/charts", and Argo CD takes any one of them`, Next: "keep one of the Secrets, and delete the others",
 			},
 		},
 		{
@@ -69,7 +69,7 @@ func TestArgoLogin(t *testing.T) {
 			sentence: "two templates of one URL", access: argoSource(helmURL),
 			objects: []client.Object{template("a", "ghcr.io/acme", login("a")), template("b", "ghcr.io/acme", login("b"))},
 			want: answer{
-				Error: `Invalid: the Secrets argocd/a, argocd/b are all for repoURL "ghcr.io/acme/charts", and Argo CD takes any one of them`, Next: "keep one of them",
+				Error: `Invalid: the Secrets argocd/a, argocd/b are all for repoURL "ghcr.io/acme/charts", and Argo CD takes any one of them`, Next: "keep one of the Secrets, and delete the others",
 			},
 		},
 		{

@@ -52,7 +52,7 @@ func unproven() error {
 	return &problem.Error{
 		Kind:   problem.KindDigestMismatch,
 		Detail: "the artifact cannot be proven by its digest, and its writer is not the source controller",
-		Next:   "leave status to Flux; if this was Flux, the admin must name its user with --artifact-writers",
+		Next:   "leave status to Flux; if this was Flux, ask the cluster's admin to name its user with --artifact-writers (value artifactWriters)",
 	}
 }
 

@@ -160,7 +160,7 @@ func (f attemptField) checkHeld(held *Artifact) error {
 		return &problem.Error{
 			Kind:   problem.KindSourceNotFound,
 			Detail: fmt.Sprintf("%s %s/%s has not pulled the chart, so there is nothing to verify", f.kind, f.namespace, f.name),
-			Next:   fmt.Sprintf("find out why it has pulled nothing: kubectl describe %s -n %s %s", strings.ToLower(f.kind), f.namespace, f.name),
+			Next:   "find out why it has pulled nothing: " + problem.Command("kubectl", "describe", strings.ToLower(f.kind), "-n", f.namespace, f.name),
 		}
 	case f.announced == "" && !f.deploys(*held):
 		return &problem.Error{

@@ -63,7 +63,7 @@ func (e *Extractor) recordedFields(w Write, app, old *application) []gatedField 
 		// The controller writes parts of the state while an operation runs, so what another user
 		// writes meanwhile is mixed with it, whatever operation it names besides: two signed charts
 		// make a third one.
-		return []gatedField{stateField{user: w.User, state: fmt.Sprint(fields)}}
+		return []gatedField{stateField{app: w.ID, user: w.User, state: fmt.Sprint(fields)}}
 	case !state.completed() && e.startsOperation(*app, *old):
 		return e.stateFields(*state, *app, "resumed")
 	case own, same && state.Phase == phaseTerminating:
@@ -119,7 +119,10 @@ func (e *Extractor) stateFields(state argoOperationState, app application, resum
 }
 
 // stateField is the state of a running operation, written by another user than Argo CD's own.
-type stateField struct{ user, state string }
+type stateField struct {
+	app         ID
+	user, state string
+}
 
 func (f stateField) key() gatedField {
 	f.user = ""
@@ -130,6 +133,6 @@ func (f stateField) use(context.Context, *Extractor) Use {
 	return Use{Field: "status.operationState", Target: Unresolved{Err: &problem.Error{
 		Kind:   problem.KindUnsupported,
 		Detail: fmt.Sprintf("an operation runs, and %s is not Argo CD's user, which records its state", chart.Quote(f.user)),
-		Next:   "wait until the operation ends, or stop it: argocd app terminate-op",
+		Next:   "wait until the operation ends, or stop it: " + problem.Command("argocd", "app", "terminate-op", f.app.Name, "-N", f.app.Namespace),
 	}}}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // Unmet is a requirement of a policy that no evidence satisfies.
@@ -178,7 +179,7 @@ func copyTo(subject Subject, image string, mirror chart.Location) string {
 
 // unattested sets reason, summary and next step for a missing attestation.
 func (f Findings) unattested(d *Denial, unmet Unmet, chart, image string) {
-	d.Next = cmp.Or(unmet.ask(image), fmt.Sprintf("cosign attest --type %s --predicate FILE %s", shellQuote(unmet.Predicate), image))
+	d.Next = cmp.Or(unmet.ask(image), fmt.Sprintf("cosign attest --type %s --predicate FILE %s", problem.Quote(unmet.Predicate), image))
 	switch {
 	case unmet.Unlogged:
 		d.Reason = AttestationRejected

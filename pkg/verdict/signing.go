@@ -2,11 +2,11 @@ package verdict
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // Signatory is an identity whose signature or attestation a policy requires, with the details that
@@ -46,7 +46,7 @@ func (s Signatory) flags() []string {
 	flags := []string{"--yes"}
 	switch {
 	case s.KMS != "":
-		flags = append(flags, "--key", shellQuote(s.KMS))
+		flags = append(flags, "--key", problem.Quote(s.KMS))
 	case s.Subject == "":
 		flags = append(flags, "--key", "cosign.key")
 	}
@@ -77,22 +77,11 @@ func (u Unmet) ask(image string) string {
 	}
 	command = append(command, by.flags()...)
 	if u.Predicate != "" {
-		command = append(command, "--type", shellQuote(u.Predicate), "--predicate", "FILE")
+		command = append(command, "--type", problem.Quote(u.Predicate), "--predicate", "FILE")
 	}
 	with := ""
 	if by.TrustRoot != evidence.DefaultTrustRoot && !by.Bare {
 		with = " with the Sigstore of TrustRoot " + by.TrustRoot
 	}
 	return fmt.Sprintf("%s must %s it%s: %s %s", by.who(), verb, with, strings.Join(command, " "), image)
-}
-
-// shellSafe matches text that a shell does not interpret.
-var shellSafe = regexp.MustCompile(`^[A-Za-z0-9@%+=:,./_-]+$`)
-
-// shellQuote returns text as one word of a command that users paste into a shell.
-func shellQuote(text string) string {
-	if shellSafe.MatchString(text) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

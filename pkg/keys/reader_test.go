@@ -33,7 +33,7 @@ import (
 // canary must never be seen outside of a Secret.
 const canary = "canary-5f1d"
 
-// publicPEM is the public key of somebody whose name is a letter.
+// publicPEM returns a public key, another one for each letter.
 func publicPEM(t *testing.T, who byte) string {
 	t.Helper()
 	seed := make([]byte, ed25519.SeedSize)
@@ -298,11 +298,11 @@ func inKMS(t *testing.T, say func(context.Context) (string, error), test func(t 
 		if err := w.Delete(t.Context(), keyIdentity("release", v1alpha1.Key{})); err != nil {
 			t.Fatal(err)
 		}
-		w.load(t) // ends the reads of a key that nobody wants
+		w.load(t) // ends the reads of a key that no policy names
 		stop()
 		synctest.Wait()
 		if w.service.inside != 0 {
-			t.Errorf("%d reads of a key that nobody wants any more have not ended", w.service.inside)
+			t.Errorf("%d reads of a key that no policy names have not ended", w.service.inside)
 		}
 	})
 }
@@ -465,7 +465,7 @@ func TestKMS(t *testing.T) {
 			w.expect(t, first(invalid("no PEM block found")), second(invalid("no PEM block found")))
 		})
 	})
-	t.Run("an error that nobody sorted", func(t *testing.T) {
+	t.Run("an error without a kind", func(t *testing.T) {
 		inKMS(t, func(context.Context) (string, error) { return "", errors.New(canary) }, func(t *testing.T, w *kmsWorld) {
 			synctest.Wait()
 			w.expect(t, first(invalid("it cannot be read")), second(invalid("it cannot be read")))

@@ -49,7 +49,7 @@ func New(reader client.Reader, configMap types.NamespacedName, keys *keys.Reader
 	return &Store{reader: reader, configMap: configMap, keys: keys}
 }
 
-// Current returns the policies, or nil until they have been loaded.
+// Current returns the policies, or nil before the first load.
 func (s *Store) Current() *policy.Set { return s.current.Load() }
 
 // Identities returns the names of the TrustedIdentities.

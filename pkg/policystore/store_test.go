@@ -39,8 +39,8 @@ func TestStore(t *testing.T) {
 		{"a cluster without policies has a set that matches nothing", nil, nil, []string{}},
 		{"a policy is in force", []client.Object{kube.Identity("release", "release@acme.example"), kube.Policy("acme", "release")}, []string{acme}, []string{"release"}},
 		{"a ConfigMap is in force", []client.Object{list(goodList)}, []string{"listed: the identities ConfigMap requires a signature by listed (subject s, issuer https://issuer.example)"}, []string{}},
-		{"a ConfigMap without the key is none", []client.Object{kube.ConfigMap(kube.Identities.Name, map[string]string{"other": "x"})}, nil, []string{}},
-		{"a ConfigMap of another name is none", func() []client.Object {
+		{"a ConfigMap without the key is ignored", []client.Object{kube.ConfigMap(kube.Identities.Name, map[string]string{"other": "x"})}, nil, []string{}},
+		{"a ConfigMap of another name is ignored", func() []client.Object {
 			other := kube.ConfigMap(kube.Identities.Name, map[string]string{policy.IdentitiesKey: goodList})
 			other.Name = "other"
 			return []client.Object{other}
@@ -77,7 +77,7 @@ func TestInvalidConfigMap(t *testing.T) {
 func TestNothingIsInForceBeforeTheFirstLoad(t *testing.T) {
 	s := storeOf(kube.Cluster(t, interceptor.Funcs{}))
 	if s.Current() != nil || s.Identities() != nil {
-		t.Error("there are policies that nobody has loaded")
+		t.Error("there are policies before the first load")
 	}
 	if s.Ready(nil) == nil {
 		t.Error("ready without policies")
@@ -106,7 +106,7 @@ func TestChangesReplaceTheSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Current() != before {
-		t.Error("the set changed before anybody reconciled")
+		t.Error("the set changed before a load")
 	}
 	if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func TestErrorsKeepThePreviousSet(t *testing.T) {
 			before := s.Current()
 			broken = true
 			if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err == nil {
-				t.Error("no error, so nobody would try again")
+				t.Error("no error, so the load would not be tried again")
 			}
 			if s.Current() != before || len(s.Identities()) != 1 || s.Ready(nil) != nil {
 				t.Error("the previous set is gone")

@@ -47,7 +47,7 @@ func reconcile(t *testing.T, c client.Client) error {
 
 func TestStatus(t *testing.T) {
 	var p patches
-	c := kube.Cluster(t, p.funcs(), kube.Identity("release", "s"), kube.BrokenIdentity("nobody"), kube.Policy("acme", "release"), kube.Policy("broken", "absent"), kube.Policy("worse", "nobody"))
+	c := kube.Cluster(t, p.funcs(), kube.Identity("release", "s"), kube.BrokenIdentity("broken-identity"), kube.Policy("acme", "release"), kube.Policy("broken", "absent"), kube.Policy("worse", "broken-identity"))
 	if err := reconcile(t, c); err != nil {
 		t.Fatal(err)
 	}
@@ -56,16 +56,16 @@ func TestStatus(t *testing.T) {
 		{Status: "False", Reason: "Invalid", ObservedGeneration: 3, Message: "spec: exactly one of keyless and key must be set"},
 		{Status: "True", Reason: "Compiled", ObservedGeneration: 7, Message: "the policy is in force"},
 		{Status: "False", Reason: "Invalid", ObservedGeneration: 7, Message: `spec.require[0].anyOf[0]: TrustedIdentity "absent" does not exist`},
-		{Status: "False", Reason: "Invalid", ObservedGeneration: 7, Message: `spec.require[0].anyOf[0]: TrustedIdentity "nobody" is invalid: spec: exactly one of keyless and key must be set`},
+		{Status: "False", Reason: "Invalid", ObservedGeneration: 7, Message: `spec.require[0].anyOf[0]: TrustedIdentity "broken-identity" is invalid: spec: exactly one of keyless and key must be set`},
 	}
 	got := []kube.Ready{
-		kube.ReadyOf(t, c, kube.Identity("release", "")), kube.ReadyOf(t, c, kube.BrokenIdentity("nobody")),
+		kube.ReadyOf(t, c, kube.Identity("release", "")), kube.ReadyOf(t, c, kube.BrokenIdentity("broken-identity")),
 		kube.ReadyOf(t, c, kube.Policy("acme")), kube.ReadyOf(t, c, kube.Policy("broken")), kube.ReadyOf(t, c, kube.Policy("worse")),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"nobody/status", "release/status", "acme/status", "broken/status", "worse/status"}, p.of); diff != "" {
+	if diff := cmp.Diff([]string{"broken-identity/status", "release/status", "acme/status", "broken/status", "worse/status"}, p.of); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -160,7 +160,7 @@ func TestStatusErrors(t *testing.T) {
 }
 
 // TestIdentityWithoutTrustRoot: an identity that names a TrustRoot which does not exist is not
-// ready, unless it needs none.
+// ready, unless it needs no trust root.
 func TestIdentityWithoutTrustRoot(t *testing.T) {
 	const pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n"
 	naming := func(name, root string, key *v1alpha1.Key) *v1alpha1.TrustedIdentity {

@@ -52,7 +52,7 @@ func TestTrustRootStatusIsWrittenOnChangeOnly(t *testing.T) {
 	write()
 }
 
-// TestChanges: whoever tells never waits, and what is told is not lost.
+// TestChanges: a sender never waits, and no news is lost.
 func TestChanges(t *testing.T) {
 	changes := status.NewChanges()
 	for range 3 {

@@ -55,7 +55,7 @@ func TestTrustRoots(t *testing.T) {
 		kube.TrustRoot("lost", v1alpha1.TrustRootSpec{ConfigMapRef: &v1alpha1.ConfigMapKeyReference{Name: "elsewhere"}}),
 		kube.TrustRoot("wrong", v1alpha1.TrustRootSpec{TrustedRoot: "{}"}),
 		kube.ConfigMap("corp", map[string]string{"root": content}),
-		// One of that name in another namespace is somebody else's.
+		// A ConfigMap of that name in another namespace is not read.
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "elsewhere"}, Data: map[string]string{"trusted_root.json": content}},
 	)
 	changes := status.NewChanges()
@@ -81,7 +81,7 @@ func TestTrustRoots(t *testing.T) {
 	select {
 	case <-changes:
 	default:
-		t.Error("nobody is told")
+		t.Error("no change is announced")
 	}
 	writer := status.NewTrustRootWriter(c, roots, changes)
 	if _, err := writer.Reconcile(t.Context(), ctrl.Request{}); err != nil {
@@ -137,7 +137,7 @@ func TestTrustRootErrors(t *testing.T) {
 			}
 			broken = true
 			if _, err := store.Reconcile(t.Context(), ctrl.Request{}); err == nil {
-				t.Error("no error, so nobody would try again")
+				t.Error("no error, so the load would not be tried again")
 			}
 			if _, err := roots.Root(t.Context(), "stored"); err != nil {
 				t.Error(err)

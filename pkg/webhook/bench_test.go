@@ -64,7 +64,7 @@ status:
 }
 
 // idle are the writes that a cluster makes all day. Their charts are not signed, so
-// whoever looked at them would deny.
+// a look at them would deny the write.
 func idle(t testing.TB) map[string]admission.Request {
 	return map[string]admission.Request{
 		"Application":        update(t, busyApplication("2026-11-20T12:00:00Z"), busyApplication("2026-11-20T12:03:00Z"), ""),

@@ -17,32 +17,32 @@ import (
 )
 
 const (
-	// maxBody bounds the body of a request: an API server takes objects of 3 MiB (etcd of 1.5), and a
-	// review holds two of them and the user.
+	// maxBody bounds the body of a request: an API server takes objects of 3 MiB (etcd of 1.5), and
+	// a review holds two of them and the user.
 	maxBody = 7 << 20
 	// maxPolicyBody is the same for chartgate's own resources, which have some KiB.
 	maxPolicyBody = 1 << 20
-	// bodyBudget bounds the memory of all bodies together, with what decoding them takes, until they have
-	// been read. Further requests wait.
+	// bodyBudget bounds the memory of all bodies together, with what decoding them takes, until
+	// they have been read. Further requests wait.
 	bodyBudget = 128 << 20
-	// decodeFactor is the memory that a review takes for each byte while it is decoded: the body, the two
-	// objects in it, and garbage that has not been collected yet.
+	// decodeFactor is the memory that a review takes for each byte while it is decoded: the body,
+	// the two objects in it, and garbage that has not been collected yet.
 	decodeFactor = 6
-	// policyFactor is the same for a policy, of which everything is decoded: "{}," becomes a requirement of
-	// a hundred bytes and more.
+	// policyFactor is the same for a policy, of which everything is decoded: "{}," becomes a
+	// requirement of a hundred bytes and more.
 	policyFactor = 64
-	// largeBody is the size from which decoding takes longer than most decisions. Of such bodies maxLarge
-	// are decoded at a time, so that some CPU is left for other requests.
+	// largeBody is the size from which decoding takes longer than most decisions. Of such bodies
+	// maxLarge are decoded at a time, so that some CPU is left for other requests.
 	largeBody = 512 << 10
 	maxLarge  = 1
-	// bodyTimeout is how long a body may take to arrive once there is room for it. The API server has it
-	// ready, and is in the same cluster.
+	// bodyTimeout is how long a body may take to arrive once there is room for it. The API server
+	// has it ready, and is in the same cluster.
 	bodyTimeout = 3 * time.Second
 )
 
-// Bodies reads the bodies of requests within limits that hold for all of them together: any client that
-// reaches the port can send some, and they are in memory before it is known whose write they are about.
-// Make one with NewBodies for all paths.
+// Bodies reads the bodies of requests within limits that hold for all of them together: any client
+// that reaches the port can send some, and they are in memory before it is known whose write they
+// are about. Make one with NewBodies for all paths.
 type Bodies struct {
 	budget *fair.Semaphore // bytes, which the addresses of clients share
 	large  *fair.Semaphore // large bodies that are decoded, in the same way
@@ -54,8 +54,8 @@ func NewBodies(log logr.Logger) *Bodies {
 	return &Bodies{budget: fair.NewSemaphore(bodyBudget), large: fair.NewSemaphore(maxLarge), log: log}
 }
 
-// read reads the body of a request as soon as there is room for it. The body counts in the budget until
-// done is called.
+// read reads the body of a request as soon as there is room for it. The body counts in the budget
+// until done is called.
 func (h *reviews) read(w http.ResponseWriter, req *http.Request) (body []byte, done func(), refused *refusal) {
 	length := req.ContentLength
 	switch encoding := req.Header.Get("Content-Encoding"); {
@@ -98,8 +98,8 @@ func (h *reviews) read(w http.ResponseWriter, req *http.Request) (body []byte, d
 	return body, func() { next(); release() }, nil
 }
 
-// readAll reads up to one byte more than expected, into memory that is allocated at once: a buffer that
-// grows would leave as much garbage.
+// readAll reads up to one byte more than expected, into memory that is allocated at once: a buffer
+// that grows would leave as much garbage.
 func readAll(body io.Reader, expected int64) ([]byte, error) {
 	if body == nil {
 		return nil, nil

@@ -28,8 +28,8 @@ type Charts struct {
 	events    *EventNotifier
 }
 
-// maxPending bounds the writes that wait for an answer, and with them the memory that they hold. One
-// namespace gets 600 of them (package fair): an API server sends about 400 at a time by default
+// maxPending bounds the writes that wait for an answer, and with them the memory that they hold.
+// One namespace gets 600 of them (package fair): an API server sends about 400 at a time by default
 // (--max-mutating-requests-inflight and its shares).
 const maxPending = 800
 
@@ -37,10 +37,10 @@ const maxPending = 800
 type ChartsOptions struct {
 	Extractor *source.Extractor
 	Gate      *gate.Gate
-	// MaxConcurrent bounds the writes for which other objects are read from the API server at the same
-	// time. More wait within their own deadlines, and namespaces take turns. No write holds a place while
-	// a registry is asked (package registry has places for each host), so that a slow registry does not
-	// hold up other writes.
+	// MaxConcurrent bounds the writes for which other objects are read from the API server at the
+	// same time. More wait within their own deadlines, and namespaces take turns. No write holds a
+	// place while a registry is asked (package registry has places for each host), so that a slow
+	// registry does not hold up other writes.
 	MaxConcurrent int64
 	Metrics       *Metrics
 	Events        *EventNotifier // nil for no Events
@@ -86,8 +86,8 @@ func (c *Charts) kindOf(req admission.Request) string {
 
 // findings are the outcome of one write.
 type findings struct {
-	// verdicts on each use of a chart that the write makes newly deployable; empty if there is no such
-	// use. All must admit.
+	// verdicts on each use of a chart that the write makes newly deployable; empty if there is no
+	// such use. All must admit.
 	verdicts []verdict.Verdict
 	// dependents are verdicts on objects that are not written. They only warn.
 	dependents []dependent
@@ -146,8 +146,8 @@ func (c *Charts) decide(ctx context.Context, r *review) findings {
 func reading[T any](ctx context.Context, c *Charts, by fair.Share, read func() (T, error)) (T, error) {
 	release, err := c.reads.Acquire(ctx, 1, by)
 	if err != nil {
-		var none T
-		return none, &problem.Error{
+		var zero T
+		return zero, &problem.Error{
 			Kind: problem.KindTimeout, Detail: "too many writes are being examined at this moment", Next: "try again", Err: err,
 		}
 	}
@@ -155,8 +155,8 @@ func reading[T any](ctx context.Context, c *Charts, by fair.Share, read func() (
 	return read()
 }
 
-// maxDependents bounds the releases that are verified when their repository changes. Further ones meet
-// the gate when Flux pulls their charts.
+// maxDependents bounds the releases that are verified when their repository changes. Further ones
+// meet the gate when Flux pulls their charts.
 const maxDependents = 50
 
 // askDependents verifies the releases that the write of a repository affects.

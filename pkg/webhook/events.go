@@ -14,8 +14,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// EventRecorder writes Kubernetes Events. client-go's recorders count equal Events and limit their rate,
-// so a controller that retries makes one Event with a counter.
+// EventRecorder writes Kubernetes Events. client-go's recorders count equal Events and limit their
+// rate, so a controller that retries makes one Event with a counter.
 type EventRecorder interface {
 	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
 }
@@ -32,8 +32,8 @@ func NewEventNotifier(recorder EventRecorder) *EventNotifier {
 // maxNote is the API server's limit on the text of an Event, less what the recorder may add.
 const maxNote = 1000
 
-// send writes a Warning Event for each denial, on the denied object and on the HelmReleases that install
-// it, and for each warning, on the object that it is about.
+// send writes a Warning Event for each denial, on the denied object and on the HelmReleases that
+// install it, and for each warning, on the object that it is about.
 func (n *EventNotifier) send(ctx context.Context, usersOf func(context.Context, source.ID) ([]source.Object, error), write source.Write, found findings) {
 	if n == nil {
 		return

@@ -52,10 +52,10 @@ func TestEvents(t *testing.T) {
 		req               admission.Request
 		want              []told
 	}{
-		{"an admitted write is nobody's news", "", create(t, helmRelease("podinfo", "acme")), nil},
-		{"an unchanged write is nobody's news", "", update(t, helmRelease("unsigned", "acme"), helmRelease("unsigned", "acme"), ""), nil},
-		{"a deferral is nobody's news", "", create(t, helmRelease("podinfo", "absent")), nil},
-		{"a waiver is nobody's news", "", create(t, helmRelease("unsigned", "old")), nil},
+		{"an admitted write makes no Event", "", create(t, helmRelease("podinfo", "acme")), nil},
+		{"an unchanged write makes no Event", "", update(t, helmRelease("unsigned", "acme"), helmRelease("unsigned", "acme"), ""), nil},
+		{"a deferral makes no Event", "", create(t, helmRelease("podinfo", "absent")), nil},
+		{"a waiver makes no Event", "", create(t, helmRelease("unsigned", "old")), nil},
 		{"a denial is told on the object", "", create(t, helmRelease("unsigned", "acme")), []told{warning(v2+"HelmRelease apps/unsigned", "unsigned-uid", "SignatureMissing")}},
 		{"a warning is told on the object", "", create(t, helmRelease("unsigned", "warn")), []told{warning(v2+"HelmRelease apps/unsigned", "unsigned-uid", "SignatureMissing")}},
 		{"a denied artifact is told on the releases that install it", helmRelease("podinfo", "acme") + helmRelease("other", "acme"), update(t, helmChart(""), helmChart("c"), "status"),
@@ -65,7 +65,7 @@ func TestEvents(t *testing.T) {
 			[]told{warning(v1+"OCIRepository apps/shared", "shared-uid", "SignatureMissing"), warning(v2+"HelmRelease team-b/x", "x-uid", "SignatureMissing")}},
 		{"each denial is told", "", create(t, object("Application", "argocd/x", "spec: {sources: [{repoURL: ghcr.io/evil, chart: x, targetRevision: 1.0.0}, {repoURL: ghcr.io/acme, chart: unsigned, targetRevision: 1.0.0}]}")),
 			[]told{warning("argoproj.io/v1alpha1 Application argocd/x", "x-uid", "NoPolicy"), warning("argoproj.io/v1alpha1 Application argocd/x", "x-uid", "SignatureMissing")}},
-		{"a dry run is nobody's news", byReference, change(create(t, ociRepository), func(r *admissionv1.AdmissionRequest) { r.DryRun = new(bool); *r.DryRun = true }), nil},
+		{"a dry run makes no Event", byReference, change(create(t, ociRepository), func(r *admissionv1.AdmissionRequest) { r.DryRun = new(bool); *r.DryRun = true }), nil},
 		{"what is no dry run is news", byReference, change(create(t, helmRelease("unsigned", "acme")), func(r *admissionv1.AdmissionRequest) { r.DryRun = new(bool) }),
 			[]told{warning(v2+"HelmRelease apps/unsigned", "unsigned-uid", "SignatureMissing")}},
 	} {
@@ -130,7 +130,7 @@ func TestDependents(t *testing.T) {
 	w := newWorld(t, helmRelease("podinfo", "acme")+helmRelease("unsigned", "acme")+helmRelease("stranger", "other"))
 	got := w.charts(t, 8).Handle(t.Context(), update(t, before, moved, ""))
 	if diff := cmp.Diff(said{Allowed: true, Warnings: []string{warned}}, saidBy(got)); diff != "" {
-		t.Errorf("somebody else's release must warn, not deny: %s", diff)
+		t.Errorf("a release of another user must warn, not deny: %s", diff)
 	}
 	if diff := cmp.Diff([]told{warning("helm.toolkit.fluxcd.io/v2 HelmRelease apps/unsigned", "unsigned-uid", "SignatureMissing")}, toldBy(w)); diff != "" {
 		t.Error(diff)

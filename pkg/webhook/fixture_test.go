@@ -32,7 +32,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
-// world is everything that the handler works with, none of it real.
+// world is everything that the handler works with, in memory.
 type world struct {
 	objects []source.Object
 	set     *policy.Set

@@ -48,8 +48,8 @@ func (m *Metrics) observe(kind string, verdicts []verdict.Verdict, took time.Dur
 	}
 }
 
-// record writes the audit line of a decision: one for each use. Writes without a use are too many to log
-// at the default level.
+// record writes the audit line of a decision: one for each use. Writes without a use are too many
+// to log at the default level.
 func record(log logr.Logger, req admission.Request, found findings, took time.Duration) {
 	log = log.WithValues("kind", req.Kind.Kind, "namespace", req.Namespace, "name", req.Name, "subresource", req.SubResource,
 		"operation", req.Operation, "user", req.UserInfo.Username, "dryRun", isDryRun(req), "took", took.String())

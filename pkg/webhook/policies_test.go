@@ -43,7 +43,7 @@ func TestPolicies(t *testing.T) {
 		says                 string // part of the message or of the only warning
 	}{
 		{"an identity", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}}`, true, ""},
-		{"an identity that is nobody", "TrustedIdentity", `spec: {}`, false, "TrustedIdentity x denied (PolicyInvalid): "},
+		{"an identity without a key or a certificate", "TrustedIdentity", `spec: {}`, false, "TrustedIdentity x denied (PolicyInvalid): "},
 		{"an identity with a broken expression", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subjectRegExp: "("}}`, false, "spec.keyless.subjectRegExp"},
 		{"an identity with a private key", "TrustedIdentity", "spec: {key: {pem: \"-----BEGIN PRIVATE KEY-----\\nAA==\\n-----END PRIVATE KEY-----\\n\"}}", false, "PRIVATE KEY"},
 		{"an identity of another type", "TrustedIdentity", `spec: 1`, false, "TrustedIdentity x denied (PolicyInvalid): the object cannot be decoded as TrustedIdentity"},
@@ -51,10 +51,10 @@ func TestPolicies(t *testing.T) {
 		{"an identity with the TrustRoot that is built in", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, trustRoot: default}`, true, ""},
 		{"an identity with a TrustRoot that does not exist", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, trustRoot: later}`, true, "until TrustRoot later exists, signatures by the identity that need a trust root are denied"},
 		{"a TrustRoot", "TrustRoot", `spec: {trustedRoot: good}`, true, ""},
-		{"a TrustRoot that is none", "TrustRoot", `spec: {trustedRoot: bad}`, false, "TrustRoot x denied (PolicyInvalid): spec.trustedRoot: it is bad"},
+		{"a TrustRoot with a mistake", "TrustRoot", `spec: {trustedRoot: bad}`, false, "TrustRoot x denied (PolicyInvalid): spec.trustedRoot: it is bad"},
 		{"a TrustRoot of another type", "TrustRoot", `spec: {tuf: 1}`, false, "the object cannot be decoded as TrustRoot"},
 		{"a policy", "ChartPolicy", policyOf + "require: [{anyOf: [known]}]}", true, ""},
-		{"a policy that asks for somebody unknown", "ChartPolicy", policyOf + "require: [{anyOf: [known, a]}, {anyOf: [b, a]}]}", true, "until TrustedIdentity a, b exists, the policy denies every chart that it matches"},
+		{"a policy that names unknown identities", "ChartPolicy", policyOf + "require: [{anyOf: [known, a]}, {anyOf: [b, a]}]}", true, "until TrustedIdentity a, b exists, the policy denies every chart that it matches"},
 		{"a policy that requires nothing", "ChartPolicy", policyOf + "require: []}", false, "ChartPolicy x denied (PolicyInvalid): "},
 		{"a policy with a broken pattern", "ChartPolicy", `spec: {match: {charts: ["ghcr.io/**"]}, require: [{anyOf: [known]}]}`, false, "ghcr.io"},
 		{"a waiver", "ChartPolicy", policyOf + `allowUnverified: {reason: x, until: "2099-01-31"}}`, true, ""},

@@ -67,9 +67,9 @@ func nameOf(req admission.Request) string {
 	return object.Metadata.Name
 }
 
-// release frees the memory of the objects, which is not needed while registries are asked, and returns
-// the write with what is still needed of them: which object it is, and the spec of a HelmRepository, on
-// which other objects may depend.
+// release frees the memory of the objects, which is not needed while registries are asked, and
+// returns the write with what is still needed of them: which object it is, and the spec of a
+// HelmRepository, on which other objects may depend.
 func (r *review) release(w source.Write) source.Write {
 	var kept struct {
 		APIVersion string `json:"apiVersion"`
@@ -95,8 +95,8 @@ func (r *review) release(w source.Write) source.Write {
 // maxKept bounds the spec of a HelmRepository that is kept while registries are asked.
 const maxKept = 64 << 10
 
-// shareOf returns the share that a write takes: that of its namespace, and in it that of its user, who
-// may write to many namespaces.
+// shareOf returns the share that a write takes: that of its namespace, and in it that of its user,
+// who may write to many namespaces.
 func shareOf(req admission.Request) fair.Share {
 	return fair.Share{Tenants: fair.Tenant(req.Namespace), Resource: req.UserInfo.Username}
 }

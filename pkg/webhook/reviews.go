@@ -59,8 +59,8 @@ func (h *reviews) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}).ServeHTTP(w, req)
 }
 
-// split takes the objects out of a review, since admission.Webhook would hold them until the answer has
-// been sent. A body that is not a review stays as it is, and admission.Webhook refuses it.
+// split takes the objects out of a review, since admission.Webhook would hold them until the answer
+// has been sent. A body that is not a review stays as it is, and admission.Webhook refuses it.
 func split(body []byte, into *review) []byte {
 	var whole admissionv1.AdmissionReview
 	// The decoder is that of admission.Webhook, so both read the same.
@@ -95,8 +95,9 @@ func (r *review) free() {
 	r.done()
 }
 
-// refusal is the answer to a request that has not been read. It cannot be an AdmissionReview, because the
-// UID of the request is not known. The API server denies the write, and shows the message.
+// refusal is the answer to a request that has not been read. It cannot be an AdmissionReview,
+// because the UID of the request is not known. The API server denies the write, and shows the
+// message.
 type refusal metav1.Status
 
 func refuse(code int32, reason metav1.StatusReason, message string) *refusal {

@@ -20,8 +20,8 @@ const (
 	// maxStreams bounds the requests in progress on one connection: an API server opens
 	// another one for more.
 	maxStreams = 250
-	// connectionBuffer and streamBuffer bound what HTTP/2 keeps of bodies that are not read yet, of a
-	// connection and of one request. (net/http keeps 1 MiB of each.)
+	// connectionBuffer and streamBuffer bound what HTTP/2 keeps of bodies that are not read yet, of
+	// a connection and of one request. (net/http keeps 1 MiB of each.)
 	connectionBuffer = 128 << 10
 	streamBuffer     = 64 << 10
 	// headTimeout bounds the TLS handshake and the header.
@@ -57,8 +57,8 @@ func NewServer(handler http.Handler, config *tls.Config) *http.Server {
 	}
 }
 
-// boundedListener bounds the connections, which the addresses of clients share. (With the listener of
-// x/net/netutil, one client that holds all connections keeps every other client out.)
+// boundedListener bounds the connections, which the addresses of clients share. (With the listener
+// of x/net/netutil, one client that holds all connections keeps every other client out.)
 type boundedListener struct {
 	net.Listener
 	places *fair.Semaphore
@@ -100,19 +100,19 @@ func (c *boundedConn) Close() error {
 }
 
 const (
-	// defaultTimeout is the API server's own default for webhooks. It counts when a request names no
-	// timeout.
+	// defaultTimeout is the API server's own default for webhooks. It counts when a request names
+	// no timeout.
 	defaultTimeout = 10 * time.Second
 	// maxTimeout is the longest that an API server grants.
 	maxTimeout = 30 * time.Second
-	// margin is what remains of the timeout for the answer to arrive: chartgate's message explains more
-	// than "context deadline exceeded".
+	// margin is what remains of the timeout for the answer to arrive: chartgate's message explains
+	// more than "context deadline exceeded".
 	margin = 500 * time.Millisecond
 )
 
-// WithDeadline bounds every request by the timeout that the API server announces in the query, less a
-// margin. A request ends earlier if its client goes away: a client that asks and leaves holds no place.
-// (The server must not end requests when the process is told to stop; net/http's does not.)
+// WithDeadline bounds every request by the timeout that the API server announces in the query, less
+// a margin. A request ends earlier if its client goes away: a client that asks and leaves holds no
+// place. (The server must not end requests when the process is told to stop; net/http's does not.)
 func WithDeadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), budget(r.URL.Query().Get("timeout")))

@@ -76,11 +76,15 @@ func loadPolicies(ctx context.Context, stdin io.Reader, w io.Writer, paths []str
 
 // warnOfInvalid writes what is invalid and why, and returns where the invalid policies are.
 func warnOfInvalid(w io.Writer, documents []document, report policy.Report) (places []string) {
+	where := func(kind, name string) string {
+		at := slices.IndexFunc(documents, func(d document) bool { return d.isKind(kind) && d.object.GetName() == name })
+		return documents[max(at, 0)].where
+	}
 	for _, name := range slices.Sorted(maps.Keys(report.Identities)) {
-		fmt.Fprintf(w, "warning: TrustedIdentity %s is invalid: %v\n", name, report.Identities[name])
+		fmt.Fprintf(w, "warning: %s: TrustedIdentity %s is invalid: %v\n", where("TrustedIdentity", name), name, report.Identities[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(report.Policies)) {
-		fmt.Fprintf(w, "warning: ChartPolicy %s is invalid and denies what it matches: %v\n", name, report.Policies[name])
+		fmt.Fprintf(w, "warning: %s: ChartPolicy %s is invalid and denies what it matches: %v\n", where("ChartPolicy", name), name, report.Policies[name])
 		for _, d := range documents {
 			if d.isKind("ChartPolicy") && d.object.GetName() == name {
 				places = append(places, fmt.Sprintf("ChartPolicy %s in %s", name, d.where))

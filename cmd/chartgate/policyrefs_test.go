@@ -49,7 +49,7 @@ func TestKeysOnTheCommandLine(t *testing.T) {
 	}
 	const private = "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5LTVmMWQ=\n-----END PRIVATE KEY-----\n"
 	inSecret := identity("{secretRef: {name: release}}")
-	warning := func(why string) string { return "warning: TrustedIdentity release is invalid: " + why + "\n" }
+	warning := func(why string) string { return "TrustedIdentity release is invalid: " + why + "\n" }
 	for _, c := range []struct {
 		sentence, policies string
 		warns              string // the first line
@@ -89,6 +89,13 @@ func TestKeysOnTheCommandLine(t *testing.T) {
 				t.Fatal(err)
 			}
 			line, _, _ := strings.Cut(warned.String(), "\n")
+			if c.warns != "" {
+				var where string
+				if where, line, _ = strings.Cut(line, ": TrustedIdentity"); !strings.HasPrefix(where, "warning: "+dir+"/a.yaml") {
+					t.Errorf("the warning names no file: %s", warned.String())
+				}
+				line = "TrustedIdentity" + line
+			}
 			if diff := cmp.Diff(strings.TrimSpace(c.warns), line); diff != "" {
 				t.Error(diff)
 			}

@@ -85,9 +85,9 @@ func TestCategoryListsEverything(t *testing.T) {
 func TestExplain(t *testing.T) {
 	w := theSite(t)
 	for field, want := range map[string]string{
-		"chartpolicy.spec":                           "Require lists what a chart must carry. Every entry must hold.",
+		"chartpolicy.spec":                           "Require lists what a chart must carry. Every entry must be satisfied.",
 		"chartpolicy.spec.match.charts":              `"*" stands for any characters within one path segment`,
-		"chartpolicy.spec.allowUnverified.until":     "Until is the last day of the window, in UTC",
+		"chartpolicy.spec.allowUnverified.until":     "Until is the last day of the waiver, in UTC",
 		"trustedidentity.spec.keyless.subjectRegExp": "SubjectRegExp matches the whole subject (RE2 syntax, anchored at both ends).",
 		"trustedidentity.spec.key.transparencyLog":   "ENUM:\n Required\n NotRequired",
 	} {
@@ -132,6 +132,30 @@ func TestKubectlShows(t *testing.T) {
 		if !strings.Contains(text, line) {
 			t.Errorf("kubectl shows\n%s\nwithout %q", text, line)
 		}
+	}
+}
+
+// TestKubectlShowsMistakes at their fields: those in chartgate's own resources have the status Invalid.
+func TestKubectlShowsMistakes(t *testing.T) {
+	w := theSite(t)
+	for _, tc := range []struct{ sentence, object, want string }{
+		{"one", harness.Policy("wrong", "{match: {charts: ['oci://ghcr.io']}, require: [{anyOf: [acme-release]}]}"),
+			`The ChartPolicy "wrong" is invalid: spec.match.charts[0]: Invalid value: "oci://ghcr.io": names a registry but no charts; append /** for all of them`},
+		{"two", harness.Policy("wrong", "{match: {charts: ['oci://ghcr.io/x/**'], exclude: [x]}, allowUnverified: {reason: ' ', until: '2099-01-31'}}"), `
+The ChartPolicy "wrong" is invalid: 
+* spec.match.exclude[0]: Invalid value: "x": must start with oci://, https:// or http://
+* spec.allowUnverified.reason: Required value: the reason must not be blank`},
+		{"without the value", harness.Identity("wrong", "{key: {pem: cosign.pub}}"),
+			`The TrustedIdentity "wrong" is invalid: spec.key.pem: no PEM block found`},
+		{"in the ConfigMap", strings.TrimSuffix(identitiesConfigMap, "}") + ", data: {identities.yaml: '[{name: x, charts: [\"oci://ghcr.io/x/**\"], keyless: {issuer: 1, subject: s}}]'}}",
+			`The ConfigMap "chartgate-identities" is invalid: data[identities.yaml].keyless.issuer: must be a text, in quotes if it looks like a number or a truth value, and is a number`},
+	} {
+		t.Run(tc.sentence, func(t *testing.T) {
+			_, err := w.Kubectl(t.Context(), tc.object, "apply", "--dry-run=server", "-f", "-")
+			if err == nil || !strings.Contains(err.Error(), strings.TrimSpace(tc.want)) {
+				t.Errorf("kubectl shows %v", err)
+			}
+		})
 	}
 }
 

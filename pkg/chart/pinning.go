@@ -65,7 +65,7 @@ func (s Selector) Looseness() (why, next string) {
 	switch {
 	case s.floats:
 		return "the sync names no revision, or one that a retry resolves again, so Argo CD would look it up later, without the gate",
-			"sync to a concrete revision, as argocd app sync does, without retry.refresh"
+			"sync to a concrete revision, as the CLI of Argo CD does, without retry.refresh"
 	case s.Pinning() == Version:
 		return "a tag can be moved to other content", next
 	case s.IsRange() && single:

@@ -53,7 +53,7 @@ func TestLooseness(t *testing.T) {
 		{
 			"a sync that resolves later", func(s string) (chart.Selector, error) { s2, err := argo(s); return s2.Floating(), err }, "1.0.0",
 			"the sync names no revision, or one that a retry resolves again, so Argo CD would look it up later, without the gate",
-			"sync to a concrete revision, as argocd app sync does, without retry.refresh",
+			"sync to a concrete revision, as the CLI of Argo CD does, without retry.refresh",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -2,8 +2,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// ChartPolicy says what its charts must carry before they can be deployed. All policies that match
-// a chart must accept it. A chart that no policy matches is denied.
+// ChartPolicy defines the requirements that charts must satisfy before they can be deployed. All
+// policies that match a chart must accept it. A chart that no policy matches is denied.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=cp,categories=chartgate
@@ -18,16 +18,17 @@ type ChartPolicy struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says which charts the policy matches, and what they must carry.
+	// Spec selects charts, and defines their requirements.
 	// +required
 	Spec ChartPolicySpec `json:"spec"`
-	// Status says whether the policy can be evaluated. A policy that cannot be evaluated denies the
-	// charts that it matches.
+	// Status says whether the policy can be evaluated. If it cannot, it denies the charts that it
+	// matches.
 	// +optional
 	Status Status `json:"status,omitempty"`
 }
 
-// ChartPolicySpec either requires signatures or, for a limited time, allows unverified charts.
+// ChartPolicySpec either requires signatures or, for a limited time, admits charts without
+// verification.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.require) != has(self.allowUnverified)",message="exactly one of require and allowUnverified must be set"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowUnverified) || !has(self.pinning)",message="pinning has no meaning with allowUnverified"
@@ -35,56 +36,56 @@ type ChartPolicy struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.allowUnverified) || !has(self.dependencies) || self.dependencies == 'Ignore'",message="dependencies cannot be checked with allowUnverified"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowUnverified) || !has(self.mode) || self.mode != 'Warn'",message="with mode Warn, allowUnverified would never end"
 type ChartPolicySpec struct {
-	// Match selects the charts that the policy is about.
+	// Match selects the charts to which the policy applies.
 	// +required
 	Match Match `json:"match"`
-	// Require lists what a chart must carry. Every entry must be satisfied.
+	// Require lists the requirements of a chart. All of them must be satisfied.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Require []Requirement `json:"require,omitempty"`
-	// AllowUnverified admits the charts without a signature, for a reason and until a date: a
-	// waiver for a migration.
+	// AllowUnverified is a waiver: it admits the charts without a signature, with a reason and
+	// until a date.
 	// +optional
 	AllowUnverified *AllowUnverified `json:"allowUnverified,omitempty"`
-	// Pinning says how precisely a reference must name the chart, at least: Digest (sha256:…),
-	// Version (one complete version, no range and not latest; the default) or Floating (anything;
-	// it is resolved at each admission).
+	// Pinning is the minimum precision of a reference: Digest (sha256:…), Version (one complete
+	// version, no range, no latest; the default) or Floating (any reference, resolved when it is
+	// admitted).
 	// +optional
 	Pinning Pinning `json:"pinning,omitempty"`
-	// SignatureRepository is the repository of the charts' signatures and attestations, if these
-	// are not beside the charts: what cosign's COSIGN_REPOSITORY names, written as
+	// SignatureRepository is the repository of the charts' signatures and attestations, if they are
+	// not beside the charts, as in cosign's COSIGN_REPOSITORY, written
 	// oci://registry.acme.example/signatures.
 	// +kubebuilder:validation:Pattern=`^oci://.+/.+$`
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	SignatureRepository string `json:"signatureRepository,omitempty"`
 	// Dependencies is Ignore, or Vendored to deny a chart that declares a dependency which its
-	// archive does not contain. Argo CD fetches such a dependency when it renders the chart, and it
-	// is not verified.
+	// archive does not contain. Argo CD fetches such a dependency when it renders the chart,
+	// without verification.
 	// +kubebuilder:default=Ignore
 	// +optional
 	Dependencies Dependencies `json:"dependencies,omitempty"`
-	// Mode is Enforce, or Warn to admit a chart that the policy does not accept, with a warning, an
+	// Mode is Enforce, or Warn to admit charts that do not satisfy the policy, with a warning, an
 	// Event, a log line and a metric.
 	// +kubebuilder:default=Enforce
 	// +optional
 	Mode Mode `json:"mode,omitempty"`
 }
 
-// Match selects charts by their location alone: the verdict on a chart is the same in every
-// namespace and for every user.
+// Match selects charts by their location only: a chart gets the same verdict for every user and in
+// every namespace.
 type Match struct {
-	// Charts are patterns of chart locations, as in oci://ghcr.io/acme/charts/**. "*" stands for
-	// any characters within one path segment, "**" for one or more whole segments. Hosts are
-	// written in lower case, and Docker Hub as docker.io.
+	// Charts are patterns of chart locations, as in oci://ghcr.io/acme/charts/**.
+	// "*" stands for any characters within one path segment, "**" for one or more
+	// whole segments. Hosts are lower case; Docker Hub is docker.io.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
 	// +required
 	Charts []string `json:"charts"`
-	// Exclude are patterns of charts that charts matches, and that the policy is not about.
+	// Exclude are patterns of charts to which the policy does not apply.
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
@@ -92,11 +93,11 @@ type Match struct {
 	Exclude []string `json:"exclude,omitempty"`
 }
 
-// Requirement is one thing that a chart must carry: a signature or, with attestation, an
-// attestation.
+// Requirement is a signature that a chart must have or, with attestation, a signed statement about
+// the chart.
 type Requirement struct {
-	// AnyOf are names of TrustedIdentities. One of them must have made the signature or
-	// attestation.
+	// AnyOf are names of TrustedIdentities: the signature or the attestation must be
+	// by one of them.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
@@ -104,7 +105,7 @@ type Requirement struct {
 	// +required
 	AnyOf []string `json:"anyOf"`
 	// Attestation requires an attestation instead of a signature. An attestation never counts as a
-	// signature: write two requirements to require both.
+	// signature: to require both, write two requirements.
 	// +optional
 	Attestation *Attestation `json:"attestation,omitempty"`
 }
@@ -121,8 +122,8 @@ type Attestation struct {
 	// +kubebuilder:validation:XValidation:rule="!(self in ['custom', 'slsaprovenance', 'slsaprovenance02', 'slsaprovenance1', 'spdx', 'spdxjson', 'cyclonedx', 'link', 'vuln', 'openvex'])",messageExpression="'a short name of cosign; write ' + {'custom': 'https://cosign.sigstore.dev/attestation/v1', 'slsaprovenance': 'https://slsa.dev/provenance/v0.2', 'slsaprovenance02': 'https://slsa.dev/provenance/v0.2', 'slsaprovenance1': 'https://slsa.dev/provenance/v1', 'spdx': 'https://spdx.dev/Document', 'spdxjson': 'https://spdx.dev/Document', 'cyclonedx': 'https://cyclonedx.org/bom', 'link': 'https://in-toto.io/Link/v1', 'vuln': 'https://cosign.sigstore.dev/attestation/vuln/v1', 'openvex': 'https://openvex.dev/ns'}[self]"
 	// +required
 	PredicateType string `json:"predicateType"`
-	// Conditions must all be true of one and the same attestation. Without conditions, any
-	// attestation of the type is enough.
+	// Conditions must all be true for the same attestation. Without conditions, every attestation
+	// of the type is accepted.
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Conditions []Condition `json:"conditions,omitempty"`
@@ -130,23 +131,23 @@ type Attestation struct {
 
 // Condition is a condition on a predicate.
 type Condition struct {
-	// CEL is an expression that must yield true. Its variables are predicate (the predicate, as
-	// JSON), predicateType, signer (issuer, subject, claims, key), digest (of the chart, sha256:…)
-	// and now (the time of the admission). A field that the predicate does not have is an error,
-	// and an error is not true: check with has().
+	// CEL is an expression that must be true. Its variables are predicate (the predicate, as JSON),
+	// predicateType, signer (issuer, subject, claims, key), digest (the chart's, sha256:…) and now,
+	// the time of the admission. A field that does not exist in the predicate is an error, and an
+	// error is not true: use has().
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +required
 	CEL string `json:"cel"`
-	// Message says in the denial what is wrong when the expression is not true.
+	// Message is shown in the denial if the expression is not true.
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Message string `json:"message,omitempty"`
 }
 
-// AllowUnverified is a waiver: it has a reason and an end.
+// AllowUnverified is a waiver with a reason and an end.
 type AllowUnverified struct {
-	// Reason says why the charts are admitted unverified. Every warning shows it.
+	// Reason is shown in the warnings.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +required
@@ -157,7 +158,7 @@ type AllowUnverified struct {
 	Until string `json:"until"`
 }
 
-// Pinning is how precisely a reference names a chart.
+// Pinning is how precisely a reference must name its content.
 //
 // +kubebuilder:validation:Enum=Digest;Version;Floating
 type Pinning string
@@ -169,7 +170,7 @@ const (
 	PinningFloating Pinning = "Floating"
 )
 
-// Dependencies says whether a chart must contain its dependencies.
+// Dependencies says whether a chart must contain its sub-charts.
 //
 // +kubebuilder:validation:Enum=Ignore;Vendored
 type Dependencies string
@@ -180,7 +181,7 @@ const (
 	DependenciesVendored Dependencies = "Vendored"
 )
 
-// Mode says what happens to a chart that a policy does not accept.
+// Mode is what happens to a chart that does not satisfy a policy.
 //
 // +kubebuilder:validation:Enum=Enforce;Warn
 type Mode string
@@ -191,10 +192,10 @@ const (
 	ModeWarn    Mode = "Warn"
 )
 
-// Status says whether a resource is in force.
+// Status is chartgate's report on a resource.
 type Status struct {
-	// Conditions has one condition, Ready: whether the resource is in force as written and, if it
-	// is not, why.
+	// Conditions hold one condition, Ready: whether the resource is in force as
+	// written, and if not, why.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

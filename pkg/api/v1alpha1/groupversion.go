@@ -1,5 +1,5 @@
-// Package v1alpha1 holds the custom resources with which a platform team says who must sign which
-// charts.
+// Package v1alpha1 holds the custom resources with which a platform team defines which identities
+// can sign which charts.
 //
 // +kubebuilder:object:generate=true
 // +groupName=chartgate.dev
@@ -30,8 +30,8 @@ func AddToScheme(s *runtime.Scheme) error {
 	return nil
 }
 
-// ConditionReady is the condition type of all of chartgate's resources: whether the resource is in
-// force as written.
+// ConditionReady is the condition type of all of chartgate's resources: whether
+// the resource is in force as written.
 const ConditionReady = "Ready"
 
 // The reasons of ConditionReady.

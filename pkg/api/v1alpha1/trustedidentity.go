@@ -2,7 +2,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// TrustedIdentity is an identity whose signatures ChartPolicies can require: the identity in a
+// TrustedIdentity is a signer whose signatures ChartPolicies can require: the identity in a
 // Sigstore certificate, or a public key.
 //
 // +kubebuilder:object:root=true
@@ -17,7 +17,7 @@ type TrustedIdentity struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec describes the identity.
+	// Spec describes the signer.
 	// +required
 	Spec TrustedIdentitySpec `json:"spec"`
 	// Status says whether the identity can be used.
@@ -29,30 +29,29 @@ type TrustedIdentity struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.keyless) != has(self.key)",message="exactly one of keyless and key must be set"
 type TrustedIdentitySpec struct {
-	// Keyless is an identity that Sigstore's certificate authority (Fulcio) writes into signing
-	// certificates.
+	// Keyless is the identity that Sigstore's certificate authority (Fulcio) put
+	// into the signing certificate.
 	// +optional
 	Keyless *Keyless `json:"keyless,omitempty"`
 	// Key is a public key, or several during a rotation.
 	// +optional
 	Key *Key `json:"key,omitempty"`
 	// TrustRoot is the name of the TrustRoot that proves certificates, log entries and timestamps.
-	// Without a name it is the TrustRoot "default" or, if that does not exist, the trust root that
-	// chartgate was installed with: the admin's trusted_root.json, or Sigstore's public-good
-	// instance.
+	// The default is the TrustRoot "default". If that does not exist, it is the trusted_root.json
+	// that chartgate was installed with, or Sigstore's public-good instance.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	TrustRoot string `json:"trustRoot,omitempty"`
-	// Validity is the time in which signatures by this identity must have been made. A transparency
-	// log or a timestamp authority of the trust root must prove the time of a signature: a
-	// signature without a proven time is outside of every validity.
+	// Validity is the window in which signatures by this identity were made. The time
+	// must be proven by a transparency log or a timestamp authority of the trust root:
+	// a signature without a proven time is outside every window.
 	// +optional
 	Validity *Validity `json:"validity,omitempty"`
 }
 
-// Validity bounds signing times. Give a retired or compromised identity an end: charts that were
-// signed before it stay valid.
+// Validity is a window of signing times. Set an end for a key or person that is retired or was
+// compromised: charts signed before it stay valid.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.notBefore) || has(self.notAfter)",message="at least one of notBefore and notAfter must be set"
 // +kubebuilder:validation:XValidation:rule="!has(self.notBefore) || !has(self.notAfter) || self.notBefore < self.notAfter",message="notBefore must be before notAfter"
@@ -65,12 +64,13 @@ type Validity struct {
 	NotAfter *metav1.Time `json:"notAfter,omitempty"`
 }
 
-// Keyless describes a signing certificate. Every field that is set must match.
+// Keyless describes a signing certificate. All given fields must match.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.issuer) != has(self.issuerRegExp)",message="exactly one of issuer and issuerRegExp must be set"
 // +kubebuilder:validation:XValidation:rule="has(self.subject) != has(self.subjectRegExp)",message="exactly one of subject and subjectRegExp must be set"
 type Keyless struct {
-	// Issuer is the exact OIDC issuer, as in https://token.actions.githubusercontent.com.
+	// Issuer is the OIDC issuer, exactly, as in
+	// https://token.actions.githubusercontent.com.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
@@ -80,9 +80,10 @@ type Keyless struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	IssuerRegExp string `json:"issuerRegExp,omitempty"`
-	// Subject is the exact subject alternative name of the certificate: a workflow URL such as
-	// https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main, or an email
-	// address.
+	// Subject is the certificate's subject alternative name, exactly: a workflow URL
+	// such as
+	// https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main,
+	// or an email address.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
 	// +optional
@@ -92,23 +93,23 @@ type Keyless struct {
 	// +kubebuilder:validation:MaxLength=2048
 	// +optional
 	SubjectRegExp string `json:"subjectRegExp,omitempty"`
-	// Claims are Fulcio certificate extensions and the exact values that they must have. Their
-	// names are those of https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md in lower
-	// camel case, as in sourceRepositoryURI: https://github.com/acme/charts.
+	// Claims are Fulcio certificate extensions that must have exactly these values,
+	// by the names of https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
+	// in lower camel case, as in sourceRepositoryURI: https://github.com/acme/charts.
 	// +kubebuilder:validation:MaxProperties=32
 	// +optional
 	Claims map[string]string `json:"claims,omitempty"`
 	// TransparencyLog says whether inclusion in a transparency log must be proven too. NotRequired
-	// is for a Sigstore without a log, such as GitHub's own for private repositories. A timestamp
-	// (RFC 3161) by an authority of the trust root is then required instead, because without both
-	// nothing proves when the certificate was used. Without a log, a certificate that was issued to
-	// an attacker cannot be noticed.
+	// is for a Sigstore instance without a log, as GitHub's own for private repositories: a
+	// timestamp (RFC 3161) by an authority of the trust root is then required instead, because
+	// otherwise nothing proves when the certificate was used. Without a log, a certificate that was
+	// issued to an attacker cannot be detected.
 	// +kubebuilder:default=Required
 	// +optional
 	TransparencyLog TransparencyLog `json:"transparencyLog,omitempty"`
 }
 
-// TransparencyLog says whether signatures must be in a transparency log.
+// TransparencyLog says whether signatures must be in a log.
 //
 // +kubebuilder:validation:Enum=Required;NotRequired
 type TransparencyLog string
@@ -119,30 +120,30 @@ const (
 	TransparencyLogNotRequired TransparencyLog = "NotRequired"
 )
 
-// Key is a public key: in exactly one of pem, secretRef and kms.
+// Key says where a public key is: exactly one of pem, secretRef and kms.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.pem), has(self.secretRef), has(self.kms)].exists_one(x, x)",message="exactly one of pem, secretRef and kms must be set"
 type Key struct {
 	// PEM is the public key as a PEM block "PUBLIC KEY": ECDSA, Ed25519, or RSA of 2048 bits or
-	// more. cosign writes it to cosign.pub. During a rotation it can be several blocks, up to 8: a
-	// signature by any of the keys counts.
+	// more. cosign writes it to cosign.pub. During a rotation there can be up to 8 blocks: a
+	// signature by any of them is accepted.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=16384
 	// +optional
 	PEM string `json:"pem,omitempty"`
-	// SecretRef names a Secret with the PEM blocks, in the namespace that chartgate is installed
-	// in.
+	// SecretRef is a Secret, in the namespace that chartgate is installed in, that
+	// holds the PEM blocks.
 	// +optional
 	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
-	// KMS is a key in a key management service, as cosign spells it: awskms://…, gcpkms://…,
-	// azurekms://… or hashivault://…. chartgate reads the public key with its own workload
-	// identity, and never signs.
+	// KMS is the key in a key management service, as cosign spells it: awskms://…,
+	// gcpkms://…, azurekms://… or hashivault://…. chartgate reads the public key with
+	// its own workload identity and never signs.
 	// +kubebuilder:validation:Pattern=`^(awskms|gcpkms|azurekms|hashivault)://.+$`
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	KMS string `json:"kms,omitempty"`
-	// TransparencyLog says whether inclusion in a transparency log must be proven too. Without a
-	// log, nothing proves when a signature was made, and the use of a stolen key cannot be noticed.
+	// TransparencyLog says whether inclusion in a transparency log must be proven too. Without it,
+	// the time of a signature is not proven, and the use of a stolen key is not visible.
 	// +kubebuilder:default=Required
 	// +optional
 	TransparencyLog TransparencyLog `json:"transparencyLog,omitempty"`

@@ -3,8 +3,8 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // TrustRoot is a Sigstore instance: the certificate authorities, transparency logs and timestamp
-// authorities that prove signatures. The TrustRoot "default" is for identities that name no
-// TrustRoot.
+// authorities that prove signatures. The TrustRoot "default" is for identities that do not name
+// one.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=tr,categories=chartgate
@@ -21,8 +21,7 @@ type TrustRoot struct {
 	// Spec is the source of the trust root.
 	// +required
 	Spec TrustRootSpec `json:"spec"`
-	// Status says whether the trust root can be used. Charts whose signatures need a trust root
-	// that cannot be used are denied.
+	// Status says whether it can be used. If it cannot, signatures that need it are denied.
 	// +optional
 	Status TrustRootStatus `json:"status,omitempty"`
 }
@@ -31,8 +30,8 @@ type TrustRoot struct {
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.tuf), has(self.trustedRoot), has(self.configMapRef)].exists_one(x, x)",message="exactly one of tuf, trustedRoot and configMapRef must be set"
 type TrustRootSpec struct {
-	// TUF is a repository of The Update Framework (TUF) that publishes the trust root. chartgate
-	// follows its rotations.
+	// TUF is a repository of The Update Framework that publishes the trust root.
+	// chartgate follows its rotations.
 	// +optional
 	TUF *TUF `json:"tuf,omitempty"`
 	// TrustedRoot is the content of a trusted_root.json.
@@ -40,22 +39,22 @@ type TrustRootSpec struct {
 	// +kubebuilder:validation:MaxLength=524288
 	// +optional
 	TrustedRoot string `json:"trustedRoot,omitempty"`
-	// ConfigMapRef names a ConfigMap with a trusted_root.json, in the namespace that chartgate is
-	// installed in.
+	// ConfigMapRef is a ConfigMap, in the namespace that chartgate is installed in, that
+	// holds a trusted_root.json.
 	// +optional
 	ConfigMapRef *ConfigMapKeyReference `json:"configMapRef,omitempty"`
 }
 
 // TUF is a TUF repository.
 type TUF struct {
-	// Mirror is the URL of the repository. Root proves what the repository serves, so plain HTTP is as
-	// safe as HTTPS, except that others can read it.
+	// Mirror is the repository's URL. Its content is verified with root, so plain HTTP is safe, but
+	// not confidential.
 	// +kubebuilder:validation:Pattern=`^https?://[^?#@]+$`
 	// +kubebuilder:validation:MaxLength=1024
 	// +required
 	Mirror string `json:"mirror"`
-	// Root is the content of a root.json of the repository that you trust, of any version.
-	// chartgate follows the newer versions from it.
+	// Root is the content of a root.json of the repository that you trust, of any version:
+	// chartgate follows newer versions from it.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=262144
 	// +required
@@ -83,13 +82,13 @@ type ConfigMapKeyReference struct {
 	Key string `json:"key,omitempty"`
 }
 
-// TrustRootStatus says whether a trust root is in use, and which version of it.
+// TrustRootStatus is chartgate's report on a TrustRoot.
 type TrustRootStatus struct {
 	Status `json:",inline"`
 	// Version is the version of the TUF repository's root metadata.
 	// +optional
 	Version int64 `json:"version,omitempty"`
-	// Expires is when the metadata of the TUF repository expires, unless it is refreshed.
+	// Expires is when the TUF repository's metadata expires, unless it is refreshed.
 	// +optional
 	Expires *metav1.Time `json:"expires,omitempty"`
 	// Refreshed is when the trust root was last fetched.

@@ -85,8 +85,8 @@ func TestCategoryListsEverything(t *testing.T) {
 func TestExplain(t *testing.T) {
 	w := theSite(t)
 	for field, want := range map[string]string{
-		"chartpolicy.spec":                           "Require lists what a chart must carry. Every entry must be satisfied.",
-		"chartpolicy.spec.match.charts":              `any characters within one path segment, "**" for one or more whole segments.`,
+		"chartpolicy.spec":                           "Require lists the requirements of a chart. All of them must be satisfied.",
+		"chartpolicy.spec.match.charts":              `"*" stands for any characters within one path segment`,
 		"chartpolicy.spec.allowUnverified.until":     "Until is the last day of the waiver, in UTC",
 		"trustedidentity.spec.keyless.subjectRegExp": "SubjectRegExp matches the whole subject (RE2 syntax, anchored at both ends).",
 		"trustedidentity.spec.key.transparencyLog":   "ENUM:\n Required\n NotRequired",

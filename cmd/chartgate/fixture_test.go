@@ -15,8 +15,8 @@ import (
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
 
-// shop is a registry on 127.0.0.1 over plain HTTP, with the charts podinfo (signed by
-// the release workflow), stranger (signed by somebody else) and unsigned.
+// shop is a registry on 127.0.0.1 over plain HTTP, with the charts podinfo (signed by the release
+// workflow), stranger (signed by another signer) and unsigned.
 type shop struct {
 	host    string
 	root    []byte            // trusted_root.json

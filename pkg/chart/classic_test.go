@@ -136,7 +136,7 @@ func TestAClassicRepositoryThatServersReadDifferentlyIsRefused(t *testing.T) {
 	}
 }
 
-// The name of a chart is a key of the repository's index: nobody decodes or resolves it.
+// The name of a chart is a key of the repository's index: no consumer decodes or resolves it.
 func TestTheNameOfAClassicChartIsTakenAsItIs(t *testing.T) {
 	t.Parallel()
 	repository, err := chart.ParseLocation("https://acme.example/stable")

@@ -74,7 +74,7 @@ func FuzzParseReference(f *testing.F) {
 		if again, err := chart.ParseReference(r.String()); err != nil || again != r {
 			t.Fatalf("%q is %v, which parses to %v, %v", text, r, again, err)
 		}
-		// Only the location is spelled anew.
+		// Only the location is written in canonical form.
 		if !strings.HasSuffix(text, strings.TrimPrefix(r.String(), r.Location.String())) {
 			t.Fatalf("%q is %v", text, r)
 		}

@@ -165,7 +165,7 @@ func argoHelm3(revision string, listed []string) (string, error) {
 	return pull(strings.ReplaceAll(v.Original(), "+", "_"), listed)
 }
 
-// argoHelm2 is the same of Argo CD 2.14.21, which writes the version anew: v1.2 becomes 1.2.0.
+// argoHelm2 is the same of Argo CD 2.14.21, which normalizes the version: v1.2 becomes 1.2.0.
 func argoHelm2(revision string, listed []string) (string, error) {
 	if _, err := semver.NewVersion(revision); err == nil {
 		return pull(strings.ReplaceAll(revision, "+", "_"), listed)

@@ -47,7 +47,7 @@ func TestHostsOfClouds(t *testing.T) {
 		"public.ecr.aws": "aws",
 		acr:              "azure", "acme.azurecr.cn": "azure", "acme.azurecr.us": "azure",
 		gar: "gcp", "gcr.io": "gcp", "eu.gcr.io": "gcp",
-		// Attacks: hosts that look alike.
+		// Attacks: hosts with similar names.
 		ecrHost + ".attacker.example": "", "attacker.example": "", "123456789012.dkr.ecr.eu-central-1.amazonaws.attacker.example": "",
 		"12345.dkr.ecr.eu-central-1.amazonaws.com": "", "x" + ecrHost: "", ecrHost + ":8443": "",
 		"azurecr.io": "", "attackerazurecr.io": "", acr + ".attacker.example": "", acr + ":8443": "", "acme.azurecr.io.": "",

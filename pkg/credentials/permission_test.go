@@ -82,7 +82,7 @@ func TestLoginsGoToNamedHostsOnly(t *testing.T) {
 				if diff := cmp.Diff(want, connect(t, resolverFor(t, objects), access, host)); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
-				// What names another host names none.
+				// A policy that names another host does not name this one.
 				access.NamedHost, access.StoredHost = "ghcr.io", "ghcr.io"
 				if got := connect(t, resolverFor(t, objects), access, host); got.Login != "" || got.Client != "" {
 					t.Errorf("sent to a host that is not named: %+v", got)

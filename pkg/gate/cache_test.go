@@ -37,7 +37,7 @@ func attesting(s *steps, content string, verified *int) {
 	}
 }
 
-// What is remembered of a chart is judged anew each time: a scan grows old.
+// The cached evidence of a chart is evaluated again each time: a scan becomes too old.
 func TestMemoryJudgesAttestationsAnew(t *testing.T) {
 	verified, now := 0, today
 	s := fine(t)
@@ -179,7 +179,7 @@ func TestMemoryOfPredicatesIsBounded(t *testing.T) {
 	ask("second", 30, 0)
 }
 
-// Who attested what is told, also where it is nobody whom the policy names.
+// The message names the signers of attestations, also those that the policy does not name.
 func TestAStrangersAttestationIsNamed(t *testing.T) {
 	s := fine(t)
 	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, scanned)) }

@@ -77,8 +77,8 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// A chart that was verified while nobody asked about dependencies must not pass for one
-// whose dependencies were looked at.
+// A chart that was verified without its dependencies must not count as one whose dependencies were
+// checked.
 func TestMemoryOfAChartWithoutItsDependencies(t *testing.T) {
 	s := fine(t)
 	s.archive = func(context.Context, chart.Resolved) ([]byte, error) {

@@ -27,7 +27,7 @@ type steps struct {
 	state      func() string
 	verify     func(context.Context, chart.Digest, attachment.Attachment, evidence.Wanted) (evidence.Evidence, error)
 	archive    func(context.Context, chart.Resolved) ([]byte, error)
-	asked      func(attachment.Search) // what the registry is asked for, and for whom
+	asked      func(attachment.Search) // the requests to the registry, and their consumers
 	now        func() time.Time
 }
 

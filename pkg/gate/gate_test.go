@@ -188,9 +188,9 @@ func TestDenialsNameTheTagThatWasAskedFor(t *testing.T) {
 }
 
 // Manifests in Flux's OCIRepositories and Argo CD's native sources: where a policy matches, they
-// must be signed like a chart. Where none does, Flux's are outside: a HelmRelease that used them
-// would be verified. Argo CD itself looks for a chart in whatever it unpacks, so that nothing tells
-// its manifests from a chart before they are pulled.
+// must be signed like a chart. If no policy matches, Flux's manifests are outside: a HelmRelease
+// that used them would be verified. Argo CD itself looks for a chart in whatever it unpacks, so
+// that nothing tells its manifests from a chart before they are pulled.
 func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 	const (
 		flux    = "Flux"
@@ -453,7 +453,7 @@ func TestWhichHostsPoliciesName(t *testing.T) {
 				s.gate().Decide(t.Context(), use(t, podinfo, reachedBy(sourceauth.Auth{Consumer: consumer, NamedHost: "attacker.example"})))
 				want := r.want
 				if consumer == 0 {
-					want = "" // somebody asks on a command line, with a login of their own
+					want = "" // on a command line, with its own login
 				}
 				if len(asked) == 0 {
 					t.Fatal("the registry was not asked")
@@ -507,7 +507,7 @@ func TestADenialIsNotRemembered(t *testing.T) {
 	}
 }
 
-// What a tag means is asked anew every time: TOCTOU between two admissions.
+// A tag is resolved again every time: TOCTOU between two admissions.
 func TestATagThatMovesIsNotRemembered(t *testing.T) {
 	s := fine(t)
 	now := digest(t, "a")

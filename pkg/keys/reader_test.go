@@ -270,8 +270,8 @@ func hangs(ctx context.Context) (string, error) {
 
 const uri = "hashivault://release"
 
-// kmsWorld is a cluster whose identity "release" has its key in a KMS, beside "other" that needs
-// none.
+// kmsWorld is a cluster whose identity "release" has its key in a KMS, beside "other", which has no
+// key.
 type kmsWorld struct {
 	client.Client
 	service *service

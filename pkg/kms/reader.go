@@ -67,7 +67,7 @@ func read(ctx context.Context, uri string) (string, error) {
 		return readVault(ctx, uri)
 	default:
 		return "", &problem.Error{
-			Kind: problem.KindUnsupported, Detail: "the URI begins with none of awskms://, azurekms://, gcpkms:// and hashivault://",
+			Kind: problem.KindUnsupported, Detail: "the URI must begin with awskms://, azurekms://, gcpkms:// or hashivault://",
 		}
 	}
 }

@@ -70,7 +70,7 @@ type clouds struct {
 	rsa   *rsa.PrivateKey
 
 	mu   sync.Mutex
-	fail int      // HTTP status of every answer about keys; 0: none
+	fail int      // HTTP status of every answer about keys; 0: no error
 	code string   // the service's own name for it
 	seen []string // requests about keys
 	// stall holds Google's token service back until it is closed.
@@ -228,7 +228,7 @@ func say(w http.ResponseWriter, code int, what any) {
 	_ = json.NewEncoder(w).Encode(what)
 }
 
-// note records a request, and returns how it shall fail.
+// note records a request, and returns how it must fail.
 func (c *clouds) note(request string) (int, string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -163,9 +163,9 @@ func TestTimeout(t *testing.T) {
 
 func TestSchemes(t *testing.T) {
 	for _, c := range []struct{ uri, detail string }{
-		{"", "the URI begins with none of awskms://, azurekms://, gcpkms:// and hashivault://"},
-		{"k8s://apps/release", "the URI begins with none of awskms://, azurekms://, gcpkms:// and hashivault://"},
-		{"file:///etc/passwd", "the URI begins with none of awskms://, azurekms://, gcpkms:// and hashivault://"},
+		{"", "the URI must begin with awskms://, azurekms://, gcpkms:// or hashivault://"},
+		{"k8s://apps/release", "the URI must begin with awskms://, azurekms://, gcpkms:// or hashivault://"},
+		{"file:///etc/passwd", "the URI must begin with awskms://, azurekms://, gcpkms:// or hashivault://"},
 		{"awskms://x", "the URI is not of the form awskms://[ENDPOINT]/ID, with a key's ID or ARN, or alias/NAME or its ARN"},
 		{"azurekms://x", "the URI is not of the form azurekms://VAULT_HOST/KEY or azurekms://VAULT_HOST/KEY/VERSION"},
 		{"gcpkms://x", "the URI is not of the form gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY, with or without /cryptoKeyVersions/VERSION"},

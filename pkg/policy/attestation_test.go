@@ -168,7 +168,7 @@ func TestEvidenceThatConcernsNobody(t *testing.T) {
 	}
 }
 
-// What the conditions were true of must be judged anew as time passes.
+// Conditions that were true must be evaluated again as time passes.
 func TestAScanGrowsOld(t *testing.T) {
 	t.Parallel()
 	week := cel(`now - timestamp(predicate.metadata.scanFinishedOn) < duration("168h")`)

@@ -40,7 +40,7 @@ func TestWhoAnIdentityIs(t *testing.T) {
 		identity v1alpha1.Keyless
 		signer   evidence.Signer
 		unlogged bool
-		at       time.Time // that is proven; zero is none
+		at       time.Time // that is proven; zero if no time is proven
 		want     bool
 	}{
 		{name: "not in the log, and it need not be, with a proven time", identity: unlogged, signer: by(workflow), unlogged: true, at: noon, want: true},

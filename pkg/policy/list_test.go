@@ -200,8 +200,8 @@ func TestAHugeConfigMap(t *testing.T) {
 	}
 }
 
-// FuzzConfigMap: what is refused denies every chart; what is read accepts nobody but the subjects
-// that it holds.
+// FuzzConfigMap: what is refused denies every chart; what is read accepts only the subjects that it
+// contains.
 func FuzzConfigMap(f *testing.F) {
 	pem, _ := newKey(f)
 	for _, seed := range []string{

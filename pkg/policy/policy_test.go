@@ -140,7 +140,7 @@ func TestBrokenPoliciesDenyWhatTheyMatch(t *testing.T) {
 		name       string
 		policy     v1alpha1.ChartPolicy
 		because    string
-		everything bool // it matches every chart, as nobody knows which were meant
+		everything bool // it matches every chart, as its patterns are not known
 	}{
 		{name: "an identity that does not exist", policy: requiring("acme", "ghost"), because: `spec.require[0].anyOf[0]: TrustedIdentity "ghost" does not exist`},
 		{name: "an identity that does not exist, beside one that does", policy: requiring("acme", "release ghost"), because: `spec.require[0].anyOf[1]: TrustedIdentity "ghost" does not exist`},

@@ -179,8 +179,8 @@ func TestFingerprintsOfOtherIdentitiesDiffer(t *testing.T) {
 	check("no policy", plain, nil)
 }
 
-// TestNobodyElseIsAccepted: for random policies and evidence, whatever Accept takes as a proof is a
-// signature of the chart by somebody whom the policy names, as the rule is stated here once more;
+// TestNobodyElseIsAccepted: for random policies and evidence, every proof that Accept takes is a
+// signature of the chart by a signer that the policy names, by a second implementation of the rule;
 // and every requirement has its proof.
 func TestNobodyElseIsAccepted(t *testing.T) {
 	t.Parallel()
@@ -318,7 +318,8 @@ func isWanted(r v1alpha1.Requirement, digest chart.Digest, e evidence.Evidence) 
 	return e.Digest() == digest && e.Statement == evidence.Attestation && e.Predicate == r.Attestation.PredicateType
 }
 
-// isBy states once more whom an identity means, and when. Expressions are those of the test above.
+// isBy is a second implementation of how an identity matches a signer, and when. Expressions are
+// those of the test above.
 func isBy(spec v1alpha1.TrustedIdentitySpec, e evidence.Evidence, pems []string, keys []evidence.Signer) bool {
 	proven := e.TrustRoot == cmp.Or(spec.TrustRoot, "default")
 	if v := spec.Validity; v != nil {

@@ -62,7 +62,7 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// An invalid ConfigMap denies every chart until it is mended.
+// An invalid ConfigMap denies every chart until it is fixed.
 func TestInvalidConfigMap(t *testing.T) {
 	s := storeOf(kube.Cluster(t, interceptor.Funcs{}, kube.ConfigMap(kube.Identities.Name, map[string]string{policy.IdentitiesKey: "- {nam: x}"})))
 	if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {

@@ -63,8 +63,8 @@ func indexOf(manifests ...string) string {
 // on adds a field to the first object of a JSON text.
 func on(object, field string) string { return "{" + field + "," + object[1:] }
 
-// TestGraph: what helm pulls and takes the chart from is a chart, wherever it lies; what helm would
-// choose among is none.
+// TestGraph: an artifact from which helm takes one chart is a chart, wherever the chart is in it;
+// an artifact from which helm could take several is not.
 func TestGraph(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -176,8 +176,8 @@ func TestGraph(t *testing.T) {
 	}
 }
 
-// TestGraphEnds: whoever may push may refer to any number of manifests; what is not read is not
-// admitted.
+// TestGraphEnds: anyone who can push can refer to any number of manifests; manifests that are not
+// read are not admitted.
 func TestGraphEnds(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})

@@ -13,8 +13,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-// TestLargeBlob: what is larger than most material takes one of few places until it is of no
-// more use; what is small, or fails, takes none.
+// TestLargeBlob: a large attachment holds one of few slots until it is not needed any more; a small
+// one, or a failed read, holds no slot.
 func TestLargeBlob(t *testing.T) {
 	t.Parallel()
 	small, large := make([]byte, 1000), make([]byte, maxBundle+1)

@@ -91,7 +91,7 @@ func TestArchiveElsewhere(t *testing.T) {
 	equal(t, []string{""}, e.seen)
 }
 
-// TestArchiveOfNothing: what was not resolved has none.
+// TestArchiveOfNothing: a chart that was not resolved has no archive.
 func TestArchiveOfNothing(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})

@@ -21,7 +21,7 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// someone is a consumer with credentials of its own.
+// someone is a consumer with its own credentials.
 var someone = sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "regcred"}
 
 // always connects everybody in the same way.
@@ -33,8 +33,8 @@ func login(username, password string) func(context.Context) (string, string, err
 	return func(context.Context) (string, string, error) { return username, password, nil }
 }
 
-// TestConsumersLogin: the credentials of whoever pulls count, in place of chartgate's
-// own, and what goes wrong names them.
+// TestConsumersLogin: the credentials of the consumer are used instead of chartgate's own, and
+// errors name them.
 func TestConsumersLogin(t *testing.T) {
 	t.Parallel()
 	const public = "; if it should be public, check the name: registries give the same answer for repositories that do not exist"
@@ -45,7 +45,7 @@ func TestConsumersLogin(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		auth       registrytest.Auth
-		own        string // chartgate's own password, "" for none
+		own        string // chartgate's own password, "" if absent
 		connection registry.Connection
 		want       *outcome
 	}{
@@ -152,7 +152,7 @@ func TestConnectFails(t *testing.T) {
 	}
 }
 
-// TestNobodyConnects: on chartgate's own way nobody is asked for anything else.
+// TestNobodyConnects: without a consumer, chartgate asks for no other credentials.
 func TestNobodyConnects(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -189,8 +189,8 @@ func TestTokensAreNotShared(t *testing.T) {
 	}
 }
 
-// TestLoginOfOneHost: each host is asked about anew, so that no login goes to the host of
-// a place with signatures.
+// TestLoginOfOneHost: each host is checked separately, so that no login goes to the host of a
+// signature repository.
 func TestLoginOfOneHost(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{Auth: registrytest.Basic, Username: "user", Password: "hunter2"})
@@ -341,7 +341,7 @@ func TestCertificates(t *testing.T) {
 }
 
 // TestCAsBesideTheSystems: where the admin has named no CA, those of a connection still add to the
-// system's. And the CAs that one connection adds are not trusted by anybody else.
+// system's. Other connections do not trust the CAs that one connection adds.
 func TestCAsBesideTheSystems(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{TLS: true})

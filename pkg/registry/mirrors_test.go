@@ -19,7 +19,7 @@ func TestParseMirrors(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		rules    []string
-		problem  string // part of the error; "" for none
+		problem  string // part of the error; "" if absent
 	}{
 		{"no rules are fine", nil, ""},
 		{"hosts, paths and ports", []string{"ghcr.io=mirror.example:5000", "ghcr.io/acme=mirror.example/ghcr/acme", "docker.io=127.0.0.1:5000/hub"}, ""},

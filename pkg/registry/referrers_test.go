@@ -139,8 +139,8 @@ func TestFallbackTagIsAskedLast(t *testing.T) {
 	}
 }
 
-// TestTagsThatAreRefused: a registry that let chartgate read the chart, and refuses the tag of a
-// signature, has none.
+// TestTagsThatAreRefused: if a registry let chartgate read the chart, and refuses the tag of a
+// signature, the tag counts as missing.
 func TestTagsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	tags := "/manifests/sha256-"

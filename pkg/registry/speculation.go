@@ -41,7 +41,8 @@ func (r *repository) speculate(ctx context.Context, tag string) *speculation {
 	return s
 }
 
-// answer waits for the outcome, and reports whether it can be used. A nil speculation has none.
+// answer waits for the outcome, and reports whether it can be used. A nil speculation has no
+// result.
 func (s *speculation) answer() (found content, err error, ok bool) {
 	if s == nil {
 		return content{}, nil, false

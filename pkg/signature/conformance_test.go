@@ -388,8 +388,8 @@ func TestUnloggedLegacy(t *testing.T) {
 	}
 }
 
-// TestLogOfOneRoot: under one trust root no log is required, under the other it is. What has none
-// is proven by the first alone, and the reason of the other is what its owner must know.
+// TestLogOfOneRoot: under one trust root no log is required, under the other it is. Without a log
+// entry, only the first can prove it, and the reader needs the reason of the other.
 func TestLogOfOneRoot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -96,7 +96,7 @@ func (x *forger) check(t *testing.T, m attachment.Attachment) {
 	switch {
 	case err == nil:
 		for _, want := range x.genuine {
-			if got.SignedAt.IsZero() { // proofs of time can be taken away, if none is needed
+			if got.SignedAt.IsZero() { // proofs of time can be removed, if no proof is needed
 				want.SignedAt = time.Time{}
 			}
 			if cmp.Equal(want, got, cmp.AllowUnexported(evidence.Evidence{}, chart.Digest{})) {

@@ -130,7 +130,7 @@ func (l *legacy) verify(ctx context.Context, c checks) (proof, error) {
 	case err != nil:
 		return proof{}, err
 	case logged != c.log: // impossible in cosign's code
-		return proof{}, errors.New("cosign verified a log entry that it was not asked for, or none")
+		return proof{}, errors.New("cosign verified no log entry, or another one than requested")
 	}
 	var times []time.Time
 	if logged {

@@ -48,7 +48,7 @@ func twoRoots(t testing.TB, w *world) *asked {
 	}}
 }
 
-// TestRoots: evidence says which trust root proves it, and names none that does not.
+// TestRoots: evidence names the trust root that proves it, and no other.
 func TestRoots(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

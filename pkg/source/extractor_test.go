@@ -20,14 +20,14 @@ const (
 	argoGroup = "argoproj.io"
 )
 
-// The doors, and what is none.
+// The gated kinds, and others.
 func TestKinds(t *testing.T) {
 	gated := []string{}
 	for _, c := range []struct{ group, kind, subresource string }{
 		{helmGroup, "HelmRelease", ""}, {helmGroup, "HelmRelease", "status"},
 		{fluxGroup, "HelmRepository", ""}, {fluxGroup, "HelmChart", ""}, {fluxGroup, "HelmChart", "status"},
 		{fluxGroup, "OCIRepository", ""}, {fluxGroup, "OCIRepository", "status"}, {argoGroup, "Application", ""}, {argoGroup, "Application", "status"},
-		// None of these is a door: the webhook's rules and doorOf have drifted apart.
+		// These are not gated kinds: if one of them is, the rules of the webhook and the code differ.
 		{helmGroup, "HelmRelease", "scale"}, {helmGroup, "HelmRelease", "Status"}, {helmGroup, "helmrelease", ""}, {fluxGroup, "HelmRelease", ""}, {"", "HelmRelease", ""},
 		{fluxGroup, "HelmRepository", "status"}, {fluxGroup, "GitRepository", ""}, {fluxGroup, "Bucket", ""}, {fluxGroup, "ExternalArtifact", ""},
 		{argoGroup, "ApplicationSet", ""}, {argoGroup, "AppProject", ""}, {argoGroup, "Workflow", ""}, {"", "", ""}, {"", "Pod", ""},
@@ -232,7 +232,7 @@ func TestMissingSourcesDenied(t *testing.T) {
 	check(t, rows)
 }
 
-// An update that looks like a repetition to somebody who does not read it well.
+// An update that a careless reader would take for a repetition.
 func TestFalseRepetitions(t *testing.T) {
 	const (
 		good = `{"chart":{"spec":{"chart":"podinfo","version":"6.7.1","sourceRef":{"kind":"HelmRepository","name":"acme"}}}}`
@@ -293,8 +293,8 @@ func TestFalseRepetitionsOfStatus(t *testing.T) {
 	}
 }
 
-// 3 MiB hold a million empty sources: whoever may write an Application could make chartgate compare
-// each of them with each of the old object.
+// 3 MiB hold a million empty sources: anyone who can write an Application could make chartgate
+// compare each of them with each of the old object.
 func TestAttackObjectsThatNameTooMuch(t *testing.T) {
 	many := strings.Repeat(`{"repoURL":"ghcr.io/a","chart":"a","targetRevision":"1.0.0"},`, 1001)
 	few := strings.Repeat(`{"repoURL":"ghcr.io/a","chart":"a","targetRevision":"1.0.0"},`, 1000)

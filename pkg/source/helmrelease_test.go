@@ -114,7 +114,7 @@ func TestHelmReleaseChartRef(t *testing.T) {
 	})
 }
 
-// helm-controller takes the chart from status.helmChart, whoever wrote it.
+// helm-controller takes the chart from status.helmChart, even if another user wrote it.
 func TestHelmReleaseStatus(t *testing.T) {
 	status := func(helmChart string) string {
 		return release(podinfoSpec + fmt.Sprintf("\nstatus: {helmChart: %q}", helmChart))

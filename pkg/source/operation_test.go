@@ -9,8 +9,8 @@ import (
 
 var helmSpec = "spec: {source: " + helmSource + "}\n"
 
-// Each row was seen to deploy the attacker's content with Argo CD 3.2.1, from one
-// request by somebody who may edit Applications.
+// Each row was seen to deploy the attacker's content with Argo CD 3.2.1, from one request by a user
+// who can edit Applications.
 func TestForgeries(t *testing.T) {
 	const benign = "operation: {sync: {revision: 6.7.1}}\n"
 	const running = "status: {operationState: {phase: Running, "
@@ -159,8 +159,8 @@ func TestAHiddenSourceIsNewsWhenItIsUncovered(t *testing.T) {
 	})
 }
 
-// Whoever sets a finished sync going again deploys anew what it recorded, which may
-// be from before chartgate, or from its Warn mode.
+// A user who restarts a finished sync deploys again what it recorded, which can be from before
+// chartgate, or from its Warn mode.
 func TestARevivedSyncIsNews(t *testing.T) {
 	recorded := func(run string) string {
 		return app(helmSpec + "status: {operationState: {" + run + ", operation: {sync: {}}, syncResult: {source: " + evilSource + ", revision: 1.0.0}}}")

@@ -149,7 +149,7 @@ func (s signer) signs(t *testing.T, by sigstore.Signer, options ...sigstore.Opti
 	return attachment.Attachment{Format: attachment.Bundle, Content: raw}
 }
 
-// verify returns the trust roots that prove the material, or why none does.
+// verify returns the trust roots that prove the attachment, or why no trust root does.
 func verify(ctx context.Context, t *testing.T, roots signature.Roots, m attachment.Attachment, wanted evidence.Wanted) ([]string, string) {
 	t.Helper()
 	digest, err := chart.ParseDigest(signedDigest)

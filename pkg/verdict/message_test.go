@@ -463,7 +463,7 @@ func TestCommandsHoldNamesOnly(t *testing.T) {
 	}
 }
 
-// A change of a HelmRepository affects releases that nobody writes now.
+// A change of a HelmRepository affects releases that are not written now.
 func TestAChangeThatBreaksAnotherObject(t *testing.T) {
 	t.Parallel()
 	broken := verdict.Deny(resolved(t), verdict.Unsigned(resolved(t), wants, verdict.Findings{}))

@@ -17,7 +17,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// The README promises a next step for every denial, whoever makes it and however.
+// The README promises a next step for every denial, in every package.
 func TestEveryDenialHasANextStep(t *testing.T) {
 	t.Parallel()
 	subject := resolved(t)

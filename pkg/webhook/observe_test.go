@@ -47,7 +47,7 @@ func TestMetrics(t *testing.T) {
 		charts.Handle(t.Context(), create(t, text))
 	}
 	charts.Handle(t.Context(), update(t, helmRelease("podinfo", "acme"), helmRelease("podinfo", "acme"), ""))
-	// Anybody may talk to the webhook: what they call their kinds must not become labels.
+	// Any client can reach the webhook: the kinds that it sends must not become labels.
 	for _, kind := range []string{"Evil1", "Evil2"} {
 		charts.Handle(t.Context(), change(create(t, helmRelease("podinfo", "acme")), func(r *admissionv1.AdmissionRequest) { r.Kind.Kind = kind }))
 	}

@@ -33,7 +33,8 @@ func (l *incoming) Accept() (net.Conn, error) {
 	return next, nil
 }
 
-// Whoever opens connections without end gets three quarters of them, and others still get some.
+// A client that opens connections without end gets three quarters of them, and others still get
+// some.
 func TestAttackConnectionsWithoutEnd(t *testing.T) {
 	arrivals := &incoming{}
 	for range 20 {

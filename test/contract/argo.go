@@ -77,8 +77,8 @@ const (
 	Crossed How = "the operation's source is resumed at the result's revision"
 )
 
-// Replace returns the pull of manifests that a sync brings in place of what it would
-// fetch otherwise; none if that is no chart.
+// Replace returns the pull of manifests that a sync brings instead of what it would fetch; no pull
+// if they are not a chart.
 func Replace(field string, replaced []Pull) []Pull {
 	charts := slices.DeleteFunc(slices.Clone(replaced), func(p Pull) bool { return !p.isChart() })
 	if len(charts) == 0 {

@@ -13,15 +13,15 @@ import (
 	"github.com/chartgate/chartgate/pkg/source"
 )
 
-// nothing is a cluster without objects: Applications refer to none.
+// nothing is a cluster without objects: Applications do not refer to other objects.
 type nothing struct{}
 
 func (nothing) Read(_ context.Context, id source.ID) ([]source.Object, error) {
 	return nil, fmt.Errorf("read %s: an Application refers to no object", id)
 }
 
-// uses returns what pkg/source sees in a write by somebody who is not Argo CD
-// itself. old is nil for a creation.
+// uses returns what pkg/source sees in a write by a user other than Argo CD itself. old is nil for
+// a creation.
 func uses(application, old []byte) ([]source.Use, error) {
 	e := source.NewExtractor(nothing{}, source.Options{})
 	changes, err := e.Changes(source.Write{
@@ -71,7 +71,7 @@ func wrong(pulls []Pull, uses, earlier []source.Use) []string {
 
 // wrongGit returns what is wrong with the uses for something that is no chart.
 func (p Pull) wrongGit(uses []source.Use) string {
-	// pkg/source reads a chart in a drySource: Argo CD knows none, and the API server
+	// pkg/source reads a chart in a drySource: Argo CD does not know that field, and the API server
 	// prunes it. And for a sync it sees the sources that a hydrator takes precedence over.
 	if p.Field == "spec.sourceHydrator.drySource" || p.How == Hydrated {
 		return ""

@@ -19,8 +19,8 @@ const (
 // withSource returns an Application with these members of spec.source.
 func withSource(members string) string { return `{"spec":{"source":{` + members + `}}}` }
 
-// corpus are the Applications that somebody thought of. What Argo CD makes of them
-// is not written here: it is asked.
+// corpus are the Applications that were written by hand. What Argo CD makes of them is not written
+// here: it is asked.
 var corpus = []sentence{
 	{"a chart in a repository without a scheme", `{"spec":{"source":` + podinfo + `}}`, []string{"spec.source: oci://ghcr.io/acme/charts/podinfo:1.2.3"}},
 	{"an OCI source", `{"spec":{"source":` + native + `}}`, []string{"spec.source: oci://ghcr.io/acme/charts/podinfo:1.2.3"}},

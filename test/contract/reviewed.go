@@ -7,7 +7,7 @@ type Treatment string
 const (
 	// Gated fields name a chart: what is written there is a use.
 	Gated Treatment = "gated"
-	// NextVersion fields ought to be gated and are not yet. To move one, write Gated.
+	// NextVersion fields should be gated and are not yet. To move one, write Gated.
 	NextVersion Treatment = "next version"
 	// Decides marks a field, of a type that names sources, on which the chart depends:
 	// a change of it is news.

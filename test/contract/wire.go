@@ -30,8 +30,8 @@ func Main(m *testing.M) {
 	os.Exit(1)
 }
 
-// FalseHelm runs f and returns the arguments of the helm that f calls, which fails;
-// nil if it calls none.
+// FalseHelm runs f and returns the arguments of the helm that f calls, which fails; nil if it does
+// not call helm.
 func FalseHelm(t *testing.T, f func()) []string {
 	t.Helper()
 	dir := t.TempDir()

@@ -21,13 +21,13 @@ const (
 	provType   = "application/vnd.cncf.helm.chart.provenance.v1.prov"
 )
 
-// rack is a shelf on which manifests are put together by hand.
+// rack is a shelf for manifests that a test writes itself.
 type rack struct {
 	shelf
 	t *testing.T
 }
 
-// put stores a manifest and answers with its descriptor.
+// put stores a manifest and returns its descriptor.
 func (r rack) put(mediaType, raw string) string {
 	r.t.Helper()
 	digest, err := r.PushManifest(repo, "", mediaType, []byte(raw))
@@ -37,7 +37,7 @@ func (r rack) put(mediaType, raw string) string {
 	return describe(mediaType, digest, len(raw))
 }
 
-// blob stores a blob and answers with its descriptor under the media type given.
+// blob stores a blob and returns its descriptor with the media type.
 func (r rack) blob(mediaType, content string) string {
 	r.t.Helper()
 	digest, err := r.PushBlob(repo, []byte(content))
@@ -63,8 +63,8 @@ func indexOf(manifests ...string) string {
 // on adds a field to the first object of a JSON text.
 func on(object, field string) string { return "{" + field + "," + object[1:] }
 
-// TestGraph: an artifact from which helm takes one chart is a chart, wherever the chart is in it;
-// an artifact from which helm could take several is not.
+// TestGraph: the one chart that helm finds in what it pulls is accepted, wherever it is. If helm
+// could take several, it is refused.
 func TestGraph(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -176,8 +176,8 @@ func TestGraph(t *testing.T) {
 	}
 }
 
-// TestGraphEnds: anyone who can push can refer to any number of manifests; manifests that are not
-// read are not admitted.
+// TestGraphEnds: anyone who can push can refer to any number of manifests. A chart is refused if
+// chartgate does not read all of them.
 func TestGraphEnds(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -203,7 +203,7 @@ func TestGraphEnds(t *testing.T) {
 	}
 }
 
-// TestGraphUnreadable: what keeps chartgate from reading a manifest below an index is told as such.
+// TestGraphUnreadable: the error says why a manifest below an index could not be read.
 func TestGraphUnreadable(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -228,9 +228,9 @@ func TestGraphUnreadable(t *testing.T) {
 	}
 }
 
-// TestArtifact: what is no chart is resolved for those who take something else, with the layer that
-// they take. What looks like a chart to Argo CD, and is not one whose layer it takes alone, stays
-// refused.
+// TestArtifact: an artifact that is not a chart is resolved for consumers that accept it, with the
+// layer that they take. It is refused if Argo CD takes it for a chart, and takes more of it than
+// the layer of the chart.
 func TestArtifact(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})

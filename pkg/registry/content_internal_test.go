@@ -13,8 +13,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-// TestLargeBlob: a large attachment holds one of few slots until it is not needed any more; a small
-// one, or a failed read, holds no slot.
+// TestLargeBlob: a large content takes one of few slots until it is no longer needed. A small one,
+// or one that cannot be read, takes no slot.
 func TestLargeBlob(t *testing.T) {
 	t.Parallel()
 	small, large := make([]byte, 1000), make([]byte, maxBundle+1)
@@ -66,10 +66,10 @@ func TestLargeBlob(t *testing.T) {
 		}
 		_, done, err := r.largeBlob(t.Context(), descriptor(a, step.size), step.limit)
 		if (err != nil) != step.fails || taken() != step.takes {
-			t.Errorf("%s: %v, takes %d places", step.sentence, err, taken())
+			t.Errorf("%s: %v, takes %d slots", step.sentence, err, taken())
 		}
 		if done(); taken() != 0 {
-			t.Errorf("%s: %d places are taken for ever", step.sentence, taken())
+			t.Errorf("%s: %d slots are never released", step.sentence, taken())
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestArchive: one request gives the bytes that the manifest promised, or a problem.
+// TestArchive: one request returns content with the digest in the manifest, or there is an error.
 func TestArchive(t *testing.T) {
 	t.Parallel()
 	const name = "the archive of CHART@DIGEST"
@@ -66,8 +66,7 @@ func endless(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 	}
 }
 
-// TestArchiveElsewhere: registries keep archives in storages, which learn no
-// credentials.
+// TestArchiveElsewhere: registries redirect to a storage, which does not get the credentials.
 func TestArchiveElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{Auth: registrytest.Basic, Username: "user", Password: "hunter2"})
@@ -91,7 +90,7 @@ func TestArchiveElsewhere(t *testing.T) {
 	equal(t, []string{""}, e.seen)
 }
 
-// TestArchiveOfNothing: a chart that was not resolved has no archive.
+// TestArchiveOfNothing: without a resolved chart there is no archive.
 func TestArchiveOfNothing(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})

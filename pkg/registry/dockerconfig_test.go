@@ -51,8 +51,8 @@ func TestDockerConfig(t *testing.T) {
 	}
 }
 
-// A Secret that is renewed in place counts at once.
-func TestDockerConfigIsReadAnew(t *testing.T) {
+// A Secret that is renewed in place is used at once.
+func TestDockerConfigIsReadEachTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.json")
 	ask := registry.DockerConfig(path)
 	for _, password := range []string{"first", "second"} {
@@ -66,7 +66,7 @@ func TestDockerConfigIsReadAnew(t *testing.T) {
 	}
 }
 
-// TestLoginsByPath: which entry counts for a repository, each time.
+// TestLoginsByPath: which entry is used for a repository.
 func TestLoginsByPath(t *testing.T) {
 	const helper = "#!/bin/sh\nread host\necho \"{\\\"Username\\\": \\\"helper-$host\\\", \\\"Secret\\\": \\\"p\\\"}\"\n"
 	bin := t.TempDir()

@@ -14,7 +14,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// TestClassify: what cannot be provoked on this machine.
+// TestClassify: errors that cannot be provoked on this machine.
 func TestClassify(t *testing.T) {
 	t.Parallel()
 	location, err := chart.ParseChart("oci://ghcr.io/acme/podinfo")

@@ -109,13 +109,13 @@ func parseDigest(t *testing.T, text string) chart.Digest {
 	return d
 }
 
-// outcome is a problem as people see it.
+// outcome is an error as users see it.
 type outcome struct {
 	Kind         problem.Kind
 	Detail, Next string
 }
 
-// The next steps where a registry could not be asked are TestNextSteps's to test.
+// outcomeOf leaves out the next step if the registry is unavailable: TestNextSteps tests those.
 func outcomeOf(t *testing.T, err error) outcome {
 	t.Helper()
 	o := wholeOutcomeOf(t, err)
@@ -201,7 +201,7 @@ func collect(ctx context.Context, t *testing.T, c *registry.Client, r chart.Reso
 	return collectFor(ctx, t, c, r, attachment.Search{})
 }
 
-// collectFor does so for a consumer, or in other places.
+// collectFor does so for a consumer, or in other repositories.
 func collectFor(ctx context.Context, t *testing.T, c *registry.Client, r chart.Resolved, where attachment.Search) (found []attachment.Attachment, problems []outcome) {
 	t.Helper()
 	for m, err := range c.Signatures(ctx, r, where) {
@@ -214,7 +214,7 @@ func collectFor(ctx context.Context, t *testing.T, c *registry.Client, r chart.R
 	return found, problems
 }
 
-// contents shortens materials to "bundle: content".
+// contents shortens attachments to "bundle: content".
 func contents(found []attachment.Attachment) []string {
 	var texts []string
 	for _, m := range found {
@@ -244,7 +244,7 @@ func count(requests []string, pattern string) int {
 	return n
 }
 
-// options reach s however it is set up.
+// options are those that a client of s needs.
 func (s shelf) options(t *testing.T, username, password string) registry.Options {
 	t.Helper()
 	o := registry.Options{Credentials: func(context.Context, chart.Location) (string, string, error) { return username, password, nil }}

@@ -24,7 +24,7 @@ import (
 // someone is a consumer with its own credentials.
 var someone = sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "regcred"}
 
-// always connects everybody in the same way.
+// always returns the same connection to every consumer.
 func always(c registry.Connection) func(context.Context, sourceauth.Auth, chart.Location) (registry.Connection, error) {
 	return func(context.Context, sourceauth.Auth, chart.Location) (registry.Connection, error) { return c, nil }
 }
@@ -33,8 +33,8 @@ func login(username, password string) func(context.Context) (string, string, err
 	return func(context.Context) (string, string, error) { return username, password, nil }
 }
 
-// TestConsumersLogin: the credentials of the consumer are used instead of chartgate's own, and
-// errors name them.
+// TestConsumersLogin: the consumer's credentials are used instead of chartgate's own, and errors
+// name them.
 func TestConsumersLogin(t *testing.T) {
 	t.Parallel()
 	const public = "; if it should be public, check the name: registries give the same answer for repositories that do not exist"
@@ -97,8 +97,8 @@ func TestConsumersLogin(t *testing.T) {
 	}
 }
 
-// TestConnectFails: what keeps a consumer's credentials from chartgate is told before
-// any packet is sent.
+// TestConnectFails: if the consumer's credentials cannot be read, that is the error, and no packet
+// is sent.
 func TestConnectFails(t *testing.T) {
 	t.Parallel()
 	missing := &problem.Error{Kind: problem.KindUnauthorized, Detail: "Secret apps/regcred does not exist", Next: "create it"}
@@ -152,8 +152,8 @@ func TestConnectFails(t *testing.T) {
 	}
 }
 
-// TestNobodyConnects: without a consumer, chartgate asks for no other credentials.
-func TestNobodyConnects(t *testing.T) {
+// TestOwnConnection: for chartgate's own connection Connect is not called.
+func TestOwnConnection(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
 	options := s.options(t, "", "")
@@ -165,7 +165,7 @@ func TestNobodyConnects(t *testing.T) {
 	}
 }
 
-// TestTokensAreNotShared: what one consumer may read, another one may not.
+// TestTokensAreNotShared: what one consumer can read, another consumer cannot read.
 func TestTokensAreNotShared(t *testing.T) {
 	t.Parallel()
 	for _, auth := range []registrytest.Auth{registrytest.Basic, registrytest.Bearer} {
@@ -189,8 +189,8 @@ func TestTokensAreNotShared(t *testing.T) {
 	}
 }
 
-// TestLoginOfOneHost: each host is checked separately, so that no login goes to the host of a
-// signature repository.
+// TestLoginOfOneHost: Connect is called for each host, so that no login goes to the host of another
+// repository with signatures.
 func TestLoginOfOneHost(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{Auth: registrytest.Basic, Username: "user", Password: "hunter2"})
@@ -217,9 +217,9 @@ func TestLoginOfOneHost(t *testing.T) {
 	equal(t, strings.Repeat(",", len(thief.seen)-1), strings.Join(thief.seen, ","))
 }
 
-// TestOwnCredentialsStayHome is the attack in which a tenant brings a CA, a proxy or a
-// certificate of its own, to read what chartgate logs in with.
-func TestOwnCredentialsStayHome(t *testing.T) {
+// TestOwnCredentialsAreNotSentToTenants is the attack in which a tenant configures a CA, a proxy or a
+// certificate to read chartgate's own login.
+func TestOwnCredentialsAreNotSentToTenants(t *testing.T) {
 	t.Parallel()
 	pair := registrytest.NewAuthority().Client()
 	for name, tc := range map[string]struct {
@@ -262,7 +262,7 @@ func TestOwnCredentialsStayHome(t *testing.T) {
 	}
 }
 
-// tunnel is an HTTP proxy for HTTPS, which notes where to. It leaves with the test.
+// tunnel is an HTTP proxy for HTTPS, which records the hosts. It stops with the test.
 func tunnel(t *testing.T, login *url.Userinfo, to ...*[]string) *url.URL {
 	t.Helper()
 	var mu sync.Mutex
@@ -283,8 +283,8 @@ func tunnel(t *testing.T, login *url.Userinfo, to ...*[]string) *url.URL {
 	return at
 }
 
-// TestCertificates: the CAs of a connection are the only ones that it trusts, and a
-// client certificate opens what wants one.
+// TestCertificates: a connection trusts its own CAs only, and its client certificate is shown to a
+// server that asks for one.
 func TestCertificates(t *testing.T) {
 	t.Parallel()
 	clients := registrytest.NewAuthority()
@@ -340,8 +340,8 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// TestCAsBesideTheSystems: where the admin has named no CA, those of a connection still add to the
-// system's. Other connections do not trust the CAs that one connection adds.
+// TestCAsBesideTheSystems: if the admin has configured no CAs, those of a connection add to the
+// system's. No other connection trusts them.
 func TestCAsBesideTheSystems(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{TLS: true})
@@ -355,8 +355,8 @@ func TestCAsBesideTheSystems(t *testing.T) {
 	}
 }
 
-// TestCertificateStaysHome: a storage does not get to know who pulls.
-func TestCertificateStaysHome(t *testing.T) {
+// TestCertificateForOneHost: a storage does not see the client certificate.
+func TestCertificateForOneHost(t *testing.T) {
 	t.Parallel()
 	clients := registrytest.NewAuthority()
 	pair := clients.Client()
@@ -376,7 +376,7 @@ func TestCertificateStaysHome(t *testing.T) {
 	equal(t, 0, len(storage.Requests()))
 }
 
-// TestProxyOfAConnection: everything goes through it, by its login.
+// TestProxyOfAConnection: all requests go through it, with its login.
 func TestProxyOfAConnection(t *testing.T) {
 	t.Parallel()
 	unavailable := func(why string) *outcome {
@@ -423,7 +423,7 @@ func TestProxyOfAConnection(t *testing.T) {
 	}
 }
 
-// TestPlainHTTPOfAConnection: no connection speaks plain HTTP where the admin does not.
+// TestPlainHTTPOfAConnection: no connection uses plain HTTP if the admin does not allow it.
 func TestPlainHTTPOfAConnection(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -440,8 +440,8 @@ func TestPlainHTTPOfAConnection(t *testing.T) {
 	}
 }
 
-// TestLoginThatMayNotBeSentYet: registries hide from strangers what there is, and let them
-// ask less often. A chart that is not found without the login may be there with it.
+// TestLoginThatMayNotBeSentYet: registries hide charts from anonymous readers, and limit these more.
+// A chart that is not found without the login may exist.
 func TestLoginThatMayNotBeSentYet(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

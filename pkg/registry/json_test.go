@@ -8,7 +8,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// FuzzCheckJSON: what passes is valid, and no name hides another of its object.
+// FuzzCheckJSON: an accepted document is valid, and no object has two names that a parser could
+// confuse.
 func FuzzCheckJSON(f *testing.F) {
 	for _, seed := range []string{`{"a":1,"A":2}`, `{"annotations":{"a":1,"A":2}}`, `[[[[1]]]]`, `{"layerſ":1,"LAYERS":2}`, "null", `"`, `{}{}`} {
 		f.Add(seed)

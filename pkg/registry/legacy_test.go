@@ -9,9 +9,9 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestCrowdedManifest: strangers cannot make the list of legacy signatures too long to read, as far
-// as registries take it.
-func TestCrowdedManifest(t *testing.T) {
+// TestLargeLegacyManifest: other people's signatures cannot make the list too long to read, up to the
+// size that registries accept.
+func TestLargeLegacyManifest(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
 	s.legacySignature(t, "good", nil)
@@ -28,7 +28,7 @@ func TestCrowdedManifest(t *testing.T) {
 	equal(t, []outcome{{Kind: problem.KindLimitExceeded, Detail: s.text("the legacy signatures of CHART@DIGEST could not be read: it has more than the 4096 KiB that chartgate reads")}}, problems)
 }
 
-// TestLegacyDocker: cosign can be told to write docker's media type.
+// TestLegacyDocker: cosign can be configured to write Docker's media type.
 func TestLegacyDocker(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -44,8 +44,8 @@ func TestLegacyDocker(t *testing.T) {
 	equal(t, []string{"legacy signature: legacy"}, contents(found))
 }
 
-// TestLegacyStrangers: other layers of the .sig manifest are no signatures.
-func TestLegacyStrangers(t *testing.T) {
+// TestOtherLegacyLayers: other layers of the .sig manifest are not signatures.
+func TestOtherLegacyLayers(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
 	s.Fail(".sig$", serve(manifestType, `{"schemaVersion":2,"layers":[{"mediaType":"text/plain","digest":"`+layerDigest+`"}]}`))

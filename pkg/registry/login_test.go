@@ -17,8 +17,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestLogin: credentials are asked for when a registry wants them, for the host
-// as charts name it, and what goes wrong is said without them.
+// TestLogin: credentials are read when a registry asks for them, for the host as charts name it, and
+// errors do not contain them.
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	unauthorized := func(why string) *outcome {
@@ -86,8 +86,7 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// TestLoginInTime: credentials that come too late are a matter of time, not of
-// rights.
+// TestLoginInTime: credentials that arrive too late are a timeout, and not a refusal.
 func TestLoginInTime(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{Auth: registrytest.Basic, Username: "user", Password: "hunter2"})
@@ -102,8 +101,7 @@ func TestLoginInTime(t *testing.T) {
 	equal(t, problem.KindTimeout, outcomeOf(t, err).Kind)
 }
 
-// TestNewPassword: a registry that refuses the token it once gave makes chartgate
-// ask for the credentials again.
+// TestNewPassword: if a registry refuses a token that it has issued, the credentials are read again.
 func TestNewPassword(t *testing.T) {
 	t.Parallel()
 	for _, auth := range []registrytest.Auth{registrytest.Basic, registrytest.Bearer} {
@@ -134,8 +132,8 @@ func challenge(auth registrytest.Auth, s shelf) string {
 	return fmt.Sprintf(`Bearer realm="http://%s/token",service=%q,scope="repository:%s:pull"`, s.Host(), s.Host(), repo)
 }
 
-// TestDockerHub: Docker Hub is spoken to at its registry's host, with the
-// credentials for docker.io.
+// TestDockerHub: requests to Docker Hub go to the host of its registry, with the credentials for
+// docker.io.
 func TestDockerHub(t *testing.T) {
 	t.Parallel()
 	var asked, reached []string
@@ -167,8 +165,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// TestLoginsOfTwoRepositories: a token of one repository is not used for another, whose
-// login may be another, whatever way the registry wants to be asked.
+// TestLoginsOfTwoRepositories: a token of one repository is not used for another, which may have
+// another login, with each scheme of authentication.
 func TestLoginsOfTwoRepositories(t *testing.T) {
 	t.Parallel()
 	for _, auth := range []registrytest.Auth{registrytest.Basic, registrytest.Bearer} {
@@ -197,8 +195,8 @@ func TestLoginsOfTwoRepositories(t *testing.T) {
 	}
 }
 
-// TestIdentity: an identity for whole clouds logs in only where a connection lets it, and
-// only where the admin has named no login.
+// TestIdentity: an identity for a whole cloud is used only if the connection allows it, and only if
+// the admin has configured no login.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	none := func(context.Context, chart.Location) (string, string, error) { return "", "", nil }
@@ -234,7 +232,7 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestIdentityToken: it is changed for an access token, and never follows a redirect.
+// TestIdentityToken: it is exchanged for an access token, and is not sent along with a redirect.
 func TestIdentityToken(t *testing.T) {
 	t.Parallel()
 	exchange := func(w http.ResponseWriter, req *http.Request, healthy http.Handler) {

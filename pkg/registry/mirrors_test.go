@@ -51,7 +51,7 @@ func TestParseMirrors(t *testing.T) {
 	}
 }
 
-// asked answers 404 and notes what it is asked for.
+// asked answers 404 and records the URLs.
 func asked(urls *[]string) http.RoundTripper {
 	return roundTrip(func(req *http.Request) (*http.Response, error) {
 		*urls = append(*urls, req.URL.String())
@@ -59,7 +59,7 @@ func asked(urls *[]string) http.RoundTripper {
 	})
 }
 
-// TestMirrorRules: the longest rule by whole segments counts, and only one.
+// TestMirrorRules: the longest rule that matches whole path segments is applied, and only that one.
 func TestMirrorRules(t *testing.T) {
 	t.Parallel()
 	mirrors, err := registry.ParseMirrors([]string{
@@ -102,8 +102,8 @@ func TestMirrorRules(t *testing.T) {
 	}
 }
 
-// TestMirror: everything is read from the mirror, by chartgate's own credentials, and
-// goes by the name that policies know.
+// TestMirror: everything is read from the mirror, with chartgate's own credentials, and has the
+// location in the reference.
 func TestMirror(t *testing.T) {
 	t.Parallel()
 	const at = "mirrored/acme/charts/podinfo"
@@ -152,8 +152,8 @@ func TestMirror(t *testing.T) {
 	}
 }
 
-// TestMirrorsOfPlaces: rules count for repositories of signatures too.
-func TestMirrorsOfPlaces(t *testing.T) {
+// TestMirrorsOfSignatures: rules apply to repositories of signatures too.
+func TestMirrorsOfSignatures(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
 	if err := s.AttachLegacy("mirrored/signatures", s.digest, []byte("signature"), nil); err != nil {
@@ -171,7 +171,7 @@ func TestMirrorsOfPlaces(t *testing.T) {
 	equal(t, []string{"legacy signature: signature"}, contents(found))
 }
 
-// TestMirrorIsNamed: people learn what was asked for, and where.
+// TestMirrorIsNamed: errors name the reference and the mirror.
 func TestMirrorIsNamed(t *testing.T) {
 	t.Parallel()
 	const ref = "oci://ghcr.io/acme/charts/podinfo:1.0.0"

@@ -13,16 +13,16 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestNewestFirst: of the scans of a year the last one is looked at first, by what they say of
-// themselves or by their place in the list.
+// TestNewestFirst: of the scans of a year the newest is read first, by their dates or by their
+// positions in the list.
 func TestNewestFirst(t *testing.T) {
 	t.Parallel()
 	const scan = "https://cosign.sigstore.dev/attestation/vuln/v1"
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for name, annotations := range map[string]func(i int) map[string]string{
 		"by their dates, where the list has another order": func(i int) map[string]string { return made(scan, start.AddDate(0, 0, -7*i)) },
-		"by their place in the list":                       func(int) map[string]string { return marked(scan) },
-		"by their place where the dates are no dates": func(int) map[string]string {
+		"by their positions in the list":                   func(int) map[string]string { return marked(scan) },
+		"by their positions if the dates are not dates": func(int) map[string]string {
 			return map[string]string{"dev.sigstore.bundle.predicateType": scan, "org.opencontainers.image.created": "yesterday"}
 		},
 	} {
@@ -46,8 +46,8 @@ func TestNewestFirst(t *testing.T) {
 	}
 }
 
-// TestSimpleSigningAsReferrer: what cosign 2 writes with --registry-referrers-mode=oci-1-1,
-// whatever the list says of its type.
+// TestSimpleSigningAsReferrer: cosign 2 writes it with --registry-referrers-mode=oci-1-1. It is read
+// whatever type the list shows.
 func TestSimpleSigningAsReferrer(t *testing.T) {
 	t.Parallel()
 	for name, listedAs := range map[string]string{"listed by its config": sigArtifact, "listed without a type": "-", "listed as empty": "application/vnd.oci.empty.v1+json"} {
@@ -77,7 +77,7 @@ func TestSimpleSigningAsReferrer(t *testing.T) {
 	}
 }
 
-// TestEnvelopesAsReferrers: DSSE envelopes without a bundle, for who wants attestations.
+// TestEnvelopesAsReferrers: DSSE envelopes without a bundle, if attestations are wanted.
 func TestEnvelopesAsReferrers(t *testing.T) {
 	t.Parallel()
 	const dsse = "application/vnd.dsse.envelope.v1+json"
@@ -107,7 +107,7 @@ func TestEnvelopesAsReferrers(t *testing.T) {
 }
 
 // TestFallbackTagIsAskedLast: whatever the referrers API answers, what is listed under the fallback
-// tag is found; once, and only if nothing else did.
+// tag is found: once, and only if nothing else was sufficient.
 func TestFallbackTagIsAskedLast(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -139,8 +139,8 @@ func TestFallbackTagIsAskedLast(t *testing.T) {
 	}
 }
 
-// TestTagsThatAreRefused: if a registry let chartgate read the chart, and refuses the tag of a
-// signature, the tag counts as missing.
+// TestTagsThatAreRefused: if a registry lets chartgate read the chart, and refuses the tag of
+// signatures, that tag does not exist.
 func TestTagsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	tags := "/manifests/sha256-"
@@ -184,7 +184,7 @@ func TestTagsThatAreRefused(t *testing.T) {
 	})
 }
 
-// TestPredicates: what is wanted comes early and may be large.
+// TestPredicates: attestations with a wanted predicate come early and may be large.
 func TestPredicates(t *testing.T) {
 	t.Parallel()
 	const slsa, spdx = "https://slsa.dev/provenance/v1", "https://spdx.dev/Document"
@@ -304,8 +304,7 @@ func TestPredicates(t *testing.T) {
 	})
 }
 
-// TestUnknownReferrersLast: what is listed without an artifact type may be
-// anything.
+// TestUnknownReferrersLast: a referrer that is listed without an artifact type may be anything.
 func TestUnknownReferrersLast(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -319,7 +318,7 @@ func TestUnknownReferrersLast(t *testing.T) {
 	equal(t, []string{"bundle: provenance", "bundle: empty", "bundle: unknown"}, contents(found))
 }
 
-// TestBundleSource: the source of a bundle is its manifest.
+// TestBundleSource: the source of a bundle is the digest of its manifest.
 func TestBundleSource(t *testing.T) {
 	t.Parallel()
 	for _, options := range []registrytest.Options{{}, {NoReferrers: true}} {
@@ -332,9 +331,8 @@ func TestBundleSource(t *testing.T) {
 	}
 }
 
-// TestReferrersAPIAppears: a host that gets the referrers API is noticed at once,
-// since a search that finds nothing good asks for it after all. From then on the fallback tag is
-// only asked last.
+// TestReferrersAPIAppears: a host that gets the referrers API is noticed at once, because a search
+// that finds nothing sufficient uses the API at the end. From then on the fallback tag is read last.
 func TestReferrersAPIAppears(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -352,8 +350,7 @@ func TestReferrersAPIAppears(t *testing.T) {
 	equal(t, "GET /v2/"+repo+"/manifests/sha256-"+strings.TrimPrefix(s.digest, "sha256:"), requests[len(requests)-1])
 }
 
-// TestLacksReferrersAPI: the ways of registries to say so lead to the fallback
-// tag.
+// TestLacksReferrersAPI: all ways in which registries say so lead to the fallback tag.
 func TestLacksReferrersAPI(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]registrytest.Fault{
@@ -377,9 +374,8 @@ func TestLacksReferrersAPI(t *testing.T) {
 	}
 }
 
-// TestFallbackLies: the index under the fallback tag must have the digest that the
-// registry shows.
-func TestFallbackLies(t *testing.T) {
+// TestFallbackDigest: the index under the fallback tag must have the digest that the registry shows.
+func TestFallbackDigest(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{NoReferrers: true})
 	s.bundle(t, "bundle", nil)
@@ -389,8 +385,8 @@ func TestFallbackLies(t *testing.T) {
 	equal(t, []outcome{{Kind: problem.KindDigestMismatch, Detail: s.text("the list of referrers of CHART@DIGEST could not be read: the content does not match its digest")}}, problems)
 }
 
-// TestJunkReferrers: what is no bundle is passed over; what says that it is one
-// and is not is a problem; neither keeps the signature out.
+// TestJunkReferrers: a referrer that is not a bundle is skipped; one that is marked as a bundle and
+// is not one is an error. Neither hides the signature.
 func TestJunkReferrers(t *testing.T) {
 	t.Parallel()
 	layer := func(mediaType string) string {

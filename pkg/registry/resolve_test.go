@@ -81,7 +81,7 @@ func reference(t *testing.T, s shelf, text string) chart.Reference {
 	return chart.Reference{Location: s.location(t), Selector: selector}
 }
 
-// TestResolveRange: ranges are chosen from all pages of the tag list.
+// TestResolveRange: a range selects from all pages of the list of tags.
 func TestResolveRange(t *testing.T) {
 	t.Parallel()
 	tagsOn := func(pages ...string) registrytest.Fault {
@@ -144,8 +144,8 @@ func TestResolveRange(t *testing.T) {
 	}
 }
 
-// TestResolveRefuses: everything that is not one readable chart is a problem of
-// the right kind, in words for people.
+// TestResolveRefuses: everything that is not one readable chart is an error of the right kind, with
+// a message for users.
 func TestResolveRefuses(t *testing.T) {
 	t.Parallel()
 	const manifests = "/manifests/"
@@ -247,9 +247,9 @@ func TestResolveRefuses(t *testing.T) {
 	}
 }
 
-// TestRangesNameWhatTheyChose: what is wrong with the tag that a range led to is told of that tag,
-// with its digest once it has one.
-func TestRangesNameWhatTheyChose(t *testing.T) {
+// TestErrorsOfRangesNameTheTag: an error after a range has selected a tag names that tag, and its
+// digest if that is known.
+func TestErrorsOfRangesNameTheTag(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		fault registrytest.Fault
@@ -281,22 +281,17 @@ func TestRangesNameWhatTheyChose(t *testing.T) {
 	}
 }
 
-// TestResolveAccepts: what looks unusual and is fine.
+// TestResolveAccepts: charts that are unusual and valid.
 func TestResolveAccepts(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]registrytest.Fault{
-		"a provenance file":                   serve(manifestType, chartManifest("", `,{"mediaType":"application/vnd.cncf.helm.chart.provenance.v1.prov"}`)),
-		"two provenance files":                serve(manifestType, chartManifest("", strings.Repeat(`,{"mediaType":"application/vnd.cncf.helm.chart.provenance.v1.prov"}`, 2))),
-		"a media type of its own":             serve(manifestType, chartManifest(`,"mediaType":"`+manifestType+`"`, "")),
-		"a content type with a charset":       serve(manifestType+"; charset=utf-8", chartManifest("", "")),
-		"annotations that differ in case":     serve(manifestType, chartManifest(`,"annotations":{"a":"1","A":"2"}`, "")),
-		"fields that nobody knows":            serve(manifestType, chartManifest(`,"x":[1,null,true,"y"]`, "")),
-		"503 once":                            registrytest.Times(1, registrytest.Status(503)),
-		"429 once, with the seconds to wait":  registrytest.Times(1, answer(429, "Retry-After: 1")),
-		"429 once, with the time to wait for": registrytest.Times(1, answer(429, "Retry-After: Mon, 02 Jan 2006 15:04:05 GMT")),
-		"reset once":                          registrytest.Times(1, registrytest.Reset()),
-		"truncated once":                      registrytest.Times(1, registrytest.Truncated()),
-		"no length in the header":             registrytest.Huge(1),
+		"a provenance file":               serve(manifestType, chartManifest("", `,{"mediaType":"application/vnd.cncf.helm.chart.provenance.v1.prov"}`)),
+		"two provenance files":            serve(manifestType, chartManifest("", strings.Repeat(`,{"mediaType":"application/vnd.cncf.helm.chart.provenance.v1.prov"}`, 2))),
+		"a media type of its own":         serve(manifestType, chartManifest(`,"mediaType":"`+manifestType+`"`, "")),
+		"a content type with a charset":   serve(manifestType+"; charset=utf-8", chartManifest("", "")),
+		"annotations that differ in case": serve(manifestType, chartManifest(`,"annotations":{"a":"1","A":"2"}`, "")),
+		"fields that nobody knows":        serve(manifestType, chartManifest(`,"x":[1,null,true,"y"]`, "")),
+		"no length in the header":         registrytest.Huge(1),
 		"a sha512 digest in the header": serve(manifestType, chartManifest("", ""),
 			"Docker-Content-Digest: sha512:"+sha512Hex(chartManifest("", ""))),
 	} {
@@ -314,7 +309,7 @@ func TestResolveAccepts(t *testing.T) {
 	}
 }
 
-// TestResolveInTime: nothing outlives the context.
+// TestResolveInTime: no request takes longer than the context.
 func TestResolveInTime(t *testing.T) {
 	t.Parallel()
 	timeout := outcome{Kind: problem.KindTimeout, Detail: "HOST did not give CHART:1.0.0 in time"}
@@ -358,8 +353,7 @@ func drip(w http.ResponseWriter, req *http.Request, _ http.Handler) {
 	}
 }
 
-// TestResolveCanceled: a caller that goes away is a timeout, not the registry's
-// fault.
+// TestResolveCanceled: if the caller goes away, that is a timeout and not an error of the registry.
 func TestResolveCanceled(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -372,7 +366,7 @@ func TestResolveCanceled(t *testing.T) {
 	}
 }
 
-// TestResolveNothing: zero values lead nowhere, without a request.
+// TestResolveNothing: zero values are errors, without a request.
 func TestResolveNothing(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -395,8 +389,8 @@ func TestResolveNothing(t *testing.T) {
 	equal(t, 0, len(s.Requests()))
 }
 
-// TestRepeatedName: registries answer for what is not there as they like; the usual mistake is told
-// in each case.
+// TestRepeatedName: registries give different answers for repositories that do not exist; the next
+// step names the most common mistake for each of them.
 func TestRepeatedName(t *testing.T) {
 	t.Parallel()
 	const hint = "the chart's name is repeated: take /podinfo off the end of the repository URL, to which the name is appended"

@@ -26,8 +26,7 @@ func made(predicate string, at time.Time) map[string]string {
 	return m
 }
 
-// TestCrowds: a stranger's hundreds of one kind do not keep chartgate from looking at what is of
-// another kind or elsewhere, and the first ones cost no more than one after the other.
+// TestCrowds: hundreds of attachments of one kind do not hide one of another kind.
 func TestCrowds(t *testing.T) {
 	t.Parallel()
 	const slsa, other = "https://slsa.dev/provenance/v1", "https://evil.example/x"
@@ -82,8 +81,7 @@ func TestCrowds(t *testing.T) {
 	}
 }
 
-// TestCrowdOfOneKind: up to 500 of one kind are looked at, the oldest too, in requests that do not
-// wait for each other.
+// TestCrowdOfOneKind: up to 500 of one kind are read, also the oldest, several at the same time.
 func TestCrowdOfOneKind(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -99,9 +97,8 @@ func TestCrowdOfOneKind(t *testing.T) {
 	equal(t, 1+2*500+2, len(s.Requests()))
 }
 
-// TestNothingIsFetchedInVain: who is content with the first or second piece has not made the
-// registry serve more.
-func TestNothingIsFetchedInVain(t *testing.T) {
+// TestNothingIsReadInVain: if the first or second attachment is sufficient, no more are requested.
+func TestNothingIsReadInVain(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
 	for i := range 20 {
@@ -120,7 +117,7 @@ func TestNothingIsFetchedInVain(t *testing.T) {
 	}
 }
 
-// TestTooManyBytes: hundreds of large attestations end in a limit, and what is elsewhere is still
+// TestTooManyBytes: there is a limit for the bytes of one list; what is in other lists is still
 // found.
 func TestTooManyBytes(t *testing.T) {
 	t.Parallel()
@@ -137,9 +134,9 @@ func TestTooManyBytes(t *testing.T) {
 	equal(t, "good", string(found[8].Content))
 }
 
-// TestPlaces: each place is searched in turn, the chart's own repository only where it is
-// one of them.
-func TestPlaces(t *testing.T) {
+// TestRepositories: the repositories are searched in order, the chart's own only if it is one of
+// them.
+func TestRepositories(t *testing.T) {
 	t.Parallel()
 	const slsa = "https://slsa.dev/provenance/v1"
 	for _, noReferrers := range []bool{false, true} {
@@ -182,8 +179,8 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestPlacesFail: one that fails is named, and the others are searched.
-func TestPlacesFail(t *testing.T) {
+// TestRepositoriesFail: an error names the repository, and the others are searched.
+func TestRepositoriesFail(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
 	s.legacySignature(t, "own", nil)
@@ -202,9 +199,9 @@ func TestPlacesFail(t *testing.T) {
 	equal(t, []string{"legacy signature: own"}, contents(found))
 }
 
-// TestPlaceOfOthers is the attack in which the signature of another chart lies in a
-// shared place: a bundle must refer to the chart.
-func TestPlaceOfOthers(t *testing.T) {
+// TestRepositoryOfOthers is the attack in which the signature of another chart is in a shared
+// repository: a bundle must refer to the chart.
+func TestRepositoryOfOthers(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
 	other, _ := s.push(t, "2.0.0")
@@ -218,8 +215,8 @@ func TestPlaceOfOthers(t *testing.T) {
 	equal(t, []outcome{{Kind: problem.KindInvalid, Detail: s.text("the referrer " + digest + " of CHART@DIGEST in oci://HOST/signatures is not a readable bundle: it does not refer to the chart")}}, problems)
 }
 
-// TestUnusedPlacesCostNothing: who has enough goes no further.
-func TestUnusedPlacesCostNothing(t *testing.T) {
+// TestUnusedRepositoriesCostNothing: once enough is found, no other repository is searched.
+func TestUnusedRepositoriesCostNothing(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
 	s.bundle(t, "signature", nil)
@@ -257,7 +254,7 @@ func (s shelf) legacySignature(t *testing.T, payload string, annotations map[str
 	}
 }
 
-// TestSignaturesInOrder: the marks order the work, and legacy comes last, newest
+// TestSignaturesInOrder: the marks decide about the order; legacy signatures are last, the newest
 // first.
 func TestSignaturesInOrder(t *testing.T) {
 	t.Parallel()
@@ -344,8 +341,7 @@ func serve404(code string) registrytest.Fault {
 	}
 }
 
-// TestSignaturesDespiteFaults: one bad thing is one problem, and the search goes
-// on.
+// TestSignaturesDespiteFaults: each fault is one error, and the search continues.
 func TestSignaturesDespiteFaults(t *testing.T) {
 	t.Parallel()
 	unavailable := func(what, why string) outcome {
@@ -413,8 +409,8 @@ func serveIndex(manifests ...map[string]any) registrytest.Fault {
 	return serve("application/vnd.oci.image.index.v1+json", string(body))
 }
 
-// TestTooMany: a crowd of strangers costs a bounded number of requests, is named,
-// and does not hide a marked signature.
+// TestTooMany: any number of other attachments costs a limited number of requests, is named in an
+// error, and does not hide a marked signature.
 func TestTooMany(t *testing.T) {
 	t.Parallel()
 	t.Run("thousands of referrers", func(t *testing.T) {
@@ -468,7 +464,7 @@ func TestTooMany(t *testing.T) {
 	})
 }
 
-// TestSignaturesLazy: a consumer that has enough costs no more requests.
+// TestSignaturesLazy: no requests are sent after the consumer has stopped.
 func TestSignaturesLazy(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -493,7 +489,7 @@ func TestSignaturesLazy(t *testing.T) {
 	equal(t, 0, len(s.Requests()))
 }
 
-// TestSignaturesInTime: when time is over, so is the search, with one problem.
+// TestSignaturesInTime: when the time is over, the search ends with one error.
 func TestSignaturesInTime(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -509,7 +505,7 @@ func TestSignaturesInTime(t *testing.T) {
 	equal(t, 3, len(s.Requests()))
 }
 
-// TestSignaturesOfNothing: what was not resolved has no signatures.
+// TestSignaturesOfNothing: without a location and a digest there are no signatures.
 func TestSignaturesOfNothing(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})

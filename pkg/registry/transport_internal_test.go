@@ -15,8 +15,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/fair"
 )
 
-// TestHostLimiter: no more than size requests at once, waiting ends with the context,
-// and idle hosts are forgotten.
+// TestHostLimiter: no more requests than slots at the same time, and idle hosts are forgotten.
 func TestHostLimiter(t *testing.T) {
 	t.Parallel()
 	var now, most atomic.Int32
@@ -70,7 +69,7 @@ func TestHostLimiterWaitsForOneHostOnly(t *testing.T) {
 	}
 }
 
-// TestAnswerTimeout: also callers without a deadline get an answer.
+// TestAnswerTimeout: a request of a caller without a deadline ends too.
 func TestAnswerTimeout(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -92,7 +91,7 @@ func TestAnswerTimeout(t *testing.T) {
 	}
 }
 
-// TestErrorPagesAreCut: an endless error page is an error page.
+// TestErrorPagesAreCut: an endless error page is still an error page.
 func TestErrorPagesAreCut(t *testing.T) {
 	t.Parallel()
 	resp := &http.Response{StatusCode: 500, Body: io.NopCloser(endless{})}
@@ -108,7 +107,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// TestDefaultTransport: no proxy, timeout or check of certificates is lost.
+// TestDefaultTransport: it has the proxy, the timeouts and the check of certificates.
 func TestDefaultTransport(t *testing.T) {
 	t.Parallel()
 	pool := x509.NewCertPool()

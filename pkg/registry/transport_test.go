@@ -15,7 +15,7 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// elsewhere is another server. It notes the credentials that reach it.
+// elsewhere is another server. It records the credentials that reach it.
 type elsewhere struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -42,8 +42,8 @@ func newElsewhere(t *testing.T, secure bool, answer http.HandlerFunc) *elsewhere
 
 func (e *elsewhere) host() string { return e.Listener.Addr().String() }
 
-// TestRedirectWithoutCredentials: blobs may be elsewhere, credentials stay here,
-// also when the other host asks for them.
+// TestRedirectWithoutCredentials: a redirect may lead to another host, which does not get the
+// credentials, also if it asks for them.
 func TestRedirectWithoutCredentials(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -85,8 +85,8 @@ func TestRedirectWithoutCredentials(t *testing.T) {
 	}
 }
 
-// TestPlainHTTPRefused: no redirect and no token service gets a packet over plain
-// HTTP unless the admin named its host.
+// TestPlainHTTPRefused: no packet goes over plain HTTP to the target of a redirect or to a token
+// service if the admin does not allow it for the host.
 func TestPlainHTTPRefused(t *testing.T) {
 	t.Parallel()
 	const refused = `the registry sends chartgate to "ELSEWHERE" over plain HTTP, which is refused`
@@ -124,7 +124,7 @@ func tokenAt(e *elsewhere) registrytest.Fault {
 	return answer(401, `WWW-Authenticate: Bearer realm="`+e.URL+`/token"`)
 }
 
-// TestStorageIsDown: people learn which host failed.
+// TestStorageIsDown: the error names the host that failed.
 func TestStorageIsDown(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})

@@ -54,7 +54,7 @@ load: build ## Drive the real webhook: admissions per second, latency, memory, r
 	go run ./test/load
 
 .PHONY: bench
-bench: ## Measure verification: time, allocations, registry requests
+bench: ## Measure verification: time, allocations, registry requests, round trips
 	go test -run '^$$' -bench . -benchmem ./pkg/gate ./pkg/webhook
 
 .PHONY: bench-start

@@ -56,13 +56,17 @@ func (c *Client) resolve(ctx context.Context, ref chart.Reference, access source
 	if err != nil {
 		return chart.Resolved{}, err
 	}
+	var resolved chart.Resolved
 	below, err := r.graph(ctx, found)
-	if err != nil {
-		return chart.Resolved{}, r.notAChart(ref, tag, found, err)
+	if err == nil {
+		resolved, err = read(below)
 	}
-	resolved, err := read(below)
 	if err != nil {
-		return chart.Resolved{}, r.notAChart(ref, tag, found, err)
+		name := ref.String()
+		if literal, _ := ref.Selector.Tag(); tag != "" && tag != literal {
+			name = chosenByRange(ref, tag, "@"+found.digest.String())
+		}
+		return chart.Resolved{}, r.notAChart(name, err)
 	}
 	resolved.Location, resolved.Tag = ref.Location, tag
 	if r.at != r.location {
@@ -163,15 +167,10 @@ func (r *repository) chartProblem(ctx context.Context, what string, err error) e
 	}
 }
 
-// notAChart is the error for content that has been read and contains no chart, or several. tag is
-// the tag that led to it.
-func (r *repository) notAChart(ref chart.Reference, tag string, found content, err error) error {
+// notAChart is the error for content that has been read and contains no chart, or several.
+func (r *repository) notAChart(name string, err error) error {
 	if p, ok := errors.AsType[*problem.Error](err); ok {
 		return p
-	}
-	name := ref.String()
-	if literal, _ := ref.Selector.Tag(); tag != "" && tag != literal {
-		name = chosenByRange(ref, tag, "@"+found.digest.String())
 	}
 	p := &problem.Error{Kind: problem.KindInternal, Detail: name + " is not a Helm chart", Err: err}
 	if known, ok := errors.AsType[requestError](err); ok {

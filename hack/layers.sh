@@ -17,18 +17,19 @@ allowed() {
     pkg/sourceauth) ;;
     pkg/servingcert) ;;
     pkg/chart) echo pkg/problem ;;
+    pkg/artifact) echo pkg/chart pkg/problem ;;
     pkg/attachment) echo pkg/chart pkg/sourceauth ;;
     pkg/evidence) echo pkg/attachment pkg/chart ;;
     pkg/verdict) echo pkg/chart pkg/evidence pkg/problem ;;
-    pkg/source) echo pkg/chart pkg/problem pkg/sourceauth ;;
+    pkg/source) echo pkg/artifact pkg/chart pkg/problem pkg/sourceauth ;;
     pkg/archive) echo pkg/chart pkg/problem ;;
-    pkg/policy) echo pkg/api/v1alpha1 pkg/chart pkg/evidence pkg/fielderr pkg/verdict ;;
-    pkg/registry) echo pkg/attachment pkg/chart pkg/fair pkg/problem pkg/sourceauth ;;
+    pkg/policy) echo pkg/api/v1alpha1 pkg/chart pkg/evidence pkg/fielderr pkg/problem pkg/verdict ;;
+    pkg/registry) echo pkg/artifact pkg/attachment pkg/chart pkg/fair pkg/problem pkg/sourceauth ;;
     pkg/credentials) echo pkg/chart pkg/coalesce pkg/problem pkg/registry pkg/sourceauth ;;
     pkg/kms) echo pkg/coalesce pkg/problem ;;
     pkg/signature) echo pkg/attachment pkg/chart pkg/evidence pkg/problem pkg/verdict ;;
     pkg/trust) echo pkg/api/v1alpha1 pkg/evidence pkg/fielderr pkg/signature pkg/verdict ;;
-    pkg/gate) echo pkg/archive pkg/attachment pkg/chart pkg/coalesce pkg/evidence pkg/fair pkg/policy pkg/problem pkg/sourceauth pkg/verdict ;;
+    pkg/gate) echo pkg/archive pkg/artifact pkg/attachment pkg/chart pkg/coalesce pkg/evidence pkg/fair pkg/policy pkg/problem pkg/sourceauth pkg/verdict ;;
     pkg/webhook) echo pkg/api/v1alpha1 pkg/chart pkg/evidence pkg/fair pkg/fielderr pkg/gate pkg/policy pkg/problem pkg/source pkg/verdict ;;
     pkg/keys) echo pkg/evidence pkg/policy pkg/problem ;;
     pkg/policystore) echo pkg/api/v1alpha1 pkg/keys pkg/policy ;;
@@ -64,10 +65,10 @@ outside() {
   failed=1
 }
 world='^(k8s.io/client-go|sigs.k8s.io/controller-runtime/pkg/client|github.com/sigstore|github.com/google/go-containerregistry|oras.land)(/|$)'
-for package in pkg/problem pkg/sourceauth pkg/chart pkg/attachment pkg/evidence pkg/fair pkg/fielderr pkg/verdict pkg/source pkg/archive pkg/policy pkg/gate; do
+for package in pkg/problem pkg/sourceauth pkg/chart pkg/artifact pkg/attachment pkg/evidence pkg/fair pkg/fielderr pkg/verdict pkg/source pkg/archive pkg/policy pkg/gate; do
   outside $package "$world"
 done
-for package in pkg/problem pkg/sourceauth pkg/chart pkg/attachment pkg/evidence pkg/coalesce pkg/fair pkg/verdict; do
+for package in pkg/problem pkg/sourceauth pkg/chart pkg/artifact pkg/attachment pkg/evidence pkg/coalesce pkg/fair pkg/verdict; do
   outside $package '^net/http$'
 done
 

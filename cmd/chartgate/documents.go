@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -122,7 +121,7 @@ func (r *reading) document(where string, raw []byte) {
 		r.reject(where, id, r.unreadable("the "+id.Kind+" cannot be read", err))
 	case mentioned != "":
 		mentioned = strings.Join(strings.Fields(mentioned), " ")
-		r.reject(where, source.ID{}, r.unreadable("it mentions "+chart.Quote(mentioned)+" and cannot be read", err))
+		r.reject(where, source.ID{}, r.unreadable("it mentions "+problem.QuoteInput(mentioned)+" and cannot be read", err))
 	default:
 		r.pass(where, "not readable as YAML: "+firstLine(err))
 	}
@@ -176,7 +175,7 @@ func (r *reading) object(where string, object unstructured.Unstructured) {
 	case isList && listed && apiVersion != "":
 		r.items(where, r.ofKind(apiVersion, of, items))
 	case apiVersion != "" && id.Group == "" && r.kinds.has("", id.Kind):
-		r.reject(where, id, problem.Invalid("apiVersion %s is not that of a %s", chart.Quote(apiVersion), id.Kind).WithNext("write apiVersion as group/version"))
+		r.reject(where, id, problem.Invalid("apiVersion %s is not that of a %s", problem.QuoteInput(apiVersion), id.Kind).WithNext("write apiVersion as group/version"))
 	case apiVersion == "" || id.Kind == "":
 		if r.kinds.has(id.Group, id.Kind) || isList && of != "" && r.kinds.has("", of) {
 			r.reject(where, id, problem.Invalid("it is about a kind that is verified, and apiVersion or kind is missing").WithNext("write both, or remove the document"))

@@ -17,9 +17,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fielderr"
 	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/trust"
 )
 
@@ -142,7 +142,7 @@ func (d document) checkPolicy() error {
 	case name == "":
 		return fmt.Errorf("the %s has no metadata.name", kind.Kind)
 	case len(validation.IsDNS1123Subdomain(name)) > 0:
-		return fmt.Errorf("%s %s: metadata.name must consist of lower-case letters, digits, - and ., and start and end with a letter or digit", kind.Kind, chart.Quote(name))
+		return fmt.Errorf("%s %s: metadata.name must consist of lower-case letters, digits, - and ., and start and end with a letter or digit", kind.Kind, problem.QuoteInput(name))
 	default:
 		return nil
 	}

@@ -13,7 +13,6 @@ import (
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/ignore"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
@@ -45,7 +44,7 @@ func MissingDependencies(archive []byte) ([]string, error) {
 		case declared == nil:
 			return nil, failed(fault{problem.KindNotAChart, "it declares a dependency that is null"})
 		case !contained[declared.Name]:
-			missing = append(missing, chart.Quote(declared.Name))
+			missing = append(missing, problem.QuoteInput(declared.Name))
 		}
 	}
 	return missing, nil

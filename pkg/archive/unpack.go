@@ -10,7 +10,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
@@ -88,16 +87,16 @@ func (b *budget) read(r *tar.Reader) ([]file, error) {
 		case tar.TypeDir, tar.TypeXGlobalHeader:
 			continue
 		default:
-			return nil, fault{problem.KindNotAChart, "it holds " + chart.Quote(header.Name) + ", which is neither a file nor a folder"}
+			return nil, fault{problem.KindNotAChart, "it holds " + problem.QuoteInput(header.Name) + ", which is neither a file nor a folder"}
 		}
 		folder, name, found := strings.Cut(header.Name, "/")
 		switch {
 		case !found || path.Clean(header.Name) != header.Name || path.IsAbs(header.Name) || folder == ".." || strings.Contains(header.Name, `\`):
-			return nil, fault{problem.KindNotAChart, "it holds a file called " + chart.Quote(header.Name) + ", which is not a plain path in the chart's folder"}
+			return nil, fault{problem.KindNotAChart, "it holds a file called " + problem.QuoteInput(header.Name) + ", which is not a plain path in the chart's folder"}
 		case root != "" && root != folder:
-			return nil, fault{problem.KindNotAChart, "it holds two folders, " + chart.Quote(root) + " and " + chart.Quote(folder)}
+			return nil, fault{problem.KindNotAChart, "it holds two folders, " + problem.QuoteInput(root) + " and " + problem.QuoteInput(folder)}
 		case seen[name]:
-			return nil, fault{problem.KindNotAChart, "it holds two files called " + chart.Quote(name)}
+			return nil, fault{problem.KindNotAChart, "it holds two files called " + problem.QuoteInput(name)}
 		}
 		root, seen[name] = folder, true
 		data, err := b.content(r)

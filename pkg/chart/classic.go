@@ -38,7 +38,7 @@ func parseClassic(scheme, rest, s string) (Location, error) {
 	rest, _, query := strings.Cut(rest, "?")
 	host, path, _ := strings.Cut(rest, "/")
 	if strings.Contains(host, "@") {
-		return Location{}, problem.Invalid("%s must be plain: without user info", Quote(s)).
+		return Location{}, problem.Invalid("%s must be plain: without user info", problem.QuoteInput(s)).
 			WithNext("take user name and password out of the URL, and put them into the Secret of the repository")
 	}
 	host, err := parseHost(scheme, strings.ToLower(host), s)
@@ -62,7 +62,7 @@ func parseClassic(scheme, rest, s string) (Location, error) {
 }
 
 func longURL(s string) *problem.Error {
-	return problem.Invalid("%s is longer than %d characters", Quote(s), maxURL).WithNext("use a shorter URL")
+	return problem.Invalid("%s is longer than %d characters", problem.QuoteInput(s), maxURL).WithNext("use a shorter URL")
 }
 
 func checkURL(s string) error {
@@ -71,12 +71,12 @@ func checkURL(s string) error {
 	}
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f {
-			return problem.Invalid("%s holds a character that no chart location has", Quote(s)).
+			return problem.Invalid("%s holds a character that no chart location has", problem.QuoteInput(s)).
 				WithNext("percent-encode it; write an international host name in its ASCII form (xn--…)")
 		}
 	}
 	if strings.ContainsAny(s, `#\`) {
-		return problem.Invalid("%s must be plain: without fragment and backslash", Quote(s)).WithNext("remove # and what follows it, and backslashes")
+		return problem.Invalid("%s must be plain: without fragment and backslash", problem.QuoteInput(s)).WithNext("remove # and what follows it, and backslashes")
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func classicSegment(segment, s string) (string, error) {
 		if c == '%' {
 			code, err := strconv.ParseUint(segment[i+1:min(i+3, len(segment))], 16, 8)
 			if err != nil || i+3 > len(segment) || strings.ContainsAny(segment[i+1:i+3], "+-_") {
-				return "", problem.Invalid("%s has a percent sign that encodes nothing", Quote(s)).WithNext("write %% and two hexadecimal digits, as in %%2F")
+				return "", problem.Invalid("%s has a percent sign that encodes nothing", problem.QuoteInput(s)).WithNext("write %% and two hexadecimal digits, as in %%2F")
 			}
 			c, i = byte(code), i+2
 			if c < ' ' || c == 0x7f || c == '%' || c == '\\' || c == ';' {
@@ -120,7 +120,7 @@ func classicSegment(segment, s string) (string, error) {
 }
 
 func ambiguousSegment(s, segment string) *problem.Error {
-	return problem.Invalid("%s has the path segment %s, which servers read in different ways", Quote(s), Quote(segment)).
+	return problem.Invalid("%s has the path segment %s, which servers read in different ways", problem.QuoteInput(s), problem.QuoteInput(segment)).
 		WithNext("write the path without semicolons, backslashes, control characters and an encoded percent sign")
 }
 
@@ -130,9 +130,9 @@ func (l Location) joinClassic(name string) (Location, error) {
 	case name == "." || name == "..":
 		return Location{}, dottedSegment(l.String()+"/"+name, name)
 	case len(name) > maxName:
-		return Location{}, problem.Invalid("the chart name %s is longer than %d characters", Quote(name), maxName).WithNext("correct the chart's name")
+		return Location{}, problem.Invalid("the chart name %s is longer than %d characters", problem.QuoteInput(name), maxName).WithNext("correct the chart's name")
 	case !plainSegment.MatchString(name):
-		return Location{}, problem.Invalid("the chart below %s has the name %s, which no chart can have", l, Quote(name)).
+		return Location{}, problem.Invalid("the chart below %s has the name %s, which no chart can have", l, problem.QuoteInput(name)).
 			WithNext("write the chart's name as the repository's index has it")
 	}
 	if l.path = strings.TrimPrefix(l.path+"/"+name, "/"); len(l.String()) > maxURL {

@@ -54,7 +54,7 @@ type Location struct {
 func ParseLocation(s string) (Location, error) {
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
-		return Location{}, problem.Invalid("%s has no scheme; a chart's location starts with oci:// or https://", Quote(s)).
+		return Location{}, problem.Invalid("%s has no scheme; a chart's location starts with oci:// or https://", problem.QuoteInput(s)).
 			WithNext("write the scheme in front, as in oci://ghcr.io/acme/charts/podinfo")
 	}
 	switch scheme {
@@ -63,7 +63,7 @@ func ParseLocation(s string) (Location, error) {
 	case SchemeHTTPS, SchemeHTTP:
 		return parseClassic(scheme, rest, s)
 	default:
-		return Location{}, problem.Invalid("%s has an unknown scheme; charts come from oci:// or https://", Quote(s)).
+		return Location{}, problem.Invalid("%s has an unknown scheme; charts come from oci:// or https://", problem.QuoteInput(s)).
 			WithNext("write oci:// or https://, in lower case")
 	}
 }
@@ -157,15 +157,15 @@ func (l Location) String() string {
 func checkCharacters(s string) error {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f {
-			return problem.Invalid("%s holds a character that no chart location has", Quote(s)).
+			return problem.Invalid("%s holds a character that no chart location has", problem.QuoteInput(s)).
 				WithNext("remove blanks and control characters; write an international host name in its ASCII form (xn--…)")
 		}
 	}
 	if len(s) > maxName+len("oci://") {
-		return problem.Invalid("%s is longer than %d characters", Quote(s), maxName).WithNext("use a repository with a shorter name")
+		return problem.Invalid("%s is longer than %d characters", problem.QuoteInput(s), maxName).WithNext("use a repository with a shorter name")
 	}
 	if strings.ContainsAny(s, `%?#@\`) {
-		return problem.Invalid("%s must be plain: without user info, query, fragment, percent-encoding, tag or digest", Quote(s)).
+		return problem.Invalid("%s must be plain: without user info, query, fragment, percent-encoding, tag or digest", problem.QuoteInput(s)).
 			WithNext("write oci://host/path alone; a version or digest has a field of its own, and a login belongs into a Secret")
 	}
 	return nil
@@ -181,7 +181,7 @@ func (l Location) checkPath(s string) error {
 		case strings.Contains(part, ":"):
 			return tagInside(s, part)
 		case !ociSegment.MatchString(part):
-			return problem.Invalid("%s has the path segment %s, which is not a valid repository name", Quote(s), Quote(part)).
+			return problem.Invalid("%s has the path segment %s, which is not a valid repository name", problem.QuoteInput(s), problem.QuoteInput(part)).
 				WithNext("write the name as the registry knows it: lower-case letters, digits, and single . _ - between them")
 		}
 	}
@@ -189,26 +189,26 @@ func (l Location) checkPath(s string) error {
 }
 
 func emptySegment(s string) *problem.Error {
-	return problem.Invalid("%s has an empty path segment", Quote(s)).WithNext("remove the slash at the end, or the second of two")
+	return problem.Invalid("%s has an empty path segment", problem.QuoteInput(s)).WithNext("remove the slash at the end, or the second of two")
 }
 
 func dottedSegment(s, part string) *problem.Error {
-	return problem.Invalid("%s has the path segment %q; write the location that is meant", Quote(s), part).
+	return problem.Invalid("%s has the path segment %q; write the location that is meant", problem.QuoteInput(s), part).
 		WithNext("write the path without . and .. in it")
 }
 
 func tagInside(s, part string) *problem.Error {
-	return problem.Invalid("%s must not contain a tag; remove %s", Quote(s), Quote(part[strings.IndexByte(part, ':'):])).
+	return problem.Invalid("%s must not contain a tag; remove %s", problem.QuoteInput(s), problem.QuoteInput(part[strings.IndexByte(part, ':'):])).
 		WithNext("name the version in its own field: version, ref.tag or targetRevision")
 }
 
 func (l Location) checkChart(s string) error {
 	if l.path == "" {
-		return problem.Invalid("%s names a registry but no chart in it", Quote(s)).WithNext("append the path and name of the chart")
+		return problem.Invalid("%s names a registry but no chart in it", problem.QuoteInput(s)).WithNext("append the path and name of the chart")
 	}
 	// Flux reads docker.io/x as docker.io/library/x, Helm and Argo CD do not.
 	if l.scheme == SchemeOCI && l.host == dockerHub && !strings.Contains(l.path, "/") {
-		return problem.Invalid("%s lacks the namespace that Docker Hub needs, as in oci://docker.io/acme/%s", Quote(s), l.path).
+		return problem.Invalid("%s lacks the namespace that Docker Hub needs, as in oci://docker.io/acme/%s", problem.QuoteInput(s), l.path).
 			WithNext("write the namespace: oci://docker.io/NAMESPACE/%s", l.path)
 	}
 	return nil
@@ -220,11 +220,11 @@ func parseHost(scheme, host, s string) (string, error) {
 	if hasPort {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
-			return "", problem.Invalid("%s has an invalid port", Quote(s)).WithNext("write the port as a number from 1 to 65535, or leave it out")
+			return "", problem.Invalid("%s has an invalid port", problem.QuoteInput(s)).WithNext("write the port as a number from 1 to 65535, or leave it out")
 		}
 	}
 	if !validHostName(name, scheme != SchemeOCI) {
-		return "", problem.Invalid("%s has no valid lower-case host name", Quote(s)).
+		return "", problem.Invalid("%s has no valid lower-case host name", problem.QuoteInput(s)).
 			WithNext("write the host as its DNS name, in lower case and without a dot at the end, or as an IPv4 address of four numbers")
 	}
 	if scheme == SchemeOCI {

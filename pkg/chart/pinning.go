@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // Pinning says how firmly a reference names its content. The order is from
@@ -69,22 +71,22 @@ func (s Selector) Looseness() (why, next string) {
 	case s.Pinning() == Version:
 		return "a tag can be moved to other content", next
 	case s.IsRange() && single:
-		return fmt.Sprintf("%s is read as a range, though it holds one version only: several tags can match it", Quote(s.text)),
+		return fmt.Sprintf("%s is read as a range, though it holds one version only: several tags can match it", problem.QuoteInput(s.text)),
 			"name the version itself: " + s.dialect.spelled(strings.ReplaceAll(only, "+", "_"))
 	case s.kind == byRange && s.text == "*":
 		return `no version, or "*", names the newest one`, next
 	case s.kind == byRange && notVersion == nil:
-		return Quote(s.text) + " is an incomplete version, which is read as a range, and names other content tomorrow", next
+		return problem.QuoteInput(s.text) + " is an incomplete version, which is read as a range, and names other content tomorrow", next
 	case s.kind == byRange:
-		return Quote(s.text) + " is a range of versions, and names other content tomorrow", next
+		return problem.QuoteInput(s.text) + " is a range of versions, and names other content tomorrow", next
 	case s.kind == byTagThenRange:
-		return Quote(s.text) + " is a floating tag or a range of versions, and names other content tomorrow", next
+		return problem.QuoteInput(s.text) + " is a floating tag or a range of versions, and names other content tomorrow", next
 	case s.text == "latest":
 		return `the tag "latest" names other content tomorrow`, next
 	case notVersion == nil:
-		return Quote(s.text) + " is a tag with an incomplete version, and such tags are moved to other content", next
+		return problem.QuoteInput(s.text) + " is a tag with an incomplete version, and such tags are moved to other content", next
 	default:
-		return Quote(s.text) + " is a tag without a complete version, and such tags are moved to other content", next
+		return problem.QuoteInput(s.text) + " is a tag without a complete version, and such tags are moved to other content", next
 	}
 }
 

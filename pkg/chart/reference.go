@@ -1,3 +1,8 @@
+// Package chart names charts: where they are (Location), which version a consumer asks for (Selector),
+// and how firmly that names the content (Pinning). It is pure.
+//
+// Every parser in it returns either a canonical value or a *problem.Error. There is one spelling for
+// one chart, so that a policy that matches the spelling matches the chart.
 package chart
 
 import (
@@ -29,7 +34,7 @@ func ParseReference(s string) (Reference, error) {
 		return Reference{}, err
 	}
 	if version == "" {
-		return Reference{}, problem.Invalid("%s has neither a version nor a digest", Quote(s)).
+		return Reference{}, problem.Invalid("%s has neither a version nor a digest", problem.QuoteInput(s)).
 			WithNext("append the version or the digest: %s:1.2.3, or %s@sha256:<64 hex digits>", location, location)
 	}
 	selector, err := ParseTagOrDigest(version)
@@ -56,40 +61,32 @@ func (r Reference) String() string {
 	}
 }
 
-// Resolved is a chart in a registry: its content is fixed. Only package registry
-// makes one, from manifests whose bytes have the digests. It is comparable.
-type Resolved struct {
-	Location Location
-	// Mirror is where the chart was asked for in place of Location; zero if at Location itself.
-	Mirror Location
-	// Tag is the one that was asked for, which a range chose or the reference names; "" by digest.
-	Tag string
-	// Digest is that of the manifest, or the image index, that the reference names: what is signed.
-	Digest Digest
-	// Layer is the digest of the chart's archive, the only one below Digest: what Flux shows as
-	// the artifact. LayerType is its media type.
-	Layer     Digest
-	LayerType string
-	// Direct is set where go-containerregistry, and so Flux's OCIRepository, gets to the manifest
-	// that holds the layer: it is the one named, or the first for linux/amd64 in an index.
-	Direct bool
-	// First is set where the layer is the first one of its manifest.
-	First bool
-	// Other is set where this is no chart, or not one of which the consumer takes the chart's
-	// layer. Layer is then what the consumer takes, zero if that is not one layer.
-	Other bool
-	// Index is set where Digest is that of an image index.
-	Index bool
-	// Alone is set where Digest is that of a manifest, and nothing below it but the layer has a
-	// media type that Argo CD unpacks.
-	Alone bool
+// Digest is the sha256 digest of some content. The zero value names nothing.
+// Other algorithms are refused: cosign signs sha256 digests only.
+type Digest struct{ hex string }
+
+const digestPrefix = "sha256:"
+
+// ParseDigest reads "sha256:" and 64 lower-case hexadecimal digits.
+func ParseDigest(s string) (Digest, error) {
+	hex, ok := strings.CutPrefix(s, digestPrefix)
+	if !ok || len(hex) != 64 || strings.Trim(hex, "0123456789abcdef") != "" {
+		return Digest{}, problem.Invalid("%s is not a digest of the form sha256:<64 hex digits>", problem.QuoteInput(s)).
+			WithNext("write the digest that helm push printed: sha256: and 64 lower-case hexadecimal digits")
+	}
+	return Digest{hex: hex}, nil
 }
 
-// name returns the chart for people, by tag and digest.
-func (r Resolved) name() string {
-	name := r.Location.String()
-	if r.Tag != "" {
-		name += ":" + r.Tag
+// String returns "sha256:…", or "" for the zero value.
+func (d Digest) String() string {
+	if d.IsZero() {
+		return ""
 	}
-	return name + "@" + r.Digest.String()
+	return digestPrefix + d.hex
 }
+
+// Hex returns the 64 digits alone, as registries use them in fallback tags.
+func (d Digest) Hex() string { return d.hex }
+
+// IsZero reports whether d names nothing.
+func (d Digest) IsZero() bool { return d.hex == "" }

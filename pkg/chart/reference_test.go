@@ -222,7 +222,7 @@ func TestQuotedInputIsSafeToPrint(t *testing.T) {
 		{"201 bytes", strings.Repeat("a", 201), `"` + strings.Repeat("a", 200) + `"…`},
 		{"a character cut in two", strings.Repeat("a", 199) + "é", `"` + strings.Repeat("a", 199) + `\xc3"…`},
 	} {
-		if diff := cmp.Diff(tc.want, chart.Quote(tc.in)); diff != "" {
+		if diff := cmp.Diff(tc.want, problem.QuoteInput(tc.in)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
 		}
 	}

@@ -16,15 +16,15 @@ import (
 // whichever the registry lists first, so the answer is not certain: that is KindInvalid.
 func (s Selector) Select(tags []string) (string, error) {
 	if !s.IsRange() {
-		return "", problem.Invalid("%s is not a range of versions", Quote(s.text)).WithNext("write one complete version, as in 1.2.3")
+		return "", problem.Invalid("%s is not a range of versions", problem.QuoteInput(s.text)).WithNext("write one complete version, as in 1.2.3")
 	}
 	constraint, err := semver.NewConstraint(s.text)
 	if err != nil {
-		return "", problem.Invalid("%s is not a range of versions", Quote(s.text)).WithNext("write one complete version, as in 1.2.3")
+		return "", problem.Invalid("%s is not a range of versions", problem.QuoteInput(s.text)).WithNext("write one complete version, as in 1.2.3")
 	}
 	filter, err := regexp.Compile(s.filter)
 	if err != nil {
-		return "", problem.Invalid("%s is not a regular expression", Quote(s.filter)).WithNext("correct spec.ref.semverFilter")
+		return "", problem.Invalid("%s is not a regular expression", problem.QuoteInput(s.filter)).WithNext("correct spec.ref.semverFilter")
 	}
 	var best newest
 	var tied string
@@ -44,10 +44,10 @@ func (s Selector) Select(tags []string) (string, error) {
 	case best.version == nil:
 		return "", s.noMatch(tags, constraint, filter)
 	case tied != "":
-		return "", problem.Invalid("the tags %s and %s are the same version, so the range %s has no single answer", Quote(best.tag), Quote(tied), Quote(s.text)).
+		return "", problem.Invalid("the tags %s and %s are the same version, so the range %s has no single answer", problem.QuoteInput(best.tag), problem.QuoteInput(tied), problem.QuoteInput(s.text)).
 			WithNext("name the tag that is meant, where the tag alone decides: in an OCIRepository (ref.tag) or an Argo CD source with oci://; or remove one of the two tags from the registry")
 	case !tagGrammar.MatchString(best.tag):
-		return "", problem.Invalid("the registry lists the invalid tag %s", Quote(best.tag)).
+		return "", problem.Invalid("the registry lists the invalid tag %s", problem.QuoteInput(best.tag)).
 			WithNext("tell the registry's operator: no registry can hold such a tag")
 	default:
 		return best.tag, nil
@@ -112,19 +112,19 @@ func (s Selector) noMatch(tags []string, constraint *semver.Constraints, filter 
 			other.add(v, tag)
 		}
 	}
-	p := &problem.Error{Kind: problem.KindNotFound, Detail: "no tag matches the range " + Quote(s.text)}
+	p := &problem.Error{Kind: problem.KindNotFound, Detail: "no tag matches the range " + problem.QuoteInput(s.text)}
 	switch {
 	case unread.tag != "":
-		p.Detail += fmt.Sprintf("; the tag %s was skipped, because %s", Quote(unread.tag), s.whyUnread(unread.tag))
+		p.Detail += fmt.Sprintf("; the tag %s was skipped, because %s", problem.QuoteInput(unread.tag), s.whyUnread(unread.tag))
 		p.Next = s.nameUnread(unread.tag)
 	case filtered.tag != "":
-		p.Detail += fmt.Sprintf("; the tag %s was skipped by the semverFilter %s", Quote(filtered.tag), Quote(s.filter))
+		p.Detail += fmt.Sprintf("; the tag %s was skipped by the semverFilter %s", problem.QuoteInput(filtered.tag), problem.QuoteInput(s.filter))
 		p.Next = "correct spec.ref.semverFilter, or the range"
 	case prerelease.tag != "":
-		p.Detail += fmt.Sprintf("; the tag %s was skipped, because a range takes no prereleases unless it names one", Quote(prerelease.tag))
+		p.Detail += fmt.Sprintf("; the tag %s was skipped, because a range takes no prereleases unless it names one", problem.QuoteInput(prerelease.tag))
 		p.Next = "name the version itself: " + s.dialect.spelled(prerelease.tag)
 	case other.tag != "":
-		p.Detail += "; the newest version there is the tag " + Quote(other.tag)
+		p.Detail += "; the newest version there is the tag " + problem.QuoteInput(other.tag)
 		p.Next = "correct the range, or push a version that it matches"
 	default:
 		p.Detail += fmt.Sprintf("; the repository has %d tags, but no tag is a version", len(tags))

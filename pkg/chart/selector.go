@@ -94,11 +94,11 @@ func ParseFluxRef(ref FluxRef) (Selector, error) {
 			return Selector{}, err
 		}
 		if len(ref.SemVerFilter) > maxVersion {
-			return Selector{}, problem.Invalid("the semverFilter %s is longer than %d characters", Quote(ref.SemVerFilter), maxVersion).
+			return Selector{}, problem.Invalid("the semverFilter %s is longer than %d characters", problem.QuoteInput(ref.SemVerFilter), maxVersion).
 				WithNext("write a shorter spec.ref.semverFilter")
 		}
 		if _, err := regexp.Compile(ref.SemVerFilter); err != nil {
-			return Selector{}, problem.Invalid("the semverFilter %s is not a regular expression", Quote(ref.SemVerFilter)).
+			return Selector{}, problem.Invalid("the semverFilter %s is not a regular expression", problem.QuoteInput(ref.SemVerFilter)).
 				WithNext("correct spec.ref.semverFilter; its syntax is that of Go: https://pkg.go.dev/regexp/syntax")
 		}
 		s.filter, s.plus = ref.SemVerFilter, ref.ChartLayer
@@ -117,7 +117,7 @@ func fluxSemVer(ref FluxRef) (Selector, error) {
 	if _, isVersion := semver.NewVersion(version); err == nil || version == ref.SemVer || isVersion != nil || !tagGrammar.MatchString(ref.SemVer) {
 		return s, err
 	}
-	return Selector{}, problem.Invalid("spec.ref.semver %s is the spelling of a tag: in a version, the underscore is written as +", Quote(ref.SemVer)).
+	return Selector{}, problem.Invalid("spec.ref.semver %s is the spelling of a tag: in a version, the underscore is written as +", problem.QuoteInput(ref.SemVer)).
 		WithNext("name the tag: ref: {tag: %q}", ref.SemVer)
 }
 
@@ -131,7 +131,7 @@ func ParseArgoHelmRevision(revision string) (Selector, error) {
 		return literalVersion(ArgoHelm, revision)
 	}
 	if strings.Contains(revision, "sha256:") {
-		return Selector{}, problem.Invalid("targetRevision %s is a digest, which Argo CD's Helm sources refuse", Quote(revision)).
+		return Selector{}, problem.Invalid("targetRevision %s is a digest, which Argo CD's Helm sources refuse", problem.QuoteInput(revision)).
 			WithNext("use a native source to pin a digest: repoURL: oci://…, without chart")
 	}
 	return versionRange(ArgoHelm, revision)
@@ -239,10 +239,10 @@ func tagSelector(d Dialect, text, tag string) (Selector, error) {
 // noTag is the problem with a text that should be a tag, and cannot be one.
 func noTag(d Dialect, text string) *problem.Error {
 	if tag := strings.ReplaceAll(text, "+", "_"); tag != text && tagGrammar.MatchString(tag) {
-		return problem.Invalid("%s is not a valid version or tag: no tag holds a +, and helm push writes an underscore for it", Quote(text)).
+		return problem.Invalid("%s is not a valid version or tag: no tag holds a +, and helm push writes an underscore for it", problem.QuoteInput(text)).
 			WithNext("write %s", d.spelled(tag))
 	}
-	return problem.Invalid("%s is not a valid version or tag", Quote(text)).WithNext("write %s", d.spelled("1.2.3"))
+	return problem.Invalid("%s is not a valid version or tag", problem.QuoteInput(text)).WithNext("write %s", d.spelled("1.2.3"))
 }
 
 // spelled returns how a consumer's object names a tag.
@@ -283,7 +283,7 @@ func parseTagAndDigest(d Dialect, s string) (Selector, error) {
 	case !both:
 		return tagSelector(d, s, s)
 	case !tagGrammar.MatchString(tag):
-		return Selector{}, problem.Invalid("%s is not a valid tag and digest", Quote(s)).
+		return Selector{}, problem.Invalid("%s is not a valid tag and digest", problem.QuoteInput(s)).
 			WithNext("write %s, or %s", d.spelled("sha256:<64 hex digits>"), d.spelled("1.2.3@sha256:<64 hex digits>"))
 	default:
 		return digestSelector(d, s, digest)
@@ -292,11 +292,11 @@ func parseTagAndDigest(d Dialect, s string) (Selector, error) {
 
 func versionRange(d Dialect, text string) (Selector, error) {
 	if len(text) > maxVersion {
-		return Selector{}, problem.Invalid("the version %s is longer than %d characters", Quote(text), maxVersion).
+		return Selector{}, problem.Invalid("the version %s is longer than %d characters", problem.QuoteInput(text), maxVersion).
 			WithNext("write one complete version, as in %s", d.spelled("1.2.3"))
 	}
 	if _, err := semver.NewConstraint(text); err != nil {
-		return Selector{}, problem.Invalid("%s is neither a version nor a range of versions", Quote(text)).WithNext("%s", d.versionInstead(text))
+		return Selector{}, problem.Invalid("%s is neither a version nor a range of versions", problem.QuoteInput(text)).WithNext("%s", d.versionInstead(text))
 	}
 	return Selector{kind: byRange, dialect: d, text: text}, nil
 }
@@ -311,9 +311,9 @@ func (d Dialect) versionInstead(text string) string {
 	case asTag && d == FluxOCI:
 		return "name the tag: ref: " + fmt.Sprintf("{tag: %q}", text)
 	case asTag && d == FluxHelm:
-		return fmt.Sprintf("write one complete version, as in version: \"1.2.3\"; a tag such as %s can be named in an OCIRepository only", Quote(text))
+		return fmt.Sprintf("write one complete version, as in version: \"1.2.3\"; a tag such as %s can be named in an OCIRepository only", problem.QuoteInput(text))
 	case asTag && d == ArgoHelm:
-		return fmt.Sprintf("write one complete version, as in targetRevision: \"1.2.3\"; a tag such as %s can be named in a native source (oci://) only", Quote(text))
+		return fmt.Sprintf("write one complete version, as in targetRevision: \"1.2.3\"; a tag such as %s can be named in a native source (oci://) only", problem.QuoteInput(text))
 	default:
 		return "write one complete version, as in 1.2.3"
 	}

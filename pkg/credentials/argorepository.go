@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
@@ -122,7 +121,7 @@ func onlyOne(found []*corev1.Secret, repoURL string) (*corev1.Secret, error) {
 		names = append(names, secret.Namespace+"/"+secret.Name)
 	}
 	slices.Sort(names)
-	return nil, problem.Invalid("the Secrets %s are all for repoURL %s, and Argo CD takes any one of them", strings.Join(names, ", "), chart.Quote(repoURL)).
+	return nil, problem.Invalid("the Secrets %s are all for repoURL %s, and Argo CD takes any one of them", strings.Join(names, ", "), problem.QuoteInput(repoURL)).
 		WithNext("keep one of the Secrets, and delete the others")
 }
 
@@ -174,7 +173,7 @@ func (a argoRepository) check(auth sourceauth.Auth, host string, plainHTTP []str
 			WithNext("remove insecure and insecureOCIForceHttp from %s; a private CA goes into ConfigMap %s; for a test registry, the admin names the host with --plain-http", a.insecureFrom, argoCAs)
 	case a.projectProxy && !isNative(auth.URL):
 		return problem.Invalid("%s of project %s sends Argo CD through a proxy, and a Helm source is pulled by version, so the project's members decide what it gets",
-			a.proxyFrom, chart.Quote(a.project)).
+			a.proxyFrom, problem.QuoteInput(a.project)).
 			WithNext("use a native source (repoURL: oci://…, without chart), which is pulled by digest, or let the admin set the proxy in a Secret without project")
 	default:
 		return nil

@@ -108,7 +108,7 @@ func (c *Clouds) Identity(names []string) (registry.Login, error) {
 func (r *Resolver) cloud(name, host string, b connectionBuilder) (registry.Connection, error) {
 	switch {
 	case !slices.Contains(CloudNames(), name):
-		return registry.Connection{}, &problem.Error{Kind: problem.KindUnsupported, Detail: "provider " + chart.Quote(name) + " is unknown"}
+		return registry.Connection{}, &problem.Error{Kind: problem.KindUnsupported, Detail: "provider " + problem.QuoteInput(name) + " is unknown"}
 	case r.clouds == nil || !r.clouds.Owns(name, host):
 		return registry.Connection{}, notOf(name, host)
 	case b.tenantChosen():

@@ -121,7 +121,7 @@ func (r *Resolver) fluxCloud(auth sourceauth.Auth, host string, b connectionBuil
 		return registry.Connection{}, &problem.Error{
 			Kind: problem.KindUnsupported,
 			Detail: fmt.Sprintf("provider %s with serviceAccountName %s logs in as that service account, which chartgate cannot do",
-				chart.Quote(auth.Provider), chart.Quote(auth.ServiceAccount)),
+				problem.QuoteInput(auth.Provider), problem.QuoteInput(auth.ServiceAccount)),
 			Next: "remove serviceAccountName, so that chartgate logs in with its own " + auth.Provider + " identity, or name a secretRef",
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
@@ -38,7 +37,7 @@ var objectName = regexp.MustCompile(`^[a-z0-9.-]{1,253}$`)
 // nameOf returns the name of an object for messages.
 func nameOf(kind, namespace, name string) string {
 	if !objectName.MatchString(name) {
-		name = chart.Quote(name)
+		name = problem.QuoteInput(name)
 	}
 	return kind + " " + namespace + "/" + name
 }

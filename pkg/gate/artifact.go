@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -13,7 +14,7 @@ import (
 // artifact whose digest proves it is accepted, by any author. One whose digest proves nothing,
 // because the source repackages the chart or uses another digest algorithm, is accepted only if the
 // source controller itself wrote it.
-func (x *examination) checkArtifact(resolved chart.Resolved) error {
+func (x *examination) checkArtifact(resolved artifact.Resolved) error {
 	held := x.chart.Artifact
 	if held == nil {
 		return nil

@@ -7,6 +7,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -45,7 +46,7 @@ type archiveKey struct {
 
 // verifiedChart is a chart together with evidence that satisfied every policy.
 type verifiedChart struct {
-	resolved chart.Resolved
+	resolved artifact.Resolved
 	evidence []evidence.Evidence
 	vendored bool // it contains the sub-charts that it declares; false if no policy asked
 }

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
@@ -198,8 +199,8 @@ func TestAStrangersAttestationIsNamed(t *testing.T) {
 // is written just now must be the chart that its tag means.
 func TestMemoryKnowsAChartByItsStoredArchive(t *testing.T) {
 	stored := gate.Object{Kind: "HelmChart", Namespace: "apps", Name: "apps-podinfo"}
-	moved := func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
-		return chart.Resolved{Location: ref.Location, Digest: digest(t, "c"), Layer: digest(t, "d")}, nil
+	moved := func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
+		return artifact.Resolved{Location: ref.Location, Digest: digest(t, "c"), Layer: digest(t, "d")}, nil
 	}
 	for _, c := range []struct {
 		sentence, repository string

@@ -98,7 +98,7 @@ func (x *examination) decideByEvidence(ctx context.Context, results *policyResul
 	if err == nil {
 		results.subject.Digest, results.subject.Tag = found.resolved.Digest, found.resolved.Tag
 		if !x.as.any || !found.resolved.Other {
-			err = cmp.Or(x.chart.Refused, found.resolved.Taken(x.chart.Taking))
+			err = cmp.Or(x.chart.Refused, found.resolved.CheckLayer(x.chart.LayerRule))
 		}
 		if err == nil {
 			err = x.checkArtifact(found.resolved)

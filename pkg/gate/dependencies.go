@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/chartgate/chartgate/pkg/archive"
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fair"
 	"github.com/chartgate/chartgate/pkg/problem"
@@ -27,7 +28,7 @@ const maxArchives = 2
 
 // dependencies reads the archive of a chart whose signatures hold: it is what was signed, by the
 // digest of its layer.
-func (s *search) dependencies(ctx context.Context, resolved chart.Resolved, access sourceauth.Auth) dependencies {
+func (s *search) dependencies(ctx context.Context, resolved artifact.Resolved, access sourceauth.Auth) dependencies {
 	gate := s.x.gate
 	switch {
 	case resolved.Other && s.x.as.by.Anything():

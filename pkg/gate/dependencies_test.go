@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -65,7 +65,7 @@ func TestDependencies(t *testing.T) {
 		t.Run(tc.sentence, func(t *testing.T) {
 			s := fine(t)
 			s.current = func() *policy.Set { return compile(t, tc.policies...) }
-			s.archive = func(context.Context, chart.Resolved) ([]byte, error) { return tc.archive, tc.err }
+			s.archive = func(context.Context, artifact.Resolved) ([]byte, error) { return tc.archive, tc.err }
 			g := s.gate()
 			for range 2 { // from the registry, and from memory
 				v := g.Decide(t.Context(), use(t, podinfo))
@@ -81,7 +81,7 @@ func TestDependencies(t *testing.T) {
 // checked.
 func TestMemoryOfAChartWithoutItsDependencies(t *testing.T) {
 	s := fine(t)
-	s.archive = func(context.Context, chart.Resolved) ([]byte, error) {
+	s.archive = func(context.Context, artifact.Resolved) ([]byte, error) {
 		return packed(t, map[string]string{"Chart.yaml": declares}), nil
 	}
 	g := gateOver(&s)

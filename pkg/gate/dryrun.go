@@ -3,7 +3,7 @@ package gate
 import (
 	"time"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/artifact"
 )
 
 const (
@@ -19,17 +19,17 @@ const (
 // recent is what references meant a moment ago. Only dry runs read it. The age of an answer counts
 // from when the registry was asked.
 type recent struct {
-	answers *expiring[lookup, chart.Resolved]
+	answers *expiring[lookup, artifact.Resolved]
 }
 
 func newRecent(now func() time.Time) *recent {
-	return &recent{newExpiring[lookup, chart.Resolved](maxRecent, recentFor, now, nil)}
+	return &recent{newExpiring[lookup, artifact.Resolved](maxRecent, recentFor, now, nil)}
 }
 
-func (r *recent) get(asked lookup) (chart.Resolved, bool) { return r.answers.get(asked) }
+func (r *recent) get(asked lookup) (artifact.Resolved, bool) { return r.answers.get(asked) }
 
 // add keeps the answer to what the registry was asked at that time.
-func (r *recent) add(asked lookup, resolved chart.Resolved, since time.Time) {
+func (r *recent) add(asked lookup, resolved artifact.Resolved, since time.Time) {
 	if !resolved.Digest.IsZero() {
 		r.answers.add(asked, resolved, since)
 	}

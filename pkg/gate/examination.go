@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/coalesce"
 	"github.com/chartgate/chartgate/pkg/policy"
@@ -28,12 +29,12 @@ type examination struct {
 // artifactKind is what a consumer takes: the zero value is a chart and nothing else.
 type artifactKind struct {
 	any bool
-	by  chart.Taking
+	by  artifact.LayerRule
 }
 
 // examined is what was found out about a chart, and how the policies judge it.
 type examined struct {
-	resolved chart.Resolved
+	resolved artifact.Resolved
 	findings verdict.Findings
 	// dependencies are known only where a policy asks about them.
 	dependencies dependencies
@@ -50,8 +51,8 @@ func (g *Gate) newExamination(by admission, asked Chart) *examination {
 	if asked.Artifact != nil && !asked.Artifact.Manifest.IsZero() {
 		x.reference.Selector = x.reference.Selector.At(asked.Artifact.Manifest)
 	}
-	if asked.MaybeChart || asked.Taking.Anything() {
-		x.as = artifactKind{any: true, by: asked.Taking}
+	if asked.MaybeChart || asked.LayerRule.Anything() {
+		x.as = artifactKind{any: true, by: asked.LayerRule}
 	}
 	x.access.NamedHost = ""
 	if host := asked.Reference.Location.Host(); x.access.Consumer != 0 && x.policies.NamesHost(host) {
@@ -99,7 +100,7 @@ func (x *examination) examine(ctx context.Context) (*examined, error) {
 	}
 	if found == nil {
 		s := &search{x: x, task: task{key: key, access: x.access}, outdated: outdated}
-		s.resolve = func(context.Context, *coalesce.Callers) (chart.Resolved, error) { return resolved, nil }
+		s.resolve = func(context.Context, *coalesce.Callers) (artifact.Resolved, error) { return resolved, nil }
 		if found, err = s.run(ctx); err != nil {
 			return nil, err
 		}
@@ -113,7 +114,7 @@ func (x *examination) examinePinned(ctx context.Context, key cacheKey, outdated 
 	key.as = x.as // whether it is a chart is known at the end
 	s := &search{x: x, task: task{key: key, access: x.access, dryRun: x.question.Asker.DryRun}, resolve: x.resolveFor, outdated: outdated}
 	if known, ok := x.resolvedRecently(); ok {
-		s.resolve = func(context.Context, *coalesce.Callers) (chart.Resolved, error) { return known, nil }
+		s.resolve = func(context.Context, *coalesce.Callers) (artifact.Resolved, error) { return known, nil }
 	}
 	found, err := s.run(ctx)
 	if err != nil {
@@ -126,7 +127,7 @@ func (x *examination) examinePinned(ctx context.Context, key cacheKey, outdated 
 
 // own returns what was found for this admission: its tag may have led to the digest in another way,
 // and its own policies and time judge.
-func (x *examination) own(found examined, resolved chart.Resolved) *examined {
+func (x *examination) own(found examined, resolved artifact.Resolved) *examined {
 	found.resolved = resolved
 	if found.by != x {
 		found.by, found.judgement = x, x.judge(found)
@@ -155,7 +156,7 @@ func (x *examination) cachedWithoutRequest(key cacheKey) (found *examined, outda
 		return nil, nil
 	}
 	key.digest = digest
-	if known := x.gate.verified.get(key); known != nil && (!x.as.any || known.resolved.Taken(x.as.by) == nil) {
+	if known := x.gate.verified.get(key); known != nil && (!x.as.any || known.resolved.CheckLayer(x.as.by) == nil) {
 		if found = x.judgeCached(known); found != nil {
 			return found, nil
 		}
@@ -193,7 +194,7 @@ type lookup struct {
 
 // resolve asks the registry; concurrent equal lookups share one answer. A dry run, which stores
 // nothing, may get an answer of a moment ago instead.
-func (x *examination) resolve(ctx context.Context) (chart.Resolved, error) {
+func (x *examination) resolve(ctx context.Context) (artifact.Resolved, error) {
 	if known, ok := x.resolvedRecently(); ok {
 		return known, nil
 	}
@@ -204,27 +205,27 @@ func (x *examination) resolve(ctx context.Context) (chart.Resolved, error) {
 func (x *examination) lookup() lookup { return lookup{x.reference, x.access, x.as} }
 
 // resolvedRecently returns for a dry run what the registry answered a moment ago.
-func (x *examination) resolvedRecently() (chart.Resolved, bool) {
+func (x *examination) resolvedRecently() (artifact.Resolved, bool) {
 	if !x.question.Asker.DryRun {
-		return chart.Resolved{}, false
+		return artifact.Resolved{}, false
 	}
 	return x.gate.recent.get(x.lookup())
 }
 
 // resolveFor asks the registry on behalf of all callers.
-func (x *examination) resolveFor(ctx context.Context, callers *coalesce.Callers) (chart.Resolved, error) {
+func (x *examination) resolveFor(ctx context.Context, callers *coalesce.Callers) (artifact.Resolved, error) {
 	since := x.gate.now()
 	resolved, err := x.gate.ask(ctx, x.lookup(), callers)
 	digest, pinned := x.reference.Selector.Digest()
 	switch {
 	case err != nil:
-		return chart.Resolved{}, err
+		return artifact.Resolved{}, err
 	case resolved.Other && !x.as.any:
-		return chart.Resolved{}, errors.New("the registry client resolved a chart to something else")
+		return artifact.Resolved{}, errors.New("the registry client resolved a chart to something else")
 	case resolved.Digest.IsZero() || resolved.Location != x.reference.Location:
-		return chart.Resolved{}, errors.New("the registry client resolved the reference to nothing")
+		return artifact.Resolved{}, errors.New("the registry client resolved the reference to nothing")
 	case pinned && resolved.Digest != digest:
-		return chart.Resolved{}, &problem.Error{
+		return artifact.Resolved{}, &problem.Error{
 			Kind:   problem.KindDigestMismatch,
 			Detail: fmt.Sprintf("%s was resolved to the digest %s", x.reference, resolved.Digest),
 		}
@@ -234,7 +235,7 @@ func (x *examination) resolveFor(ctx context.Context, callers *coalesce.Callers)
 }
 
 // ask asks the registry on behalf of all callers.
-func (g *Gate) ask(ctx context.Context, asked lookup, callers *coalesce.Callers) (chart.Resolved, error) {
+func (g *Gate) ask(ctx context.Context, asked lookup, callers *coalesce.Callers) (artifact.Resolved, error) {
 	access := asked.access
 	access.Askers = callers
 	if asked.as.any {

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
@@ -22,33 +23,33 @@ import (
 // The steps of a decision, each a function that a test can replace.
 type steps struct {
 	current    func() *policy.Set
-	resolve    func(context.Context, chart.Reference) (chart.Resolved, error)
-	signatures func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error]
+	resolve    func(context.Context, chart.Reference) (artifact.Resolved, error)
+	signatures func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error]
 	state      func() string
 	verify     func(context.Context, chart.Digest, attachment.Attachment, evidence.Wanted) (evidence.Evidence, error)
-	archive    func(context.Context, chart.Resolved) ([]byte, error)
+	archive    func(context.Context, artifact.Resolved) ([]byte, error)
 	asked      func(attachment.Search) // the requests to the registry, and their consumers
 	now        func() time.Time
 }
 
 func (s steps) Current() *policy.Set { return s.current() }
-func (s steps) Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (chart.Resolved, error) {
+func (s steps) Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (artifact.Resolved, error) {
 	s.asked(attachment.Search{Access: access})
 	return s.resolve(ctx, ref)
 }
-func (s steps) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by chart.Taking) (chart.Resolved, error) {
+func (s steps) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by artifact.LayerRule) (artifact.Resolved, error) {
 	s.asked(attachment.Search{Access: access})
 	found, err := s.resolve(ctx, ref)
-	if err == nil && !by.Anything() && !found.Other && found.Taken(by) != nil {
+	if err == nil && !by.Anything() && !found.Other && found.CheckLayer(by) != nil {
 		found.Other, found.Layer = true, chart.Digest{}
 	}
 	return found, err
 }
-func (s steps) Signatures(ctx context.Context, r chart.Resolved, search attachment.Search) iter.Seq2[attachment.Attachment, error] {
+func (s steps) Signatures(ctx context.Context, r artifact.Resolved, search attachment.Search) iter.Seq2[attachment.Attachment, error] {
 	s.asked(search)
 	return s.signatures(ctx, r)
 }
-func (s steps) Archive(ctx context.Context, r chart.Resolved, access sourceauth.Auth) ([]byte, error) {
+func (s steps) Archive(ctx context.Context, r artifact.Resolved, access sourceauth.Auth) ([]byte, error) {
 	s.asked(attachment.Search{Access: access})
 	return s.archive(ctx, r)
 }
@@ -114,17 +115,17 @@ func signedBy(d chart.Digest, who string) evidence.Evidence {
 func fine(t testing.TB) steps {
 	return steps{
 		current: func() *policy.Set { return compile(t, requiring("acme", subject)) },
-		resolve: func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
-			return chart.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "b")}, nil
+		resolve: func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
+			return artifact.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "b")}, nil
 		},
-		signatures: func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+		signatures: func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
 			return materials(attachment.Attachment{Format: attachment.Bundle})
 		},
 		state: func() string { return "root" },
 		verify: func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
 			return signedBy(d, subject), nil
 		},
-		archive: func(context.Context, chart.Resolved) ([]byte, error) { return nil, errInjected },
+		archive: func(context.Context, artifact.Resolved) ([]byte, error) { return nil, errInjected },
 		asked:   func(attachment.Search) {},
 		now:     func() time.Time { return today },
 	}
@@ -206,15 +207,15 @@ var errInjected = errors.New("injected")
 func gateOver(s *steps) *gate.Gate {
 	live := steps{
 		current: func() *policy.Set { return s.current() },
-		resolve: func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) { return s.resolve(ctx, ref) },
-		signatures: func(ctx context.Context, r chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+		resolve: func(ctx context.Context, ref chart.Reference) (artifact.Resolved, error) { return s.resolve(ctx, ref) },
+		signatures: func(ctx context.Context, r artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
 			return s.signatures(ctx, r)
 		},
 		state: func() string { return s.state() },
 		verify: func(ctx context.Context, d chart.Digest, m attachment.Attachment, w evidence.Wanted) (evidence.Evidence, error) {
 			return s.verify(ctx, d, m, w)
 		},
-		archive: func(ctx context.Context, r chart.Resolved) ([]byte, error) { return s.archive(ctx, r) },
+		archive: func(ctx context.Context, r artifact.Resolved) ([]byte, error) { return s.archive(ctx, r) },
 		asked:   func(search attachment.Search) { s.asked(search) },
 		now:     func() time.Time { return s.now() },
 	}

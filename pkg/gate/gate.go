@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/coalesce"
@@ -34,14 +35,14 @@ type Policies interface {
 // Registry is asked about charts. Its errors are *problem.Error.
 type Registry interface {
 	// Resolve finds the digest of a reference.
-	Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (chart.Resolved, error)
+	Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (artifact.Resolved, error)
 	// Artifact is Resolve for a consumer that may deploy something else than charts.
-	Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by chart.Taking) (chart.Resolved, error)
+	Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by artifact.LayerRule) (artifact.Resolved, error)
 	// Signatures yields the attachments of a chart, most promising first, fetching as it goes. An
 	// error is an item: others may follow.
-	Signatures(ctx context.Context, resolved chart.Resolved, search attachment.Search) iter.Seq2[attachment.Attachment, error]
+	Signatures(ctx context.Context, resolved artifact.Resolved, search attachment.Search) iter.Seq2[attachment.Attachment, error]
 	// Archive returns the chart's archive, whose digest is resolved.Layer.
-	Archive(ctx context.Context, resolved chart.Resolved, access sourceauth.Auth) ([]byte, error)
+	Archive(ctx context.Context, resolved artifact.Resolved, access sourceauth.Auth) ([]byte, error)
 }
 
 // Verifier proves who signed.
@@ -63,7 +64,7 @@ type Gate struct {
 	now      func() time.Time
 	verified *verifiedCache
 	recent   *recent // for dry runs only
-	lookups  *coalesce.Group[lookup, chart.Resolved]
+	lookups  *coalesce.Group[lookup, artifact.Resolved]
 	searches *coalesce.Group[task, *examined]
 	archives *fair.Semaphore // bounds the archives that are unpacked at the same time
 }
@@ -77,7 +78,7 @@ func New(policies Policies, registry Registry, verifier Verifier, now func() tim
 	return &Gate{
 		policies: policies, registry: registry, verifier: verifier, now: now,
 		verified: newVerifiedCache(now), recent: newRecent(now),
-		lookups:  coalesce.New[lookup, chart.Resolved](maxShared),
+		lookups:  coalesce.New[lookup, artifact.Resolved](maxShared),
 		searches: coalesce.New[task, *examined](maxShared),
 		archives: fair.NewSemaphore(maxArchives),
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
@@ -75,9 +76,9 @@ func TestNoNetworkBeforePolicy(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			s := fine(t)
-			s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
+			s.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) {
 				t.Error("the registry was asked")
-				return chart.Resolved{}, errInjected
+				return artifact.Resolved{}, errInjected
 			}
 			if v := s.gate().Decide(t.Context(), use(t, text)); v.Admits() {
 				t.Error(v.Message())
@@ -112,12 +113,12 @@ func TestPulledArtifacts(t *testing.T) {
 			if c.policies != nil {
 				s.current = func() *policy.Set { return compile(t, c.policies...) }
 			}
-			s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+			s.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
 				found := right
 				if d, pinned := ref.Selector.Digest(); pinned {
 					found = d
 				}
-				return chart.Resolved{Location: ref.Location, Digest: found, Layer: layer}, nil
+				return artifact.Resolved{Location: ref.Location, Digest: found, Layer: layer}, nil
 			}
 			s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
 				if d != right {
@@ -140,26 +141,26 @@ func TestLayersThatAreNotTheChart(t *testing.T) {
 	byController := &gate.Artifact{Manifest: digest(t, "a"), Incomparable: true, ByController: true}
 	for _, c := range []struct {
 		sentence string
-		taking   chart.Taking
+		taking   artifact.LayerRule
 		maybe    bool
 		held     *gate.Artifact
 		want     outcome
 	}{
-		{"helm takes the chart's layer", chart.Taking{}, false, nil, outcome{"Verified", ""}},
-		{"a layerSelector of the chart's layer takes it", chart.TakeLayer(chart.MediaTypeLayer), false, byController, outcome{"Verified", ""}},
-		{"without a layerSelector Flux would take the layer before the chart", chart.TakeLayer(""), false, nil, denied(verdict.NotAChart)},
-		{"and has taken it, on the source controller's own word", chart.TakeLayer(""), false, byController, denied(verdict.NotAChart)},
-		{"a layerSelector of another layer takes that", chart.TakeLayer(sbom), false, byController, denied(verdict.NotAChart)},
-		{"another layer that no release uses is covered by the signature", chart.TakeLayer(sbom), true, byController, outcome{"Verified", ""}},
-		{"another layer that an editor says was pulled is denied", chart.TakeLayer(sbom), true, &gate.Artifact{}, denied(verdict.DigestMismatch)},
-		{"Argo CD would unpack the other layer too", chart.TakeContent(), false, nil, denied(verdict.NotAChart)},
+		{"helm takes the chart's layer", artifact.LayerRule{}, false, nil, outcome{"Verified", ""}},
+		{"a layerSelector of the chart's layer takes it", artifact.LayerOfType(artifact.MediaTypeLayer), false, byController, outcome{"Verified", ""}},
+		{"without a layerSelector Flux would take the layer before the chart", artifact.LayerOfType(""), false, nil, denied(verdict.NotAChart)},
+		{"and has taken it, on the source controller's own word", artifact.LayerOfType(""), false, byController, denied(verdict.NotAChart)},
+		{"a layerSelector of another layer takes that", artifact.LayerOfType(sbom), false, byController, denied(verdict.NotAChart)},
+		{"another layer that no release uses is covered by the signature", artifact.LayerOfType(sbom), true, byController, outcome{"Verified", ""}},
+		{"another layer that an editor says was pulled is denied", artifact.LayerOfType(sbom), true, &gate.Artifact{}, denied(verdict.DigestMismatch)},
+		{"Argo CD would unpack the other layer too", artifact.WholeContent(), false, nil, denied(verdict.NotAChart)},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			s := fine(t)
-			s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
-				return chart.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "b"), LayerType: chart.MediaTypeLayer, Direct: true}, nil
+			s.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
+				return artifact.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "b"), LayerType: artifact.MediaTypeLayer, Direct: true}, nil
 			}
-			u := use(t, podinfo, func(found *gate.Chart) { found.Taking, found.MaybeChart, found.Artifact = c.taking, c.maybe, c.held })
+			u := use(t, podinfo, func(found *gate.Chart) { found.LayerRule, found.MaybeChart, found.Artifact = c.taking, c.maybe, c.held })
 			g := s.gate()
 			for range 2 { // the second time from memory
 				if diff := cmp.Diff(c.want, outcomeOf(g.Decide(t.Context(), u))); diff != "" {
@@ -173,15 +174,15 @@ func TestLayersThatAreNotTheChart(t *testing.T) {
 // What is remembered of a digest was learned by another tag; a denial names the tag of this one.
 func TestDenialsNameTheTagThatWasAskedFor(t *testing.T) {
 	s := fine(t)
-	s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+	s.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
 		tag, _ := ref.Selector.Tag()
-		return chart.Resolved{Location: ref.Location, Tag: tag, Digest: digest(t, "a"), Layer: digest(t, "b")}, nil
+		return artifact.Resolved{Location: ref.Location, Tag: tag, Digest: digest(t, "a"), Layer: digest(t, "b")}, nil
 	}
 	g, u := s.gate(), use(t, podinfo)
 	if v := g.Decide(t.Context(), u); !v.Admits() {
 		t.Fatal(v.Message())
 	}
-	u = use(t, "oci://ghcr.io/acme/podinfo:9.9.9", func(c *gate.Chart) { c.Taking = chart.TakeContent() })
+	u = use(t, "oci://ghcr.io/acme/podinfo:9.9.9", func(c *gate.Chart) { c.LayerRule = artifact.WholeContent() })
 	if v := g.Decide(t.Context(), u); v.Admits() || !strings.Contains(v.Message(), ":9.9.9@sha256:") {
 		t.Error(v.Message())
 	}
@@ -244,16 +245,16 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 				}
 				return signedBy(d, subject), nil
 			}
-			s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+			s.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
 				if c.by == release {
-					return chart.Resolved{}, &problem.Error{Kind: problem.KindNotAChart, Detail: "not a chart"}
+					return artifact.Resolved{}, &problem.Error{Kind: problem.KindNotAChart, Detail: "not a chart"}
 				}
-				return chart.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "c"), Other: true}, nil
+				return artifact.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "c"), Other: true}, nil
 			}
 			u := use(t, c.chart, func(found *gate.Chart) {
 				found.MaybeChart, found.Artifact = c.by == flux, c.held
 				if c.by == argo {
-					found.Taking = chart.TakeContent()
+					found.LayerRule = artifact.WholeContent()
 				}
 			})
 			g := s.gate()
@@ -269,7 +270,9 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 // Whether an artifact is a chart must be known.
 func TestAnArtifactThatCannotBeReadIsDenied(t *testing.T) {
 	s := fine(t)
-	s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { return chart.Resolved{}, errInjected }
+	s.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) {
+		return artifact.Resolved{}, errInjected
+	}
 	u := use(t, podinfo, func(c *gate.Chart) { c.MaybeChart = true })
 	if diff := cmp.Diff(denied(verdict.InternalError), outcomeOf(s.gate().Decide(t.Context(), u))); diff != "" {
 		t.Error(diff)
@@ -280,18 +283,18 @@ func TestAnArtifactThatCannotBeReadIsDenied(t *testing.T) {
 // other way round where they take another layer.
 func TestManifestsInMemoryAreNoChart(t *testing.T) {
 	s := fine(t)
-	chartIs := chart.Resolved{Digest: digest(t, "a"), Layer: digest(t, "b"), LayerType: chart.MediaTypeLayer, Direct: true, First: true, Alone: true}
-	s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
-		return chart.Resolved{}, &problem.Error{Kind: problem.KindNotAChart, Detail: "not a chart"}
+	chartIs := artifact.Resolved{Digest: digest(t, "a"), Layer: digest(t, "b"), LayerType: artifact.MediaTypeLayer, Direct: true, First: true, Alone: true}
+	s.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
+		return artifact.Resolved{}, &problem.Error{Kind: problem.KindNotAChart, Detail: "not a chart"}
 	}
 	other := s
-	other.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
-		return chart.Resolved{Location: ref.Location, Digest: chartIs.Digest, Other: true}, nil
+	other.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
+		return artifact.Resolved{Location: ref.Location, Digest: chartIs.Digest, Other: true}, nil
 	}
 	asked := 0
 	g := gate.New(s, registryOf{s, other, &asked}, s, s.now)
-	at := func(by chart.Taking, maybe bool) gate.Question {
-		return use(t, "oci://ghcr.io/acme/podinfo@"+chartIs.Digest.String(), func(c *gate.Chart) { c.Taking, c.MaybeChart = by, maybe })
+	at := func(by artifact.LayerRule, maybe bool) gate.Question {
+		return use(t, "oci://ghcr.io/acme/podinfo@"+chartIs.Digest.String(), func(c *gate.Chart) { c.LayerRule, c.MaybeChart = by, maybe })
 	}
 	for _, step := range []struct {
 		name  string
@@ -299,12 +302,12 @@ func TestManifestsInMemoryAreNoChart(t *testing.T) {
 		want  outcome
 		asked int
 	}{
-		{"Argo CD deploys manifests", at(chart.TakeContent(), false), outcome{"Verified", ""}, 1},
-		{"again, from memory", at(chart.TakeContent(), false), outcome{"Verified", ""}, 1},
-		{"a release asks for the same digest as a chart", at(chart.Taking{}, false), denied(verdict.NotAChart), 1},
-		{"Flux takes its first layer", at(chart.TakeLayer(""), true), outcome{"Verified", ""}, 2},
-		{"again, from memory", at(chart.TakeLayer(""), true), outcome{"Verified", ""}, 2},
-		{"Flux takes another layer", at(chart.TakeLayer("application/json"), true), outcome{"Verified", ""}, 3},
+		{"Argo CD deploys manifests", at(artifact.WholeContent(), false), outcome{"Verified", ""}, 1},
+		{"again, from memory", at(artifact.WholeContent(), false), outcome{"Verified", ""}, 1},
+		{"a release asks for the same digest as a chart", at(artifact.LayerRule{}, false), denied(verdict.NotAChart), 1},
+		{"Flux takes its first layer", at(artifact.LayerOfType(""), true), outcome{"Verified", ""}, 2},
+		{"again, from memory", at(artifact.LayerOfType(""), true), outcome{"Verified", ""}, 2},
+		{"Flux takes another layer", at(artifact.LayerOfType("application/json"), true), outcome{"Verified", ""}, 3},
 	} {
 		if diff := cmp.Diff(step.want, outcomeOf(g.Decide(t.Context(), step.use))); diff != "" {
 			t.Errorf("%s: %s", step.name, diff)
@@ -322,7 +325,7 @@ type registryOf struct {
 	asked *int
 }
 
-func (r registryOf) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by chart.Taking) (chart.Resolved, error) {
+func (r registryOf) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by artifact.LayerRule) (artifact.Resolved, error) {
 	*r.asked++
 	return r.other.Artifact(ctx, ref, access, by)
 }
@@ -355,8 +358,8 @@ func TestOnlyAnAbsentSecretDefers(t *testing.T) {
 	for kind := problem.KindInternal; kind <= problem.KindNotStored; kind++ {
 		for _, deferrable := range []bool{true, false} {
 			s := fine(t)
-			s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
-				return chart.Resolved{}, &problem.Error{Kind: kind, Detail: "problem"}
+			s.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) {
+				return artifact.Resolved{}, &problem.Error{Kind: kind, Detail: "problem"}
 			}
 			u := use(t, podinfo)
 			u.Deferrable = deferrable
@@ -375,8 +378,8 @@ func TestAnAbsentSecretDoesNotHideADenial(t *testing.T) {
 	s.current = func() *policy.Set {
 		return compile(t, requiring("acme", subject), requiring("strict", subject, func(p *v1alpha1.ChartPolicy) { p.Spec.Pinning = v1alpha1.PinningDigest }))
 	}
-	s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
-		return chart.Resolved{}, &problem.Error{Kind: problem.KindSourceNotFound, Detail: "Secret apps/login does not exist"}
+	s.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) {
+		return artifact.Resolved{}, &problem.Error{Kind: problem.KindSourceNotFound, Detail: "Secret apps/login does not exist"}
 	}
 	u := use(t, podinfo)
 	u.Deferrable = true
@@ -470,7 +473,7 @@ func TestWhichHostsPoliciesName(t *testing.T) {
 
 func TestAGoodSignatureAmongBadNeighboursAdmits(t *testing.T) {
 	s := fine(t)
-	s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+	s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
 		return func(yield func(attachment.Attachment, error) bool) {
 			_ = yield(attachment.Attachment{Format: attachment.Bundle}, nil) &&
 				yield(attachment.Attachment{}, errInjected) &&
@@ -491,7 +494,7 @@ func TestAGoodSignatureAmongBadNeighboursAdmits(t *testing.T) {
 func TestADenialIsNotRemembered(t *testing.T) {
 	s := fine(t)
 	signed := false
-	s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+	s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
 		if signed {
 			return materials(attachment.Attachment{Format: attachment.Bundle})
 		}
@@ -511,8 +514,8 @@ func TestADenialIsNotRemembered(t *testing.T) {
 func TestATagThatMovesIsNotRemembered(t *testing.T) {
 	s := fine(t)
 	now := digest(t, "a")
-	s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
-		return chart.Resolved{Location: ref.Location, Digest: now, Layer: digest(t, "b")}, nil
+	s.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
+		return artifact.Resolved{Location: ref.Location, Digest: now, Layer: digest(t, "b")}, nil
 	}
 	s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
 		if d != digest(t, "a") {
@@ -548,7 +551,7 @@ func TestEvidenceIsForgotten(t *testing.T) {
 			if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
 				t.Fatal(v.Message())
 			}
-			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] { return materials() }
+			s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] { return materials() }
 			c.change(t, &s)
 			if v := g.Decide(t.Context(), use(t, podinfo)); v.Reason() != verdict.SignatureMissing {
 				t.Errorf("got %s: %s", v, v.Message())
@@ -563,12 +566,12 @@ func TestAStampedeCostsOneVerification(t *testing.T) {
 		var resolved, fetched atomic.Int32
 		release := make(chan struct{})
 		inner := s.resolve
-		s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+		s.resolve = func(ctx context.Context, ref chart.Reference) (artifact.Resolved, error) {
 			resolved.Add(1)
 			<-release
 			return inner(ctx, ref)
 		}
-		s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+		s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
 			fetched.Add(1)
 			return materials(attachment.Attachment{Format: attachment.Bundle})
 		}
@@ -594,9 +597,9 @@ func TestADeadlineIsADenial(t *testing.T) {
 	s := fine(t)
 	block := make(chan struct{})
 	defer close(block)
-	s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
+	s.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) {
 		<-block
-		return chart.Resolved{}, errInjected
+		return artifact.Resolved{}, errInjected
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
@@ -620,7 +623,7 @@ func TestDialectsDoNotShareAFlight(t *testing.T) {
 	var asked atomic.Int32
 	both := make(chan struct{})
 	inner := s.resolve
-	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+	s.resolve = func(ctx context.Context, ref chart.Reference) (artifact.Resolved, error) {
 		if asked.Add(1) == 2 {
 			close(both)
 		}
@@ -664,8 +667,8 @@ func TestTooManyChartsInOneObject(t *testing.T) {
 
 func TestASecretInAnErrorStaysInTheLog(t *testing.T) {
 	s := fine(t)
-	s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
-		return chart.Resolved{}, errCanary{}
+	s.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) {
+		return artifact.Resolved{}, errCanary{}
 	}
 	v := s.gate().Decide(t.Context(), use(t, podinfo))
 	if strings.Contains(v.Message(), "canary") || len(v.Causes()) == 0 {
@@ -691,7 +694,7 @@ func TestDryRunsAskOnce(t *testing.T) {
 	s.now = func() time.Time { return now }
 	asked := 0
 	inner := s.resolve
-	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+	s.resolve = func(ctx context.Context, ref chart.Reference) (artifact.Resolved, error) {
 		asked++
 		return inner(ctx, ref)
 	}
@@ -736,7 +739,7 @@ func TestASlowAnswerIsOldForDryRuns(t *testing.T) {
 	s.now = func() time.Time { return now }
 	asked := 0
 	inner := s.resolve
-	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+	s.resolve = func(ctx context.Context, ref chart.Reference) (artifact.Resolved, error) {
 		asked++
 		now = now.Add(8 * time.Second)
 		return inner(ctx, ref)
@@ -757,7 +760,7 @@ func TestAttackADryRunPreparesAnOldAnswer(t *testing.T) {
 	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, floating)) }
 	inner := s.resolve
 	moved := false
-	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+	s.resolve = func(ctx context.Context, ref chart.Reference) (artifact.Resolved, error) {
 		found, err := inner(ctx, ref)
 		if moved {
 			found.Digest = digest(t, "c")
@@ -779,7 +782,7 @@ func TestDryRunsOfOtherAccessAsk(t *testing.T) {
 	s := fine(t)
 	asked := 0
 	inner := s.resolve
-	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+	s.resolve = func(ctx context.Context, ref chart.Reference) (artifact.Resolved, error) {
 		asked++
 		return inner(ctx, ref)
 	}
@@ -801,9 +804,9 @@ func TestADryRunThatIsDeniedIsNotRemembered(t *testing.T) {
 	s := fine(t)
 	missing := true
 	inner := s.resolve
-	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+	s.resolve = func(ctx context.Context, ref chart.Reference) (artifact.Resolved, error) {
 		if missing {
-			return chart.Resolved{}, &problem.Error{Kind: problem.KindNotFound, Detail: "it is not there"}
+			return artifact.Resolved{}, &problem.Error{Kind: problem.KindNotFound, Detail: "it is not there"}
 		}
 		return inner(ctx, ref)
 	}
@@ -822,10 +825,10 @@ func TestAFlightEndsWithItsLastCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := fine(t)
 		var ended atomic.Int32
-		s.resolve = func(ctx context.Context, _ chart.Reference) (chart.Resolved, error) {
+		s.resolve = func(ctx context.Context, _ chart.Reference) (artifact.Resolved, error) {
 			<-ctx.Done()
 			ended.Add(1)
-			return chart.Resolved{}, ctx.Err()
+			return artifact.Resolved{}, ctx.Err()
 		}
 		g := s.gate()
 		for _, deadline := range []time.Duration{time.Second, 3 * time.Second} {
@@ -859,7 +862,7 @@ func TestAFlightIsPaidForByAnyOfItsCallers(t *testing.T) {
 		free := make(chan struct{})
 		var asked atomic.Int32
 		inner := s.resolve
-		s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+		s.resolve = func(ctx context.Context, ref chart.Reference) (artifact.Resolved, error) {
 			asked.Add(1)
 			<-free
 			return inner(ctx, ref)

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
@@ -30,7 +31,7 @@ func TestAPredicateIsDecodedOncePerAdmission(t *testing.T) {
 	pinned := use(t, "oci://ghcr.io/acme/podinfo@"+digest(t, "a").String())
 	s := fine(t)
 	s.current = always(compile(t, requiring("acme", subject, scanned), requiring("strict", subject, scanned), requiring("signed", subject)))
-	s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+	s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
 		return materials(attachment.Attachment{Format: attachment.LegacyAttestation}, attachment.Attachment{Format: attachment.Bundle}, attachment.Attachment{Format: attachment.Legacy})
 	}
 	s.verify = func(_ context.Context, d chart.Digest, a attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
@@ -75,7 +76,7 @@ func TestAnAdmissionIsJudgedAtOneTime(t *testing.T) {
 	s.current = always(compile(t, requiring("acme", subject, scanned), requiring("other", subject, scanned)))
 	attesting(&s, content, &verified)
 	slow := s.resolve
-	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+	s.resolve = func(ctx context.Context, ref chart.Reference) (artifact.Resolved, error) {
 		now = now.Add(time.Minute)
 		return slow(ctx, ref)
 	}

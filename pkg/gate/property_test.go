@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
@@ -33,24 +34,24 @@ func injections() []injection {
 		{"the clock panics", func(_ testing.TB, s *steps) { s.now = func() time.Time { panic("injected") } }, false},
 		{"the trust root's state panics", func(_ testing.TB, s *steps) { s.state = func() string { panic("injected") } }, false},
 		{"resolving panics", func(_ testing.TB, s *steps) {
-			s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { panic("injected") }
+			s.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) { panic("injected") }
 		}, false},
 		{"resolving finds nothing and says nothing", func(_ testing.TB, s *steps) {
-			s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { return chart.Resolved{}, nil }
+			s.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) { return artifact.Resolved{}, nil }
 		}, false},
 		{"resolving finds another chart", func(t testing.TB, s *steps) {
-			s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
-				return chart.Resolved{Location: reference(t, "oci://evil.example/acme/podinfo:1.0.0").Location, Digest: digest(t, "a")}, nil
+			s.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) {
+				return artifact.Resolved{Location: reference(t, "oci://evil.example/acme/podinfo:1.0.0").Location, Digest: digest(t, "a")}, nil
 			}
 		}, false},
 		{"there is no signature", func(_ testing.TB, s *steps) {
-			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] { return materials() }
+			s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] { return materials() }
 		}, true},
 		{"fetching signatures panics", func(_ testing.TB, s *steps) {
-			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] { panic("injected") }
+			s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] { panic("injected") }
 		}, true},
 		{"fetching signatures panics in the middle", func(_ testing.TB, s *steps) {
-			s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+			s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
 				return func(func(attachment.Attachment, error) bool) { panic("injected") }
 			}
 		}, true},
@@ -75,10 +76,10 @@ func injections() []injection {
 	for _, err := range everyError() {
 		list = append(list,
 			injection{fmt.Sprintf("resolving fails: %v", err), func(_ testing.TB, s *steps) {
-				s.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { return chart.Resolved{}, err }
+				s.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) { return artifact.Resolved{}, err }
 			}, false},
 			injection{fmt.Sprintf("fetching signatures fails: %v", err), func(_ testing.TB, s *steps) {
-				s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] { return failing(err) }
+				s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] { return failing(err) }
 			}, true},
 			injection{fmt.Sprintf("verifying fails: %v", err), func(_ testing.TB, s *steps) {
 				s.verify = func(context.Context, chart.Digest, attachment.Attachment, evidence.Wanted) (evidence.Evidence, error) {

@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/coalesce"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/problem"
@@ -21,7 +21,7 @@ type search struct {
 	x    *examination
 	task task
 	// resolve returns the chart. It runs beside the search, which needs the digest only.
-	resolve func(context.Context, *coalesce.Callers) (chart.Resolved, error)
+	resolve func(context.Context, *coalesce.Callers) (artifact.Resolved, error)
 	// outdated is what was cached of the chart and is no longer accepted, nil if nothing was.
 	outdated *verifiedChart
 }
@@ -56,7 +56,7 @@ func (s *search) find(ctx context.Context, callers *coalesce.Callers) (*examined
 	policies, key := s.x.policies, s.task.key
 	searching, stop := context.WithCancel(ctx)
 	defer stop()
-	resolving := inBackground(func() (chart.Resolved, error) {
+	resolving := inBackground(func() (artifact.Resolved, error) {
 		failed := true
 		defer func() {
 			if failed {
@@ -69,7 +69,7 @@ func (s *search) find(ctx context.Context, callers *coalesce.Callers) (*examined
 	})
 	found := &examined{by: s.x, judgement: policies.Judge(key.digest, s.x.now)}
 	where := attachment.Search{Access: access, Repositories: policies.SignatureRepositories(), Predicates: policies.Wanted().Predicates}
-	for material, err := range s.x.gate.registry.Signatures(searching, chart.Resolved{Location: key.location, Digest: key.digest}, where) {
+	for material, err := range s.x.gate.registry.Signatures(searching, artifact.Resolved{Location: key.location, Digest: key.digest}, where) {
 		if err == nil {
 			err = s.verify(searching, material, found)
 		}

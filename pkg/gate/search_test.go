@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
@@ -19,12 +20,12 @@ func TestPinnedChartsAreResolvedBesideTheSearch(t *testing.T) {
 	searching, resolved := make(chan struct{}), make(chan struct{})
 	s := fine(t)
 	resolve := s.resolve
-	s.resolve = func(ctx context.Context, ref chart.Reference) (chart.Resolved, error) {
+	s.resolve = func(ctx context.Context, ref chart.Reference) (artifact.Resolved, error) {
 		<-searching
 		defer close(resolved)
 		return resolve(ctx, ref)
 	}
-	s.signatures = func(_ context.Context, r chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+	s.signatures = func(_ context.Context, r artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
 		return func(yield func(attachment.Attachment, error) bool) {
 			close(searching)
 			<-resolved
@@ -39,11 +40,15 @@ func TestPinnedChartsAreResolvedBesideTheSearch(t *testing.T) {
 // Evidence about a digest is not enough: without a manifest that is a chart there is no admission,
 // and nothing is cached. The search ends as soon as that is known.
 func TestPinnedChartsThatAreNotResolved(t *testing.T) {
-	for name, resolve := range map[string]func() (chart.Resolved, error){
-		"NotFound":       func() (chart.Resolved, error) { return chart.Resolved{}, &problem.Error{Kind: problem.KindNotFound} },
-		"NotAChart":      func() (chart.Resolved, error) { return chart.Resolved{}, &problem.Error{Kind: problem.KindNotAChart} },
-		"InternalError":  func() (chart.Resolved, error) { panic("registry") },
-		"DigestMismatch": func() (chart.Resolved, error) { return chart.Resolved{Digest: digest(t, "b")}, nil },
+	for name, resolve := range map[string]func() (artifact.Resolved, error){
+		"NotFound": func() (artifact.Resolved, error) {
+			return artifact.Resolved{}, &problem.Error{Kind: problem.KindNotFound}
+		},
+		"NotAChart": func() (artifact.Resolved, error) {
+			return artifact.Resolved{}, &problem.Error{Kind: problem.KindNotAChart}
+		},
+		"InternalError":  func() (artifact.Resolved, error) { panic("registry") },
+		"DigestMismatch": func() (artifact.Resolved, error) { return artifact.Resolved{Digest: digest(t, "b")}, nil },
 	} {
 		for _, endless := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
@@ -54,11 +59,11 @@ func TestPinnedChartsThatAreNotResolved(t *testing.T) {
 					return signedBy(d, subject), nil
 				}
 				if endless {
-					s.signatures = func(ctx context.Context, _ chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+					s.signatures = func(ctx context.Context, _ artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
 						return func(func(attachment.Attachment, error) bool) { <-ctx.Done() }
 					}
 				}
-				s.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+				s.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
 					if !endless {
 						<-verified // also if the evidence is there already
 					}
@@ -75,7 +80,7 @@ func TestPinnedChartsThatAreNotResolved(t *testing.T) {
 				}
 				searches := 0
 				s.resolve = good
-				s.signatures = func(context.Context, chart.Resolved) iter.Seq2[attachment.Attachment, error] {
+				s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
 					searches++
 					return failing()
 				}

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // maxConditionCost bounds the evaluation of one condition, in CEL's units: about one for
@@ -91,7 +91,7 @@ func (c condition) fails(variables map[string]any) string {
 	case err != nil && details != nil && details.ActualCost() != nil && *details.ActualCost() > maxConditionCost:
 		return c.name() + ": it takes too long to evaluate"
 	case err != nil:
-		return fmt.Sprintf("%s: it cannot be evaluated (%s)", c.name(), chart.Quote(err.Error()))
+		return fmt.Sprintf("%s: it cannot be evaluated (%s)", c.name(), problem.QuoteInput(err.Error()))
 	case value.Value() != true:
 		return c.name()
 	default:

@@ -1,5 +1,5 @@
 // Package problem holds the error that chartgate shows to users: its kind, why a reference did not
-// lead to a verified chart, and what the reader can do.
+// lead to a verified chart, and what the reader can do; and quotes user input for it.
 package problem
 
 import "fmt"

@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/errdef"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
@@ -99,10 +100,10 @@ func (r *repository) graph(ctx context.Context, named content) (graph, error) {
 func (r *repository) below(ctx context.Context, d ocispec.Descriptor) (content, error) {
 	wanted, err := chart.ParseDigest(d.Digest.String())
 	if err != nil {
-		return content{}, requestError{problem.KindNotAChart, "it refers to a manifest by " + chart.Quote(d.Digest.String()), ""}
+		return content{}, requestError{problem.KindNotAChart, "it refers to a manifest by " + problem.QuoteInput(d.Digest.String()), ""}
 	}
 	if !slices.Contains([]string{mediaTypeManifest, mediaTypeIndex, mediaTypeDockerManifest}, d.MediaType) {
-		return content{}, requestError{problem.KindNotAChart, "it refers to a manifest of the media type " + chart.Quote(d.MediaType), ""}
+		return content{}, requestError{problem.KindNotAChart, "it refers to a manifest of the media type " + problem.QuoteInput(d.MediaType), ""}
 	}
 	found, err := r.manifest(ctx, wanted.String())
 	switch {
@@ -149,30 +150,30 @@ func (n node) leaves() []ocispec.Descriptor {
 }
 
 // chart returns the one chart in the graph, without its location.
-func (g graph) chart() (chart.Resolved, error) {
+func (g graph) chart() (artifact.Resolved, error) {
 	of := func(is func(string) bool) []leaf {
 		return slices.DeleteFunc(slices.Clone(g.leaves), func(l leaf) bool { return !is(l.MediaType) })
 	}
-	configs := of(func(mediaType string) bool { return mediaType == chart.MediaTypeConfig })
-	archives := of(chart.IsChartLayer)
+	configs := of(func(mediaType string) bool { return mediaType == artifact.MediaTypeConfig })
+	archives := of(artifact.IsChartLayer)
 	switch {
 	case len(configs) == 0 && g.root.index != nil:
-		return chart.Resolved{}, requestError{problem.KindNotAChart, "it is an image index without a Helm chart in it", ""}
+		return artifact.Resolved{}, requestError{problem.KindNotAChart, "it is an image index without a Helm chart in it", ""}
 	case len(configs) == 0:
-		return chart.Resolved{}, requestError{problem.KindNotAChart, "its config has the media type " + chart.Quote(g.root.manifest.Config.MediaType), ""}
+		return artifact.Resolved{}, requestError{problem.KindNotAChart, "its config has the media type " + problem.QuoteInput(g.root.manifest.Config.MediaType), ""}
 	case len(archives) == 0:
-		return chart.Resolved{}, requestError{problem.KindNotAChart, "it has the config of a chart, but no layer with a chart archive", ""}
+		return artifact.Resolved{}, requestError{problem.KindNotAChart, "it has the config of a chart, but no layer with a chart archive", ""}
 	case len(archives) > 1:
-		return chart.Resolved{}, requestError{problem.KindNotAChart, fmt.Sprintf("it has %d chart archives, of which helm takes any", len(archives)), "push the chart alone"}
+		return artifact.Resolved{}, requestError{problem.KindNotAChart, fmt.Sprintf("it has %d chart archives, of which helm takes any", len(archives)), "push the chart alone"}
 	case len(configs) > 1 || configs[0].of != archives[0].of || configs[0].layer != -1 || archives[0].layer < 0:
-		return chart.Resolved{}, requestError{problem.KindNotAChart, "its chart archive does not have one config of its own", ""}
+		return artifact.Resolved{}, requestError{problem.KindNotAChart, "its chart archive does not have one config of its own", ""}
 	}
 	archive := archives[0]
 	layer, err := chart.ParseDigest(archive.Digest.String())
 	if err != nil {
-		return chart.Resolved{}, requestError{problem.KindNotAChart, "its chart archive has the digest " + chart.Quote(archive.Digest.String()), ""}
+		return artifact.Resolved{}, requestError{problem.KindNotAChart, "its chart archive has the digest " + problem.QuoteInput(archive.Digest.String()), ""}
 	}
-	return chart.Resolved{
+	return artifact.Resolved{
 		Digest:    g.root.digest,
 		Layer:     layer,
 		LayerType: archive.MediaType,
@@ -186,16 +187,16 @@ func (g graph) chart() (chart.Resolved, error) {
 // artifact returns the chart in the graph, or the other artifact that the consumer takes. A
 // signature of the root covers all of it. A chart that is broken, or of which Argo CD would unpack
 // more than the chart, is an error: Argo CD takes it for a chart too.
-func (g graph) artifact(by chart.Taking) (chart.Resolved, error) {
+func (g graph) artifact(by artifact.LayerRule) (artifact.Resolved, error) {
 	found, err := g.chart()
-	if err == nil && found.Taken(by) == nil {
+	if err == nil && found.CheckLayer(by) == nil {
 		return found, nil
 	}
-	isConfig := func(l leaf) bool { return l.MediaType == chart.MediaTypeConfig }
+	isConfig := func(l leaf) bool { return l.MediaType == artifact.MediaTypeConfig }
 	if by.Anything() && slices.ContainsFunc(g.leaves, isConfig) {
 		return found, err
 	}
-	other := chart.Resolved{Digest: g.root.digest, Other: true}
+	other := artifact.Resolved{Digest: g.root.digest, Other: true}
 	var types []string
 	for _, layer := range g.root.manifest.Layers {
 		types = append(types, layer.MediaType)
@@ -255,7 +256,7 @@ func decodeIndex(a content) (index, error) {
 	}
 	switch {
 	case i.MediaType != "" && i.MediaType != a.mediaType:
-		return index{}, requestError{problem.KindNotAChart, "its media type is both " + chart.Quote(a.mediaType) + " and " + chart.Quote(i.MediaType), ""}
+		return index{}, requestError{problem.KindNotAChart, "its media type is both " + problem.QuoteInput(a.mediaType) + " and " + problem.QuoteInput(i.MediaType), ""}
 	case i.SchemaVersion != 2:
 		return index{}, requestError{problem.KindNotAChart, "its index does not have the schema version 2", ""}
 	case i.Config != nil || i.Layers != nil:
@@ -275,7 +276,7 @@ type manifest struct {
 // be either (CVE-2021-41190).
 func decodeManifest(a content, mediaTypes ...string) (manifest, error) {
 	if !slices.Contains(mediaTypes, a.mediaType) {
-		return manifest{}, requestError{problem.KindNotAChart, "its media type is " + chart.Quote(a.mediaType), ""}
+		return manifest{}, requestError{problem.KindNotAChart, "its media type is " + problem.QuoteInput(a.mediaType), ""}
 	}
 	if err := checkJSON(a.body, problem.KindNotAChart); err != nil {
 		return manifest{}, err
@@ -286,7 +287,7 @@ func decodeManifest(a content, mediaTypes ...string) (manifest, error) {
 	}
 	switch {
 	case m.MediaType != "" && m.MediaType != a.mediaType:
-		return manifest{}, requestError{problem.KindNotAChart, "its media type is both " + chart.Quote(a.mediaType) + " and " + chart.Quote(m.MediaType), ""}
+		return manifest{}, requestError{problem.KindNotAChart, "its media type is both " + problem.QuoteInput(a.mediaType) + " and " + problem.QuoteInput(m.MediaType), ""}
 	case m.SchemaVersion != 2:
 		return manifest{}, requestError{problem.KindNotAChart, "its manifest does not have the schema version 2", ""}
 	case m.Manifests != nil:

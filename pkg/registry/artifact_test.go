@@ -8,6 +8,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
@@ -69,10 +70,10 @@ func TestGraph(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
 	r := rack{s, t}
-	config := r.blob(chart.MediaTypeConfig, `{"name":"podinfo","version":"1.0.0","apiVersion":"v2"}`)
-	archive := describe(chart.MediaTypeLayer, s.layer, 1)
-	legacy := describe(chart.MediaTypeLegacyLayer, s.layer, 1)
-	other := r.blob(chart.MediaTypeLayer, "another chart")
+	config := r.blob(artifact.MediaTypeConfig, `{"name":"podinfo","version":"1.0.0","apiVersion":"v2"}`)
+	archive := describe(artifact.MediaTypeLayer, s.layer, 1)
+	legacy := describe(artifact.MediaTypeLegacyLayer, s.layer, 1)
+	other := r.blob(artifact.MediaTypeLayer, "another chart")
 	sbom, prov, text := r.blob(sbomType, "sbom"), r.blob(provType, "prov"), r.blob("text/plain", "text")
 	plain := r.blob("application/vnd.oci.image.config.v1+json", "{}")
 	podinfo := r.put(manifestType, image(config, archive))
@@ -87,7 +88,7 @@ func TestGraph(t *testing.T) {
 		LayerType            string
 		Direct, First, Alone bool
 	}
-	chartAt := func(direct, first, alone bool) facts { return facts{chart.MediaTypeLayer, direct, first, alone} }
+	chartAt := func(direct, first, alone bool) facts { return facts{artifact.MediaTypeLayer, direct, first, alone} }
 	tests := map[string]struct {
 		mediaType, raw string
 		want           facts
@@ -102,8 +103,8 @@ func TestGraph(t *testing.T) {
 		"a layer without a media type":             {raw: image(config, archive, `{}`), want: chartAt(true, true, true)},
 		"provenance before the chart":              {raw: image(config, prov, archive), want: chartAt(true, false, true)},
 		"provenance, the chart and ten more":       {raw: image(config, append([]string{prov, archive}, strings.Split(strings.Repeat(text+" ", 10), " ")[:10]...)...), want: chartAt(true, false, true)},
-		"helm's older media type":                  {raw: image(config, legacy), want: facts{chart.MediaTypeLegacyLayer, true, true, true}},
-		"helm's older media type after an SBOM":    {raw: image(config, sbom, legacy), want: facts{chart.MediaTypeLegacyLayer, true, false, false}},
+		"helm's older media type":                  {raw: image(config, legacy), want: facts{artifact.MediaTypeLegacyLayer, true, true, true}},
+		"helm's older media type after an SBOM":    {raw: image(config, sbom, legacy), want: facts{artifact.MediaTypeLegacyLayer, true, false, false}},
 		"two archives":                             {raw: image(config, archive, other), refused: "it has 2 chart archives, of which helm takes any"},
 		"two archives of helm's two media types":   {raw: image(config, archive, legacy), refused: "it has 2 chart archives, of which helm takes any"},
 		"a chart's config among the layers":        {raw: image(plain, config, archive), refused: "its chart archive does not have one config of its own"},
@@ -182,8 +183,8 @@ func TestGraphEnds(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
 	r := rack{s, t}
-	config := r.blob(chart.MediaTypeConfig, "{}")
-	deep := r.put(manifestType, image(config, describe(chart.MediaTypeLayer, s.layer, 1)))
+	config := r.blob(artifact.MediaTypeConfig, "{}")
+	deep := r.put(manifestType, image(config, describe(artifact.MediaTypeLayer, s.layer, 1)))
 	var wide []string
 	for i := range 16 {
 		deep = r.put(indexType, indexOf(deep))
@@ -235,9 +236,9 @@ func TestArtifact(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
 	r := rack{s, t}
-	config := r.blob(chart.MediaTypeConfig, `{"name":"podinfo","version":"1.0.0","apiVersion":"v2"}`)
-	archive := describe(chart.MediaTypeLayer, s.layer, 1)
-	second := r.blob(chart.MediaTypeLayer, "another chart")
+	config := r.blob(artifact.MediaTypeConfig, `{"name":"podinfo","version":"1.0.0","apiVersion":"v2"}`)
+	archive := describe(artifact.MediaTypeLayer, s.layer, 1)
+	second := r.blob(artifact.MediaTypeLayer, "another chart")
 	const fluxType = "application/vnd.cncf.flux.content.v1.tar+gzip"
 	files, sbom := r.blob(fluxType, "files"), r.blob(sbomType, "sbom")
 	fluxConfig := r.blob("application/vnd.cncf.flux.config.v1+json", "{}")
@@ -257,25 +258,25 @@ func TestArtifact(t *testing.T) {
 	refused := found{Kind: problem.KindNotAChart}
 	for _, tc := range []struct {
 		name, mediaType, raw string
-		by                   chart.Taking
+		by                   artifact.LayerRule
 		want                 found
 	}{
-		{"manifests for Argo CD", manifestType, manifests, chart.TakeContent(), found{Other: true}},
-		{"manifests for Flux, which takes the first layer", manifestType, manifests, chart.TakeLayer(""), found{Other: true, Layer: digestOf(files)}},
-		{"manifests for Flux, which takes the second layer", manifestType, manifests, chart.TakeLayer(sbomType), found{Other: true, Layer: digestOf(sbom)}},
-		{"manifests for Flux, which takes a layer that is not there", manifestType, manifests, chart.TakeLayer("x"), found{Other: true}},
-		{"manifests without a layer", manifestType, image(fluxConfig), chart.TakeLayer(""), found{Other: true}},
-		{"a layer whose digest chartgate does not read", manifestType, image(fluxConfig, describe(fluxType, "sha512:"+sha512Hex("x"), 1)), chart.TakeLayer(""), found{Other: true}},
-		{"an index of manifests", indexType, indexOf(r.put(manifestType, manifests)), chart.TakeLayer(""), found{Other: true}},
-		{"a chart for Argo CD", manifestType, image(config, archive), chart.TakeContent(), found{Layer: parseDigest(t, s.layer)}},
-		{"a chart for Flux", manifestType, image(config, archive), chart.TakeLayer(""), found{Layer: parseDigest(t, s.layer)}},
-		{"another layer of a chart for Flux", manifestType, image(config, archive, sbom), chart.TakeLayer(sbomType), found{Other: true, Layer: digestOf(sbom)}},
-		{"two charts for Argo CD", manifestType, image(config, archive, second), chart.TakeContent(), refused},
-		{"two charts that nothing uses as one, for Flux", manifestType, image(config, archive, second), chart.TakeLayer(""), found{Other: true, Layer: parseDigest(t, s.layer)}},
-		{"no chart, by the config of one, for Argo CD", manifestType, image(config, files), chart.TakeContent(), refused},
-		{"what is a manifest or an index", manifestType, on(manifests, `"manifests":[]`), chart.TakeContent(), refused},
-		{"what two readers read differently", manifestType, on(manifests, `"Layers":[]`), chart.TakeContent(), refused},
-		{"what is no manifest", manifestType, "{}", chart.TakeContent(), refused},
+		{"manifests for Argo CD", manifestType, manifests, artifact.WholeContent(), found{Other: true}},
+		{"manifests for Flux, which takes the first layer", manifestType, manifests, artifact.LayerOfType(""), found{Other: true, Layer: digestOf(files)}},
+		{"manifests for Flux, which takes the second layer", manifestType, manifests, artifact.LayerOfType(sbomType), found{Other: true, Layer: digestOf(sbom)}},
+		{"manifests for Flux, which takes a layer that is not there", manifestType, manifests, artifact.LayerOfType("x"), found{Other: true}},
+		{"manifests without a layer", manifestType, image(fluxConfig), artifact.LayerOfType(""), found{Other: true}},
+		{"a layer whose digest chartgate does not read", manifestType, image(fluxConfig, describe(fluxType, "sha512:"+sha512Hex("x"), 1)), artifact.LayerOfType(""), found{Other: true}},
+		{"an index of manifests", indexType, indexOf(r.put(manifestType, manifests)), artifact.LayerOfType(""), found{Other: true}},
+		{"a chart for Argo CD", manifestType, image(config, archive), artifact.WholeContent(), found{Layer: parseDigest(t, s.layer)}},
+		{"a chart for Flux", manifestType, image(config, archive), artifact.LayerOfType(""), found{Layer: parseDigest(t, s.layer)}},
+		{"another layer of a chart for Flux", manifestType, image(config, archive, sbom), artifact.LayerOfType(sbomType), found{Other: true, Layer: digestOf(sbom)}},
+		{"two charts for Argo CD", manifestType, image(config, archive, second), artifact.WholeContent(), refused},
+		{"two charts that nothing uses as one, for Flux", manifestType, image(config, archive, second), artifact.LayerOfType(""), found{Other: true, Layer: parseDigest(t, s.layer)}},
+		{"no chart, by the config of one, for Argo CD", manifestType, image(config, files), artifact.WholeContent(), refused},
+		{"what is a manifest or an index", manifestType, on(manifests, `"manifests":[]`), artifact.WholeContent(), refused},
+		{"what two readers read differently", manifestType, on(manifests, `"Layers":[]`), artifact.WholeContent(), refused},
+		{"what is no manifest", manifestType, "{}", artifact.WholeContent(), refused},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			digest, err := s.PushManifest(repo, "", tc.mediaType, []byte(tc.raw))
@@ -298,7 +299,7 @@ func TestArtifact(t *testing.T) {
 			if _, err := s.client().Resolve(t.Context(), ref, sourceauth.Auth{}); tc.want.Other && tc.name != "another layer of a chart for Flux" {
 				equal(t, problem.KindNotAChart, outcomeOf(t, err).Kind)
 			}
-			if err := got.Taken(chart.Taking{}); (err != nil) != got.Other {
+			if err := got.CheckLayer(artifact.LayerRule{}); (err != nil) != got.Other {
 				t.Errorf("taken for a chart: %v", err)
 			}
 		})

@@ -16,6 +16,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
@@ -42,7 +43,7 @@ type content struct {
 }
 
 // Archive returns the archive of a resolved chart, which has the digest of its layer.
-func (c *Client) Archive(ctx context.Context, resolved chart.Resolved, access sourceauth.Auth) ([]byte, error) {
+func (c *Client) Archive(ctx context.Context, resolved artifact.Resolved, access sourceauth.Auth) ([]byte, error) {
 	r, err := c.repository(ctx, resolved.Location, access)
 	if err != nil {
 		return nil, err
@@ -180,7 +181,7 @@ func newContent(header http.Header, body []byte, reference string) (content, err
 	if shown := header.Get("Docker-Content-Digest"); shown != "" {
 		d, err := digest.Parse(shown)
 		if err != nil || d != d.Algorithm().FromBytes(body) {
-			return content{}, requestError{problem.KindDigestMismatch, "the registry shows the digest " + chart.Quote(shown) + " for content with the digest " + computed.String(), ""}
+			return content{}, requestError{problem.KindDigestMismatch, "the registry shows the digest " + problem.QuoteInput(shown) + " for content with the digest " + computed.String(), ""}
 		}
 	}
 	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))

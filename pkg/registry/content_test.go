@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
@@ -94,7 +94,7 @@ func TestArchiveElsewhere(t *testing.T) {
 func TestArchiveOfNothing(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
-	for name, resolved := range map[string]chart.Resolved{
+	for name, resolved := range map[string]artifact.Resolved{
 		"nothing":     {},
 		"no layer":    {Location: s.location(t), Digest: s.resolved(t).Digest},
 		"no location": {Digest: s.resolved(t).Digest, Layer: s.resolved(t).Layer},

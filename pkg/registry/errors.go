@@ -18,7 +18,6 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
@@ -189,7 +188,7 @@ func (r *repository) referredHostNote(err error) string {
 	if target == "" {
 		return ""
 	}
-	return " (at " + chart.Quote(target) + ", to which the registry refers)"
+	return " (at " + problem.QuoteInput(target) + ", to which the registry refers)"
 }
 
 // referredHost returns the host of a failed request, as the registry wrote it; "" if it is the
@@ -237,7 +236,7 @@ func hostName(host string) string {
 	if plainHost.MatchString(host) {
 		return host
 	}
-	return chart.Quote(host)
+	return problem.QuoteInput(host)
 }
 
 // proxyNote says that the proxy, and not the registry, could not be reached; "" otherwise.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
@@ -77,17 +78,17 @@ func (s shelf) location(t *testing.T) chart.Location {
 }
 
 // resolved is podinfo 1.0.0 as Resolve would find it by its digest.
-func (s shelf) resolved(t *testing.T) chart.Resolved {
+func (s shelf) resolved(t *testing.T) artifact.Resolved {
 	t.Helper()
 	return s.pushed(t, "", s.digest, s.layer)
 }
 
 // pushed is a chart as helm pushes it, and as Resolve would find it by the tag.
-func (s shelf) pushed(t *testing.T, tag, digest, layer string) chart.Resolved {
+func (s shelf) pushed(t *testing.T, tag, digest, layer string) artifact.Resolved {
 	t.Helper()
-	return chart.Resolved{
+	return artifact.Resolved{
 		Location: s.location(t), Tag: tag, Digest: parseDigest(t, digest),
-		Layer: parseDigest(t, layer), LayerType: chart.MediaTypeLayer, Direct: true, First: true, Alone: true,
+		Layer: parseDigest(t, layer), LayerType: artifact.MediaTypeLayer, Direct: true, First: true, Alone: true,
 	}
 }
 
@@ -196,13 +197,13 @@ func (h *headerWriter) Write(b []byte) (int, error) {
 }
 
 // collect takes everything that Signatures yields.
-func collect(ctx context.Context, t *testing.T, c *registry.Client, r chart.Resolved) (found []attachment.Attachment, problems []outcome) {
+func collect(ctx context.Context, t *testing.T, c *registry.Client, r artifact.Resolved) (found []attachment.Attachment, problems []outcome) {
 	t.Helper()
 	return collectFor(ctx, t, c, r, attachment.Search{})
 }
 
 // collectFor does so for a consumer, or in other repositories.
-func collectFor(ctx context.Context, t *testing.T, c *registry.Client, r chart.Resolved, where attachment.Search) (found []attachment.Attachment, problems []outcome) {
+func collectFor(ctx context.Context, t *testing.T, c *registry.Client, r artifact.Resolved, where attachment.Search) (found []attachment.Attachment, problems []outcome) {
 	t.Helper()
 	for m, err := range c.Signatures(ctx, r, where) {
 		if err != nil {

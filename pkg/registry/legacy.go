@@ -11,7 +11,6 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/chartgate/chartgate/pkg/attachment"
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
@@ -165,7 +164,7 @@ func (s search) layer(ctx context.Context, kind layerKind, layer ocispec.Descrip
 	digest := layer.Digest.String()
 	convert := func(a content, err error) result {
 		if err != nil {
-			return result{err: s.unusable(ctx, fmt.Sprintf("the legacy %s %s of %s", kind.noun, chart.Quote(digest), s.name), kind.noun, err)}
+			return result{err: s.unusable(ctx, fmt.Sprintf("the legacy %s %s of %s", kind.noun, problem.QuoteInput(digest), s.name), kind.noun, err)}
 		}
 		return result{attachment: attachment.Attachment{
 			Format: kind.format, Source: a.digest, Content: slices.Clone(a.body), Annotations: layer.Annotations,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
@@ -28,35 +29,35 @@ func (r *repository) tags(ctx context.Context) ([]string, error) {
 // tag or a digest, and the list of tags before it for a range. A chart in an image index, or one
 // that refers to other manifests, costs one more request for each manifest. The result contains no
 // tag that still has to be resolved.
-func (c *Client) Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (chart.Resolved, error) {
+func (c *Client) Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (artifact.Resolved, error) {
 	return c.resolve(ctx, ref, access, graph.chart)
 }
 
 // Artifact is Resolve for a consumer that may deploy artifacts other than charts, such as plain
 // Kubernetes manifests. The result has Other set if the artifact is not a chart, or is a chart of
 // which the consumer does not take the chart's layer.
-func (c *Client) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by chart.Taking) (chart.Resolved, error) {
-	return c.resolve(ctx, ref, access, func(below graph) (chart.Resolved, error) { return below.artifact(by) })
+func (c *Client) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by artifact.LayerRule) (artifact.Resolved, error) {
+	return c.resolve(ctx, ref, access, func(below graph) (artifact.Resolved, error) { return below.artifact(by) })
 }
 
-func (c *Client) resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth, read func(graph) (chart.Resolved, error)) (chart.Resolved, error) {
+func (c *Client) resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth, read func(graph) (artifact.Resolved, error)) (artifact.Resolved, error) {
 	r, err := c.repository(ctx, ref.Location, access)
 	if err != nil {
-		return chart.Resolved{}, err
+		return artifact.Resolved{}, err
 	}
 	if ref.Selector.IsZero() {
-		return chart.Resolved{}, problem.Invalid("%s has neither a version nor a digest", ref.Location)
+		return artifact.Resolved{}, problem.Invalid("%s has neither a version nor a digest", ref.Location)
 	}
 	leave, err := r.enter(ctx)
 	if err != nil {
-		return chart.Resolved{}, err
+		return artifact.Resolved{}, err
 	}
 	defer leave()
 	tag, found, err := r.find(ctx, ref)
 	if err != nil {
-		return chart.Resolved{}, err
+		return artifact.Resolved{}, err
 	}
-	var resolved chart.Resolved
+	var resolved artifact.Resolved
 	below, err := r.graph(ctx, found)
 	if err == nil {
 		resolved, err = read(below)
@@ -66,7 +67,7 @@ func (c *Client) resolve(ctx context.Context, ref chart.Reference, access source
 		if literal, _ := ref.Selector.Tag(); tag != "" && tag != literal {
 			name = chosenByRange(ref, tag, "@"+found.digest.String())
 		}
-		return chart.Resolved{}, r.notAChart(name, err)
+		return artifact.Resolved{}, r.notAChart(name, err)
 	}
 	resolved.Location, resolved.Tag = ref.Location, tag
 	if r.at != r.location {
@@ -112,13 +113,13 @@ func (r *repository) suggestTwin(ctx context.Context, s chart.Selector, err erro
 		return err
 	}
 	suggestion := *p
-	suggestion.Detail += "; the tag " + chart.Quote(twin) + " is there"
+	suggestion.Detail += "; the tag " + problem.QuoteInput(twin) + " is there"
 	return suggestion.WithNext("write %s, if that is what you mean", s.Spelled(twin))
 }
 
 // chosenByRange names the chart that a range selects.
 func chosenByRange(ref chart.Reference, tag, digest string) string {
-	return ref.Location.String() + ":" + tag + digest + " (the newest of " + chart.Quote(ref.Selector.String()) + ")"
+	return ref.Location.String() + ":" + tag + digest + " (the newest of " + problem.QuoteInput(ref.Selector.String()) + ")"
 }
 
 func (r *repository) chartManifest(ctx context.Context, name, tagOrDigest string) (content, error) {

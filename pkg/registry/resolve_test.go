@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
@@ -28,8 +29,8 @@ const (
 
 // chartManifest is a minimal chart manifest, with more fields and layers.
 func chartManifest(fields, layers string) string {
-	return `{"schemaVersion":2` + fields + `,"config":{"mediaType":"` + chart.MediaTypeConfig + `"},"layers":[` +
-		`{"mediaType":"` + chart.MediaTypeLayer + `","digest":"` + layerDigest + `","size":1}` + layers + `]}`
+	return `{"schemaVersion":2` + fields + `,"config":{"mediaType":"` + artifact.MediaTypeConfig + `"},"layers":[` +
+		`{"mediaType":"` + artifact.MediaTypeLayer + `","digest":"` + layerDigest + `","size":1}` + layers + `]}`
 }
 
 // TestResolveOneRequest: tags and digests cost exactly one request.
@@ -39,7 +40,7 @@ func TestResolveOneRequest(t *testing.T) {
 	plus, plusLayer := s.push(t, "1.0.0+build")
 	for name, tc := range map[string]struct {
 		ref     string
-		want    chart.Resolved
+		want    artifact.Resolved
 		request string
 	}{
 		"a tag":            {"CHART:1.0.0", s.pushed(t, "1.0.0", s.digest, s.layer), "GET /v2/acme/charts/podinfo/manifests/1.0.0"},
@@ -53,7 +54,7 @@ func TestResolveOneRequest(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			equal(t, tc.want, got, cmp.Comparer(func(a, b chart.Resolved) bool { return a == b }))
+			equal(t, tc.want, got, cmp.Comparer(func(a, b artifact.Resolved) bool { return a == b }))
 			equal(t, []string{s.text(tc.request)}, s.Requests())
 		})
 	}
@@ -219,9 +220,9 @@ func TestResolveRefuses(t *testing.T) {
 		"layers twice, in other letters": {fault: serve(manifestType, chartManifest(`,"LAYERs":[]`, "")), want: notAChart("its JSON is ambiguous: it has one name twice in one object")},
 		"layers twice, with a long s":    {fault: serve(manifestType, chartManifest(`,"layerſ":[]`, "")), want: notAChart("its JSON is ambiguous: it has one name twice in one object")},
 		"a digest twice":                 {fault: serve(manifestType, chartManifest("", `,{"digest":"x","Digest":"y"}`)), want: notAChart("its JSON is ambiguous: it has one name twice in one object")},
-		"an image":                       {fault: serve(manifestType, strings.Replace(chartManifest("", ""), chart.MediaTypeConfig, "application/vnd.oci.image.config.v1+json", 1)), want: notAChart(`its config has the media type "application/vnd.oci.image.config.v1+json"`)},
-		"two archives":                   {fault: serve(manifestType, chartManifest("", `,{"mediaType":"`+chart.MediaTypeLayer+`","digest":"`+layerDigest+`"}`)), want: outcome{problem.KindNotAChart, "CHART:1.0.0 is not a Helm chart: it has 2 chart archives, of which helm takes any", "push the chart alone"}},
-		"no archive":                     {fault: serve(manifestType, `{"schemaVersion":2,"config":{"mediaType":"`+chart.MediaTypeConfig+`"}}`), want: notAChart("it has the config of a chart, but no layer with a chart archive")},
+		"an image":                       {fault: serve(manifestType, strings.Replace(chartManifest("", ""), artifact.MediaTypeConfig, "application/vnd.oci.image.config.v1+json", 1)), want: notAChart(`its config has the media type "application/vnd.oci.image.config.v1+json"`)},
+		"two archives":                   {fault: serve(manifestType, chartManifest("", `,{"mediaType":"`+artifact.MediaTypeLayer+`","digest":"`+layerDigest+`"}`)), want: outcome{problem.KindNotAChart, "CHART:1.0.0 is not a Helm chart: it has 2 chart archives, of which helm takes any", "push the chart alone"}},
+		"no archive":                     {fault: serve(manifestType, `{"schemaVersion":2,"config":{"mediaType":"`+artifact.MediaTypeConfig+`"}}`), want: notAChart("it has the config of a chart, but no layer with a chart archive")},
 		"a layer with a sha512 digest":   {fault: serve(manifestType, strings.Replace(chartManifest("", ""), layerDigest, "sha512:x", 1)), want: notAChart(`its chart archive has the digest "sha512:x"`)},
 
 		"a classic repository": {ref: "https://charts.acme.example/podinfo:1.0.0", more: -1, want: outcome{Kind: problem.KindNotOCI, Detail: "https://charts.acme.example/podinfo is not in an OCI registry, so it cannot carry signatures"}},
@@ -237,7 +238,7 @@ func TestResolveRefuses(t *testing.T) {
 				tc.ref = "CHART:1.0.0"
 			}
 			got, err := s.client().Resolve(t.Context(), reference(t, s, tc.ref), sourceauth.Auth{})
-			if got != (chart.Resolved{}) {
+			if got != (artifact.Resolved{}) {
 				t.Errorf("resolved to %v", got)
 			}
 			want := outcome{tc.want.Kind, s.text(tc.want.Detail), s.text(tc.want.Next)}

@@ -10,6 +10,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/errdef"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
@@ -50,7 +51,7 @@ type results = iter.Seq[result]
 //
 // An error is yielded in the place of what could not be read. It does not end the sequence, unless
 // the time is over: other attachments may still be sufficient.
-func (c *Client) Signatures(ctx context.Context, r chart.Resolved, wanted attachment.Search) iter.Seq2[attachment.Attachment, error] {
+func (c *Client) Signatures(ctx context.Context, r artifact.Resolved, wanted attachment.Search) iter.Seq2[attachment.Attachment, error] {
 	repositories := wanted.Repositories
 	if len(repositories) == 0 {
 		repositories = []chart.Location{{}}
@@ -75,7 +76,7 @@ func yieldResult(yield func(attachment.Attachment, error) bool, r result) (more 
 }
 
 // signaturesIn yields what is in one repository; the zero location is the chart's own repository.
-func (c *Client) signaturesIn(ctx context.Context, in chart.Location, r chart.Resolved, wanted attachment.Search) results {
+func (c *Client) signaturesIn(ctx context.Context, in chart.Location, r artifact.Resolved, wanted attachment.Search) results {
 	return func(yield func(result) bool) {
 		s, leave, err := c.newSearch(ctx, in, r, wanted)
 		if err != nil {
@@ -113,7 +114,7 @@ type search struct {
 }
 
 // newSearch begins a search, which must be left.
-func (c *Client) newSearch(ctx context.Context, in chart.Location, r chart.Resolved, wanted attachment.Search) (s search, leave func(), err error) {
+func (c *Client) newSearch(ctx context.Context, in chart.Location, r artifact.Resolved, wanted attachment.Search) (s search, leave func(), err error) {
 	if r.Digest.IsZero() || r.Location.IsZero() {
 		return search{}, nil, problem.Invalid("%s has not been resolved to a digest", r.Location)
 	}

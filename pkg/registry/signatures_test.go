@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
@@ -509,7 +510,7 @@ func TestSignaturesInTime(t *testing.T) {
 func TestSignaturesOfNothing(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
-	for name, resolved := range map[string]chart.Resolved{
+	for name, resolved := range map[string]artifact.Resolved{
 		"nothing":     {},
 		"no digest":   {Location: s.location(t)},
 		"no location": {Digest: s.resolved(t).Digest},

@@ -72,7 +72,7 @@ func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.R
 	if resp.StatusCode == http.StatusProxyAuthRequired {
 		next = "give the proxy a login: HTTPS_PROXY from a Secret (env among the values of chartgate's chart), or username and password in the Secret of proxySecretRef"
 	}
-	detail := fmt.Sprintf("the proxy %s answered %d %s", chart.Quote(proxy.Host), resp.StatusCode, http.StatusText(resp.StatusCode))
+	detail := fmt.Sprintf("the proxy %s answered %d %s", problem.QuoteInput(proxy.Host), resp.StatusCode, http.StatusText(resp.StatusCode))
 	return requestError{problem.KindUnavailable, detail, next}
 }
 
@@ -104,7 +104,7 @@ func httpsOnly(next http.RoundTripper, allowed map[string]bool) http.RoundTrippe
 			return next.RoundTrip(req)
 		}
 		return nil, requestError{
-			problem.KindUnavailable, "the registry sends chartgate to " + chart.Quote(req.URL.Host) + " over plain HTTP, which is refused",
+			problem.KindUnavailable, "the registry sends chartgate to " + problem.QuoteInput(req.URL.Host) + " over plain HTTP, which is refused",
 			"ask the registry's operator to refer to " + hostName(req.URL.Host) + " by https://",
 		}
 	})

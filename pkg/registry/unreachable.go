@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
@@ -129,7 +128,7 @@ func names(c *x509.Certificate) string {
 	}
 	var quoted []string
 	for _, name := range c.DNSNames[:min(len(c.DNSNames), 3)] {
-		quoted = append(quoted, chart.Quote(name))
+		quoted = append(quoted, problem.QuoteInput(name))
 	}
 	return ": " + strings.Join(quoted, ", ")
 }
@@ -179,7 +178,7 @@ const tooManyRequests = "too many requests (the registry answered 429 Too Many R
 func (r *repository) slowDown(retryAfter string) string {
 	wait := "in a while"
 	if retryAfter != "" {
-		wait = "after the time that the registry asks for (Retry-After: " + chart.Quote(retryAfter) + ")"
+		wait = "after the time that the registry asks for (Retry-After: " + problem.QuoteInput(retryAfter) + ")"
 	}
 	if r.connection.Login != nil {
 		return "try again " + wait + "; the limit is that of the credentials of " + r.connection.origin()

@@ -9,6 +9,7 @@ import (
 
 	kubejson "sigs.k8s.io/json"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
@@ -106,7 +107,7 @@ func (f argoField) use(_ context.Context, e *Extractor) Use {
 		Auth:      sourceauth.Auth{Consumer: sourceauth.ArgoCD, URL: f.RepoURL, Project: f.project},
 	}
 	if strings.HasPrefix(f.RepoURL, "oci://") {
-		found.Taking = chart.TakeContent()
+		found.LayerRule = artifact.WholeContent()
 	}
 	return Use{Field: f.path, Target: found.unless(err)}
 }
@@ -115,7 +116,7 @@ func (f argoField) reference(e *Extractor) (chart.Reference, error) {
 	// Argo CD looks a repository up by its URL without ".git" (git.SameURL), and then pulls from
 	// the URL that it finds.
 	if !f.isGit() && strings.HasSuffix(strings.TrimSuffix(f.RepoURL, "/"), ".git") {
-		return chart.Reference{}, problem.Invalid("repoURL %s ends in .git, which Argo CD does not take for part of the name", chart.Quote(f.RepoURL)).
+		return chart.Reference{}, problem.Invalid("repoURL %s ends in .git, which Argo CD does not take for part of the name", problem.QuoteInput(f.RepoURL)).
 			WithNext("use a repository whose name does not end in .git")
 	}
 	native := strings.HasPrefix(f.RepoURL, "oci://")
@@ -124,17 +125,17 @@ func (f argoField) reference(e *Extractor) (chart.Reference, error) {
 	case f.isGit():
 		return chart.Reference{}, &problem.Error{
 			Kind:   problem.KindNotOCI,
-			Detail: fmt.Sprintf("the source %s is a Git repository, which the cluster's admin does not allow", chart.Quote(f.RepoURL)),
+			Detail: fmt.Sprintf("the source %s is a Git repository, which the cluster's admin does not allow", problem.QuoteInput(f.RepoURL)),
 			Next:   "deploy a signed chart from an OCI registry",
 		}
 	case native && f.Chart != "":
 		// Argo CD 3 ignores chart here; 2.x appends it.
-		return chart.Reference{}, problem.Invalid("repoURL %s starts with oci:// and chart is set too: Argo CD versions disagree on what that means", chart.Quote(f.RepoURL)).
+		return chart.Reference{}, problem.Invalid("repoURL %s starts with oci:// and chart is set too: Argo CD versions disagree on what that means", problem.QuoteInput(f.RepoURL)).
 			WithNext("either remove oci:// from repoURL, or put the whole reference into repoURL and remove chart")
 	case native:
 		return f.native(e)
 	case f.Chart == "":
-		return chart.Reference{}, problem.Invalid("repoURL %s: the scheme is spelled oci://, in lower case", chart.Quote(f.RepoURL))
+		return chart.Reference{}, problem.Invalid("repoURL %s: the scheme is spelled oci://, in lower case", problem.QuoteInput(f.RepoURL))
 	case scheme:
 		return f.helm(e, f.RepoURL)
 	default:

@@ -59,7 +59,7 @@ func (a artifactStatus) archive() (chart.Digest, error) {
 func (a artifactStatus) manifest() (chart.Digest, error) {
 	digest, err := chart.ParseDigest(a.Revision[strings.LastIndexByte(a.Revision, '@')+1:])
 	if err != nil {
-		return chart.Digest{}, problem.Invalid("status.artifact.revision %s names no digest", chart.Quote(a.Revision))
+		return chart.Digest{}, problem.Invalid("status.artifact.revision %s names no digest", problem.QuoteInput(a.Revision))
 	}
 	return digest, nil
 }

@@ -9,7 +9,6 @@ import (
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
@@ -166,7 +165,7 @@ func (f attemptField) checkHeld(held *Artifact) error {
 		return &problem.Error{
 			Kind: problem.KindDigestMismatch,
 			Detail: fmt.Sprintf("the release is about to deploy %s, but %s %s/%s holds %s now",
-				chart.Quote(f.digest), f.kind, f.namespace, f.name, held.Manifest),
+				problem.QuoteInput(f.digest), f.kind, f.namespace, f.name, held.Manifest),
 			Next: "wait until helm-controller retries with what the source holds now",
 		}
 	default:
@@ -200,7 +199,7 @@ func (f recordField) key() gatedField {
 func (f recordField) use(context.Context, *Extractor) Use {
 	return Use{Field: "status", Target: Unresolved{Err: &problem.Error{
 		Kind:   problem.KindUnsupported,
-		Detail: fmt.Sprintf("status.history and status.lastAttempted… are the record of helm-controller, and %s is not its user", chart.Quote(f.user)),
+		Detail: fmt.Sprintf("status.history and status.lastAttempted… are the record of helm-controller, and %s is not its user", problem.QuoteInput(f.user)),
 		Next:   "leave status to helm-controller; if this was helm-controller, ask the cluster's admin to name its user with --release-writers (value releaseWriters)",
 	}}}
 }

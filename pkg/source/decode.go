@@ -9,7 +9,6 @@ import (
 
 	kubejson "sigs.k8s.io/json"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
@@ -176,7 +175,7 @@ func typeOfValue(value any) string {
 	case bool:
 		return fmt.Sprintf("the boolean %t", value)
 	case string:
-		return "the text " + chart.Quote(value)
+		return "the text " + problem.QuoteInput(value)
 	case []any:
 		return "a list"
 	default:

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
@@ -74,7 +73,7 @@ func (e *Extractor) Changes(w Write) (Changes, error) {
 		return Changes{}, &problem.Error{
 			Kind: problem.KindUnsupported,
 			Detail: fmt.Sprintf("chartgate does not know the kind %s of group %s with subresource %s",
-				chart.Quote(w.Kind), chart.Quote(w.Group), chart.Quote(w.Subresource)),
+				problem.QuoteInput(w.Kind), problem.QuoteInput(w.Group), problem.QuoteInput(w.Subresource)),
 		}
 	}
 	now, before, err := read(w)

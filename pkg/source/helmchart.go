@@ -90,7 +90,7 @@ func (f chartField) resolve(ctx context.Context, e *Extractor) (Chart, error) {
 		return Chart{}, &problem.Error{
 			Kind: problem.KindUnsupported,
 			Detail: fmt.Sprintf("chart %s would be repackaged with valuesFiles, which the cluster's admin does not allow: the archive that "+
-				"source-controller makes cannot be compared with what was signed", chart.Quote(f.chart)),
+				"source-controller makes cannot be compared with what was signed", problem.QuoteInput(f.chart)),
 			Next: "remove valuesFiles, and put these values into spec.values or spec.valuesFrom of the HelmRelease",
 		}
 	}
@@ -99,13 +99,13 @@ func (f chartField) resolve(ctx context.Context, e *Extractor) (Chart, error) {
 	case sourcev1.GitRepositoryKind, sourcev1.BucketKind:
 		return Chart{}, &problem.Error{
 			Kind:   problem.KindNotOCI,
-			Detail: fmt.Sprintf("chart %s comes from %s %s/%s, where it cannot carry a signature", chart.Quote(f.chart), f.sourceKind, f.namespace, f.name),
+			Detail: fmt.Sprintf("chart %s comes from %s %s/%s, where it cannot carry a signature", problem.QuoteInput(f.chart), f.sourceKind, f.namespace, f.name),
 			Next:   "push the chart to an OCI registry, sign it there, and refer to it through a HelmRepository of type oci or an OCIRepository",
 		}
 	default:
 		return Chart{}, &problem.Error{
 			Kind:   problem.KindUnsupported,
-			Detail: fmt.Sprintf("%s.sourceRef.kind %s is unknown", f.path, chart.Quote(f.sourceKind)),
+			Detail: fmt.Sprintf("%s.sourceRef.kind %s is unknown", f.path, problem.QuoteInput(f.sourceKind)),
 			Next:   "refer to a HelmRepository of type oci; a HelmRelease can take its chart from an OCIRepository by spec.chartRef",
 		}
 	}

@@ -8,7 +8,6 @@ import (
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
@@ -139,7 +138,7 @@ func (f chartRefField) use(ctx context.Context, e *Extractor) Use {
 	default:
 		return Use{Field: f.path, Target: Unresolved{Err: &problem.Error{
 			Kind:   problem.KindUnsupported,
-			Detail: fmt.Sprintf("%s.kind %s is unknown", f.path, chart.Quote(f.kind)),
+			Detail: fmt.Sprintf("%s.kind %s is unknown", f.path, problem.QuoteInput(f.kind)),
 			Next:   "refer to an OCIRepository or a HelmChart",
 		}}}
 	}

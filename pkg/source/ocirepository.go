@@ -7,6 +7,7 @@ import (
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
@@ -61,10 +62,10 @@ func (r ociRepository) field(id ID) ociField {
 		Consumer: sourceauth.Flux, Namespace: id.Namespace, Provider: r.Spec.Provider, ServiceAccount: r.Spec.Account,
 		Secret: r.Spec.SecretRef.Name, Certificates: r.Spec.CertSecretRef.Name, Proxy: r.Spec.ProxyRef.Name,
 	}
-	f.taking = chart.TakeLayer("")
+	f.layer = artifact.LayerOfType("")
 	if selector := r.Spec.LayerSelector; selector != nil {
-		f.ref.ChartLayer = selector.MediaType == chart.MediaTypeLayer
-		f.taking = chart.TakeLayer(selector.MediaType)
+		f.ref.ChartLayer = selector.MediaType == artifact.MediaTypeLayer
+		f.layer = artifact.LayerOfType(selector.MediaType)
 	}
 	if ref := r.Spec.Reference; ref != nil {
 		f.ref.Digest, f.ref.SemVer, f.ref.SemVerFilter, f.ref.Tag = ref.Digest, ref.SemVer, ref.SemverFilter, ref.Tag
@@ -84,7 +85,7 @@ type ociField struct {
 	id                  ID
 	url                 string
 	ref                 chart.FluxRef
-	taking              chart.Taking
+	layer               artifact.LayerRule
 	insecure, suspended bool
 	auth                sourceauth.Auth
 }
@@ -127,7 +128,7 @@ func (f ociField) use(ctx context.Context, e *Extractor) Use {
 	if err != nil {
 		return Use{Field: "spec.url", Target: Unresolved{Err: err}}
 	}
-	found := Chart{Auth: f.auth, Taking: f.taking}
+	found := Chart{Auth: f.auth, LayerRule: f.layer}
 	if found.Auth.StoredHost, err = e.storedHost(ctx, f.id, f.auth, location); err != nil {
 		return Use{Field: f.path, Target: Unresolved{Err: err}}
 	}
@@ -223,7 +224,7 @@ func (f ociArtifactField) use(ctx context.Context, e *Extractor) Use {
 // refused is why an archive that source-controller has made of a chart is not taken; nil if it is.
 // A proxy that a tenant names can serve another layer than the manifest names (see ociSpecField).
 func (f ociArtifactField) refused(e *Extractor) error {
-	const next = "set spec.layerSelector of the OCIRepository to {mediaType: " + chart.MediaTypeLayer + ", operation: copy}, so that the archive can be compared"
+	const next = "set spec.layerSelector of the OCIRepository to {mediaType: " + artifact.MediaTypeLayer + ", operation: copy}, so that the archive can be compared"
 	switch {
 	case !f.repackaged:
 		return nil
@@ -257,7 +258,7 @@ func (e *Extractor) heldByOCIRepository(object Object) Use {
 	}
 	spec := obj.field(object.ID)
 	reference, err := spec.reference(e)
-	found := Chart{Reference: reference, Auth: withStoredHost(spec.auth, reference.Location), Taking: spec.taking}
+	found := Chart{Reference: reference, Auth: withStoredHost(spec.auth, reference.Location), LayerRule: spec.layer}
 	if err != nil || obj.Status.Artifact == nil {
 		return Use{Target: found.unless(err)}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
@@ -132,7 +131,7 @@ func (f stateField) key() gatedField {
 func (f stateField) use(context.Context, *Extractor) Use {
 	return Use{Field: "status.operationState", Target: Unresolved{Err: &problem.Error{
 		Kind:   problem.KindUnsupported,
-		Detail: fmt.Sprintf("an operation runs, and %s is not Argo CD's user, which records its state", chart.Quote(f.user)),
+		Detail: fmt.Sprintf("an operation runs, and %s is not Argo CD's user, which records its state", problem.QuoteInput(f.user)),
 		Next:   "wait until the operation ends, or stop it: " + problem.Command("argocd", "app", "terminate-op", f.app.Name, "-N", f.app.Namespace),
 	}}}
 }

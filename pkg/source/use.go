@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
@@ -38,8 +39,8 @@ type Chart struct {
 	// Refused is why the artifact that the source holds cannot be the chart that Reference names;
 	// nil if it can. It does not count where the artifact is no chart.
 	Refused error
-	// Taking is how the consumer takes the chart's layer from the artifact.
-	Taking chart.Taking
+	// LayerRule is how the consumer takes the chart's layer from the artifact.
+	LayerRule artifact.LayerRule
 	// MaybeChart is set where the artifact may be something else than a chart, and no object is
 	// known to use it as one: an OCIRepository without a HelmRelease.
 	MaybeChart bool

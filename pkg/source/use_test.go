@@ -3,12 +3,12 @@ package source_test
 import (
 	"testing"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/source"
 )
 
-// TestTaking: each use says by which rule its consumer takes a layer, wherever the use comes from.
-func TestTaking(t *testing.T) {
+// TestLayerRule: each use says by which rule its consumer takes a layer, wherever the use comes from.
+func TestLayerRule(t *testing.T) {
 	t.Parallel()
 	const sbom = "application/vnd.docker.dhi.sbom.v1.tar+gzip"
 	pulled := "\nstatus: {artifact: {revision: \"1.0.0@" + hex("a") + "\", digest: \"" + hex("b") + "\"}}"
@@ -19,15 +19,15 @@ func TestTaking(t *testing.T) {
 	for _, tc := range []struct {
 		sentence, cluster, new string
 		subresource            string
-		want                   chart.Taking
+		want                   artifact.LayerRule
 	}{
-		{"an OCIRepository without a selector takes the first layer", "", ociRepo(ociSpec(", ref: {tag: 6.7.1}")), "", chart.TakeLayer("")},
-		{"an OCIRepository with one takes the layer of that type", "", ofSBOM, "", chart.TakeLayer(sbom)},
-		{"what it pulled too", "", ofSBOM + pulled, "status", chart.TakeLayer(sbom)},
-		{"a release takes what its OCIRepository is going to take", ofSBOM, byRef("apps", ""), "", chart.TakeLayer(sbom)},
-		{"and what that has pulled", ofSBOM + pulled, byRef("apps", ""), "", chart.TakeLayer(sbom)},
-		{"a native source of Argo CD takes the only archive", "", application(`{repoURL: "oci://ghcr.io/acme/charts/podinfo", targetRevision: 1.0.0}`), "", chart.TakeContent()},
-		{"a Helm source of Argo CD takes what helm takes", "", application(`{repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 1.0.0}`), "", chart.Taking{}},
+		{"an OCIRepository without a selector takes the first layer", "", ociRepo(ociSpec(", ref: {tag: 6.7.1}")), "", artifact.LayerOfType("")},
+		{"an OCIRepository with one takes the layer of that type", "", ofSBOM, "", artifact.LayerOfType(sbom)},
+		{"what it pulled too", "", ofSBOM + pulled, "status", artifact.LayerOfType(sbom)},
+		{"a release takes what its OCIRepository is going to take", ofSBOM, byRef("apps", ""), "", artifact.LayerOfType(sbom)},
+		{"and what that has pulled", ofSBOM + pulled, byRef("apps", ""), "", artifact.LayerOfType(sbom)},
+		{"a native source of Argo CD takes the only archive", "", application(`{repoURL: "oci://ghcr.io/acme/charts/podinfo", targetRevision: 1.0.0}`), "", artifact.WholeContent()},
+		{"a Helm source of Argo CD takes what helm takes", "", application(`{repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 1.0.0}`), "", artifact.LayerRule{}},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
 			e := source.NewExtractor(&cluster{objects: parse(t, tc.cluster)}, source.Options{ArtifactWriters: []string{fluxUser}})
@@ -39,7 +39,7 @@ func TestTaking(t *testing.T) {
 			if len(uses) != 1 {
 				t.Fatalf("%+v", uses)
 			}
-			if found, ok := uses[0].Target.(source.Chart); !ok || found.Taking != tc.want {
+			if found, ok := uses[0].Target.(source.Chart); !ok || found.LayerRule != tc.want {
 				t.Errorf("takes by %+v, want %+v", uses[0].Target, tc.want)
 			}
 		})

@@ -6,7 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // maxMessage bounds a whole message. Flux cuts conditions at 32 KiB, and the API server accepts
@@ -125,7 +125,7 @@ func (s Subject) Chart() string {
 	text, version := s.Reference.String(), s.Reference.Selector
 	chosen := ""
 	if s.Tag != "" && version.IsRange() && s.Tag != version.String() {
-		text, chosen = s.Reference.Location.String()+":"+s.Tag, " (the newest of "+chart.Quote(version.String())+")"
+		text, chosen = s.Reference.Location.String()+":"+s.Tag, " (the newest of "+problem.QuoteInput(version.String())+")"
 	}
 	if digest := s.Digest.String(); digest != "" && !strings.HasSuffix(text, digest) {
 		text += "@" + digest

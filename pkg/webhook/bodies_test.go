@@ -17,6 +17,7 @@ import (
 	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/webhook"
 )
@@ -96,7 +97,7 @@ func TestAttackLargeBodiesOfASlowRegistry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, repositories())
 		free := make(chan struct{})
-		w.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+		w.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
 			<-free
 			return resolved(ref), nil
 		}

@@ -14,6 +14,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/source"
 )
@@ -104,13 +105,13 @@ func TestFaults(t *testing.T) {
 		want     said
 	}{
 		{"the registry panics", func(w *world) {
-			w.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { panic("hunter2") }
+			w.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) { panic("hunter2") }
 		}, denied("InternalError spec.chart.spec")},
 		{"the registry fails", func(w *world) {
-			w.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { return chart.Resolved{}, secret }
+			w.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) { return artifact.Resolved{}, secret }
 		}, denied("InternalError spec.chart.spec")},
 		{"the registry says nothing", func(w *world) {
-			w.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) { return chart.Resolved{}, nil }
+			w.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) { return artifact.Resolved{}, nil }
 		}, denied("InternalError spec.chart.spec")},
 		{"the cluster panics", func(w *world) {
 			w.read = func(context.Context, source.ID) ([]source.Object, error) { panic("hunter2") }
@@ -174,7 +175,7 @@ func TestConcurrency(t *testing.T) {
 func TestASlowRegistryHoldsNoPlace(t *testing.T) {
 	w := newWorld(t, repositories())
 	blocked, free := make(chan struct{}), make(chan struct{})
-	w.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+	w.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
 		if ref.Location.Name() == "podinfo" {
 			close(blocked)
 			<-free
@@ -201,7 +202,7 @@ func TestPendingWritesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, repositories())
 		free := make(chan struct{})
-		w.resolve = func(_ context.Context, ref chart.Reference) (chart.Resolved, error) {
+		w.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
 			<-free
 			return resolved(ref), nil
 		}

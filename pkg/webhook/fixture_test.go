@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
@@ -38,7 +39,7 @@ type world struct {
 	set     *policy.Set
 	options source.Options
 	// resolve replaces the registry's answer.
-	resolve func(context.Context, chart.Reference) (chart.Resolved, error)
+	resolve func(context.Context, chart.Reference) (artifact.Resolved, error)
 	// read replaces the cluster's answer.
 	read func(context.Context, source.ID) ([]source.Object, error)
 
@@ -130,7 +131,7 @@ func (w *world) find(id source.ID) []source.Object {
 }
 
 // Resolve implements gate.Registry: every chart has the digest aaa… and the archive bbb….
-func (w *world) Resolve(ctx context.Context, ref chart.Reference, _ sourceauth.Auth) (chart.Resolved, error) {
+func (w *world) Resolve(ctx context.Context, ref chart.Reference, _ sourceauth.Auth) (artifact.Resolved, error) {
 	w.asked.Add(1)
 	if w.resolve != nil {
 		return w.resolve(ctx, ref)
@@ -139,18 +140,18 @@ func (w *world) Resolve(ctx context.Context, ref chart.Reference, _ sourceauth.A
 }
 
 // Artifact implements gate.Registry: what is no chart has Other set.
-func (w *world) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, _ chart.Taking) (chart.Resolved, error) {
+func (w *world) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, _ artifact.LayerRule) (artifact.Resolved, error) {
 	return w.Resolve(ctx, ref, access)
 }
 
-func resolved(ref chart.Reference) chart.Resolved {
+func resolved(ref chart.Reference) artifact.Resolved {
 	manifest, _ := chart.ParseDigest(hex("a"))
 	layer, _ := chart.ParseDigest(hex("b"))
-	return chart.Resolved{Location: ref.Location, Digest: manifest, Layer: layer, LayerType: chart.MediaTypeLayer, Direct: true, First: true, Alone: true}
+	return artifact.Resolved{Location: ref.Location, Digest: manifest, Layer: layer, LayerType: artifact.MediaTypeLayer, Direct: true, First: true, Alone: true}
 }
 
 // Signatures implements gate.Registry.
-func (w *world) Signatures(_ context.Context, r chart.Resolved, _ attachment.Search) iter.Seq2[attachment.Attachment, error] {
+func (w *world) Signatures(_ context.Context, r artifact.Resolved, _ attachment.Search) iter.Seq2[attachment.Attachment, error] {
 	return func(yield func(attachment.Attachment, error) bool) {
 		if r.Location.Name() != "unsigned" {
 			yield(attachment.Attachment{Format: attachment.Bundle, Content: []byte(r.Location.Name())}, nil)
@@ -159,7 +160,7 @@ func (w *world) Signatures(_ context.Context, r chart.Resolved, _ attachment.Sea
 }
 
 // Archive implements gate.Registry.
-func (w *world) Archive(context.Context, chart.Resolved, sourceauth.Auth) ([]byte, error) {
+func (w *world) Archive(context.Context, artifact.Resolved, sourceauth.Auth) ([]byte, error) {
 	return nil, errors.New("there are no archives")
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	admissionv1 "k8s.io/api/admission/v1"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/webhook"
@@ -83,8 +84,8 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 // The log has one line for each verdict, with the cause that the message leaves out.
 func TestAuditLine(t *testing.T) {
 	w := newWorld(t, repositories())
-	w.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
-		return chart.Resolved{}, &problem.Error{Kind: problem.KindUnavailable, Detail: "the registry does not answer", Err: context.DeadlineExceeded}
+	w.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) {
+		return artifact.Resolved{}, &problem.Error{Kind: problem.KindUnavailable, Detail: "the registry does not answer", Err: context.DeadlineExceeded}
 	}
 	var lines []string
 	log := funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{})

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/problem"
@@ -33,7 +34,7 @@ func TestQuestionsSayAllThatIsKnownOfAUse(t *testing.T) {
 		Manifest: manifest, Archive: manifest, Incomparable: true, Outdated: true, ByController: true,
 	}
 	access := sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "login"}
-	found := source.Chart{Reference: reference, Auth: access, Artifact: &held, Refused: refused, Taking: chart.TakeContent(), MaybeChart: true}
+	found := source.Chart{Reference: reference, Auth: access, Artifact: &held, Refused: refused, LayerRule: artifact.WholeContent(), MaybeChart: true}
 	for _, filled := range []any{held, found} {
 		for value, i := reflect.ValueOf(filled), 0; i < value.NumField(); i++ {
 			if value.Field(i).IsZero() {
@@ -47,7 +48,7 @@ func TestQuestionsSayAllThatIsKnownOfAUse(t *testing.T) {
 		want   gate.Target
 	}{
 		{found, gate.Chart{
-			Reference: reference, Auth: access, Refused: refused, Taking: chart.TakeContent(), MaybeChart: true,
+			Reference: reference, Auth: access, Refused: refused, LayerRule: artifact.WholeContent(), MaybeChart: true,
 			Artifact: &gate.Artifact{
 				Source:   gate.Object{Kind: "OCIRepository", Namespace: "apps", Name: "source"},
 				Manifest: manifest, Archive: manifest, Incomparable: true, Outdated: true, ByController: true,
@@ -67,7 +68,7 @@ func TestQuestionsSayAllThatIsKnownOfAUse(t *testing.T) {
 			{Asker: asker},
 		}
 		got := webhook.Questions([]source.Use{use, {}}, asker)
-		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(chart.Reference{}, chart.Digest{}, chart.Taking{}, chart.Location{}), cmpopts.EquateErrors()); diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(chart.Reference{}, chart.Digest{}, artifact.LayerRule{}, chart.Location{}), cmpopts.EquateErrors()); diff != "" {
 			t.Errorf("%T (-want +got):\n%s", c.target, diff)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	kjson "sigs.k8s.io/json"
 
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fair"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/problem"
@@ -43,7 +42,7 @@ func writeOf(req admission.Request) (source.Write, error) {
 		w.Old = req.OldObject.Raw
 		return w, nil
 	default:
-		return w, &problem.Error{Kind: problem.KindUnsupported, Detail: "the operation " + chart.Quote(string(req.Operation)) + " is not supported"}
+		return w, &problem.Error{Kind: problem.KindUnsupported, Detail: "the operation " + problem.QuoteInput(string(req.Operation)) + " is not supported"}
 	}
 }
 

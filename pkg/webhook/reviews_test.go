@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/webhook"
@@ -106,9 +107,9 @@ func TestWhateverHangs(t *testing.T) {
 		hang     func(*world)
 	}{
 		{"a registry that does not listen to its context", func(w *world) {
-			w.resolve = func(context.Context, chart.Reference) (chart.Resolved, error) {
+			w.resolve = func(context.Context, chart.Reference) (artifact.Resolved, error) {
 				<-t.Context().Done()
-				return chart.Resolved{}, nil
+				return artifact.Resolved{}, nil
 			}
 		}},
 		{"an API server", func(w *world) {

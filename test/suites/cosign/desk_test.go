@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
@@ -100,7 +101,7 @@ func (d *desk) take(t *testing.T, name string, private crypto.Signer) keyPair {
 }
 
 // push stores a chart and returns what it resolves to.
-func (d *desk) push(t *testing.T, name string) chart.Resolved {
+func (d *desk) push(t *testing.T, name string) artifact.Resolved {
 	t.Helper()
 	archive, err := charts.Archive(name, "1.0.0")
 	if err != nil {
@@ -143,18 +144,18 @@ func bundleWay() way {
 	return way{"cosign3", []string{"--use-signing-config=false", "--tlog-upload=false", "--new-bundle-format=true"}}
 }
 
-func (d *desk) sign(t *testing.T, w way, key keyPair, what chart.Resolved) {
+func (d *desk) sign(t *testing.T, w way, key keyPair, what artifact.Resolved) {
 	t.Helper()
 	d.cosign(t, w, key, what, "sign")
 }
 
-func (d *desk) attest(t *testing.T, w way, key keyPair, what chart.Resolved, kind, predicate string) {
+func (d *desk) attest(t *testing.T, w way, key keyPair, what artifact.Resolved, kind, predicate string) {
 	t.Helper()
 	file := d.file(t, w.tool+"-"+strings.NewReplacer("/", "-", ":", "-").Replace(kind)+".json", predicate)
 	d.cosign(t, w, key, what, "attest", "--type", kind, "--predicate", file)
 }
 
-func (d *desk) cosign(t *testing.T, w way, key keyPair, what chart.Resolved, verb string, args ...string) {
+func (d *desk) cosign(t *testing.T, w way, key keyPair, what artifact.Resolved, verb string, args ...string) {
 	t.Helper()
 	args = append([]string{verb, "--key", key.path, "--allow-http-registry", "-y"}, args...)
 	image := what.Location.Host() + "/" + what.Location.Path() + "@" + what.Digest.String()
@@ -163,7 +164,7 @@ func (d *desk) cosign(t *testing.T, w way, key keyPair, what chart.Resolved, ver
 
 // evidence is what chartgate finds beside the chart by the key, and of the attestations the
 // content.
-func (d *desk) evidence(t *testing.T, what chart.Resolved, key keyPair, predicates ...string) []evidence.Evidence {
+func (d *desk) evidence(t *testing.T, what artifact.Resolved, key keyPair, predicates ...string) []evidence.Evidence {
 	t.Helper()
 	roots, err := signature.Fixed(nil)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/test/env/cluster"
@@ -168,7 +168,7 @@ const reviewed = "https://acme.example/review/v1"
 
 // provenBy is what chartgate finds beside the chart by the key; material that is not proven fails
 // the test if it should be.
-func (d *desk) provenBy(t *testing.T, what chart.Resolved, public string, all bool) (found []evidence.Evidence) {
+func (d *desk) provenBy(t *testing.T, what artifact.Resolved, public string, all bool) (found []evidence.Evidence) {
 	t.Helper()
 	keys, err := evidence.ParsePublicKeys(public)
 	if err != nil {

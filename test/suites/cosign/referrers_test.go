@@ -7,8 +7,8 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
-	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
@@ -50,7 +50,7 @@ func TestReferrersMode(t *testing.T) {
 
 // toReferrer moves what is under the .att tag into a referrer of the form that cosign's library
 // gives it.
-func (d *desk) toReferrer(t *testing.T, what chart.Resolved) {
+func (d *desk) toReferrer(t *testing.T, what artifact.Resolved) {
 	t.Helper()
 	repository, tag := what.Location.Path(), "sha256-"+what.Digest.Hex()+".att"
 	raw, err := d.registry.Manifest(repository, tag)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
@@ -60,7 +61,7 @@ func TestCharts(t *testing.T) {
 	index := func(manifests ...string) string {
 		return manifest(`"mediaType":"` + indexType + `","manifests":[` + strings.Join(manifests, ",") + `]`)
 	}
-	config, layer, legacy := blob(chart.MediaTypeConfig, metadata), blob(chart.MediaTypeLayer, archive), blob(chart.MediaTypeLegacyLayer, archive)
+	config, layer, legacy := blob(artifact.MediaTypeConfig, metadata), blob(artifact.MediaTypeLayer, archive), blob(artifact.MediaTypeLegacyLayer, archive)
 	sbom, text := blob("application/vnd.docker.dhi.sbom.v1.tar+gzip", []byte("sbom")), blob("text/plain", []byte("text"))
 	container := put(manifestType, image(blob(imageConfig, []byte("{}")), blob("application/vnd.oci.image.layer.v1.tar+gzip", []byte("rootfs"))))
 	podinfo, older := put(manifestType, image(config, layer)), put(manifestType, image(config, legacy))
@@ -114,10 +115,10 @@ func TestCharts(t *testing.T) {
 				t.Fatal(err)
 			}
 			equal(t, string(archive), string(raw))
-			for _, selector := range []string{"", chart.MediaTypeLayer, chart.MediaTypeLegacyLayer, "text/plain"} {
+			for _, selector := range []string{"", artifact.MediaTypeLayer, artifact.MediaTypeLegacyLayer, "text/plain"} {
 				took, err := fluxTakes(w.host+"/"+repository+":"+tag, selector)
 				takesChart := err == nil && took == string(archive)
-				if said := resolved.Taken(chart.TakeLayer(selector)); (said == nil) != takesChart {
+				if said := resolved.CheckLayer(artifact.LayerOfType(selector)); (said == nil) != takesChart {
 					t.Errorf("with layerSelector %q Flux takes %q, %v; chartgate says %v", selector, took[:min(20, len(took))], err, said)
 				}
 			}

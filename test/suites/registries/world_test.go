@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/registry"
@@ -225,7 +226,7 @@ func (w *site) place(t *testing.T, path string) chart.Location {
 var regcred = sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "regcred"}
 
 // formats are those of all material that a search finds, in order.
-func formats(t *testing.T, c *registry.Client, resolved chart.Resolved, where attachment.Search) (found []string, contents []string) {
+func formats(t *testing.T, c *registry.Client, resolved artifact.Resolved, where attachment.Search) (found []string, contents []string) {
 	t.Helper()
 	where.Access = regcred
 	for material, err := range c.Signatures(t.Context(), resolved, where) {

@@ -1,14 +1,14 @@
-package chart_test
+package problem_test
 
 import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-func TestQuoteKeepsSecrets(t *testing.T) {
+func TestQuoteInputKeepsSecrets(t *testing.T) {
 	for in, want := range map[string]string{
 		"oci://user:secret@ghcr.io/acme":        `"oci://***@ghcr.io/acme"`,
 		"https://token@git.example/acme.git":    `"https://***@git.example/acme.git"`,
@@ -23,7 +23,7 @@ func TestQuoteKeepsSecrets(t *testing.T) {
 		"(?i)^1":                                `"(?i)^1"`,
 		"a\nb\x00\u00fc":                        `"a\nb\x00\u00fc"`,
 	} {
-		if diff := cmp.Diff(want, chart.Quote(in)); diff != "" {
+		if diff := cmp.Diff(want, problem.QuoteInput(in)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", in, diff)
 		}
 	}

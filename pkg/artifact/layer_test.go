@@ -1,29 +1,29 @@
-package chart_test
+package artifact_test
 
 import (
 	"errors"
 	"strings"
 	"testing"
 
-	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
-// TestTaken: what a consumer takes from an artifact must be the chart that was verified.
-func TestTaken(t *testing.T) {
+// TestCheckLayer: what a consumer takes from an artifact must be the chart that was verified.
+func TestCheckLayer(t *testing.T) {
 	t.Parallel()
 	const other = "application/vnd.docker.dhi.sbom.v1.tar+gzip"
-	helm, first, content := chart.Taking{}, chart.TakeLayer(""), chart.TakeContent()
-	ofType := chart.TakeLayer(chart.MediaTypeLayer)
-	alone := chart.Resolved{LayerType: chart.MediaTypeLayer, Direct: true, First: true, Alone: true}
-	older := chart.Resolved{LayerType: chart.MediaTypeLegacyLayer, Direct: true, First: true, Alone: true}
-	second := chart.Resolved{LayerType: chart.MediaTypeLayer, Direct: true}
-	before := chart.Resolved{LayerType: chart.MediaTypeLayer, Direct: true, First: true}
-	index := chart.Resolved{LayerType: chart.MediaTypeLayer, First: true}
+	helm, first, content := artifact.LayerRule{}, artifact.LayerOfType(""), artifact.WholeContent()
+	ofType := artifact.LayerOfType(artifact.MediaTypeLayer)
+	alone := artifact.Resolved{LayerType: artifact.MediaTypeLayer, Direct: true, First: true, Alone: true}
+	older := artifact.Resolved{LayerType: artifact.MediaTypeLegacyLayer, Direct: true, First: true, Alone: true}
+	second := artifact.Resolved{LayerType: artifact.MediaTypeLayer, Direct: true}
+	before := artifact.Resolved{LayerType: artifact.MediaTypeLayer, Direct: true, First: true}
+	index := artifact.Resolved{LayerType: artifact.MediaTypeLayer, First: true}
 	for _, tc := range []struct {
 		sentence string
-		resolved chart.Resolved
-		by       chart.Taking
+		resolved artifact.Resolved
+		by       artifact.LayerRule
 		want     bool
 	}{
 		{"helm takes a chart alone", alone, helm, true},
@@ -37,16 +37,16 @@ func TestTaken(t *testing.T) {
 		{"Flux with a layerSelector takes the chart behind an SBOM", second, ofType, true},
 		{"Flux with a layerSelector takes something else from an index", index, ofType, false},
 		{"Flux with a layerSelector takes nothing of helm's older media type", older, ofType, false},
-		{"Flux with a layerSelector for the older media type takes the chart", older, chart.TakeLayer(chart.MediaTypeLegacyLayer), true},
-		{"Flux with a layerSelector for SBOMs takes the SBOM", second, chart.TakeLayer(other), false},
+		{"Flux with a layerSelector for the older media type takes the chart", older, artifact.LayerOfType(artifact.MediaTypeLegacyLayer), true},
+		{"Flux with a layerSelector for SBOMs takes the SBOM", second, artifact.LayerOfType(other), false},
 		{"Argo CD takes a chart alone", alone, content, true},
 		{"Argo CD takes no chart beside another archive", before, content, false},
-		{"Argo CD takes no chart from an index", chart.Resolved{LayerType: chart.MediaTypeLayer, Index: true}, content, false},
-		{"what nobody resolved is taken by helm only", chart.Resolved{}, first, false},
-		{"what nobody resolved has no layer of a type", chart.Resolved{}, ofType, false},
-		{"what nobody resolved is not alone", chart.Resolved{}, content, false},
+		{"Argo CD takes no chart from an index", artifact.Resolved{LayerType: artifact.MediaTypeLayer, Index: true}, content, false},
+		{"what nobody resolved is taken by helm only", artifact.Resolved{}, first, false},
+		{"what nobody resolved has no layer of a type", artifact.Resolved{}, ofType, false},
+		{"what nobody resolved is not alone", artifact.Resolved{}, content, false},
 	} {
-		err := tc.resolved.Taken(tc.by)
+		err := tc.resolved.CheckLayer(tc.by)
 		if (err == nil) != tc.want {
 			t.Errorf("%s: %v", tc.sentence, err)
 		}

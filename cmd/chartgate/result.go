@@ -94,8 +94,8 @@ func (r report) print(w io.Writer, format string) error {
 	return nil
 }
 
-// manyResults is the number of documents from which on their counts are printed: the lines of so many
-// no longer fit on one screen.
+// manyResults is the number of documents from which on their counts are printed: the lines of so
+// many no longer fit on one screen.
 const manyResults = 5
 
 func (r report) text(w io.Writer) error {

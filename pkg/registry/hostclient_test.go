@@ -217,8 +217,8 @@ func TestLoginOfOneHost(t *testing.T) {
 	equal(t, strings.Repeat(",", len(thief.seen)-1), strings.Join(thief.seen, ","))
 }
 
-// TestOwnCredentialsAreNotSentToTenants is the attack in which a tenant configures a CA, a proxy or a
-// certificate to read chartgate's own login.
+// TestOwnCredentialsAreNotSentToTenants is the attack in which a tenant configures a CA, a proxy or
+// a certificate to read chartgate's own login.
 func TestOwnCredentialsAreNotSentToTenants(t *testing.T) {
 	t.Parallel()
 	pair := registrytest.NewAuthority().Client()
@@ -440,8 +440,8 @@ func TestPlainHTTPOfAConnection(t *testing.T) {
 	}
 }
 
-// TestLoginThatMayNotBeSentYet: registries hide charts from anonymous readers, and limit these more.
-// A chart that is not found without the login may exist.
+// TestLoginThatMayNotBeSentYet: registries hide charts from anonymous readers, and limit these
+// more. A chart that is not found without the login may exist.
 func TestLoginThatMayNotBeSentYet(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

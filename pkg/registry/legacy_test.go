@@ -9,8 +9,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestLargeLegacyManifest: other people's signatures cannot make the list too long to read, up to the
-// size that registries accept.
+// TestLargeLegacyManifest: other people's signatures cannot make the list too long to read, up to
+// the size that registries accept.
 func TestLargeLegacyManifest(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})

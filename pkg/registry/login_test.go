@@ -17,8 +17,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestLogin: credentials are read when a registry asks for them, for the host as charts name it, and
-// errors do not contain them.
+// TestLogin: credentials are read when a registry asks for them, for the host as charts name it,
+// and errors do not contain them.
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	unauthorized := func(why string) *outcome {
@@ -101,7 +101,8 @@ func TestLoginInTime(t *testing.T) {
 	equal(t, problem.KindTimeout, outcomeOf(t, err).Kind)
 }
 
-// TestNewPassword: if a registry refuses a token that it has issued, the credentials are read again.
+// TestNewPassword: if a registry refuses a token that it has issued, the credentials are read
+// again.
 func TestNewPassword(t *testing.T) {
 	t.Parallel()
 	for _, auth := range []registrytest.Auth{registrytest.Basic, registrytest.Bearer} {

@@ -46,8 +46,8 @@ func TestNewestFirst(t *testing.T) {
 	}
 }
 
-// TestSimpleSigningAsReferrer: cosign 2 writes it with --registry-referrers-mode=oci-1-1. It is read
-// whatever type the list shows.
+// TestSimpleSigningAsReferrer: cosign 2 writes it with --registry-referrers-mode=oci-1-1. It is
+// read whatever type the list shows.
 func TestSimpleSigningAsReferrer(t *testing.T) {
 	t.Parallel()
 	for name, listedAs := range map[string]string{"listed by its config": sigArtifact, "listed without a type": "-", "listed as empty": "application/vnd.oci.empty.v1+json"} {
@@ -332,7 +332,8 @@ func TestBundleSource(t *testing.T) {
 }
 
 // TestReferrersAPIAppears: a host that gets the referrers API is noticed at once, because a search
-// that finds nothing sufficient uses the API at the end. From then on the fallback tag is read last.
+// that finds nothing sufficient uses the API at the end. From then on the fallback tag is read
+// last.
 func TestReferrersAPIAppears(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})
@@ -374,7 +375,8 @@ func TestLacksReferrersAPI(t *testing.T) {
 	}
 }
 
-// TestFallbackDigest: the index under the fallback tag must have the digest that the registry shows.
+// TestFallbackDigest: the index under the fallback tag must have the digest that the registry
+// shows.
 func TestFallbackDigest(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{NoReferrers: true})

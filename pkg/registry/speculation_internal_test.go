@@ -12,8 +12,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
-// TestSpeculationTakesNoSlotOfOthers: a speculative request is sent only if a slot of the host is free
-// without waiting, within the share of the namespace.
+// TestSpeculationTakesNoSlotOfOthers: a speculative request is sent only if a slot of the host is
+// free without waiting, within the share of the namespace.
 func TestSpeculationTakesNoSlotOfOthers(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32

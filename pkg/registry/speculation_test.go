@@ -12,8 +12,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// searched returns what a client finds that sends the request for the tag of legacy signatures early,
-// because it has resolved the chart.
+// searched returns what a client finds that sends the request for the tag of legacy signatures
+// early, because it has resolved the chart.
 func searched(t *testing.T, s shelf) []string {
 	t.Helper()
 	c := registry.New(s.options(t, "u", "p"))
@@ -33,8 +33,8 @@ func searched(t *testing.T, s shelf) []string {
 	return contents(found)
 }
 
-// TestSpeculationNeverHidesASignature: whatever happens to the request that is sent early, the signature
-// is found, by a second request if necessary.
+// TestSpeculationNeverHidesASignature: whatever happens to the request that is sent early, the
+// signature is found, by a second request if necessary.
 func TestSpeculationNeverHidesASignature(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -62,8 +62,8 @@ func TestSpeculationNeverHidesASignature(t *testing.T) {
 	}
 }
 
-// TestSpeculationDelaysNothing: a bundle is sufficient, however long the request that was sent early
-// takes, and that request ends.
+// TestSpeculationDelaysNothing: a bundle is sufficient, however long the request that was sent
+// early takes, and that request ends.
 func TestSpeculationDelaysNothing(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, registrytest.Options{})

@@ -27,7 +27,8 @@ func TestKinds(t *testing.T) {
 		{helmGroup, "HelmRelease", ""}, {helmGroup, "HelmRelease", "status"},
 		{fluxGroup, "HelmRepository", ""}, {fluxGroup, "HelmChart", ""}, {fluxGroup, "HelmChart", "status"},
 		{fluxGroup, "OCIRepository", ""}, {fluxGroup, "OCIRepository", "status"}, {argoGroup, "Application", ""}, {argoGroup, "Application", "status"},
-		// These are not gated kinds: if one of them is, the rules of the webhook and the code differ.
+		// These are not gated kinds: if one of them is, the rules of the webhook and the code
+		// differ.
 		{helmGroup, "HelmRelease", "scale"}, {helmGroup, "HelmRelease", "Status"}, {helmGroup, "helmrelease", ""}, {fluxGroup, "HelmRelease", ""}, {"", "HelmRelease", ""},
 		{fluxGroup, "HelmRepository", "status"}, {fluxGroup, "GitRepository", ""}, {fluxGroup, "Bucket", ""}, {fluxGroup, "ExternalArtifact", ""},
 		{argoGroup, "ApplicationSet", ""}, {argoGroup, "AppProject", ""}, {argoGroup, "Workflow", ""}, {"", "", ""}, {"", "Pod", ""},

@@ -135,7 +135,8 @@ func TestKubectlShows(t *testing.T) {
 	}
 }
 
-// TestKubectlShowsMistakes at their fields: those in chartgate's own resources have the status Invalid.
+// TestKubectlShowsMistakes at their fields: those in chartgate's own resources have the status
+// Invalid.
 func TestKubectlShowsMistakes(t *testing.T) {
 	w := theSite(t)
 	for _, tc := range []struct{ sentence, object, want string }{

@@ -45,7 +45,7 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, work func(context.Context) 
 }
 
 // DoFor returns what work returns. Callers that ask for the same key while the work is running
-// share one run of it, under whatever names. A panic of the work is an error.
+// share one run of it, whether their names are equal or not. A panic of the work is an error.
 //
 // The work does not end with the caller that started it, because others may wait longer. Each
 // caller stops waiting when its own context ends, with ErrStoppedWaiting; when the last one has

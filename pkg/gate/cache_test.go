@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"context"
+	"iter"
 	"strings"
 	"testing"
 	"time"
@@ -18,50 +19,49 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-const scan = "https://cosign.sigstore.dev/attestation/vuln/v1"
-
-// scanned is a policy that wants a scan of the last week.
-func scanned(p *v1alpha1.ChartPolicy) {
-	p.Spec.Require[0].Attestation = &v1alpha1.Attestation{
-		PredicateType: scan,
-		Conditions:    []v1alpha1.Condition{{CEL: `now - timestamp(predicate.at) < duration("168h")`, Message: "the scan is old"}},
+func TestEvidenceIsForgotten(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		change   func(*testing.T, *steps)
+	}{
+		{"after an hour", func(_ *testing.T, s *steps) { s.now = func() time.Time { return today.Add(61 * time.Minute) } }},
+		{"when the clock goes back", func(_ *testing.T, s *steps) { s.now = func() time.Time { return today.Add(-time.Minute) } }},
+		{"when the trust root changes", func(_ *testing.T, s *steps) { s.state = func() string { return "another" } }},
+		{"when the policy's identities change", func(t *testing.T, s *steps) {
+			s.current = func() *policy.Set { return compile(t, requiring("acme", "new@acme.example")) }
+		}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			s := fine(t)
+			g := gateOver(&s)
+			expect(t, g, use(t, podinfo), admitted)
+			s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] { return materials() }
+			c.change(t, &s)
+			if v := g.Decide(t.Context(), use(t, podinfo)); v.Reason() != verdict.SignatureMissing {
+				t.Errorf("got %s: %s", v, v.Message())
+			}
+		})
 	}
 }
 
-// attesting makes of the steps some whose charts carry an attestation with the content.
-func attesting(s *steps, content string, verified *int) {
-	s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
-		*verified++
-		e := signedBy(d, subject)
-		e.Statement, e.Predicate, e.Content = evidence.Attestation, scan, []byte(content)
-		return e, nil
-	}
-}
-
-// The cached evidence of a chart is evaluated again each time: a scan becomes too old.
-func TestMemoryJudgesAttestationsAnew(t *testing.T) {
+// Cached evidence is judged in every admission: a scan grows old.
+func TestCachedAttestationsAreJudgedInEveryAdmission(t *testing.T) {
 	verified, now := 0, today
 	s := fine(t)
 	s.now = func() time.Time { return now }
 	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, scanned)) }
 	attesting(&s, `{"at": "`+today.Add(-6*24*time.Hour-23*time.Hour-30*time.Minute).Format(time.RFC3339)+`"}`, &verified)
 	g := gateOver(&s)
-	for range 2 {
-		if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
-			t.Fatal(v.Message())
-		}
-	}
+	expectTwice(t, g, use(t, podinfo), admitted)
 	if verified != 1 {
 		t.Errorf("verified %d times", verified)
 	}
 	now = now.Add(45 * time.Minute)
-	if v := g.Decide(t.Context(), use(t, podinfo)); v.Admits() || v.Reason() != verdict.AttestationRejected {
-		t.Error(v.Message())
-	}
+	expect(t, g, use(t, podinfo), denied(verdict.AttestationRejected))
 }
 
-// Who scans again and applies again is admitted at once, though an older scan is remembered.
-func TestMemoryDoesNotHideANewerAttestation(t *testing.T) {
+// A new scan counts at once, although an older one is cached.
+func TestTheCacheDoesNotHideANewerAttestation(t *testing.T) {
 	verified, now := 0, today
 	scanOf := func(at time.Time) string { return `{"at": "` + at.Format(time.RFC3339) + `"}` }
 	s := fine(t)
@@ -69,21 +69,15 @@ func TestMemoryDoesNotHideANewerAttestation(t *testing.T) {
 	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, scanned)) }
 	attesting(&s, scanOf(today.Add(-7*24*time.Hour+time.Minute)), &verified)
 	g := gateOver(&s)
-	if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
-		t.Fatal(v.Message())
-	}
+	expect(t, g, use(t, podinfo), admitted)
 	now = now.Add(2 * time.Minute)
-	if v := g.Decide(t.Context(), use(t, podinfo)); v.Admits() || v.Reason() != verdict.AttestationRejected {
-		t.Fatal(v.Message())
-	}
+	expect(t, g, use(t, podinfo), denied(verdict.AttestationRejected))
 	attesting(&s, scanOf(now), &verified)
-	if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
-		t.Error(v.Message())
-	}
+	expect(t, g, use(t, podinfo), admitted)
 }
 
-// A window that closes closes for charts that are remembered, too.
-func TestMemoryDoesNotOutliveAValidity(t *testing.T) {
+// The end of a validity window counts for cached charts too.
+func TestCachedEvidenceDoesNotOutliveAValidity(t *testing.T) {
 	s := fine(t)
 	s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
 		e := signedBy(d, subject)
@@ -97,22 +91,15 @@ func TestMemoryDoesNotOutliveAValidity(t *testing.T) {
 	}
 	g := gateOver(&s)
 	s.current = until(today.Add(time.Hour))
-	if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
-		t.Fatal(v.Message())
-	}
+	expect(t, g, use(t, podinfo), admitted)
 	s.current = until(today.Add(-time.Hour))
-	if v := g.Decide(t.Context(), use(t, podinfo)); v.Admits() || v.Reason() != verdict.IdentityNotAllowed {
-		t.Error(v.Message())
-	}
+	expect(t, g, use(t, podinfo), denied(verdict.IdentityNotAllowed))
 	s.current = until(today.Add(time.Hour))
-	if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
-		t.Error(v.Message())
-	}
+	expect(t, g, use(t, podinfo), admitted)
 }
 
-// Nothing is remembered while a trust root cannot be used, nor what was found while it
-// changed.
-func TestMemoryNeedsItsTrustRoots(t *testing.T) {
+// Nothing is cached while a trust root cannot be used, or if it changed during the search.
+func TestTheCacheNeedsItsTrustRoots(t *testing.T) {
 	for _, tc := range []struct {
 		sentence       string
 		before, during string // the state before the signature is verified, and from then on
@@ -136,9 +123,7 @@ func TestMemoryNeedsItsTrustRoots(t *testing.T) {
 			g := s.gate()
 			for range 2 {
 				state = tc.before
-				if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
-					t.Fatal(v.Message())
-				}
+				expect(t, g, use(t, podinfo), admitted)
 			}
 			if verified != tc.verified {
 				t.Errorf("verified %d times, want %d", verified, tc.verified)
@@ -147,9 +132,9 @@ func TestMemoryNeedsItsTrustRoots(t *testing.T) {
 	}
 }
 
-// The predicates in memory are bounded: charts with large ones push others out, and
+// The cached predicates are bounded: charts with large ones push others out, and
 // one that is larger than all of it is never kept.
-func TestMemoryOfPredicatesIsBounded(t *testing.T) {
+func TestCachedPredicatesAreBounded(t *testing.T) {
 	padding := func(mebibytes int) string {
 		return `{"at": "` + today.Format(time.RFC3339) + `", "padding": "` + strings.Repeat("x", mebibytes<<20) + `"}`
 	}
@@ -161,9 +146,7 @@ func TestMemoryOfPredicatesIsBounded(t *testing.T) {
 		t.Helper()
 		attesting(&s, padding(mebibytes), &verified)
 		verified = 0
-		if v := g.Decide(t.Context(), use(t, "oci://ghcr.io/acme/"+name+":1.0.0")); !v.Admits() {
-			t.Fatal(v.Message())
-		}
+		expect(t, g, use(t, "oci://ghcr.io/acme/"+name+":1.0.0"), admitted)
 		if verified != want {
 			t.Errorf("%s: verified %d times, want %d", name, verified, want)
 		}
@@ -180,24 +163,9 @@ func TestMemoryOfPredicatesIsBounded(t *testing.T) {
 	ask("second", 30, 0)
 }
 
-// The message names the signers of attestations, also those that the policy does not name.
-func TestAStrangersAttestationIsNamed(t *testing.T) {
-	s := fine(t)
-	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, scanned)) }
-	s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
-		e := signedBy(d, "mallory@evil.example")
-		e.Statement, e.Predicate, e.Content = evidence.Attestation, scan, []byte(`{"at": "2099-01-01T00:00:00Z"}`)
-		return e, nil
-	}
-	v := s.gate().Decide(t.Context(), use(t, podinfo))
-	if v.Admits() || v.Reason() != verdict.AttestationMissing || !strings.Contains(v.Message(), "attested: "+scan+" by subject mallory@evil.example") {
-		t.Error(v.Message())
-	}
-}
-
-// What a source has stored is what is deployed, whatever its tag means by now. The artifact that
+// A stored artifact is what is deployed, even if its tag has moved since. The artifact that
 // is written just now must be the chart that its tag means.
-func TestMemoryKnowsAChartByItsStoredArchive(t *testing.T) {
+func TestTheCacheKnowsAChartByItsStoredArchive(t *testing.T) {
 	stored := gate.Object{Kind: "HelmChart", Namespace: "apps", Name: "apps-podinfo"}
 	moved := func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
 		return artifact.Resolved{Location: ref.Location, Digest: digest(t, "c"), Layer: digest(t, "d")}, nil
@@ -209,7 +177,7 @@ func TestMemoryKnowsAChartByItsStoredArchive(t *testing.T) {
 		asked                int
 		want                 verdict.Reason
 	}{
-		{"the archive of a chart that is remembered", podinfo, gate.Artifact{Source: stored, Archive: digest(t, "b")}, "root", 0, ""},
+		{"the archive of a chart that is cached", podinfo, gate.Artifact{Source: stored, Archive: digest(t, "b")}, "root", 0, ""},
 		{"the same as it is written", podinfo, gate.Artifact{Archive: digest(t, "b")}, "root", 2, verdict.DigestMismatch},
 		{"another archive", podinfo, gate.Artifact{Source: stored, Archive: digest(t, "e")}, "root", 2, verdict.DigestMismatch},
 		{"no digest of an archive", podinfo, gate.Artifact{Source: stored, Incomparable: true, ByController: true}, "root", 2, ""},
@@ -220,9 +188,7 @@ func TestMemoryKnowsAChartByItsStoredArchive(t *testing.T) {
 			s, state, asked := fine(t), "root", 0
 			s.state = func() string { return state }
 			g := gateOver(&s)
-			if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
-				t.Fatal(v.Message())
-			}
+			expect(t, g, use(t, podinfo), admitted)
 			s.resolve, s.asked, state = moved, func(attachment.Search) { asked++ }, c.state
 			v := g.Decide(t.Context(), use(t, c.repository, holding(&c.held)))
 			if v.Reason() != c.want && !(c.want == "" && v.Admits()) || asked != c.asked {

@@ -9,13 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/gate"
-	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
@@ -88,18 +85,24 @@ func newWorldThrough(tb testing.TB, options registrytest.Options, transport func
 	return w
 }
 
-// push makes a chart, signed in the given format, and returns its digest.
-func (w *world) push(tb testing.TB, name string, format attachment.Format) string {
+// pushUnsigned makes a chart, and returns its repository and digest.
+func (w *world) pushUnsigned(tb testing.TB, name string) (repository, digest string) {
 	tb.Helper()
 	archive, err := charts.Archive(name, "1.0.0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	repository := "acme/" + name
-	digest, _, err := w.registry.PushChart(repository, "1.0.0", archive)
-	if err != nil {
+	repository = "acme/" + name
+	if digest, _, err = w.registry.PushChart(repository, "1.0.0", archive); err != nil {
 		tb.Fatal(err)
 	}
+	return repository, digest
+}
+
+// push makes a chart, signed in the given format, and returns its digest.
+func (w *world) push(tb testing.TB, name string, format attachment.Format) string {
+	tb.Helper()
+	repository, digest := w.pushUnsigned(tb, name)
 	by := sigstore.Identity{Issuer: issuer, Subject: subject}
 	if format == attachment.Legacy {
 		payload, annotations, err := w.trust.Legacy(by, w.registry.Host()+"/"+repository, digest)
@@ -125,13 +128,8 @@ func (w *world) gate(tb testing.TB) *gate.Gate {
 	in := requiring("acme", subject, func(p *v1alpha1.ChartPolicy) {
 		p.Spec.Match.Charts = []string{"oci://" + w.registry.Host() + "/acme/**"}
 	})
-	in.Policies[0].ObjectMeta = metav1.ObjectMeta{Name: "acme"}
-	return gate.New(fixed{compile(tb, in)}, w.client, w.verifier, time.Now)
+	return gate.New(steps{current: always(compile(tb, in))}, w.client, w.verifier, time.Now)
 }
-
-type fixed struct{ set *policy.Set }
-
-func (f fixed) Current() *policy.Set { return f.set }
 
 func (w *world) use(tb testing.TB, rest string, changes ...func(*gate.Chart)) gate.Question {
 	return use(tb, "oci://"+w.registry.Host()+"/acme/"+rest, changes...)
@@ -262,16 +260,9 @@ func (w *world) deny(tb testing.TB, g *gate.Gate, u gate.Question) int {
 // unsigned pushes a chart, with a crowd of strangers' signatures beside it.
 func (w *world) unsigned(tb testing.TB, name string, strangers int) {
 	tb.Helper()
-	archive, err := charts.Archive(name, "1.0.0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	digest, _, err := w.registry.PushChart("acme/"+name, "1.0.0", archive)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	repository, digest := w.pushUnsigned(tb, name)
 	for i := range strangers {
-		if _, err := w.registry.AttachBundle("acme/"+name, digest, fmt.Appendf(nil, "stranger %d", i), nil); err != nil {
+		if _, err := w.registry.AttachBundle(repository, digest, fmt.Appendf(nil, "stranger %d", i), nil); err != nil {
 			tb.Fatal(err)
 		}
 	}

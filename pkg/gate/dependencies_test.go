@@ -54,10 +54,10 @@ func TestDependencies(t *testing.T) {
 	}{
 		{"a chart that contains what it declares", complete, nil, []policy.Input{requiring("acme", subject, vendored)}, "Verified"},
 		{"a chart that lacks what it declares", lacking, nil, []policy.Input{requiring("acme", subject, vendored)}, "Denied DependencyMissing"},
-		{"where no policy asks, nobody looks", nil, errInjected, []policy.Input{requiring("acme", subject)}, "Verified"},
+		{"where no policy asks, the archive is not read", nil, errInjected, []policy.Input{requiring("acme", subject)}, "Verified"},
 		{"an archive that cannot be fetched", nil, errInjected, []policy.Input{requiring("acme", subject, vendored)}, "Denied InternalError"},
 		{"an archive that cannot be fetched for a reason", nil, &problem.Error{Kind: problem.KindLimitExceeded, Detail: "too large"}, []policy.Input{requiring("acme", subject, vendored)}, "Denied LimitExceeded"},
-		{"an archive that is none", []byte("x"), nil, []policy.Input{requiring("acme", subject, vendored)}, "Denied NotAChart"},
+		{"bytes that are not an archive", []byte("x"), nil, []policy.Input{requiring("acme", subject, vendored)}, "Denied NotAChart"},
 		{"one of two policies asks", lacking, nil, []policy.Input{requiring("acme", subject), requiring("strict", subject, vendored)}, "Denied DependencyMissing"},
 		{"only a policy in mode Warn asks", lacking, nil, []policy.Input{requiring("acme", subject), requiring("trial", subject, vendored, warnOnly)}, "Warned DependencyMissing"},
 		{"the policy that asks accepts the signature, another one only warns of it", lacking, nil, []policy.Input{requiring("acme", subject, vendored), requiring("trial", "somebody else", warnOnly)}, "Denied DependencyMissing"},
@@ -77,19 +77,15 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// A chart that was verified without its dependencies must not count as one whose dependencies were
-// checked.
-func TestMemoryOfAChartWithoutItsDependencies(t *testing.T) {
+// A chart that was verified while no policy asked about dependencies must not pass for one
+// whose dependencies were looked at.
+func TestACachedChartWithoutItsDependencies(t *testing.T) {
 	s := fine(t)
 	s.archive = func(context.Context, artifact.Resolved) ([]byte, error) {
 		return packed(t, map[string]string{"Chart.yaml": declares}), nil
 	}
 	g := gateOver(&s)
-	if v := g.Decide(t.Context(), use(t, podinfo)); !v.Admits() {
-		t.Fatal(v.Message())
-	}
+	expect(t, g, use(t, podinfo), admitted)
 	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, vendored)) }
-	if v := g.Decide(t.Context(), use(t, podinfo)); v.Admits() || v.Reason() != verdict.DependencyMissing {
-		t.Error(v.Message())
-	}
+	expect(t, g, use(t, podinfo), denied(verdict.DependencyMissing))
 }

@@ -145,8 +145,8 @@ func (x *examination) judge(found examined) *policy.Judgement {
 // cachedWithoutRequest returns the chart if it is cached by what is known of it before the registry
 // is asked. If its policies no longer accept what is cached, it returns that as outdated.
 //
-// What a source has stored is going to be deployed, whatever its tag means by now: a chart that is
-// cached with this very archive is not asked for again.
+// What a source has stored is going to be deployed, even if its tag has moved since: a chart that
+// is cached with this very archive is not asked for again.
 func (x *examination) cachedWithoutRequest(key cacheKey) (found *examined, outdated *verifiedChart) {
 	digest, pinned := x.reference.Selector.Digest()
 	if held := x.chart.Artifact; !pinned && held.stored() {

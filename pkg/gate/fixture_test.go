@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
@@ -18,7 +19,58 @@ import (
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/sourceauth"
+	"github.com/chartgate/chartgate/pkg/verdict"
 )
+
+const podinfo = "oci://ghcr.io/acme/podinfo:1.0.0"
+
+// outcome is what a test compares of a verdict.
+type outcome struct {
+	Verdict string
+	Reason  verdict.Reason
+}
+
+var admitted = outcome{"Verified", ""}
+
+func denied(reason verdict.Reason) outcome { return outcome{"Denied", reason} }
+
+// expect decides, and compares the outcome.
+func expect(t *testing.T, g *gate.Gate, q gate.Question, want outcome) {
+	t.Helper()
+	v := g.Decide(t.Context(), q)
+	if diff := cmp.Diff(want, outcome{v.String(), v.Reason()}); diff != "" {
+		t.Errorf("outcome (-want +got):\n%s%s", diff, v.Message())
+	}
+}
+
+// expectTwice decides twice, the second time by what is cached, if anything is.
+func expectTwice(t *testing.T, g *gate.Gate, q gate.Question, want outcome) {
+	t.Helper()
+	expect(t, g, q, want)
+	expect(t, g, q, want)
+}
+
+const scan = "https://cosign.sigstore.dev/attestation/vuln/v1"
+
+// scanned is a policy that wants a scan of the last week.
+func scanned(p *v1alpha1.ChartPolicy) {
+	p.Spec.Require[0].Attestation = &v1alpha1.Attestation{
+		PredicateType: scan,
+		Conditions:    []v1alpha1.Condition{{CEL: `now - timestamp(predicate.at) < duration("168h")`, Message: "the scan is old"}},
+	}
+}
+
+// attesting makes of the steps some whose charts carry an attestation with the content.
+func attesting(s *steps, content string, verified *int) {
+	s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
+		*verified++
+		e := signedBy(d, subject)
+		e.Statement, e.Predicate, e.Content = evidence.Attestation, scan, []byte(content)
+		return e, nil
+	}
+}
+
+func always(set *policy.Set) func() *policy.Set { return func() *policy.Set { return set } }
 
 // The steps of a decision, each a function that a test can replace.
 type steps struct {
@@ -28,15 +80,17 @@ type steps struct {
 	state      func() string
 	verify     func(context.Context, chart.Digest, attachment.Attachment, evidence.Wanted) (evidence.Evidence, error)
 	archive    func(context.Context, artifact.Resolved) ([]byte, error)
-	asked      func(attachment.Search) // the requests to the registry, and their consumers
+	asked      func(attachment.Search) // what the registry is asked, and by which access
 	now        func() time.Time
 }
 
 func (s steps) Current() *policy.Set { return s.current() }
+
 func (s steps) Resolve(ctx context.Context, ref chart.Reference, access sourceauth.Auth) (artifact.Resolved, error) {
 	s.asked(attachment.Search{Access: access})
 	return s.resolve(ctx, ref)
 }
+
 func (s steps) Artifact(ctx context.Context, ref chart.Reference, access sourceauth.Auth, by artifact.LayerRule) (artifact.Resolved, error) {
 	s.asked(attachment.Search{Access: access})
 	found, err := s.resolve(ctx, ref)
@@ -45,15 +99,19 @@ func (s steps) Artifact(ctx context.Context, ref chart.Reference, access sourcea
 	}
 	return found, err
 }
+
 func (s steps) Signatures(ctx context.Context, r artifact.Resolved, search attachment.Search) iter.Seq2[attachment.Attachment, error] {
 	s.asked(search)
 	return s.signatures(ctx, r)
 }
+
 func (s steps) Archive(ctx context.Context, r artifact.Resolved, access sourceauth.Auth) ([]byte, error) {
 	s.asked(attachment.Search{Access: access})
 	return s.archive(ctx, r)
 }
+
 func (s steps) State(context.Context, evidence.Wanted) string { return s.state() }
+
 func (s steps) Verify(ctx context.Context, d chart.Digest, m attachment.Attachment, w evidence.Wanted) ([]evidence.Evidence, error) {
 	proven, err := s.verify(ctx, d, m, w)
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
-	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
@@ -28,7 +27,7 @@ func TestAPredicateIsDecodedOncePerAdmission(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	pinned := use(t, "oci://ghcr.io/acme/podinfo@"+digest(t, "a").String())
+	byDigest := use(t, pinned+strings.Repeat("a", 64))
 	s := fine(t)
 	s.current = always(compile(t, requiring("acme", subject, scanned), requiring("strict", subject, scanned), requiring("signed", subject)))
 	s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
@@ -51,9 +50,10 @@ func TestAPredicateIsDecodedOncePerAdmission(t *testing.T) {
 		sentence string
 		decide   func() verdict.Verdict
 	}{
-		{"cold", func() verdict.Verdict { return s.gate().Decide(t.Context(), use(t, podinfo)) }},
+		{"cold by tag", func() verdict.Verdict { return s.gate().Decide(t.Context(), use(t, podinfo)) }},
+		{"cold by digest", func() verdict.Verdict { return s.gate().Decide(t.Context(), byDigest) }},
 		{"warm by tag", func() verdict.Verdict { return warm.Decide(t.Context(), use(t, podinfo)) }},
-		{"warm by digest", func() verdict.Verdict { return warm.Decide(t.Context(), pinned) }},
+		{"warm by digest", func() verdict.Verdict { return warm.Decide(t.Context(), byDigest) }},
 	} {
 		allocations := testing.AllocsPerRun(2, func() {
 			if v := c.decide(); v.String() != "Verified" {
@@ -66,8 +66,7 @@ func TestAPredicateIsDecodedOncePerAdmission(t *testing.T) {
 	}
 }
 
-// What is judged at one time is judged at that time by every policy, however long the registry
-// takes.
+// Every policy judges at the time at which the admission began, however long the registry takes.
 func TestAnAdmissionIsJudgedAtOneTime(t *testing.T) {
 	content := `{"at": "` + today.Add(-7*24*time.Hour+time.Second).Format(time.RFC3339) + `"}` // old in a second
 	now, verified := today, 0
@@ -86,16 +85,12 @@ func TestAnAdmissionIsJudgedAtOneTime(t *testing.T) {
 		return inner(ctx, d, a, w)
 	}
 	g := gateOver(&s)
-	if v := g.Decide(t.Context(), use(t, podinfo)); v.String() != "Verified" {
-		t.Error(v.Message())
-	}
-	if v := g.Decide(t.Context(), use(t, podinfo)); v.Reason() != verdict.AttestationRejected {
-		t.Error(v.Message())
-	}
+	expect(t, g, use(t, podinfo), admitted)
+	expect(t, g, use(t, podinfo), denied(verdict.AttestationRejected))
 }
 
-// Evidence that is cached and that a policy does not accept any more is judged once, before new
-// evidence is searched for.
+// Cached evidence that a policy no longer accepts is judged once, before the search for new
+// evidence.
 func TestOutdatedEvidenceIsJudgedOnce(t *testing.T) {
 	verified, now := 0, today
 	predicate := func(at time.Time) string {
@@ -107,20 +102,16 @@ func TestOutdatedEvidenceIsJudgedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	pinned := use(t, "oci://ghcr.io/acme/podinfo@"+digest(t, "a").String())
+	byDigest := use(t, pinned+strings.Repeat("a", 64))
 	s := fine(t)
 	s.now = func() time.Time { return now }
 	s.current = always(compile(t, requiring("acme", subject, scanned)))
 	attesting(&s, predicate(today.Add(-7*24*time.Hour+time.Minute)), &verified)
 	g := gateOver(&s)
-	if v := g.Decide(t.Context(), pinned); v.String() != "Verified" {
-		t.Fatal(v.Message())
-	}
+	expect(t, g, byDigest, admitted)
 	now = now.Add(2 * time.Minute)
 	allocations := testing.AllocsPerRun(2, func() {
-		if v := g.Decide(t.Context(), pinned); v.Reason() != verdict.AttestationRejected {
-			t.Error(v.Message())
-		}
+		expect(t, g, byDigest, denied(verdict.AttestationRejected))
 	})
 	if decodings := allocations / decoding; decodings < 1.8 || decodings > 2.5 {
 		t.Errorf("as much as %.1f decodings, want that of what was cached and that of what was found", decodings)
@@ -128,7 +119,7 @@ func TestOutdatedEvidenceIsJudgedOnce(t *testing.T) {
 }
 
 // Admissions share a search, and each is judged at its own time.
-func TestWhoSharesASearchJudgesByItself(t *testing.T) {
+func TestAdmissionsThatShareASearchJudgeByThemselves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		verified, now := 0, today
 		s := fine(t)
@@ -158,5 +149,3 @@ func TestWhoSharesASearchJudgesByItself(t *testing.T) {
 		}
 	})
 }
-
-func always(set *policy.Set) func() *policy.Set { return func() *policy.Set { return set } }

@@ -94,7 +94,7 @@ type Asker struct {
 	// Namespace is that of the object that is written; the work takes from its share of the slots
 	// that all writes share.
 	Namespace string
-	// DryRun is set where nothing will be stored, whatever the verdict.
+	// DryRun is set where nothing will be stored, even if the verdict admits.
 	DryRun bool
 }
 

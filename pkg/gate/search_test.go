@@ -10,7 +10,9 @@ import (
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
+	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 const pinned = "oci://ghcr.io/acme/podinfo@sha256:"
@@ -32,9 +34,7 @@ func TestPinnedChartsAreResolvedBesideTheSearch(t *testing.T) {
 			yield(attachment.Attachment{Format: attachment.Bundle}, nil)
 		}
 	}
-	if v := s.gate().Decide(t.Context(), use(t, pinned+strings.Repeat("a", 64))); v.String() != "Verified" {
-		t.Error(v.Message())
-	}
+	expect(t, s.gate(), use(t, pinned+strings.Repeat("a", 64)), admitted)
 }
 
 // Evidence about a digest is not enough: without a manifest that is a chart there is no admission,
@@ -89,5 +89,53 @@ func TestPinnedChartsThatAreNotResolved(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestAGoodSignatureAmongBadOnesAdmits(t *testing.T) {
+	s := fine(t)
+	s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
+		return func(yield func(attachment.Attachment, error) bool) {
+			_ = yield(attachment.Attachment{Format: attachment.Bundle}, nil) &&
+				yield(attachment.Attachment{}, errInjected) &&
+				yield(attachment.Attachment{Format: attachment.Legacy}, nil)
+		}
+	}
+	s.verify = func(_ context.Context, d chart.Digest, m attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
+		if m.Format == attachment.Legacy {
+			return signedBy(d, subject), nil
+		}
+		return evidence.Evidence{}, &verdict.Rejection{Reason: verdict.SignatureInvalid, Detail: "bad"}
+	}
+	expect(t, s.gate(), use(t, podinfo), admitted)
+}
+
+func TestADenialIsNotCached(t *testing.T) {
+	s := fine(t)
+	signed := false
+	s.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
+		if signed {
+			return materials(attachment.Attachment{Format: attachment.Bundle})
+		}
+		return materials()
+	}
+	g := s.gate()
+	expect(t, g, use(t, podinfo), denied(verdict.SignatureMissing))
+	signed = true
+	expect(t, g, use(t, podinfo), admitted) // signed, then applied again
+}
+
+// A denial names the signer of an attestation that no policy names.
+func TestAStrangersAttestationIsNamed(t *testing.T) {
+	s := fine(t)
+	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, scanned)) }
+	s.verify = func(_ context.Context, d chart.Digest, _ attachment.Attachment, _ evidence.Wanted) (evidence.Evidence, error) {
+		e := signedBy(d, "mallory@evil.example")
+		e.Statement, e.Predicate, e.Content = evidence.Attestation, scan, []byte(`{"at": "2099-01-01T00:00:00Z"}`)
+		return e, nil
+	}
+	v := s.gate().Decide(t.Context(), use(t, podinfo))
+	if v.Admits() || v.Reason() != verdict.AttestationMissing || !strings.Contains(v.Message(), "attested: "+scan+" by subject mallory@evil.example") {
+		t.Error(v.Message())
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/policy"
 )
 
-// Whatever a platform team writes and a signer signs, a condition is refused when it is written or judged at every
-// admission, the same each time, and never crashes the gate.
+// Whatever a platform team writes and a signer signs, a condition is refused when it is written or
+// judged at every admission, the same each time, and never crashes the gate.
 func FuzzCondition(f *testing.F) {
 	f.Add(`predicate.scanner.result.critical == 0`, findings)
 	f.Add(`predicate.packages.all(p, p.licenseConcluded in ["MIT"])`, spdx)

@@ -146,7 +146,7 @@ func compileMatcher(path *field.Path, name string, given [2]string) (matcher, fi
 }
 
 // is reports whether e was made by this identity, in the way that it asks for, at
-// whatever time.
+// any time.
 func (id identity) is(e evidence.Evidence) bool { return id.made(e) && !id.lacksLog(e) }
 
 // lacksLog reports whether e, which this identity made, is without a proof that it asks
@@ -163,7 +163,7 @@ func (id identity) lacksLog(e evidence.Evidence) bool {
 	}
 }
 
-// made reports whether e was made by this identity, in whatever way.
+// made reports whether e was made by this identity, in any way.
 func (id identity) made(e evidence.Evidence) bool {
 	if len(id.keys) > 0 {
 		isKey := func(k evidence.PublicKey) bool { return k.Fingerprint() != "" && k.Fingerprint() == e.Signer.Key }

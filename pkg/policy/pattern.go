@@ -78,7 +78,7 @@ func (p pattern) matches(l chart.Location) bool {
 }
 
 // mayMatch reports whether the pattern matches the location as some servers read it: with
-// slashes for encoded ones, or whatever its query is. It is for what denies: exclusions
+// slashes for encoded ones, or for any query. It is for what denies: exclusions
 // from waivers, and policies that want signatures.
 func (p pattern) mayMatch(l chart.Location) bool {
 	if p.scheme != l.Scheme() {

@@ -48,6 +48,8 @@ func (r requirement) signatories(now time.Time) []verdict.Signatory {
 	return append(valid, over...)
 }
 
+// isAbout reports whether evidence is what r asks for. An attestation is not a signature: it never
+// satisfies a requirement of a signature, and a signature never one of an attestation.
 func (r requirement) isAbout(digest chart.Digest, e evidence.Evidence) bool {
 	if r.attestation != nil {
 		return e.Attests(digest, r.attestation.predicateType)

@@ -85,7 +85,7 @@ func TestNext(t *testing.T) {
 		{"the clock is before both", good, begin.Add(-48 * time.Hour), true, true},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
-			old, got := parse(tc.data), map[string][]byte{}
+			old := parse(tc.data)
 			got, pause := after(t, tc.data, tc.at, state{})
 			s := parse(got)
 			if newCA := old.signing.certificate == nil || !old.signing.certificate.Equal(s.signing.certificate); newCA != tc.newCA {

@@ -141,7 +141,7 @@ func TestSpeculationEndsWithTheAdmission(t *testing.T) {
 		close(ended)
 	})
 	s.Fail("/referrers/", registrytest.Slow(time.Minute))
-	for range c.Signatures(ctx, s.resolved(t), attachment.Search{}) { //nolint:revive // until it ends
+	for range c.Signatures(ctx, s.resolved(t), attachment.Search{}) { // until it ends
 	}
 	<-ended
 }

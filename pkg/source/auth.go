@@ -48,7 +48,7 @@ func (e *Extractor) storedHost(ctx context.Context, id ID, auth sourceauth.Auth,
 	}
 	known, at, err := e.authOf(object)
 	if err != nil || loginsOf(known) != loginsOf(auth) || at.Host() != location.Host() {
-		return "", nil //nolint:nilerr // an object that cannot be read sends no login anywhere
+		return "", nil // an object that cannot be read sends no login anywhere
 	}
 	return location.Host(), nil
 }

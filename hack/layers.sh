@@ -16,6 +16,7 @@ allowed() {
     pkg/fielderr) ;;
     pkg/sourceauth) ;;
     pkg/servingcert) ;;
+    pkg/tracing) ;;
     pkg/chart) echo pkg/problem ;;
     pkg/artifact) echo pkg/chart pkg/problem ;;
     pkg/attachment) echo pkg/chart pkg/sourceauth ;;
@@ -94,6 +95,7 @@ only 'pkg/(kms|signature)' 'github.com/sigstore'
 only pkg/kms '(github.com/sigstore/sigstore/pkg/signature/kms|github.com/hashicorp/vault)'
 only pkg/trust 'github.com/theupdateframework'
 only pkg/credentials 'github.com/fluxcd/pkg/auth'
+only pkg/tracing 'go.opentelemetry.io/otel/(sdk|exporters)'
 only pkg/webhook 'sigs.k8s.io/controller-runtime/pkg/webhook/admission'
 
 exit $failed

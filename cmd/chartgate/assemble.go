@@ -66,7 +66,7 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 		LeaderElectionNamespace:       f.namespace,
 		LeaderElectionReleaseOnCancel: true,
 		HealthProbeBindAddress:        f.probeAddr,
-		Metrics:                       metricsserver.Options{BindAddress: f.metricsAddr},
+		Metrics:                       metricsserver.Options{BindAddress: f.metricsAddr, ExtraHandlers: f.profiles()},
 		GracefulShutdownTimeout:       &grace,
 		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
 			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{f.namespace: {}}},
@@ -87,7 +87,11 @@ func (f *serveFlags) assemble(mgr manager.Manager) error {
 	if err := status.NewPolicyWriter(mgr.GetClient(), policies, keyReader).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("write status: %w", err)
 	}
-	instrument, err := countRequests(metrics.Registry)
+	count, err := countRequests(metrics.Registry)
+	if err != nil {
+		return err
+	}
+	traces, err := f.traces(mgr)
 	if err != nil {
 		return err
 	}
@@ -109,12 +113,15 @@ func (f *serveFlags) assemble(mgr manager.Manager) error {
 		source: source.Options{
 			ArtifactWriters: f.artifactWriters, ReleaseWriters: f.releaseWriters, ArgoUsers: f.argoUsers, TrustRequests: f.required(),
 		},
-		registry: registry.Options{Instrument: instrument, Connect: consumers.Resolve},
+		registry: registry.Options{
+			Instrument: func(next http.RoundTripper) http.RoundTripper { return traces.Transport(count(next)) },
+			Connect:    consumers.Resolve,
+		},
 	})
 	if err != nil {
 		return err
 	}
-	hooks := &hooks{flags: f, manager: mgr, engine: engine, policies: policies, trustRoots: trustRoots, registerer: metrics.Registry}
+	hooks := &hooks{flags: f, manager: mgr, engine: engine, policies: policies, trustRoots: trustRoots, registerer: metrics.Registry, traces: traces}
 	if err := hooks.start(); err != nil {
 		return err
 	}

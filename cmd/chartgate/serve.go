@@ -22,6 +22,7 @@ type serveFlags struct {
 	engineFlags
 	certificateFlags
 	clientFlags
+	observeFlags
 	kubeconfig    string
 	namespace     string
 	configMap     string
@@ -59,6 +60,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	f.engineFlags.register(flags, "Defer")
 	f.certificateFlags.register(flags)
 	f.clientFlags.register(flags)
+	f.observeFlags.register(flags)
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file`; the pod's service account if empty")
 	flags.StringVar(&f.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "`namespace` that chartgate runs in")
 	flags.StringVar(&f.configMap, "policy-configmap", "chartgate-identities", "`name` of the ConfigMap with trusted identities")

@@ -19,6 +19,7 @@ import (
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/chartgate/chartgate/pkg/policystore"
+	"github.com/chartgate/chartgate/pkg/tracing"
 	"github.com/chartgate/chartgate/pkg/trust"
 	"github.com/chartgate/chartgate/pkg/trustrootstore"
 	"github.com/chartgate/chartgate/pkg/webhook"
@@ -38,6 +39,7 @@ type hooks struct {
 	policies   *policystore.Store
 	trustRoots *trustrootstore.Store
 	registerer prometheus.Registerer
+	traces     *tracing.Tracing
 	drain      drain
 	// answers is the server's own check, once there is a server.
 	answers atomic.Pointer[func(*http.Request) error]
@@ -63,11 +65,11 @@ func (h *hooks) start() error {
 		return err
 	}
 	bodies := webhook.NewBodies(h.manager.GetLogger().WithName("admission"))
-	server.Register(chartsPath, h.drain.handler(webhook.WithDeadline(bodies.Charts(
+	server.Register(chartsPath, h.drain.handler(h.traces.Handler("admission", webhook.WithDeadline(bodies.Charts(
 		webhook.NewCharts(webhook.ChartsOptions{
 			Extractor: h.engine.extractor, Gate: h.engine.gate, MaxConcurrent: h.flags.maxConcurrent, Metrics: metrics,
 			Events: webhook.NewEventNotifier(h.manager.GetEventRecorder("chartgate")),
-		})))))
+		}))))))
 	server.Register(policiesPath, h.drain.handler(webhook.WithDeadline(bodies.Policies(policies))))
 	return h.manager.Add(waitFor{certificate.ready, func(ctx context.Context) error {
 		var answers func(*http.Request) error = server.ready

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel/trace"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/chartgate/chartgate/pkg/fair"
@@ -71,6 +72,7 @@ func (c *Charts) review(ctx context.Context, r *review) (response admission.Resp
 		}
 		c.metrics.observe(c.kindOf(*req), found.verdicts, time.Since(started))
 		record(logr.FromContextOrDiscard(ctx), *req, found, time.Since(started))
+		describe(trace.SpanFromContext(ctx), *req, found)
 	}()
 	found = c.decide(ctx, r)
 	return respond(found)

@@ -6,6 +6,9 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -64,5 +67,29 @@ func record(log logr.Logger, req admission.Request, found findings, took time.Du
 			line = line.WithValues("causes", errors.Join(causes...).Error())
 		}
 		line.Info("decided", "message", v.Message())
+	}
+}
+
+// describe adds the object and the verdicts to the span of an admission. An event is one use of a
+// chart.
+func describe(span trace.Span, req admission.Request, found findings) {
+	if !span.IsRecording() {
+		return
+	}
+	span.SetAttributes(
+		attribute.String("k8s.kind", req.Kind.Kind), attribute.String("k8s.namespace.name", req.Namespace),
+		attribute.String("k8s.name", req.Name), attribute.String("k8s.subresource", req.SubResource),
+		attribute.String("chartgate.operation", string(req.Operation)), attribute.Bool("chartgate.dry_run", isDryRun(req)),
+		attribute.Bool("chartgate.unchanged", len(found.verdicts) == 0),
+	)
+	for _, v := range found.verdicts {
+		span.AddEvent("decided", trace.WithAttributes(
+			attribute.String("chartgate.field", v.Subject.Field), attribute.String("chartgate.chart", v.Subject.Reference.String()),
+			attribute.String("chartgate.digest", v.Subject.Digest.String()), attribute.String("chartgate.verdict", v.String()),
+			attribute.String("chartgate.reason", string(v.Reason())),
+		))
+		if v.Reason() == verdict.InternalError {
+			span.SetStatus(codes.Error, "internal error")
+		}
 	}
 }

@@ -16,7 +16,7 @@ type Process struct {
 	// CertDir is where a kubelet would mount a serving certificate that chartgate does not make
 	// itself.
 	CertDir string
-	scrape  string // URL of /metrics
+	monitor string // URL of the port of the metrics
 }
 
 // Address is where the webhook listens.
@@ -53,7 +53,7 @@ func (i *Installation) Launch(ctx context.Context, args ...string) (*Process, er
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{CertDir: filepath.Join(dir, "certs"), scrape: fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics)}
+	p := &Process{CertDir: filepath.Join(dir, "certs"), monitor: fmt.Sprintf("http://127.0.0.1:%d", metrics)}
 	mounted, err := i.pod(ctx, p, dir)
 	if err != nil {
 		return nil, err
@@ -101,6 +101,11 @@ func (i *Installation) pod(ctx context.Context, p *Process, dir string) ([]strin
 
 // Metrics returns what Prometheus would scrape.
 func (p *Process) Metrics(ctx context.Context) (string, error) {
-	body, err := process.Get(ctx, p.scrape)
+	return p.Monitor(ctx, "/metrics")
+}
+
+// Monitor returns what the port of the metrics serves at a path.
+func (p *Process) Monitor(ctx context.Context, path string) (string, error) {
+	body, err := process.Get(ctx, p.monitor+path)
 	return string(body), err
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/chartgate/chartgate/config/samples"
 	"github.com/chartgate/chartgate/test/env/cluster"
+	"github.com/chartgate/chartgate/test/fixtures/otlp"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 	"github.com/chartgate/chartgate/test/fixtures/vault"
@@ -33,6 +34,7 @@ type shop struct {
 	fallback  *registrytest.Registry // quay.io
 	sigstore  *sigstore.Sigstore
 	vault     *vault.Vault
+	collector *otlp.Collector
 	keys      map[string]keyPair // by owner
 	published map[string]string  // "ghcr.io/acme/charts/podinfo:6.7.1" → digest
 }
@@ -41,8 +43,8 @@ func openShop(ctx context.Context) (*shop, error) {
 	s := &shop{
 		registry: registrytest.New(registrytest.Options{}),
 		fallback: registrytest.New(registrytest.Options{NoReferrers: true}),
-		vault:    vault.New(vaultToken),
-		tools:    map[string]string{}, keys: map[string]keyPair{}, published: map[string]string{},
+		vault:    vault.New(vaultToken), collector: otlp.New(),
+		tools: map[string]string{}, keys: map[string]keyPair{}, published: map[string]string{},
 	}
 	var err error
 	if s.dir, err = os.MkdirTemp("", "chartgate-shop-"); err != nil {
@@ -69,6 +71,7 @@ func (s *shop) Stop() error {
 	s.registry.Close()
 	s.fallback.Close()
 	s.vault.Close()
+	s.collector.Close()
 	return os.RemoveAll(s.dir)
 }
 

@@ -59,6 +59,7 @@ registryIdentity: [aws, gcp]
 plainHTTP: ["localhost:5000", registry.test]
 maxConcurrent: 8
 logLevel: debug
+tracing: {otlpEndpoint: "http://collector.monitoring:4318"}
 webhook: {timeoutSeconds: 30}
 replicas: 3
 image: {repository: registry.corp/chartgate, digest: "sha256:` + someDigest + `", pullPolicy: Always}
@@ -77,7 +78,7 @@ extraArgs: ["--missing-source=Deny"]
 env: [{name: NO_PROXY, value: 10.0.0.1}]
 extraVolumes: [{name: ca, configMap: {name: corp-ca}}]
 extraVolumeMounts: [{name: ca, mountPath: /etc/corp-ca}]
-metrics: {serviceMonitor: {enabled: true, interval: 30s, labels: {prometheus: main}}}
+metrics: {pprof: true, serviceMonitor: {enabled: true, interval: 30s, labels: {prometheus: main}}}
 networkPolicy: {enabled: true, egress: [{ports: [{port: 443}]}]}
 `
 

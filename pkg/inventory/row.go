@@ -62,6 +62,10 @@ type Object struct {
 	Kind      string `json:"kind"`
 	Namespace string `json:"namespace,omitempty"`
 	Name      string `json:"name"`
+	// Version is the API version without the group, as the API server served it, and UID the UID;
+	// "" if the object is from a file. Reports refer to their objects by them.
+	Version string `json:"-"`
+	UID     string `json:"-"`
 }
 
 // Deployed is what the object's own status says that it has pulled or deployed.
@@ -108,8 +112,10 @@ type Signer struct {
 
 // Finding is a change that someone should look at.
 type Finding struct {
-	Kind   FindingKind `json:"kind"`
-	Detail string      `json:"detail"`
+	Kind FindingKind `json:"kind"`
+	// Detail says it for people. It stays the same for as long as the finding does ("ends on
+	// 2026-12-24", not "ends in 9 days"), because reports are written only when something changes.
+	Detail string `json:"detail"`
 }
 
 // FindingKind names a finding. Dashboards and reports depend on the names.

@@ -84,6 +84,15 @@ func New(policies Policies, registry Registry, verifier Verifier, now func() tim
 	}
 }
 
+// Background returns a gate for work for which no write waits. It decides as g does and shares what
+// g has verified, but no work that is in progress: no admission waits for what it has begun, and its
+// registry has limits of its own.
+func (g *Gate) Background(registry Registry) *Gate {
+	background := New(g.policies, registry, g.verifier, g.now)
+	background.verified = g.verified
+	return background
+}
+
 // maxUses bounds the charts of one object; real Applications have some ten sources.
 const maxUses = 64
 

@@ -2,10 +2,12 @@ package gate_test
 
 import (
 	"context"
+	"iter"
 	"strings"
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/artifact"
+	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/verdict"
@@ -39,3 +41,36 @@ func TestASecretInAnErrorStaysInTheLog(t *testing.T) {
 type errCanary struct{}
 
 func (errCanary) Error() string { return "canary-token" }
+
+// What the background has begun and cannot end, an admission begins for itself. What it has
+// verified, an admission need not verify again.
+func TestBackgroundHoldsNoAdmission(t *testing.T) {
+	s := fine(t)
+	g := s.gate()
+	slow := fine(t)
+	asked := make(chan struct{}, 1)
+	slow.signatures = func(ctx context.Context, _ artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
+		asked <- struct{}{}
+		<-ctx.Done()
+		return materials()
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		g.Background(slow).Decide(ctx, use(t, podinfo))
+	}()
+	<-asked
+	expect(t, g, use(t, podinfo), admitted)
+	stop()
+	<-ended
+
+	other := fine(t)
+	g = gateOver(&other)
+	expect(t, g.Background(other), use(t, podinfo), admitted)
+	other.signatures = func(context.Context, artifact.Resolved) iter.Seq2[attachment.Attachment, error] {
+		t.Error("the signatures are read again")
+		return materials()
+	}
+	expect(t, g, use(t, podinfo), admitted)
+}

@@ -44,6 +44,9 @@ type Options struct {
 	// RootCAs are the CAs to trust instead of the system's; to add to those, start from
 	// x509.SystemCertPool. It does not apply to Transport.
 	RootCAs *x509.CertPool
+	// Background is set for work for which no write waits. It gets few places at each host, and they
+	// are its own: it neither takes nor joins what other Clients do.
+	Background bool
 	// Local is set where the reader of messages runs a command on a machine of their own: there is
 	// no cluster, no admin of one and no log.
 	Local bool
@@ -92,13 +95,17 @@ func newObservations(keep time.Duration) *observations {
 
 // New returns a Client.
 func New(o Options) *Client {
+	perHost, charts, large := int64(maxPerHost), int64(maxCharts), int64(maxLarge)
+	if o.Background {
+		perHost, charts, large = backgroundPerHost, backgroundCharts, backgroundLarge
+	}
 	c := &Client{
 		options:        o,
 		plainHTTP:      make(map[string]bool, len(o.PlainHTTP)),
 		ofConsumers:    newHostClients(),
-		requests:       newHostLimiter(maxPerHost),
-		charts:         newHostLimiter(maxCharts),
-		large:          newHostLimiter(maxLarge),
+		requests:       newHostLimiter(perHost),
+		charts:         newHostLimiter(charts),
+		large:          newHostLimiter(large),
 		noReferrersAPI: newObservations(observedFor),
 		anonymous:      newObservations(observedFor),
 		bundlesOnly:    newObservations(observedFor),

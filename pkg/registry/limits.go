@@ -103,6 +103,12 @@ const (
 	// most.
 	maxLarge = 4
 
+	// What a Client for work in the background may use of one host, in place of maxPerHost,
+	// maxCharts and maxLarge. It comes on top of them: admissions keep all of theirs.
+	backgroundPerHost = 4
+	backgroundCharts  = 4
+	backgroundLarge   = 1
+
 	// maxTokens limits the tokens that are kept: there is one for each repository, and anyone can
 	// invent names of repositories within the pattern of a policy.
 	maxTokens = 1000

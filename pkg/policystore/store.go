@@ -41,6 +41,9 @@ type Store struct {
 	loading    sync.Mutex
 	current    atomic.Pointer[policy.Set]
 	identities atomic.Pointer[[]string]
+	// invalid is why the ConfigMap has never been in force in this process; nil since it has been, or
+	// there was none.
+	invalid atomic.Pointer[error]
 }
 
 // New returns a Store that holds nothing until its first load. The ConfigMap is the one with the
@@ -60,12 +63,17 @@ func (s *Store) Identities() []string {
 	return nil
 }
 
-// Ready is a health check: it fails until the policies have been loaded, and each KMS that they
-// name has been asked once.
+// Ready is a health check: it fails until the policies have been loaded with a valid ConfigMap, or
+// none, and each KMS that they name has been asked once. An invalid ConfigMap denies every chart, so
+// a new replica that finds one leaves the work to the replicas before it. A replica that was ready
+// stays it: a later mistake in the ConfigMap must not leave the webhook without replicas, because
+// their denials say what the mistake is.
 func (s *Store) Ready(*http.Request) error {
-	switch {
+	switch invalid := s.invalid.Load(); {
 	case s.Current() == nil:
 		return errors.New("the policies have not been loaded yet")
+	case invalid != nil:
+		return fmt.Errorf("the ConfigMap %s is invalid: %w", s.configMap, *invalid)
 	case !s.keys.Ready():
 		return errors.New("the keys in a KMS have not been asked for yet")
 	default:
@@ -112,13 +120,29 @@ func (s *Store) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, err
 		names = append(names, identity.Name)
 	}
 	s.identities.Store(&names)
+	s.judge(ctx, report.ConfigMap)
 	s.current.Store(set)
 	log.FromContext(ctx).Info("policies in force", "set", set.Summary(),
 		"invalidPolicies", len(report.Policies), "invalidIdentities", len(report.Identities))
-	if report.ConfigMap != nil {
-		log.FromContext(ctx).Error(report.ConfigMap, "the identities ConfigMap is invalid; every chart is denied until it is fixed")
-	}
 	return ctrl.Result{RequeueAfter: s.keys.RetryAfter()}, nil
+}
+
+// judge records whether the ConfigMap allows this replica to become ready, and logs what is wrong
+// with it.
+func (s *Store) judge(ctx context.Context, wrong error) {
+	first := s.Current() == nil
+	switch {
+	case wrong == nil:
+		s.invalid.Store(nil)
+		return
+	case first || s.invalid.Load() != nil:
+		s.invalid.Store(&wrong)
+	}
+	text := "the ConfigMap is invalid: every chart is denied until it is fixed"
+	if s.invalid.Load() != nil {
+		text += ", and this replica does not become ready before"
+	}
+	log.FromContext(ctx).Error(wrong, text, "configMap", s.configMap)
 }
 
 // SetupWithManager keeps the store up to date on every replica, leader or not.

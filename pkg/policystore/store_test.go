@@ -3,6 +3,7 @@ package policystore_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -71,6 +72,48 @@ func TestInvalidConfigMap(t *testing.T) {
 	location, _ := chart.ParseLocation("oci://anywhere.example/x")
 	if matching := s.Current().For(location).Policies(); len(matching) != 1 {
 		t.Errorf("%d policies match a chart that nothing should admit", len(matching))
+	}
+}
+
+// A replica becomes ready with a valid ConfigMap, or none, and then stays ready.
+func TestReadinessAndTheConfigMap(t *testing.T) {
+	const good, bad = goodList, "- {nam: x}"
+	for _, c := range []struct {
+		sentence string
+		texts    []string // one after the other; "" for no ConfigMap
+		ready    []bool
+	}{
+		{"an invalid ConfigMap at the start keeps the replica from becoming ready", []string{bad, bad}, []bool{false, false}},
+		{"a fixed one lets it become ready", []string{bad, good}, []bool{false, true}},
+		{"a deleted one, too", []string{bad, ""}, []bool{false, true}},
+		{"a replica that was ready stays it", []string{good, bad, bad}, []bool{true, true, true}},
+		{"also if it was ready without a ConfigMap", []string{"", bad}, []bool{true, true}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			cluster := kube.Cluster(t, interceptor.Funcs{})
+			s := storeOf(cluster)
+			for i, text := range c.texts {
+				configMap := kube.ConfigMap(kube.Identities.Name, map[string]string{policy.IdentitiesKey: text})
+				if err := client.IgnoreNotFound(cluster.Delete(t.Context(), configMap.DeepCopyObject().(client.Object))); err != nil {
+					t.Fatal(err)
+				}
+				if text != "" {
+					if err := cluster.Create(t.Context(), configMap); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
+					t.Fatal(err)
+				}
+				err := s.Ready(nil)
+				if (err == nil) != c.ready[i] {
+					t.Errorf("after %q: %v", text, err)
+				}
+				if want := "the ConfigMap " + kube.Identities.String() + ` is invalid: data[identities.yaml][0].nam: `; err != nil && !strings.HasPrefix(err.Error(), want) {
+					t.Errorf("got %q, want %q", err, want)
+				}
+			}
+		})
 	}
 }
 

@@ -19,8 +19,10 @@ import (
 
 // document is one object of a file.
 type document struct {
-	where  string // the file and the number of the document in it
+	where  string // the file and the number of the document in it, or the cluster
 	object unstructured.Unstructured
+	// unread is why the content of an object that is known to exist could not be read.
+	unread error
 }
 
 // note is a document that is skipped.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -20,6 +21,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/fielderr"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/signature"
 	"github.com/chartgate/chartgate/pkg/trust"
 )
 
@@ -28,6 +30,8 @@ type fixedPolicies struct {
 	set *policy.Set
 	// trustRoots are those among the policies.
 	trustRoots []trust.Item
+	// defaultRoot is for identities that name no trust root, nil for the flags' own.
+	defaultRoot *signature.Root
 	// invalid says where the policies are that deny everything they match.
 	invalid []string
 }
@@ -35,40 +39,100 @@ type fixedPolicies struct {
 // Current implements gate.Policies.
 func (p fixedPolicies) Current() *policy.Set { return p.set }
 
-// loadPolicies reads policies from files and directories, and writes to w what it does not use. An
-// invalid policy denies the charts that it matches, as in a cluster, and w is warned of it. What an
-// API server would not store is an error.
-func loadPolicies(ctx context.Context, stdin io.Reader, w io.Writer, paths []string) (fixedPolicies, error) {
-	if len(paths) == 0 {
-		return fixedPolicies{}, errors.New("--policy is needed: a file or directory with ChartPolicies and TrustedIdentities")
+// policyFlags say where policies are.
+type policyFlags struct {
+	clusterFlags
+	paths     []string
+	namespace string
+}
+
+// clusterPath stands for the policies of a cluster. A file of this name is ./cluster.
+const clusterPath = "cluster"
+
+func (f *policyFlags) register(flags *pflag.FlagSet) {
+	f.clusterFlags.register(flags)
+	flags.StringArrayVar(&f.paths, "policy", nil, "`file` or directory with ChartPolicies, TrustedIdentities, the Secrets with their keys, TrustRoots or the identities ConfigMap, or \"cluster\" for the policies of the kubeconfig's cluster (repeatable; what a file holds replaces the object of that name in the cluster)")
+	flags.StringVar(&f.namespace, "chartgate-namespace", "", "`namespace` that chartgate runs in, for --policy cluster; if empty, the one that its webhook configuration names, or "+defaultNamespace)
+}
+
+// load reads policies from files, directories and a cluster, and writes to w what it does not use.
+// An invalid policy denies the charts that it matches, as in a cluster, and w is warned of it. What
+// an API server would not store is an error.
+func (f *policyFlags) load(ctx context.Context, stdin io.Reader, w io.Writer) (fixedPolicies, error) {
+	if len(f.paths) == 0 {
+		return fixedPolicies{}, errors.New("--policy is needed: a file or directory with ChartPolicies and TrustedIdentities, or the word cluster")
 	}
+	paths := slices.DeleteFunc(slices.Clone(f.paths), func(path string) bool { return path == clusterPath })
+	documents, err := readPolicies(stdin, w, paths)
+	if err != nil {
+		return fixedPolicies{}, err
+	}
+	if len(paths) < len(f.paths) {
+		c, err := f.connect()
+		if err != nil {
+			return fixedPolicies{}, err
+		}
+		return c.load(ctx, w, f.namespace, documents)
+	}
+	if !slices.ContainsFunc(documents, document.isPolicy) {
+		return fixedPolicies{}, fmt.Errorf("no policies found in %s: a ChartPolicy or the identities ConfigMap is needed", strings.Join(paths, ", "))
+	}
+	return compileAll(ctx, w, documents, amongDocuments)
+}
+
+// load reads the policies of the cluster, in which files replace the objects of their names.
+func (c *cluster) load(ctx context.Context, w io.Writer, namespace string, files []document) (fixedPolicies, error) {
+	p, err := c.findChartgate(ctx, namespace, func(format string, args ...any) { fmt.Fprintf(w, "warning: "+format+"\n", args...) })
+	if err != nil {
+		return fixedPolicies{}, err
+	}
+	documents, err := p.documents(ctx, files)
+	if err != nil {
+		return fixedPolicies{}, err
+	}
+	documents = append(documents, files...)
+	if !slices.ContainsFunc(documents, document.isPolicy) {
+		p.warn("%s has no policies: it denies every chart", c.name)
+	}
+	loaded, err := compileAll(ctx, w, documents, p.lookup)
+	if err != nil {
+		return fixedPolicies{}, err
+	}
+	loaded.defaultRoot, err = p.trustedRoot(ctx)
+	return loaded, err
+}
+
+// readPolicies reads the documents of files and directories.
+func readPolicies(stdin io.Reader, w io.Writer, paths []string) ([]document, error) {
 	read, err := readDocuments(stdin, paths, policyKinds)
 	if err != nil {
-		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
+		return nil, fmt.Errorf("read --policy: %w", err)
 	}
 	// A policy that is missed here may deny in a cluster.
 	for _, b := range read.broken {
-		return fixedPolicies{}, fmt.Errorf("read --policy: %s: %w", b.where, b.err)
+		return nil, fmt.Errorf("read --policy: %s: %w", b.where, b.err)
 	}
 	documents := read.policies()
 	for _, n := range read.notes {
 		fmt.Fprintf(w, "skipped: %s: %s\n", n.where, n.why)
 	}
 	if documents, err = checkPolicies(documents); err != nil {
-		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
-	}
-	if !slices.ContainsFunc(documents, document.isPolicy) {
-		return fixedPolicies{}, fmt.Errorf("no policies found in %s: a ChartPolicy or the identities ConfigMap is needed", strings.Join(paths, ", "))
-	}
-	loaded, report, err := compileDocuments(ctx, documents)
-	if err != nil {
-		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
+		return nil, fmt.Errorf("read --policy: %w", err)
 	}
 	for _, d := range documents {
 		if d.isIdentities() && d.object.GetName() != identitiesName {
 			fmt.Fprintf(w, "warning: %s: ConfigMap %s is used as the identities ConfigMap; a cluster reads only %s, unless --policy-configmap names another\n",
 				d.where, d.object.GetName(), identitiesName)
 		}
+	}
+	return documents, nil
+}
+
+// compileAll compiles policies, and writes to w which of them are invalid.
+func compileAll(ctx context.Context, w io.Writer, documents []document, find lookup) (fixedPolicies, error) {
+	loaded, report, err := compileDocuments(ctx, documents, find)
+	if err != nil {
+		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
 	}
 	loaded.invalid = warnOfInvalid(w, documents, report)
 	return loaded, nil
@@ -171,9 +235,14 @@ const identitiesName = "chartgate-identities"
 // isIdentities reports whether a document is, or is meant to be, the ConfigMap with the identities.
 func (d document) isIdentities() bool {
 	kind := d.object.GroupVersionKind()
+	return kind.Group == "" && kind.Kind == "ConfigMap" && (d.hasIdentities() || d.object.GetName() == identitiesName)
+}
+
+// hasIdentities reports whether a ConfigMap has the key of the identities.
+func (d document) hasIdentities() bool {
 	data, _ := d.object.Object["data"].(map[string]any)
 	_, has := data[policy.IdentitiesKey]
-	return kind.Group == "" && kind.Kind == "ConfigMap" && (has || d.object.GetName() == identitiesName)
+	return has
 }
 
 // isRootOf reports whether a TrustRoot names the ConfigMap.
@@ -204,13 +273,13 @@ func (r *reading) policies() []document {
 	return documents
 }
 
-func compileDocuments(ctx context.Context, documents []document) (fixedPolicies, policy.Report, error) {
+func compileDocuments(ctx context.Context, documents []document, find lookup) (fixedPolicies, policy.Report, error) {
 	var in policy.Input
 	secrets, documents, err := takeSecrets(documents)
 	if err != nil {
 		return fixedPolicies{}, policy.Report{}, err
 	}
-	trustRoots, documents, err := takeTrustRoots(documents)
+	trustRoots, documents, err := takeTrustRoots(ctx, documents, find)
 	if err != nil {
 		return fixedPolicies{}, policy.Report{}, err
 	}
@@ -219,7 +288,7 @@ func compileDocuments(ctx context.Context, documents []document) (fixedPolicies,
 			return fixedPolicies{}, policy.Report{}, fmt.Errorf("%s: %w", d.where, err)
 		}
 	}
-	in.Keys = lookupKeys(ctx, policy.KeySources(in), secrets)
+	in.Keys = lookupKeys(ctx, policy.KeySources(in), secrets, find)
 	set, report := policy.Compile(in)
 	return fixedPolicies{set: set, trustRoots: trustRoots}, report, nil
 }

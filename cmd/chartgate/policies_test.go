@@ -69,7 +69,7 @@ func TestLoadPolicies(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			dir := (&shop{host: "ghcr.io"}).files(t, c.files)
 			var warned strings.Builder
-			loaded, err := loadPolicies(t.Context(), strings.NewReader(""), &warned, []string{dir})
+			loaded, err := (&policyFlags{paths: []string{dir}}).load(t.Context(), strings.NewReader(""), &warned)
 			switch {
 			case c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)):
 				t.Fatalf("want %q, got %v", c.fails, err)

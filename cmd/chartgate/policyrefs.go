@@ -21,16 +21,28 @@ import (
 // maxKeyReads bounds the keys that a command reads from KMS at once.
 const maxKeyReads = 8
 
-// lookupKeys finds the keys of policies on the command line: Secrets among the documents, by
-// name, and keys in a KMS by the credentials of the user who runs the command.
-func lookupKeys(ctx context.Context, sources []policy.KeySource, secrets []corev1.Secret) policy.Keys {
+// lookup finds a Secret or ConfigMap that policies name and that is not among the documents. Its error
+// is a text for users.
+type lookup func(ctx context.Context, kind, name string) (document, error)
+
+// amongDocuments is the lookup where there is no cluster.
+func amongDocuments(_ context.Context, kind, name string) (document, error) {
+	if kind == "Secret" {
+		return document{}, errors.New("there is no such Secret among the policies")
+	}
+	return document{}, fmt.Errorf("the %s %s is not among the policies", kind, name)
+}
+
+// lookupKeys finds the keys of policies on the command line: in Secrets, and in a KMS by the
+// credentials of the user who runs the command.
+func lookupKeys(ctx context.Context, sources []policy.KeySource, secrets []corev1.Secret, find lookup) policy.Keys {
 	found, services := policy.Keys{}, kms.NewReader()
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(maxKeyReads)
 	for _, source := range sources {
 		group.Go(func() error {
-			content := contentOf(ctx, source, secrets, services)
+			content := contentOf(ctx, source, secrets, services, find)
 			mu.Lock()
 			defer mu.Unlock()
 			found[source] = content
@@ -41,7 +53,7 @@ func lookupKeys(ctx context.Context, sources []policy.KeySource, secrets []corev
 	return found
 }
 
-func contentOf(ctx context.Context, source policy.KeySource, secrets []corev1.Secret, services keys.KMS) policy.KeyContent {
+func contentOf(ctx context.Context, source policy.KeySource, secrets []corev1.Secret, services keys.KMS, find lookup) policy.KeyContent {
 	if source.KMS != "" {
 		return toContent(services.PublicKeys(ctx, source.KMS))
 	}
@@ -50,7 +62,15 @@ func contentOf(ctx context.Context, source policy.KeySource, secrets []corev1.Se
 			return toContent(keys.FromSecret(secret, source.Item))
 		}
 	}
-	return policy.KeyContent{Err: errors.New("there is no such Secret among the policies")}
+	d, err := find(ctx, "Secret", source.Secret)
+	if err != nil {
+		return policy.KeyContent{Err: err}
+	}
+	var found []corev1.Secret
+	if err := appendStrict(&found, d); err != nil {
+		return policy.KeyContent{Err: errors.New("the Secret cannot be decoded")}
+	}
+	return toContent(keys.FromSecret(found[0], source.Item))
 }
 
 // toContent leaves out what a service or library said, as in a cluster.
@@ -94,8 +114,9 @@ func fillIn(secret *corev1.Secret) {
 }
 
 // takeTrustRoots takes the TrustRoots out of documents, and the ConfigMaps that they refer to.
-func takeTrustRoots(documents []document) (items []trust.Item, others []document, err error) {
+func takeTrustRoots(ctx context.Context, documents []document, find lookup) (items []trust.Item, others []document, err error) {
 	var objects []v1alpha1.TrustRoot
+	unread := map[string]error{} // by name
 	for _, d := range documents {
 		if kind := d.object.GroupVersionKind(); kind.Group != v1alpha1.Group || kind.Kind != "TrustRoot" {
 			others = append(others, d)
@@ -104,13 +125,20 @@ func takeTrustRoots(documents []document) (items []trust.Item, others []document
 		if err := appendStrict(&objects, d); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", d.where, err)
 		}
+		if d.unread != nil {
+			unread[d.object.GetName()] = d.unread
+		}
 	}
 	configMaps, others, err := takeConfigMaps(others, objects)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, obj := range objects {
-		items = append(items, toItem(obj, configMaps))
+		if err := unread[obj.Name]; err != nil {
+			items = append(items, trust.Item{Object: obj, Err: err})
+			continue
+		}
+		items = append(items, toItem(ctx, obj, configMaps, find))
 	}
 	return items, others, nil
 }
@@ -137,7 +165,7 @@ func takeConfigMaps(documents []document, objects []v1alpha1.TrustRoot) (taken [
 	return taken, others, nil
 }
 
-func toItem(obj v1alpha1.TrustRoot, configMaps []corev1.ConfigMap) trust.Item {
+func toItem(ctx context.Context, obj v1alpha1.TrustRoot, configMaps []corev1.ConfigMap, find lookup) trust.Item {
 	item := trust.Item{Object: obj}
 	ref := obj.Spec.ConfigMapRef
 	if ref == nil {
@@ -149,9 +177,17 @@ func toItem(obj v1alpha1.TrustRoot, configMaps []corev1.ConfigMap) trust.Item {
 			found = append(found, c)
 		}
 	}
+	if len(found) == 0 {
+		d, err := find(ctx, "ConfigMap", ref.Name)
+		if err == nil {
+			err = appendStrict(&found, d)
+		}
+		if err != nil {
+			item.Err = err
+			return item
+		}
+	}
 	switch len(found) {
-	case 0:
-		item.Err = fmt.Errorf("the ConfigMap %s is not among the policies", ref.Name)
 	case 1:
 		item.Content, item.Err = trust.ItemOf(found[0].Data, *ref)
 	default:

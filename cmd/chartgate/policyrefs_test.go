@@ -75,7 +75,7 @@ func TestKeysOnTheCommandLine(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			dir := (&shop{host: "ghcr.io"}).files(t, map[string]string{"a.yaml": documentsOf(acmePolicy, c.policies)})
 			var warned strings.Builder
-			loaded, err := loadPolicies(t.Context(), strings.NewReader(""), &warned, []string{dir})
+			loaded, err := (&policyFlags{paths: []string{dir}}).load(t.Context(), strings.NewReader(""), &warned)
 			if text := fmt.Sprint(warned.String(), err); strings.Contains(text, canary) {
 				t.Errorf("a secret is shown: %s", text)
 			}

@@ -22,8 +22,8 @@ import (
 
 type verifyFlags struct {
 	engineFlags
+	policies policyFlags
 	files    []string
-	policies []string
 	output   string
 	timeout  time.Duration
 }
@@ -31,15 +31,20 @@ type verifyFlags struct {
 const verifyExample = `  # Would a cluster admit these manifests?
   chartgate verify -f objects.yaml --policy policies/ --trusted-root trusted_root.json
 
+  # Would the cluster of the current kubeconfig context?
+  chartgate verify -f objects.yaml --policy cluster
+
   # Is this chart signed as the policies require?
   chartgate verify oci://ghcr.io/acme/charts/podinfo:6.7.1 --policy policies/ -o json`
 
-func newVerifyCommand() *cobra.Command {
-	var f verifyFlags
+func newVerifyCommand() *cobra.Command { return new(verifyFlags).command() }
+
+func (f *verifyFlags) command() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "verify [-f FILE]... [REFERENCE]... --policy PATH",
-		Short: "Examine manifests or charts as a cluster would, without a cluster",
-		Long: `Examine manifests or charts as a cluster would, without a cluster.
+		Use:   "verify [-f FILE]... [REFERENCE]... --policy PATH|cluster",
+		Short: "Examine manifests or charts as a cluster would",
+		Long: `Examine manifests or charts as a cluster would. Only --policy cluster needs a cluster, to read
+its policies.
 
 Directories are read with their subdirectories. Files that are not Kubernetes objects, such
 as values.yaml or a JSON patch, are skipped and named on standard error.
@@ -56,7 +61,7 @@ HelmRepository or OCIRepository names are not read.`,
 	flags := cmd.Flags()
 	f.register(flags, "Deny")
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with manifests, - for standard input (repeatable)")
-	flags.StringArrayVar(&f.policies, "policy", nil, "`file` or directory with ChartPolicies, TrustedIdentities, the Secrets with their keys, TrustRoots or the identities ConfigMap (repeatable)")
+	f.policies.register(flags)
 	flags.StringVarP(&f.output, "output", "o", "text", "`format`: text or json")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "longest `time` for each object")
 	return cmd
@@ -69,10 +74,17 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	case f.output != "text" && f.output != "json":
 		return fmt.Errorf("--output is %q, not text or json", f.output)
 	}
-	policies, err := loadPolicies(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), f.policies)
+	loading, cancel := context.WithTimeout(cmd.Context(), f.timeout)
+	defer cancel()
+	policies, err := f.policies.load(loading, cmd.InOrStdin(), cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
+	return f.verifyUnder(cmd, policies, references)
+}
+
+// verifyUnder examines the files and references under policies.
+func (f *verifyFlags) verifyUnder(cmd *cobra.Command, policies fixedPolicies, references []string) error {
 	read, err := readDocuments(cmd.InOrStdin(), f.files, gatedKinds)
 	if err != nil {
 		return fmt.Errorf("read -f: %w", err)
@@ -92,7 +104,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	}
 	// There is no second attempt, so the first fetch of a TUF repository may take as long as an
 	// object.
-	roots, err := f.roots(trust.Options{Patience: f.timeout})
+	roots, err := f.roots(trust.Options{Patience: f.timeout, Default: policies.defaultRoot})
 	if err != nil {
 		return err
 	}

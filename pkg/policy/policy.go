@@ -247,7 +247,7 @@ func (p *Policy) Admissible(subject verdict.Subject, now time.Time) (*verdict.Ac
 	case p.broken != "":
 		return deny(verdict.BrokenPolicy(subject, p.name, p.broken))
 	case p.waiver != nil && now.Before(p.waiver.ends):
-		return &verdict.Acceptance{Policy: p.name, Waiver: fmt.Sprintf("%s; until %s", p.waiver.reason, p.waiver.until)}, nil
+		return &verdict.Acceptance{Policy: p.name, Waiver: fmt.Sprintf("%s; until %s", p.waiver.reason, p.waiver.until), WaiverEnds: p.waiver.ends}, nil
 	case p.waiver != nil:
 		d := verdict.WaiverEnded(subject, p.name, p.waiver.until)
 		d.Policy = []string{p.Wants()}

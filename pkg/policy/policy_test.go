@@ -268,7 +268,7 @@ func TestAWaiverEndsWithItsLastDayInUTC(t *testing.T) {
 			subject := subjectOf(t, podinfo, version(t, "*"))
 			acceptance, denial := p.Admissible(subject, tc.now)
 			if tc.want {
-				want := &verdict.Acceptance{Policy: "legacy", Waiver: "moving to OCI; until 2027-01-31"}
+				want := &verdict.Acceptance{Policy: "legacy", Waiver: "moving to OCI; until 2027-01-31", WaiverEnds: time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)}
 				if diff := cmp.Diff(want, acceptance, cmpopts.IgnoreUnexported(evidence.Evidence{})); diff != "" || denial != nil {
 					t.Errorf("acceptance (-want +got):\n%s\n%+v", diff, denial)
 				}

@@ -84,7 +84,7 @@ func (v *Verifier) Verify(
 	}
 	names, err := rootsFor(s, wanted)
 	if err != nil {
-		return nil, err
+		return nil, claimed(err, s)
 	}
 	var rejection error
 	for _, name := range names {
@@ -99,7 +99,7 @@ func (v *Verifier) Verify(
 		}
 	}
 	if len(proven) == 0 {
-		return nil, rejection
+		return nil, claimed(rejection, s)
 	}
 	return proven, nil
 }

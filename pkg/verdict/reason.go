@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/problem"
 )
 
@@ -84,6 +85,9 @@ type Rejection struct {
 	Reason Reason // SignatureInvalid, TrustRootUnavailable, LimitExceeded or InternalError
 	Detail string // for users
 	Err    error  // for the log
+	// Claims is who made the attachment by its own words: the fingerprint of a key, or what its
+	// certificate says. None of it is proven.
+	Claims evidence.Signer
 }
 
 // Error renders the rejection for the log.

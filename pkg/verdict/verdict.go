@@ -1,6 +1,9 @@
 package verdict
 
 import (
+	"slices"
+	"time"
+
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/evidence"
 )
@@ -33,6 +36,8 @@ type Acceptance struct {
 	Predicate string
 	Evidence  evidence.Evidence
 	Waiver    string // reason of a waiver (allowUnverified) that is in force
+	// WaiverEnds is the first moment at which the waiver is no longer in force.
+	WaiverEnds time.Time
 }
 
 // proves reports whether the evidence satisfies the requirement, for the chart with this digest.
@@ -180,6 +185,16 @@ func (v Verdict) Reason() Reason {
 
 // Acceptances returns what justifies an admission.
 func (v Verdict) Acceptances() []Acceptance { return v.acceptances }
+
+// WithoutContent returns v without the predicates of its evidence, which may have 8 MiB: for those
+// who keep many verdicts to show them.
+func (v Verdict) WithoutContent() Verdict {
+	v.acceptances = slices.Clone(v.acceptances)
+	for i := range v.acceptances {
+		v.acceptances[i].Evidence.Content = nil
+	}
+	return v
+}
 
 // Causes returns the errors behind the denials, for the log.
 func (v Verdict) Causes() []error {

@@ -39,7 +39,7 @@ allowed() {
     pkg/objects) echo pkg/source ;;
     pkg/releaseindex) echo pkg/objects pkg/source ;;
     pkg/audit) echo pkg/inventory pkg/verdict ;;
-    pkg/inventory) echo pkg/artifact pkg/chart pkg/evidence pkg/gate pkg/policy pkg/problem pkg/source pkg/verdict pkg/webhook ;;
+    pkg/inventory) echo pkg/artifact pkg/chart pkg/evidence pkg/gate pkg/objects pkg/problem pkg/source pkg/sourceauth pkg/verdict pkg/webhook ;;
     *) return 1 ;;
   esac
 }

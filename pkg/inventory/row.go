@@ -18,6 +18,8 @@ type Inventory struct {
 	// Policies says which policies the verdicts are by, for people; "" if there were none.
 	Policies string `json:"policies,omitempty"`
 	Rows     []Row  `json:"rows"`
+	// Summary counts the rows.
+	Summary Summary `json:"summary"`
 	// Outside are releases that helm itself installed: chartgate does not see them.
 	Outside []HelmRelease `json:"outside,omitempty"`
 	// Problems are what could not be listed, and is missing in Rows.
@@ -44,7 +46,8 @@ type Row struct {
 	// Signers are those whose signatures and attestations of Digest were verified, and the keys
 	// and signers that could not be verified for lack of a key or trust root.
 	Signers []Signer `json:"signers,omitempty"`
-	// Verdict is what the policies say, as verdict.Verdict.String spells it.
+	// Verdict is what the policies say, as verdict.Verdict.String spells it; NotJudged where there
+	// are no policies, and the chart could be examined.
 	Verdict string         `json:"verdict"`
 	Reason  verdict.Reason `json:"reason,omitempty"`
 	// Policies are the names of those that accept or deny.
@@ -55,6 +58,9 @@ type Row struct {
 	// Next is the command or act that fixes a denial; "" if there is none.
 	Next string `json:"next,omitempty"`
 }
+
+// NotJudged is the verdict of a scan without policies on everything that only a policy decides.
+const NotJudged = "NotJudged"
 
 // Object names the object of a row.
 type Object struct {
@@ -103,6 +109,8 @@ type Signer struct {
 	Predicate string `json:"predicate,omitempty"`
 	// TrustRoot is the trust root that proves the certificate.
 	TrustRoot string `json:"trustRoot,omitempty"`
+	// Unlogged is set for a verified signature without a log entry that a trust root proves.
+	Unlogged bool `json:"unlogged,omitempty"`
 	// Unverified is why the signature could not be verified: a key that nobody has named, or a
 	// certificate of an unknown authority. The rest is then what the attachment says of itself.
 	Unverified string `json:"unverified,omitempty"`
@@ -147,3 +155,18 @@ type Problem struct {
 	// Next is what the user can do.
 	Next string `json:"next,omitempty"`
 }
+
+// String says what is missing, why, and what the user can do.
+func (p Problem) String() string {
+	text := p.What + ": " + p.Why
+	if p.Next != "" {
+		text += "; next: " + p.Next
+	}
+	return text
+}
+
+// Denied reports whether a cluster with chartgate would deny this.
+func (r Row) Denied() bool { return r.Verdict == denied }
+
+// denied is the verdict of a denial: the zero value of a verdict denies.
+var denied = verdict.Verdict{}.String()

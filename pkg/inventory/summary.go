@@ -1,0 +1,142 @@
+package inventory
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/chartgate/chartgate/pkg/chart"
+)
+
+// Summary counts what an inventory holds. A row counts if it names a chart; the others are
+// repositories of charts, and objects that deploy none.
+type Summary struct {
+	// Objects and Charts are the numbers of rows, and of different references in them.
+	Objects int `json:"objects"`
+	Charts  int `json:"charts"`
+	// Verdicts are the numbers of rows by their verdict, of rows that name a chart.
+	Verdicts map[string]int `json:"verdicts"`
+	// Unsigned have been examined, and carry no signature of the chart that could be verified.
+	Unsigned int `json:"unsigned"`
+	// Foreign are those of Unsigned with signatures that could not be verified.
+	Foreign int `json:"foreign"`
+	// NoPolicy are denied or not judged because no policy matches.
+	NoPolicy int `json:"noPolicy"`
+	// NoPin float: the same reference means other content tomorrow.
+	NoPin int `json:"noPin"`
+	// Unknown could not be examined: the registry did not give what that needs.
+	Unknown int `json:"unknown"`
+	// TagMoved and WaiverEnding are the numbers of rows with these findings.
+	TagMoved     int `json:"tagMoved"`
+	WaiverEnding int `json:"waiverEnding"`
+	// NotOCI are the numbers of rows by namespace whose charts come from classic Helm repositories,
+	// Git or buckets: the migration list.
+	NotOCI map[string]int `json:"notOCI,omitempty"`
+}
+
+// Summarize counts rows.
+func Summarize(rows []Row) Summary {
+	s := Summary{Objects: len(rows), Verdicts: map[string]int{}, NotOCI: map[string]int{}}
+	charts := map[string]bool{}
+	for _, row := range rows {
+		s.count(row, charts)
+	}
+	s.Charts = len(charts)
+	return s
+}
+
+func (s *Summary) count(row Row, charts map[string]bool) {
+	if row.elsewhere() {
+		s.NotOCI[row.Object.Namespace]++
+	}
+	if !row.namesChart() {
+		return
+	}
+	if row.Reference != "" {
+		charts[row.Reference] = true
+	}
+	s.Verdicts[row.Verdict]++
+	signed := slices.ContainsFunc(row.Signers, func(by Signer) bool { return by.Predicate == "" && by.Unverified == "" })
+	for is, n := range map[*int]bool{
+		&s.Unsigned:     row.Digest != "" && !signed,
+		&s.Foreign:      row.Digest != "" && !signed && len(row.Signers) > 0,
+		&s.NoPolicy:     row.Reason == "NoPolicy",
+		&s.NoPin:        row.Pinning == chart.Floating.String(),
+		&s.Unknown:      row.Digest == "" && !row.elsewhere(),
+		&s.TagMoved:     row.has(TagMoved),
+		&s.WaiverEnding: row.has(WaiverEnding),
+	} {
+		if n {
+			*is++
+		}
+	}
+}
+
+// namesChart reports whether the row is about a chart, readable or not.
+func (r Row) namesChart() bool { return r.Object.Kind != "HelmRepository" && r.Verdict != "Outside" }
+
+// elsewhere reports whether the row's charts come from somewhere else than an OCI registry.
+func (r Row) elsewhere() bool {
+	return r.Reference != "" && !strings.HasPrefix(r.Reference, chart.SchemeOCI+"://") || r.Reason == "NotOCI"
+}
+
+func (r Row) has(kind FindingKind) bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == kind })
+}
+
+// Words says what the inventory holds, for people, in lines.
+func (i Inventory) Words() []string {
+	s := i.Summary
+	named := 0
+	for _, n := range s.Verdicts {
+		named += n
+	}
+	lines := []string{fmt.Sprintf("%s %s, with %s.", count(named, "place"), verb(named, "names a chart", "name charts"), count(s.Charts, "different reference"))}
+	if i.Policies == "" {
+		lines = append(lines, "There are no policies, so nothing is judged.")
+	} else {
+		pass := named - s.Verdicts[denied] - s.Verdicts["Warned"] - s.Verdicts["Deferred"]
+		lines = append(lines, fmt.Sprintf("Under %s, %d would pass, %d would pass with a warning, and %d would be denied.", i.Policies, pass, s.Verdicts["Warned"]+s.Verdicts["Deferred"], s.Verdicts[denied]))
+	}
+	lines = append(lines, fmt.Sprintf("%d have no signature that could be verified (%d of them have one by an unknown signer), %d have no policy, %d have no pin.", s.Unsigned, s.Foreign, s.NoPolicy, s.NoPin))
+	if s.Unknown > 0 {
+		lines = append(lines, fmt.Sprintf("%d could not be examined: their messages say why.", s.Unknown))
+	}
+	if s.TagMoved > 0 {
+		lines = append(lines, fmt.Sprintf("%d deploy another digest than their tag means now.", s.TagMoved))
+	}
+	if s.WaiverEnding > 0 {
+		lines = append(lines, fmt.Sprintf("%d pass by a waiver that ends within 14 days.", s.WaiverEnding))
+	}
+	if len(i.Outside) > 0 {
+		lines = append(lines, fmt.Sprintf("Outside the gate: helm itself installed %s.", count(len(i.Outside), "release")))
+	}
+	return append(lines, s.migration()...)
+}
+
+// migration lists the namespaces whose charts do not come from OCI registries.
+func (s Summary) migration() []string {
+	if len(s.NotOCI) == 0 {
+		return nil
+	}
+	lines := []string{"To be moved to an OCI registry, because they use classic repositories, Git or buckets, by namespace:"}
+	for _, namespace := range slices.Sorted(maps.Keys(s.NotOCI)) {
+		lines = append(lines, fmt.Sprintf("  %s: %s", namespace, count(s.NotOCI[namespace], "object")))
+	}
+	return lines
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}

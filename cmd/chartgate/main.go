@@ -50,7 +50,7 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServeCommand(), newVerifyCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newVerifyCommand(), newScanCommand(), newVersionCommand())
 	return root
 }
 

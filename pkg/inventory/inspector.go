@@ -57,10 +57,23 @@ func New(o Options) *Inspector {
 // turn, so there must be many more than one registry may have.
 const maxAhead = 1024
 
-// Rows examines objects, and yields their rows in the order of the objects. What is examined when
-// the consumer leaves or ctx ends is let go.
+// Rows examines objects, and yields their rows in the order of the objects.
 func (i *Inspector) Rows(ctx context.Context, objects iter.Seq[source.Object]) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
+		for rows := range i.Objects(ctx, objects) {
+			for _, row := range rows {
+				if !yield(row) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Objects examines objects, and yields the rows of each, at least one, in the order of the objects.
+// What is examined when the consumer leaves or ctx ends is let go.
+func (i *Inspector) Objects(ctx context.Context, objects iter.Seq[source.Object]) iter.Seq[[]Row] {
+	return func(yield func([]Row) bool) {
 		ctx, stop := context.WithCancel(ctx)
 		var working sync.WaitGroup
 		defer working.Wait()
@@ -79,10 +92,8 @@ func (i *Inspector) Rows(ctx context.Context, objects iter.Seq[source.Object]) i
 			}
 		})
 		for ready := range waiting {
-			for _, row := range <-ready {
-				if !yield(row) {
-					return
-				}
+			if !yield(<-ready) {
+				return
 			}
 		}
 	}

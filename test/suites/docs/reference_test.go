@@ -24,7 +24,7 @@ var (
 func TestEveryFlagIsInTheTable(t *testing.T) {
 	t.Parallel()
 	page := read(t, "docs/cli.md")
-	for _, command := range []string{"serve", "verify"} {
+	for _, command := range []string{"serve", "verify", "scan"} {
 		help, rows := flagsOf(t, command), rowsOf(t, section(t, page, "chartgate "+command))
 		want, got := slices.Sorted(maps.Keys(help)), slices.Sorted(maps.Keys(rows))
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -79,6 +79,7 @@ func TestFlagsThatAreNamedExist(t *testing.T) {
 	t.Parallel()
 	known := flagsOf(t, "serve")
 	maps.Copy(known, flagsOf(t, "verify"))
+	maps.Copy(known, flagsOf(t, "scan"))
 	// Of helm, cosign, argocd, Flux, Argo CD and kube-apiserver.
 	others := []string{"--take-ownership", "--tlog-upload", "--local", "--artifact-digest-algo", "--type", "--tsa", "--rekor", "--ctfe", "--insecure-ignore-tlog", "--allow-http-registry", "--admission-control-config-file", "--registry-referrers-mode"}
 	for path, page := range pages(t) {

@@ -34,6 +34,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/status"
 	"github.com/chartgate/chartgate/pkg/trust"
 	"github.com/chartgate/chartgate/pkg/trustrootstore"
+	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
 // Electing a leader, which records it as an Event.
@@ -78,7 +79,7 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 }
 
 // assemble wires the parts: policies → engine → webhook.
-func (f *serveFlags) assemble(mgr manager.Manager) error {
+func (f *serveFlags) assemble(mgr manager.Manager, mode webhook.Mode) error {
 	keyReader := f.keys(mgr.GetAPIReader())
 	policies := policystore.New(mgr.GetClient(), types.NamespacedName{Namespace: f.namespace, Name: f.configMap}, keyReader)
 	if err := policies.SetupWithManager(mgr); err != nil {
@@ -121,7 +122,7 @@ func (f *serveFlags) assemble(mgr manager.Manager) error {
 	if err != nil {
 		return err
 	}
-	hooks := &hooks{flags: f, manager: mgr, engine: engine, policies: policies, trustRoots: trustRoots, registerer: metrics.Registry, traces: traces}
+	hooks := &hooks{flags: f, mode: mode, manager: mgr, engine: engine, policies: policies, trustRoots: trustRoots, registerer: metrics.Registry, traces: traces}
 	if err := hooks.start(); err != nil {
 		return err
 	}

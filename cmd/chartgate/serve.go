@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/chartgate/chartgate/pkg/keys"
+	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
 // serveFlags configure a replica. charts/chartgate sets them.
@@ -23,6 +24,7 @@ type serveFlags struct {
 	certificateFlags
 	clientFlags
 	observeFlags
+	mode          string
 	kubeconfig    string
 	namespace     string
 	configMap     string
@@ -61,6 +63,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	f.certificateFlags.register(flags)
 	f.clientFlags.register(flags)
 	f.observeFlags.register(flags)
+	flags.StringVar(&f.mode, "mode", webhook.Enforce.String(), "Enforce, or Warn: admit what would be denied, with a warning, whatever the reason; the webhook configuration must then have failurePolicy Ignore")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file`; the pod's service account if empty")
 	flags.StringVar(&f.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "`namespace` that chartgate runs in")
 	flags.StringVar(&f.configMap, "policy-configmap", "chartgate-identities", "`name` of the ConfigMap with trusted identities")
@@ -92,6 +95,10 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 	case f.keyRefresh < minKeyRefresh:
 		return fmt.Errorf("--key-refresh must be at least %s", minKeyRefresh)
 	}
+	mode, err := webhook.ParseMode(f.mode)
+	if err != nil {
+		return fmt.Errorf("--mode: %w", err)
+	}
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -104,10 +111,13 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := f.assemble(mgr); err != nil {
+	if err := f.assemble(mgr, mode); err != nil {
 		return err
 	}
-	log.Info("starting", "version", version(), "namespace", f.namespace)
+	log.Info("starting", "version", version(), "namespace", f.namespace, "mode", mode.String())
+	if mode == webhook.Warn {
+		log.Info("mode Warn: nothing is denied, unverified charts are deployed; helm upgrade --set mode=Enforce turns the gate on")
+	}
 	return mgr.Start(cmd.Context())
 }
 

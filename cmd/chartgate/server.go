@@ -34,6 +34,7 @@ const (
 // hooks runs the webhook server once there is a certificate.
 type hooks struct {
 	flags      *serveFlags
+	mode       webhook.Mode
 	manager    manager.Manager
 	engine     *engine
 	policies   *policystore.Store
@@ -49,6 +50,9 @@ func (h *hooks) start() error {
 	metrics, err := webhook.NewMetrics(h.registerer)
 	if err != nil {
 		return fmt.Errorf("register metrics: %w", err)
+	}
+	if err := h.mode.Register(h.registerer); err != nil {
+		return fmt.Errorf("register the mode: %w", err)
 	}
 	certificate, err := h.flags.setup(h.manager, h.flags.namespace)
 	if err != nil {
@@ -67,7 +71,7 @@ func (h *hooks) start() error {
 	bodies := webhook.NewBodies(h.manager.GetLogger().WithName("admission"))
 	server.Register(chartsPath, h.drain.handler(h.traces.Handler("admission", webhook.WithDeadline(bodies.Charts(
 		webhook.NewCharts(webhook.ChartsOptions{
-			Extractor: h.engine.extractor, Gate: h.engine.gate, MaxConcurrent: h.flags.maxConcurrent, Metrics: metrics,
+			Extractor: h.engine.extractor, Gate: h.engine.gate, MaxConcurrent: h.flags.maxConcurrent, Metrics: metrics, Mode: h.mode,
 			Events: webhook.NewEventNotifier(h.manager.GetEventRecorder("chartgate")),
 		}))))))
 	server.Register(policiesPath, h.drain.handler(webhook.WithDeadline(bodies.Policies(policies))))

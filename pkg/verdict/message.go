@@ -20,6 +20,8 @@ func (v Verdict) Message() string {
 	switch {
 	case !v.Admits():
 		return clip(v.render("denied"), maxMessage)
+	case v.decision == spared:
+		return clip(v.render("admitted because chartgate only warns"), maxMessage)
 	case v.Warned():
 		return clip(v.render("admitted in Warn mode"), maxMessage)
 	case v.Deferred():
@@ -88,7 +90,11 @@ func (v Verdict) warning() string {
 	case v.Warned():
 		texts := make([]string, 0, len(v.denials))
 		for _, d := range v.denials {
-			texts = append(texts, fmt.Sprintf("(%s): %s; policy: %s; next: %s", d.Reason, d.Summary, strings.Join(d.Policy, ", "), d.Next))
+			policy := ""
+			if len(d.Policy) > 0 {
+				policy = "; policy: " + strings.Join(d.Policy, ", ")
+			}
+			texts = append(texts, fmt.Sprintf("(%s): %s%s; next: %s", d.Reason, d.Summary, policy, d.Next))
 		}
 		return "chartgate would deny this " + strings.Join(texts, "; also ")
 	case v.Deferred():
@@ -98,6 +104,36 @@ func (v Verdict) warning() string {
 	default:
 		return ""
 	}
+}
+
+// The API server passes on maxWarnings runes of all warnings on one write, or as many runes of
+// warnings that it cuts to maxWarning (truncateAtTotalRunes and truncateItemRunes of its
+// endpoints/filters/warning.go, v1.36).
+const (
+	maxWarnings = 4 << 10
+	maxWarning  = 256
+)
+
+// Warnings returns the warnings on one write, each of one line, as the API server passes them on. It
+// cuts them where they are too many or too long, and says how many it left out.
+func Warnings(texts []string) []string {
+	total := 0
+	for _, text := range texts {
+		total += utf8.RuneCountInString(text)
+	}
+	if total <= maxWarnings {
+		return texts
+	}
+	room := maxWarnings - maxWarning // for the last one
+	var kept []string
+	for i, text := range texts {
+		text = clip(text, maxWarning)
+		if room -= utf8.RuneCountInString(text); room < 0 {
+			return append(kept, plural(len(texts)-i, "more warning")+", for which the API server has no room")
+		}
+		kept = append(kept, text)
+	}
+	return kept
 }
 
 // Denials returns why v denies or warns. If v denies, there is at least one denial.

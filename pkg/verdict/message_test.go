@@ -476,3 +476,53 @@ func TestAChangeThatBreaksAnotherObject(t *testing.T) {
 		t.Errorf("note: %s", note)
 	}
 }
+
+// Mode Warn of an installation admits a denial of every reason, and says what it was.
+func TestAdmitAnyway(t *testing.T) {
+	for _, reason := range verdict.Reasons() {
+		denied := verdict.Deny(verdict.Subject{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}, verdict.Denial{Reason: reason, Summary: "it is so", Next: "do that"})
+		got := verdict.AdmitAnyway(denied)
+		if !got.Admits() || !got.Warned() || got.String() != "Warned" || got.Reason() != reason || denied.Admits() {
+			t.Errorf("%s: %s, and before %s", reason, got, denied)
+		}
+		if want := fmt.Sprintf("chartgate would deny this (%s): it is so; next: do that", reason); got.Warning() != want {
+			t.Errorf("warning: %s", got.Warning())
+		}
+		if want := fmt.Sprintf("HelmRelease apps/podinfo admitted because chartgate only warns (%s): it is so\n  next:     do that", reason); got.Message() != want {
+			t.Errorf("message: %s", got.Message())
+		}
+	}
+	if zero := verdict.AdmitAnyway(verdict.Verdict{}); !zero.Admits() || zero.Reason() != verdict.InternalError {
+		t.Errorf("the zero verdict: %s (%s)", zero, zero.Reason())
+	}
+}
+
+// The API server passes on 4096 runes, or cuts each warning to 256.
+func TestWarningsFit(t *testing.T) {
+	for _, c := range []struct {
+		sentence  string
+		n, length int
+		want      int
+		last      string
+	}{
+		{"a few are kept", 3, 1000, 3, ""},
+		{"exactly as many as fit are kept", 4, 1024, 4, ""},
+		{"a long one is cut", 1, 5000, 1, ""},
+		{"of many long ones some are cut, and some are left out", 100, 1000, 16, "85 more warnings, for which the API server has no room"},
+		{"of many short ones some are left out", 100, 50, 77, "24 more warnings, for which the API server has no room"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			var texts []string
+			for i := range c.n {
+				texts = append(texts, fmt.Sprintf("%04d", i)+strings.Repeat("x", c.length-4))
+			}
+			got := verdict.Warnings(texts)
+			if len(got) != c.want || !strings.HasSuffix(got[len(got)-1], c.last) {
+				t.Fatalf("%d warnings, the last %q", len(got), got[len(got)-1])
+			}
+			if total := len([]rune(strings.Join(got, ""))); total > 4096 {
+				t.Errorf("%d runes", total)
+			}
+		})
+	}
+}

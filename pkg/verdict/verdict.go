@@ -58,6 +58,7 @@ const (
 	covered
 	outside
 	deferred
+	spared
 )
 
 // Verdict is the decision on one Subject. The zero value denies.
@@ -143,11 +144,21 @@ func Defer(subject Subject, missing Denial) Verdict {
 	return Verdict{Subject: subject, decision: deferred, denials: withNext(subject.Kind, []Denial{missing})}
 }
 
+// AdmitAnyway returns the verdict of an installation in mode Warn: it admits what v denies, and keeps
+// the denials, for warnings. It is the one admission without a justification, so only package
+// webhook calls it, in one place (mode.go); hack/layers.sh checks that.
+func AdmitAnyway(v Verdict) Verdict {
+	if !v.Admits() {
+		v.denials, v.decision = v.Denials(), spared
+	}
+	return v
+}
+
 // Admits reports whether the write is admitted.
 func (v Verdict) Admits() bool { return v.decision != denied }
 
-// Warned reports whether v admits only because of mode Warn.
-func (v Verdict) Warned() bool { return v.decision == warned }
+// Warned reports whether v admits only because of mode Warn, of a policy or of the installation.
+func (v Verdict) Warned() bool { return v.decision == warned || v.decision == spared }
 
 // Waived reports whether v admits without any signature, by allowUnverified.
 func (v Verdict) Waived() bool { return v.decision == waived }
@@ -162,7 +173,7 @@ func (v Verdict) String() string {
 		return "Verified"
 	case waived:
 		return "AllowedUnverified"
-	case warned:
+	case warned, spared:
 		return "Warned"
 	case covered:
 		return "Covered"

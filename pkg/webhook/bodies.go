@@ -55,7 +55,7 @@ func NewBodies(log logr.Logger) *Bodies {
 }
 
 // read reads the body of a request as soon as there is room for it. The body counts in the budget
-// until done is called.
+// until done is called. Of a body that is refused, it may be a part.
 func (h *reviews) read(w http.ResponseWriter, req *http.Request) (body []byte, done func(), refused *refusal) {
 	length := req.ContentLength
 	switch encoding := req.Header.Get("Content-Encoding"); {
@@ -81,11 +81,11 @@ func (h *reviews) read(w http.ResponseWriter, req *http.Request) (body []byte, d
 	body, err = readAll(req.Body, length)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, nil, refuse(http.StatusRequestTimeout, metav1.StatusReasonTimeout, fmt.Sprintf("the body was not complete after %s", bodyTimeout))
+		return body, nil, refuse(http.StatusRequestTimeout, metav1.StatusReasonTimeout, fmt.Sprintf("the body was not complete after %s", bodyTimeout))
 	case err != nil:
-		return nil, nil, refuse(http.StatusBadRequest, metav1.StatusReasonBadRequest, "the body cannot be read")
+		return body, nil, refuse(http.StatusBadRequest, metav1.StatusReasonBadRequest, "the body cannot be read")
 	case int64(len(body)) > length:
-		return nil, nil, h.tooLarge()
+		return body, nil, h.tooLarge()
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	if len(body) <= largeBody {
@@ -93,7 +93,7 @@ func (h *reviews) read(w http.ResponseWriter, req *http.Request) (body []byte, d
 	}
 	next, err := h.bodies.large.Acquire(req.Context(), 1, by)
 	if err != nil {
-		return nil, nil, noRoom()
+		return body, nil, noRoom()
 	}
 	return body, func() { next(); release() }, nil
 }

@@ -27,6 +27,7 @@ type Charts struct {
 	reads     *fair.Semaphore
 	metrics   *Metrics
 	events    *EventNotifier
+	mode      Mode
 }
 
 // maxPending bounds the writes that wait for an answer, and with them the memory that they hold.
@@ -45,12 +46,14 @@ type ChartsOptions struct {
 	MaxConcurrent int64
 	Metrics       *Metrics
 	Events        *EventNotifier // nil for no Events
+	// Mode is that of the installation. The zero value enforces.
+	Mode Mode
 }
 
 // NewCharts returns Charts that answer as o says.
 func NewCharts(o ChartsOptions) *Charts {
 	return &Charts{
-		extractor: o.Extractor, gate: o.Gate, metrics: o.Metrics, events: o.Events,
+		extractor: o.Extractor, gate: o.Gate, metrics: o.Metrics, events: o.Events, mode: o.Mode,
 		pending: fair.NewSemaphore(maxPending), reads: fair.NewSemaphore(o.MaxConcurrent),
 	}
 }
@@ -61,22 +64,47 @@ func (c *Charts) Handle(ctx context.Context, req admission.Request) admission.Re
 }
 
 // review decides on one write, and frees its objects as soon as they have been read.
-func (c *Charts) review(ctx context.Context, r *review) (response admission.Response) {
+func (c *Charts) review(ctx context.Context, r *review) admission.Response {
 	started := time.Now()
-	req := &r.Request
-	var found findings
-	defer func() {
-		if r := recover(); r != nil {
-			found = findings{verdicts: denied(*req, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))}
-			response = respond(found)
-		}
-		c.metrics.observe(c.kindOf(*req), found.verdicts, time.Since(started))
-		record(logr.FromContextOrDiscard(ctx), *req, found, time.Since(started))
-		describe(trace.SpanFromContext(ctx), *req, found)
-	}()
-	found = c.decide(ctx, r)
+	found := c.decideOrDeny(ctx, r)
+	return c.conclude(ctx, r.Request, found, started)
+}
+
+// conclude applies the mode of the installation to what was found, tells people, and answers.
+func (c *Charts) conclude(ctx context.Context, req admission.Request, found findings, started time.Time) admission.Response {
+	found = c.mode.apply(found)
+	c.tell(ctx, req, found, started)
 	return respond(found)
 }
+
+// tell writes metrics, log and Events. The answer does not depend on them.
+func (c *Charts) tell(ctx context.Context, req admission.Request, found findings, started time.Time) {
+	log := logr.FromContextOrDiscard(ctx)
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error(panicked(p), "a decision was not recorded everywhere")
+		}
+	}()
+	c.metrics.observe(c.kindOf(req), found.verdicts, time.Since(started))
+	record(log, req, found, time.Since(started))
+	describe(trace.SpanFromContext(ctx), req, found)
+	if !isDryRun(req) && found.write.Kind != "" {
+		c.events.send(found)
+	}
+}
+
+// decideOrDeny decides, and denies if that panics.
+func (c *Charts) decideOrDeny(ctx context.Context, r *review) (found findings) {
+	defer func() {
+		if p := recover(); p != nil {
+			write := source.Write{Object: source.Object{ID: idOf(r.Request), JSON: r.Object.Raw}}
+			found = findings{verdicts: denied(r.Request, panicked(p)), write: r.release(write)}
+		}
+	}()
+	return c.decide(ctx, r)
+}
+
+func panicked(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) }
 
 // kindOf bounds the values of a metric's label: any client can send a request with any kind.
 func (c *Charts) kindOf(req admission.Request) string {
@@ -93,6 +121,11 @@ type findings struct {
 	verdicts []verdict.Verdict
 	// dependents are verdicts on objects that are not written. They only warn.
 	dependents []dependent
+	// write is the write, without what only decisions need of its objects; zero if it was not read:
+	// there are no Events then, since it may be a dry run.
+	write source.Write
+	// users are the HelmReleases that install what is denied.
+	users []source.Object
 }
 
 type dependent struct {
@@ -107,11 +140,11 @@ func (c *Charts) decide(ctx context.Context, r *review) findings {
 	req.Object.Raw, req.OldObject.Raw = nil, nil // req lives while registries are asked
 	req.Name = write.Name
 	if err != nil {
-		return findings{verdicts: denied(req, err)}
+		return findings{verdicts: denied(req, err), write: r.release(write)}
 	}
 	changes, err := c.extractor.Changes(write)
 	if err != nil {
-		return findings{verdicts: denied(req, err)}
+		return findings{verdicts: denied(req, err), write: r.release(write)}
 	}
 	if changes.Empty() {
 		return findings{}
@@ -120,28 +153,34 @@ func (c *Charts) decide(ctx context.Context, r *review) findings {
 	by := shareOf(req)
 	release, ok := c.pending.TryAcquire(1, by)
 	if !ok {
-		return findings{verdicts: denied(req, &problem.Error{
+		return findings{write: write, verdicts: denied(req, &problem.Error{
 			Kind: problem.KindLimitExceeded, Detail: "too many writes, of this namespace or in total, already wait for verification", Next: "try again",
 		})}
 	}
 	defer release()
 	uses, err := reading(ctx, c, by, func() ([]source.Use, error) { return c.extractor.Uses(ctx, changes), nil })
 	if err != nil {
-		return findings{verdicts: denied(req, err)}
+		return findings{write: write, verdicts: denied(req, err)}
 	}
-	found := findings{verdicts: c.gate.DecideAll(ctx, Questions(uses, askerOf(req)))}
-	if len(found.verdicts) == 0 {
-		return findings{verdicts: denied(req, errors.New("changes without verdicts"))}
-	}
-	if admits(found.verdicts) {
+	found := findings{write: write, verdicts: c.gate.DecideAll(ctx, Questions(uses, askerOf(req)))}
+	switch {
+	case len(found.verdicts) == 0:
+		found.verdicts = denied(req, errors.New("changes without verdicts"))
+	case admits(found.verdicts):
 		found.dependents = c.askDependents(ctx, req, write)
-	}
-	if !isDryRun(req) {
-		c.events.send(ctx, func(ctx context.Context, id source.ID) ([]source.Object, error) {
-			return reading(ctx, c, by, func() ([]source.Object, error) { return c.extractor.Users(ctx, id) })
-		}, write, found)
+	case !isDryRun(req):
+		found.users = c.usersOf(ctx, req, write)
 	}
 	return found
+}
+
+// usersOf returns the HelmReleases that install what the write of a source is about.
+func (c *Charts) usersOf(ctx context.Context, req admission.Request, write source.Write) []source.Object {
+	users, err := reading(ctx, c, shareOf(req), func() ([]source.Object, error) { return c.extractor.Users(ctx, write.ID) })
+	if err != nil {
+		logr.FromContextOrDiscard(ctx).Error(err, "no Events on the HelmReleases that use a denied source", "source", write.ID.String())
+	}
+	return users
 }
 
 // reading calls read, which reads from the API server, as soon as there is a place.

@@ -1,10 +1,7 @@
 package webhook
 
 import (
-	"context"
-
 	argo "github.com/argoproj/argo-cd/v2/pkg/apis/application"
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -34,13 +31,13 @@ const maxNote = 1000
 
 // send writes a Warning Event for each denial, on the denied object and on the HelmReleases that
 // install it, and for each warning, on the object that it is about.
-func (n *EventNotifier) send(ctx context.Context, usersOf func(context.Context, source.ID) ([]source.Object, error), write source.Write, found findings) {
+func (n *EventNotifier) send(found findings) {
 	if n == nil {
 		return
 	}
 	for _, d := range found.dependents {
 		if !d.verdict.Admits() {
-			cause := "the change of " + write.ID.String()
+			cause := "the change of " + found.write.ID.String()
 			n.event(d.object, d.verdict, d.verdict.BreaksNote(cause, maxNote, again(d.object, true)))
 		}
 	}
@@ -48,15 +45,8 @@ func (n *EventNotifier) send(ctx context.Context, usersOf func(context.Context, 
 		if v.Admits() && !v.Warned() {
 			continue
 		}
-		n.event(write.Object, v, v.Note(maxNote, again(write.Object, write.Old != nil)))
-		if v.Admits() {
-			continue
-		}
-		users, err := usersOf(ctx, write.ID)
-		if err != nil {
-			logr.FromContextOrDiscard(ctx).Error(err, "no Events on the HelmReleases that use a denied source", "source", write.ID.String())
-		}
-		for _, user := range users {
+		n.event(found.write.Object, v, v.Note(maxNote, again(found.write.Object, found.write.Old != nil)))
+		for _, user := range found.users {
 			n.event(user, v, v.Note(maxNote, again(user, true)))
 		}
 	}

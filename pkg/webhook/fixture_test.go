@@ -44,6 +44,7 @@ type world struct {
 	read func(context.Context, source.ID) ([]source.Object, error)
 
 	reads, asked atomic.Int64 // questions to the cluster and to the registry
+	mode         webhook.Mode
 	metrics      *prometheus.Registry
 	mu           sync.Mutex
 	events       []event
@@ -94,7 +95,7 @@ func (w *world) charts(t testing.TB, maxConcurrent int64) *webhook.Charts {
 	now := func() time.Time { return time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) }
 	return webhook.NewCharts(webhook.ChartsOptions{
 		Extractor: source.NewExtractor(w, w.options), Gate: gate.New(w, w, w, now), MaxConcurrent: maxConcurrent,
-		Metrics: metrics, Events: webhook.NewEventNotifier(w),
+		Metrics: metrics, Events: webhook.NewEventNotifier(w), Mode: w.mode,
 	})
 }
 

@@ -31,7 +31,7 @@ func counts(t *testing.T, r *prometheus.Registry) map[string]float64 {
 			for _, label := range metric.GetLabel() { // sorted by name: kind, reason, verdict
 				labels = append(labels, label.GetValue())
 			}
-			got[family.GetName()+"{"+strings.Join(labels, ",")+"}"] = metric.GetCounter().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+			got[family.GetName()+"{"+strings.Join(labels, ",")+"}"] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue() + float64(metric.GetHistogram().GetSampleCount())
 		}
 	}
 	return got

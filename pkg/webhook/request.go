@@ -1,10 +1,12 @@
 package webhook
 
 import (
+	"cmp"
 	"encoding/json"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	kjson "sigs.k8s.io/json"
 
@@ -17,10 +19,7 @@ import (
 // writeOf returns the write that a request is about.
 func writeOf(req admission.Request) (source.Write, error) {
 	w := source.Write{
-		Object: source.Object{
-			ID:   source.ID{Group: req.Kind.Group, Kind: req.Kind.Kind, Namespace: req.Namespace, Name: nameOf(req)},
-			JSON: req.Object.Raw,
-		},
+		Object:      source.Object{ID: idOf(req), JSON: req.Object.Raw},
 		Subresource: req.SubResource,
 		User:        req.UserInfo.Username,
 	}
@@ -44,6 +43,11 @@ func writeOf(req admission.Request) (source.Write, error) {
 	default:
 		return w, &problem.Error{Kind: problem.KindUnsupported, Detail: "the operation " + problem.QuoteInput(string(req.Operation)) + " is not supported"}
 	}
+}
+
+// idOf returns which object a request is about.
+func idOf(req admission.Request) source.ID {
+	return source.ID{Group: req.Kind.Group, Kind: req.Kind.Kind, Namespace: req.Namespace, Name: nameOf(req)}
 }
 
 // nameOf returns the name of the object, or the prefix from which the API server will make one.
@@ -77,8 +81,9 @@ func (r *review) release(w source.Write) source.Write {
 		} `json:"metadata"`
 		Spec json.RawMessage `json:"spec,omitempty"`
 	}
-	// The object has been decoded before. If it cannot be decoded here, nothing of it is kept.
+	// If the object cannot be decoded, nothing of it is kept.
 	_ = kjson.UnmarshalCaseSensitivePreserveInts(w.JSON, &kept)
+	kept.APIVersion = cmp.Or(kept.APIVersion, schema.GroupVersion{Group: r.Kind.Group, Version: r.Kind.Version}.String())
 	if w.Kind != sourcev1.HelmRepositoryKind || len(kept.Spec) > maxKept {
 		kept.Spec = nil
 	}

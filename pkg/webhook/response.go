@@ -39,6 +39,7 @@ func respond(found findings) admission.Response {
 	return admission.Response{AdmissionResponse: response}
 }
 
+// warnings are those of the verdicts, then those of the dependents.
 func warnings(found findings) []string {
 	var texts []string
 	for _, v := range found.verdicts {
@@ -51,7 +52,7 @@ func warnings(found findings) []string {
 			texts = append(texts, d.verdict.Breaks("this change"))
 		}
 	}
-	return texts
+	return verdict.Warnings(texts)
 }
 
 // forbidden is the status of a denial.

@@ -16,7 +16,11 @@ import (
 
 // Charts returns the HTTP handler of the path at which charts answer.
 func (b *Bodies) Charts(charts *Charts) http.Handler {
-	return &reviews{bodies: b, limit: maxBody, factor: decodeFactor, answer: charts.review}
+	h := &reviews{bodies: b, limit: maxBody, factor: decodeFactor, answer: charts.review}
+	if charts.mode == Warn {
+		h.unread = charts.unread
+	}
+	return h
 }
 
 // Policies returns the HTTP handler of the path at which policies answer.
@@ -33,13 +37,17 @@ type reviews struct {
 	limit  int64
 	factor int64
 	answer func(context.Context, *review) admission.Response
+	// unread answers what could not be read, if it can; nil where that is refused.
+	unread func(ctx context.Context, read []byte, why *refusal) (admission.Response, bool)
 }
 
 // ServeHTTP reads the body, when there is room for it, and answers.
 func (h *reviews) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, done, refused := h.read(w, req)
 	if refused != nil {
-		refused.write(w)
+		if h.unread == nil || !h.admitUnread(w, req, body, refused) {
+			refused.write(w)
+		}
 		return
 	}
 	defer done()

@@ -6,6 +6,9 @@ import "strings"
 // server.
 var installations = map[string]string{
 	"the defaults": ``,
+	"a first installation": `
+mode: Warn
+`,
 	"everything, with cert-manager": `
 certManager: {enabled: true}
 ` + everything,

@@ -25,6 +25,9 @@ func TestRefusedValues(t *testing.T) {
 		identity(`key: {pem: x, tlog: false}`):        "tlog",
 		identity(`keyless: {issuers: a, subject: b}`): "issuers",
 		// Of the wrong type or out of range.
+		`mode: warn`:                                  "mode",
+		`mode: Audit`:                                 "mode",
+		`mode: null`:                                  "mode",
 		`replicas: "2"`:                               "replicas",
 		`replicas: 0`:                                 "replicas",
 		`webhook: {timeoutSeconds: 0}`:                "timeoutSeconds",

@@ -28,7 +28,11 @@ func TestWebhooks(t *testing.T) {
 			if !strings.Contains(values, "argoGitSources: Deny") {
 				ofApplications = append(ofApplications, "names-a-chart")
 			}
-			want := wantWebhooks(timeout, caBundle, ofApplications)
+			failure := admissionv1.Fail
+			if strings.Contains(values, "mode: Warn") {
+				failure = admissionv1.Ignore
+			}
+			want := wantWebhooks(timeout, caBundle, ofApplications, failure)
 			if diff := cmp.Diff(want, got.Webhooks, cmpopts.IgnoreFields(admissionv1.MatchCondition{}, "Expression")); diff != "" {
 				t.Errorf("webhooks (-want +got):\n%s", diff)
 			}
@@ -52,7 +56,7 @@ func named(conditions []string) []admissionv1.MatchCondition {
 }
 
 // wantWebhooks are both webhooks in full: other fields, selectors above all, must not exist.
-func wantWebhooks(timeout int32, caBundle []byte, ofApplications []string) []admissionv1.ValidatingWebhook {
+func wantWebhooks(timeout int32, caBundle []byte, ofApplications []string, failure admissionv1.FailurePolicyType) []admissionv1.ValidatingWebhook {
 	client := func(path string) admissionv1.WebhookClientConfig {
 		return admissionv1.WebhookClientConfig{
 			CABundle: caBundle,
@@ -73,7 +77,7 @@ func wantWebhooks(timeout int32, caBundle []byte, ofApplications []string) []adm
 			ClientConfig:            client("/validate-charts"),
 			Rules:                   rules,
 			MatchConditions:         named(conditions),
-			FailurePolicy:           new(admissionv1.Fail),
+			FailurePolicy:           &failure,
 			MatchPolicy:             new(admissionv1.Equivalent),
 			SideEffects:             new(admissionv1.SideEffectClassNoneOnDryRun),
 			TimeoutSeconds:          &timeout,

@@ -24,7 +24,8 @@ import (
 )
 
 // TestMatchConditions: on a real API server, the webhook configuration's conditions select every
-// write that pkg/source calls a change, and do not select pure patches of status and labels.
+// write that pkg/source calls a change, and do not select pure patches of status, labels, values,
+// intervals and timeouts.
 func TestMatchConditions(t *testing.T) {
 	w := openListener(t)
 	const pairs = 14 // of each kind of change
@@ -73,27 +74,33 @@ func (w *listener) checkLarge(t *testing.T) {
 	for i := range 12_000 {
 		values[fmt.Sprintf("key-%d", i)] = fields{"list": []any{"a", "b", fmt.Sprint(i)}, "text": "some text of a usual length"}
 	}
-	release := change{name: "large-release", apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease"}
-	app := change{name: "large-app", apiVersion: "argoproj.io/v1alpha1", kind: "Application"}
-	for of, spec := range map[*change]fields{
-		&release: {"interval": "1m", "chartRef": fields{"kind": "HelmChart", "name": "a"}, "values": values},
-		&app: {"project": "default", "destination": fields{}, "source": fields{
-			"repoURL": "ghcr.io/a", "chart": "a", "targetRevision": "1.0.0", "helm": fields{"valuesObject": values},
-		}},
+	reference := fields{"kind": "HelmChart", "name": "a"}
+	source := fields{"repoURL": "ghcr.io/a", "chart": "a", "targetRevision": "1.0.0", "helm": fields{"valuesObject": values}}
+	for _, l := range []struct {
+		of           change
+		spec, names  fields
+		field, other string
+	}{
+		{change{name: "large-release", apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease"},
+			fields{"interval": "1m", "chartRef": reference, "values": values}, reference, "name", "b"},
+		{change{name: "large-app", apiVersion: "argoproj.io/v1alpha1", kind: "Application"},
+			fields{"project": "default", "destination": fields{}, "source": source}, source, "targetRevision", "2.0.0"},
 	} {
-		object := newObject(of.apiVersion, of.kind, of.name)
-		object.Object["spec"] = spec
-		object = w.write(t, *of, object)
-		object.SetLabels(map[string]string{"a": "b"})
-		object = w.write(t, *of, object)
-		if w.asked(of.name, "", admissionv1.Update) {
-			t.Errorf("%s: a label was sent", of.name)
+		object := newObject(l.of.apiVersion, l.of.kind, l.of.name)
+		update := func() {
+			object.Object["spec"] = l.spec
+			object = w.write(t, l.of, object)
 		}
+		update()
 		values["one"] = "more"
-		object.Object["spec"] = spec
-		w.write(t, *of, object)
-		if !w.asked(of.name, "", admissionv1.Update) {
-			t.Errorf("%s: a change of spec was not sent", of.name)
+		update()
+		if w.asked(l.of.name, "", admissionv1.Update) {
+			t.Errorf("%s: a change of values was sent", l.of.name)
+		}
+		l.names[l.field] = l.other
+		update()
+		if !w.asked(l.of.name, "", admissionv1.Update) {
+			t.Errorf("%s: another chart was not sent", l.of.name)
 		}
 		delete(values, "one")
 	}

@@ -55,13 +55,13 @@ func newObject(apiVersion, kind, name string) *unstructured.Unstructured {
 func changes() []change {
 	const helm, flux = "helm.toolkit.fluxcd.io/v2", "source.toolkit.fluxcd.io/v1"
 	return slices.Concat(
-		fluxChanges("release", change{apiVersion: helm, kind: "HelmRelease"}, releaseSpec, releaseStatus),
-		fluxChanges("attempt", change{apiVersion: helm, kind: "HelmRelease", user: helmController}, releaseSpec, releaseStatus),
+		fluxChanges("release", change{apiVersion: helm, kind: "HelmRelease"}, releaseSpec, releaseTuning, releaseStatus),
+		fluxChanges("attempt", change{apiVersion: helm, kind: "HelmRelease", user: helmController}, releaseSpec, releaseTuning, releaseStatus),
 		recordChanges("record", change{apiVersion: helm, kind: "HelmRelease", subresource: "status", user: helmController,
 			body: func(r *rand.Rand) fields { return fields{"spec": releaseSpec(r), "status": releaseStatus(r)} }}),
-		fluxChanges("chart", change{apiVersion: flux, kind: "HelmChart"}, helmChartSpec, sourceStatus),
-		fluxChanges("oci", change{apiVersion: flux, kind: "OCIRepository"}, ociSpec, sourceStatus),
-		specChanges("repository", change{apiVersion: flux, kind: "HelmRepository"}, repositorySpec, sourceStatus),
+		fluxChanges("chart", change{apiVersion: flux, kind: "HelmChart"}, helmChartSpec, helmChartTuning, sourceStatus),
+		fluxChanges("oci", change{apiVersion: flux, kind: "OCIRepository"}, ociSpec, ociTuning, sourceStatus),
+		specChanges("repository", change{apiVersion: flux, kind: "HelmRepository"}, repositorySpec, repositoryTuning, sourceStatus),
 		argoChanges("app", change{apiVersion: "argoproj.io/v1alpha1", kind: "Application", body: applicationBody}),
 		argoChanges("argo", change{apiVersion: "argoproj.io/v1alpha1", kind: "Application", body: applicationBody, user: argoController}),
 		argoChanges("applied", change{apiVersion: "argoproj.io/v1alpha1", kind: "Application", body: applicationBody, user: argoController, manager: "argocd-controller"}),
@@ -72,8 +72,8 @@ func changes() []change {
 type generator func(*rand.Rand) fields
 
 // fluxChanges are of a kind whose status is gated too.
-func fluxChanges(name string, of change, spec, status generator) []change {
-	all := specChanges(name, of, spec, status)
+func fluxChanges(name string, of change, spec, tuning, status generator) []change {
+	all := specChanges(name, of, spec, tuning, status)
 	of.body, of.subresource = all[0].body, "status"
 	return append(all,
 		of.by(name+"-status", func(r *rand.Rand, o fields) { maps.Copy(o, without(fields{"status": status(r)})) }),
@@ -126,7 +126,8 @@ func gitBody(r *rand.Rand) fields {
 	})
 }
 
-func specChanges(name string, of change, spec, status generator) []change {
+// specChanges are those of spec. Tuning are fields of it that decide no chart.
+func specChanges(name string, of change, spec, tuning, status generator) []change {
 	of.body = func(r *rand.Rand) fields { return without(fields{"spec": spec(r), "status": status(r)}) }
 	// Objects without spec, which the definitions allow: expressions on them could fail.
 	empty := of.by(name+"-none", nil)
@@ -134,6 +135,7 @@ func specChanges(name string, of change, spec, status generator) []change {
 	return []change{
 		of.by(name+"-spec", nil), empty,
 		of.by(name+"-label", relabel).thatIsIdle(),
+		of.by(name+"-tuned", tune(tuning)).thatIsIdle(),
 		of.by(name+"-null", nullify("spec")).withNulls(),
 	}
 }
@@ -161,6 +163,7 @@ func argoChanges(name string, of change) []change {
 		of.by(name+"-gone", func(_ *rand.Rand, o fields) { delete(o, "status"); delete(o, "operation") }),
 		of.by(name+"-null", nullify("spec", "operation", "status")).withNulls(),
 		of.by(name+"-label", relabel).thatIsIdle(),
+		of.by(name+"-tuned", tune(applicationTuning)).thatIsIdle(),
 	}
 }
 

@@ -12,6 +12,79 @@ func relabel(r *rand.Rand, o fields) {
 	o["metadata"].(fields)["finalizers"] = []any{"mallory.example/hold"}
 }
 
+// tune puts other values into fields of spec that decide no chart.
+func tune(tuning generator) func(*rand.Rand, fields) {
+	return func(r *rand.Rand, o fields) {
+		if spec, ok := o["spec"].(fields); ok {
+			merge(spec, tuning(r))
+		}
+	}
+}
+
+// merge puts fields into an object. Objects among them go into those that are there, and lists are
+// of objects: their first one goes into each that is there.
+func merge(into, from fields) {
+	for name, value := range from {
+		part, isObject := value.(fields)
+		list, isList := value.([]any)
+		switch was := into[name].(type) {
+		case fields:
+			if isObject {
+				merge(was, part)
+				continue
+			}
+		case []any:
+			if isList {
+				for _, item := range was {
+					merge(item.(fields), list[0].(fields))
+				}
+				continue
+			}
+		}
+		if name == "chart" || name == "source" || name == "sources" || name == "sourceHydrator" {
+			continue // what is not there stays away
+		}
+		into[name] = value
+	}
+}
+
+func releaseTuning(r *rand.Rand) fields {
+	return fields{
+		"interval": some(r), "timeout": some(r), "values": fields{"replicas": int64(r.IntN(99))}, "maxHistory": int64(r.IntN(9)), "releaseName": pick(r, "a", "b"),
+		"valuesFrom": []any{fields{"kind": "ConfigMap", "name": pick(r, "a", "b")}}, "dependsOn": []any{fields{"name": pick(r, "a", "b")}},
+		"install": fields{"remediation": fields{"retries": int64(r.IntN(9))}}, "upgrade": fields{"force": pick(r, false, true)}, "targetNamespace": pick(r, "a", "b"),
+		"driftDetection": fields{"mode": pick(r, "enabled", "warn")}, "serviceAccountName": pick(r, "a", "b"),
+		"chart": fields{"metadata": fields{"labels": fields{"a": some(r)}}, "spec": fields{"interval": some(r), "reconcileStrategy": pick(r, "ChartVersion", "Revision")}},
+	}
+}
+
+func repositoryTuning(r *rand.Rand) fields {
+	return fields{"interval": some(r), "timeout": some(r), "suspend": pick(r, false, true), "secretRef": fields{"name": some(r)}, "certSecretRef": fields{"name": some(r)}}
+}
+
+func helmChartTuning(r *rand.Rand) fields {
+	return fields{"interval": some(r), "reconcileStrategy": pick(r, "ChartVersion", "Revision"), "ignoreMissingValuesFiles": pick(r, false, true)}
+}
+
+func ociTuning(r *rand.Rand) fields {
+	return fields{
+		"interval": some(r), "timeout": some(r), "ignore": some(r), "secretRef": fields{"name": some(r)}, "certSecretRef": fields{"name": some(r)},
+		"serviceAccountName": some(r), "proxySecretRef": fields{"name": some(r)}, "provider": pick(r, "generic", "aws"),
+	}
+}
+
+func applicationTuning(r *rand.Rand) fields {
+	of := fields{"helm": fields{"values": some(r), "parameters": []any{fields{"name": "a", "value": some(r)}}}, "path": some(r)}
+	return fields{
+		"project": some(r), "destination": fields{"server": some(r)}, "syncPolicy": fields{"automated": fields{"prune": pick(r, false, true)}},
+		"revisionHistoryLimit": int64(r.IntN(9)), "source": of, "sources": []any{of},
+		"sourceHydrator": fields{"drySource": fields{"path": some(r)}, "syncSource": fields{"path": some(r)}},
+	}
+}
+
+// some is a duration.
+func some(r *rand.Rand) string { return fmt.Sprintf("%dm", 1+r.IntN(50)) }
+
 // progress is what Argo CD writes during a sync, and when it compares an Application.
 func progress(r *rand.Rand, o fields) {
 	status, _ := o["status"].(fields)

@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"cmp"
 	"fmt"
 	"time"
 
@@ -32,17 +31,8 @@ func waiverEnding(v verdict.Verdict, now time.Time) []Finding {
 		if a.WaiverEnds.IsZero() || a.WaiverEnds.Sub(now) > WaiverNotice {
 			continue
 		}
-		found = append(found, Finding{Kind: WaiverEnding, Detail: fmt.Sprintf("the waiver in policy %s ends in %s: %s", a.Policy, days(a.WaiverEnds.Sub(now)), a.Waiver)})
+		// The text of the waiver holds its last day.
+		found = append(found, Finding{Kind: WaiverEnding, Detail: fmt.Sprintf("the waiver in policy %s ends soon: %s", a.Policy, a.Waiver)})
 	}
 	return found
-}
-
-// days counts the days that have begun.
-func days(left time.Duration) string {
-	const day = 24 * time.Hour
-	n := cmp.Or(int((left+day-1)/day), 1)
-	if n == 1 {
-		return "1 day"
-	}
-	return fmt.Sprintf("%d days", n)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -99,21 +100,29 @@ func (i *Inspector) Objects(ctx context.Context, objects iter.Seq[source.Object]
 	}
 }
 
-// inspect returns the rows of one object, at least one.
-func (i *Inspector) inspect(ctx context.Context, object source.Object) []Row {
+// inspect returns the rows of one object, at least one. A panic is one of them: it must not end a
+// process that answers admissions.
+func (i *Inspector) inspect(ctx context.Context, object source.Object) (rows []Row) {
 	name := nameOf(object)
+	unread := func(err error) []Row {
+		subject := verdict.Subject{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}
+		return []Row{i.judged(Row{Object: name}, verdict.Deny(subject, verdict.FromError(err)))}
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			rows = unread(fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
 	changes, err := i.options.Extractor.Changes(source.Write{Object: object})
 	switch {
 	case err != nil:
-		subject := verdict.Subject{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}
-		return []Row{i.judged(Row{Object: name}, verdict.Deny(subject, verdict.FromError(err)))}
+		return unread(err)
 	case changes.Empty():
 		return []Row{{Object: name, Verdict: "Outside", Message: fmt.Sprintf("%s admitted: it makes no chart deployable", object.ID)}}
 	}
 	reading, stop := context.WithTimeout(ctx, i.options.Timeout)
 	uses := i.options.Extractor.Uses(reading, changes)
 	stop()
-	var rows []Row
 	for _, q := range webhook.Questions(uses, gate.Asker{DryRun: true}) {
 		rows = append(rows, i.row(ctx, object, q))
 	}

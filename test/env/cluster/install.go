@@ -19,6 +19,9 @@ import (
 	"github.com/chartgate/chartgate/test/env/process"
 )
 
+// Image is the image that the Deployment names. No kubelet pulls it.
+const Image = "registry.corp.example/chartgate"
+
 // Installation is chartgate's chart, applied to a cluster.
 type Installation struct {
 	cluster     *Cluster
@@ -59,6 +62,43 @@ func (c *Cluster) Install(ctx context.Context, values map[string]any, managed bo
 	return i, c.apply(ctx, objects)
 }
 
+// Installed takes over what helm itself has installed: it replaces what needs a node, as Install does.
+// It is called again after an upgrade, which brings back what it replaced.
+func (c *Cluster) Installed(ctx context.Context) (*Installation, error) {
+	i := &Installation{cluster: c}
+	var err error
+	if i.port, err = process.FreePort(); err != nil {
+		return nil, err
+	}
+	var objects []*unstructured.Unstructured
+	for _, name := range []string{
+		"services/chartgate", "validatingwebhookconfigurations/chartgate", "deployments/chartgate",
+		"configmaps/chartgate-trusted-root", "configmaps/chartgate-registry-ca",
+	} {
+		out, err := c.Kubectl(ctx, "", "get", name, "--namespace", Namespace, "--ignore-not-found", "--output", "yaml")
+		if err != nil {
+			return nil, err
+		}
+		found, err := Objects(out.Stdout)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, found...)
+	}
+	if err := i.adapt(objects); err != nil {
+		return nil, err
+	}
+	for _, object := range objects {
+		if kind := object.GetKind(); kind != "Service" && kind != "ValidatingWebhookConfiguration" {
+			continue
+		}
+		if err := c.Client.Update(ctx, object); err != nil {
+			return nil, err
+		}
+	}
+	return i, nil
+}
+
 // render returns the chart's objects, as helm renders them.
 func render(ctx context.Context, values map[string]any) ([]*unstructured.Unstructured, error) {
 	text, err := yaml.Marshal(values)
@@ -74,7 +114,7 @@ func Render(ctx context.Context, values string) ([]*unstructured.Unstructured, e
 	if err != nil {
 		return nil, err
 	}
-	out, err := Helm(ctx, values, "template", "chartgate", chart, "--namespace", Namespace, "--values", "-")
+	out, err := Helm(ctx, values, "template", "chartgate", chart, "--namespace", Namespace, "--values", "-", "--set", "image.repository="+Image)
 	if err != nil {
 		return nil, err
 	}

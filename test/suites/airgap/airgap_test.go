@@ -45,7 +45,7 @@ func TestAirGappedWalkthrough(t *testing.T) {
 	dir := t.TempDir()
 	publisher := publish(t)
 	env := append(publisher.env(), "HOME="+dir, "CHARTGATE="+root(t))
-	if err := follow(t.Context(), dir, publisher.dir, env, outsideOf(blocks), func(text string) string {
+	if err := follow(t.Context(), dir, publisher.dir, env, blocks, isOutside, func(text string) string {
 		return strings.Replace(text, "SOURCE=ghcr.io/acme/charts\n", "SOURCE="+publisher.charts()+"\n", 1)
 	}, nil); err != nil {
 		t.Fatal(err)
@@ -117,7 +117,8 @@ func inside(ctx context.Context, dir string) (err error) {
 		gate, err = installation.Run(ctx)
 		return err
 	}
-	if err := follow(ctx, dir, dir, []string{"KUBECONFIG=" + c.Kubeconfig, "HOME=" + dir}, insideOf(blocks), nil, install); err != nil {
+	same := func(text string) string { return text }
+	if err := follow(ctx, dir, dir, []string{"KUBECONFIG=" + c.Kubeconfig, "HOME=" + dir}, blocks, isInside, same, install); err != nil {
 		if gate != nil {
 			err = fmt.Errorf("%w\n%s", err, gate.Log())
 		}

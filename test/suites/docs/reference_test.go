@@ -81,7 +81,7 @@ func TestFlagsThatAreNamedExist(t *testing.T) {
 	maps.Copy(known, flagsOf(t, "verify"))
 	maps.Copy(known, flagsOf(t, "scan"))
 	// Of helm, cosign, argocd, Flux, Argo CD and kube-apiserver.
-	others := []string{"--take-ownership", "--tlog-upload", "--local", "--artifact-digest-algo", "--type", "--tsa", "--rekor", "--ctfe", "--insecure-ignore-tlog", "--allow-http-registry", "--admission-control-config-file", "--registry-referrers-mode"}
+	others := []string{"--take-ownership", "--atomic", "--tlog-upload", "--local", "--artifact-digest-algo", "--type", "--tsa", "--rekor", "--ctfe", "--insecure-ignore-tlog", "--allow-http-registry", "--admission-control-config-file", "--registry-referrers-mode"}
 	for path, page := range pages(t) {
 		for _, match := range anyFlag.FindAllStringSubmatch(prose(page), -1) {
 			if _, ok := known[match[1]]; !ok && !slices.Contains(others, match[1]) {

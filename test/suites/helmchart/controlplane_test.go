@@ -3,6 +3,7 @@ package helmchart_test
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,11 +119,20 @@ func (c *controlPlane) key(name string, object client.Object) types.NamespacedNa
 // helm runs helm on the release namespace, and returns what it prints.
 func (c *controlPlane) helm(values string, args ...string) (stdout string) {
 	c.t.Helper()
-	out, err := cluster.Helm(c.t.Context(), values, append(args, "--kubeconfig", c.Kubeconfig, "--namespace", namespace)...)
+	out, err := c.tryHelm(values, args...)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	return out.Stdout
+}
+
+// tryHelm is helm for what may fail.
+func (c *controlPlane) tryHelm(values string, args ...string) (cluster.Output, error) {
+	c.t.Helper()
+	if args[0] != "uninstall" {
+		args = slices.Insert(args, 1, "--values", imageValues)
+	}
+	return cluster.Helm(c.t.Context(), values, append(args, "--kubeconfig", c.Kubeconfig, "--namespace", namespace)...)
 }
 
 // kubectl runs kubectl as the admin, and returns its warnings.

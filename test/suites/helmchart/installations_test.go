@@ -48,7 +48,8 @@ identities:
     transparencyLog: NotRequired
     pem: |
       -----BEGIN PUBLIC KEY-----
-      MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+      MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEehsSQWlNNN9XO5UNZw2/AO8Ful8t
+      d9rA2khzn8NsaVuDY8PHooNiijd9c7A2JozrY5w2mFNx8lFrfDSyDvaBRQ==
       -----END PUBLIC KEY-----
 trustedRoot:
   json: |
@@ -77,7 +78,7 @@ tolerations: [{operator: Exists}]
 affinity: {podAntiAffinity: {}}
 podLabels: {team: platform}
 podAnnotations: {note: "true"}
-extraArgs: ["--missing-source=Deny"]
+extraArgs: ["--key-refresh=1h"]
 env: [{name: NO_PROXY, value: 10.0.0.1}]
 extraVolumes: [{name: ca, configMap: {name: corp-ca}}]
 extraVolumeMounts: [{name: ca, mountPath: /etc/corp-ca}]

@@ -18,7 +18,7 @@ func TestLint(t *testing.T) {
 	for name, values := range installations {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := cluster.Helm(t.Context(), values, "lint", "--strict", "--values", "-", chartDir); err != nil {
+			if _, err := cluster.Helm(t.Context(), values, "lint", "--strict", "--values", imageValues, "--values", "-", chartDir); err != nil {
 				t.Error(err)
 			}
 		})
@@ -28,7 +28,7 @@ func TestLint(t *testing.T) {
 func TestObjects(t *testing.T) {
 	t.Parallel()
 	common := []string{
-		"ClusterRole/chartgate", "ClusterRoleBinding/chartgate", "Role/chartgate", "RoleBinding/chartgate",
+		"ClusterRole/chartgate", "ClusterRole/chartgate-view", "ClusterRoleBinding/chartgate", "Role/chartgate", "RoleBinding/chartgate",
 		"Deployment/chartgate", "Service/chartgate", "ValidatingWebhookConfiguration/chartgate",
 	}
 	crds := []string{
@@ -101,7 +101,7 @@ func TestIdentities(t *testing.T) {
 
 func TestTrustedRootIsCopiedVerbatim(t *testing.T) {
 	t.Parallel()
-	root := "{\n  \"a\": \"{{ .Values }} # \\n\"\n}\n"
+	root := "{\n  \"mediaType\": \"application/vnd.dev.sigstore.trustedroot+json;version=0.1\", \"a\": \"{{ .Values }} # \\n\"\n}\n"
 	values, err := yaml.Marshal(map[string]any{"trustedRoot": map[string]any{"json": root}})
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ func TestArguments(t *testing.T) {
 	}
 	files := []string{"--certificates=Files", "--cert-dir=/tmp/certs"}
 	arguments := func(certificates, options []string) []string {
-		return slices.Concat([]string{"serve", "--webhook-port=9443"}, certificates, []string{
+		return slices.Concat([]string{"serve", "--mode=Enforce", "--webhook-port=9443"}, certificates, []string{
 			"--metrics-bind-address=:8080", "--health-probe-bind-address=:8081", "--namespace=$(POD_NAMESPACE)",
 			"--policy-configmap=chartgate-identities", "--leader-elect", "--tuf-cache=/var/cache/chartgate",
 		}, options)
@@ -31,7 +31,7 @@ func TestArguments(t *testing.T) {
 	defaults := []string{users[0], users[1], users[2], "--argo-namespace=argocd", "--missing-source=Defer", "--repackaged-charts=Allow", "--argo-git-sources=Allow", "--max-concurrent=32", "--log-level=info", "--log-format=json"}
 	everything := []string{
 		"--trusted-root=/etc/chartgate/trusted_root.json", "--registry-identity=aws,gcp", "--plain-http=localhost:5000", "--plain-http=registry.test",
-		users[0], users[1], users[2], "--argo-namespace=argo", "--missing-source=Defer", "--repackaged-charts=Allow", "--argo-git-sources=Deny", "--max-concurrent=8", "--log-level=debug", "--log-format=json", "--missing-source=Deny",
+		users[0], users[1], users[2], "--argo-namespace=argo", "--missing-source=Defer", "--repackaged-charts=Allow", "--argo-git-sources=Deny", "--max-concurrent=8", "--log-level=debug", "--otlp-endpoint=http://collector.monitoring:4318", "--pprof", "--log-format=json", "--key-refresh=1h",
 	}
 	for name, want := range map[string][]string{
 		"the defaults":                             arguments(managed, defaults),
@@ -51,10 +51,11 @@ func TestArguments(t *testing.T) {
 func TestImage(t *testing.T) {
 	t.Parallel()
 	for values, want := range map[string]string{
-		``:                              "ghcr.io/chartgate/chartgate:0.1.0",
-		`image: {tag: "0.1"}`:           "ghcr.io/chartgate/chartgate:0.1",
-		`image: {repository: r.corp/c}`: "r.corp/c:0.1.0",
-		`image: {tag: "0.1", digest: "sha256:` + someDigest + `"}`: "ghcr.io/chartgate/chartgate@sha256:" + someDigest,
+		``:                                     "registry.corp/chartgate:0.1.0",
+		`image: {tag: "0.1"}`:                  "registry.corp/chartgate:0.1",
+		`image: {repository: r.corp/c}`:        "r.corp/c:0.1.0",
+		`image: {repository: "r.corp:5000/c"}`: "r.corp:5000/c:0.1.0",
+		`image: {tag: "0.1", digest: "sha256:` + someDigest + `"}`: "registry.corp/chartgate@sha256:" + someDigest,
 	} {
 		t.Run(values, func(t *testing.T) {
 			t.Parallel()

@@ -122,6 +122,48 @@ func TestReach(t *testing.T) {
 	}
 }
 
+// TestViewers: those who are denied can read the policies, and change nothing.
+func TestViewers(t *testing.T) {
+	c := theControlPlane(t)
+	c.helm("viewers: [developers]", "install", "chartgate", chartDir, "--values", "-")
+	role := &rbacv1.ClusterRole{}
+	c.get("chartgate-view", role)
+	// The controller that aggregates roles does not run here; view is a part of edit, and edit of admin.
+	if role.Labels["rbac.authorization.k8s.io/aggregate-to-view"] != "true" {
+		t.Error("the role does not become a part of view")
+	}
+	c.kubectl("", "create", "clusterrolebinding", "viewer", "--clusterrole=chartgate-view", "--user=viewer")
+	defer c.kubectl("", "delete", "clusterrolebinding", "viewer")
+	c.create(c.policy("seen"))
+	const kinds = "chartpolicies,trustedidentities,trustroots"
+	for _, tc := range []struct {
+		sentence string
+		as       []string
+		may      bool
+	}{
+		{"a user with the role", []string{"--as=viewer"}, true},
+		{"a member of a group in viewers", []string{"--as=somebody", "--as-group=developers"}, true},
+		{"control: a member of another group", []string{"--as=somebody", "--as-group=strangers"}, false},
+	} {
+		t.Run(tc.sentence, func(t *testing.T) {
+			for _, args := range [][]string{{"get", kinds}, {"get", "chartpolicy", "seen", "-o", "yaml"}, {"get", "chartgate"}} {
+				if _, err := c.Kubectl(t.Context(), "", append(args, tc.as...)...); (err == nil) != tc.may {
+					t.Errorf("kubectl %s: %v", strings.Join(args, " "), err)
+				}
+			}
+			for _, args := range [][]string{
+				{"delete", "chartpolicy", "seen"},
+				{"patch", "chartpolicy", "seen", "--type=merge", "--patch", `{"spec":{"mode":"Warn"}}`},
+				{"get", "secrets", "--namespace", namespace},
+			} {
+				if _, err := c.Kubectl(t.Context(), "", append(args, tc.as...)...); err == nil || !strings.Contains(err.Error(), "orbidden") {
+					t.Errorf("kubectl %s: %v", strings.Join(args, " "), err)
+				}
+			}
+		})
+	}
+}
+
 // rights asks the API server what chartgate's ServiceAccount may do.
 func (c *controlPlane) rights() {
 	c.t.Helper()

@@ -64,8 +64,7 @@ func TestMirrorsAndCAs(t *testing.T) {
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	for values, want := range map[string][]string{
-		``:                                nil,
-		`registry: {proxy: {noProxy: x}}`: nil,
+		``: nil,
 		`registry: {proxy: {url: "http://proxy.corp:3128"}}`:                         {"HTTPS_PROXY=http://proxy.corp:3128", "NO_PROXY=$(KUBERNETES_SERVICE_HOST),.svc"},
 		`registry: {proxy: {url: "http://proxy.corp", noProxy: ".corp,10.0.0.0/8"}}`: {"HTTPS_PROXY=http://proxy.corp", "NO_PROXY=$(KUBERNETES_SERVICE_HOST),.svc,.corp,10.0.0.0/8"},
 	} {
@@ -82,25 +81,6 @@ func TestProxy(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestRefusedRegistryValues(t *testing.T) {
-	t.Parallel()
-	refuses(t, map[string]string{
-		`registry: {mirrors: ["ghcr.io=registry.corp"]}`:                                    "mirrors",
-		`registry: {mirrors: {ghcr.io: {}}}`:                                                "ghcr.io",
-		`registry: {mirrors: {"oci://ghcr.io": registry.corp}}`:                             "oci://ghcr.io",
-		`registry: {mirrors: {ghcr.io: "https://registry.corp"}}`:                           "ghcr.io",
-		`registry: {mirrors: {GHCR.io: registry.corp}}`:                                     "GHCR.io",
-		`registry: {loginHosts: ["*.corp"]}`:                                                "loginHosts",
-		`registry: {loginHosts: ["https://ghcr.io"]}`:                                       "loginHosts",
-		`registry: {caBundle: hunter2}`:                                                     "caBundle",
-		`registry: {caBundle: "-----BEGIN CERTIFICATE-----", existingCAConfigMap: corp-ca}`: "registry",
-		`registry: {proxy: {url: "proxy.corp:3128"}}`:                                       "url",
-		`registry: {proxy: {url: "http://user:hunter2@proxy.corp"}}`:                        "url",
-		`registry: {proxy: {noProxy: "a, b"}}`:                                              "noProxy",
-		`registry: {proxy: null}`:                                                           "proxy",
-	})
 }
 
 // TestPullSecrets: each is mounted, and used in the order of the list.

@@ -99,7 +99,7 @@ func TestLifeOfARelease(t *testing.T) {
 // TestPoliciesBeforeTheGate is the README's way to install without a gap.
 func TestPoliciesBeforeTheGate(t *testing.T) {
 	c := theControlPlane(t)
-	crds, err := cluster.Helm(t.Context(), "", "template", "chartgate", chartDir, "--show-only", "templates/crds.yaml")
+	crds, err := cluster.Helm(t.Context(), "", "template", "chartgate", chartDir, "--values", imageValues, "--show-only", "templates/crds.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,39 +114,108 @@ func TestPoliciesBeforeTheGate(t *testing.T) {
 	c.helm("", "upgrade", "chartgate", chartDir)
 }
 
-// TestNotesApply: what the notes tell the admin to apply is accepted.
-func TestNotesApply(t *testing.T) {
+// TestNotes: the notes warn of what is not in the cluster, and name commands that work.
+func TestNotes(t *testing.T) {
 	c := theControlPlane(t)
-	stdout := c.helm("", "install", "chartgate", chartDir)
+	values := "{registryConfig: {existingSecrets: [pull]}, trustedRoot: {existingConfigMap: corp-root}, replicas: 1}"
+	stdout := c.helm(values, "install", "chartgate", chartDir, "--values", "-")
 	// There is no Flux and no Argo CD in this cluster, only their definitions.
-	for _, user := range []string{
-		"artifactWriters: system:serviceaccount:flux-system:source-controller", "releaseWriters: system:serviceaccount:flux-system:helm-controller",
-		"argoUsers: system:serviceaccount:argocd:argocd-application-controller",
+	for _, warning := range []string{
+		"artifactWriters names a service account that does not exist: system:serviceaccount:flux-system:source-controller.",
+		"releaseWriters names a service account that does not exist: system:serviceaccount:flux-system:helm-controller.",
+		"With a wrong one, no HelmRelease is installed or upgraded.",
+		"argoUsers names a service account that does not exist: system:serviceaccount:argocd:argocd-application-controller.",
+		"registryConfig.existingSecrets[0] names the Secret pull, which does not exist in chartgate-system",
+		"trustedRoot.existingConfigMap names the ConfigMap corp-root, which does not exist in chartgate-system",
+		"replicas is 1: while that pod is replaced, every write that changes a chart is denied.",
 	} {
-		if !strings.Contains(stdout, user) {
-			t.Errorf("the notes do not warn of %s:\n%s", user, stdout)
+		if !strings.Contains(stdout, warning) {
+			t.Errorf("the notes do not warn: %s\n%s", warning, stdout)
 		}
 	}
-	_, rest, _ := strings.Cut(stdout, "<<'EOF'\n")
-	manifest, _, found := strings.Cut(rest, "\nEOF\n")
-	if !found {
-		t.Fatalf("no manifest in the notes:\n%s", stdout)
-	}
-	c.kubectl(manifest, "apply", "-f", "-")
-	c.kubectl("", "patch", "chartpolicy", "everything", "--type", "merge", "--patch", `{"spec":{"mode":"Enforce"}}`)
-	c.kubectl("", "get", "chartgate")
 	for _, account := range []string{"flux-system/source-controller", "flux-system/helm-controller", "argocd/argocd-application-controller"} {
 		in, name, _ := strings.Cut(account, "/")
 		c.kubectl("", "create", "serviceaccount", name, "--namespace", in)
 	}
+	c.kubectl("", "create", "configmap", "corp-root", "--namespace", namespace, "--from-literal=root.json={}")
+	const noKey = "trustedRoot.existingConfigMap names the ConfigMap corp-root, which has no key trusted_root.json"
+	if stdout = c.helm("trustedRoot: {existingConfigMap: corp-root}", "upgrade", "chartgate", chartDir, "--values", "-"); !strings.Contains(stdout, noKey) {
+		t.Errorf("the notes do not warn: %s\n%s", noKey, stdout)
+	}
 	if stdout = c.helm("", "upgrade", "chartgate", chartDir); strings.Contains(stdout, "WARNING") {
 		t.Error(stdout)
 	}
-	c.kubectl("", "delete", "validatingwebhookconfiguration", "chartgate")
-	c.helm("", "upgrade", "chartgate", chartDir)
-	if c.gone("chartgate", &admissionv1.ValidatingWebhookConfiguration{}) {
-		t.Error("the upgrade did not bring the webhook configuration back")
+	stdout = c.helm("{artifactWriters: [], env: [{name: HTTPS_PROXY, value: x}], podDisruptionBudget: {maxUnavailable: 2}, resources: {limits: {memory: 256Mi}}}", "upgrade", "chartgate", chartDir, "--values", "-")
+	for _, warning := range []string{
+		"artifactWriters is empty, and the cluster has helmcharts.source.toolkit.fluxcd.io: name the service account",
+		"env sets HTTPS_PROXY without NO_PROXY", "resources.limits.memory is 256Mi: below 384Mi", "podDisruptionBudget.maxUnavailable lets all pods be evicted at once",
+	} {
+		if !strings.Contains(stdout, warning) {
+			t.Errorf("the notes do not warn: %s\n%s", warning, stdout)
+		}
 	}
+}
+
+// TestValuesThatTheClusterRefutes: what only a look into the cluster shows is refused before anything
+// is written.
+func TestValuesThatTheClusterRefutes(t *testing.T) {
+	c := theControlPlane(t)
+	for values, want := range map[string]string{
+		`secrets: {access: Namespaces, namespaces: [apps, nowhere]}`: `secrets.namespaces or argoNamespace names "nowhere", which does not exist: create it (kubectl create namespace nowhere), or take it out`,
+		`argoNamespace: argo-cd`:                                     `secrets.namespaces or argoNamespace names "argo-cd", which does not exist`,
+		`crds: {install: false}`:                                     `crds.install is false, and the cluster has no definition of chartpolicies: apply charts/chartgate/files/crds first, or write crds.install: true`,
+		`priorityClassName: critical`:                                `priorityClassName is "critical", which does not exist: name one of "kubectl get priorityclasses"`,
+	} {
+		t.Run(values, func(t *testing.T) {
+			out, err := c.tryHelm(values, "install", "chartgate", chartDir, "--values", "-")
+			if err == nil || !strings.Contains(out.Stderr, want) {
+				t.Errorf("want %s, got %v\n%s", want, err, out.Stderr)
+			}
+		})
+	}
+	if !c.gone("chartgate", &appsv1.Deployment{}) {
+		t.Error("something was written")
+	}
+	c.helm(`{secrets: {access: Namespaces, namespaces: [apps]}, argoNamespace: argocd}`, "install", "chartgate", chartDir, "--values", "-")
+}
+
+// TestFailedWait: without nodes, no pod becomes ready. The webhook is there all the same, and the
+// notes tell how to open the gate, and how to close it.
+func TestFailedWait(t *testing.T) {
+	c := theControlPlane(t)
+	out, err := c.tryHelm("", "install", "chartgate", chartDir, "--wait", "--timeout", "3s")
+	if err == nil {
+		t.Fatalf("helm does not wait:\n%s", out.Stdout)
+	}
+	release := object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "apps", "x", map[string]any{
+		"interval": "1m", "chartRef": map[string]any{"kind": "OCIRepository", "name": "x"},
+	})
+	denied := func() bool {
+		err := c.Client.Create(t.Context(), release.DeepCopy(), client.DryRunAll)
+		if err != nil && !strings.Contains(err.Error(), `failed calling webhook "charts.chartgate.dev"`) {
+			t.Fatal(err)
+		}
+		return err != nil
+	}
+	until := func(want bool) {
+		t.Helper()
+		harness.Eventually(t, func() string {
+			if denied() != want {
+				return "the gate is in the other state"
+			}
+			return ""
+		})
+	}
+	until(true)
+	notes, err := cluster.Helm(t.Context(), "", "get", "notes", "chartgate", "--kubeconfig", c.Kubeconfig, "--namespace", namespace)
+	const open = "kubectl delete validatingwebhookconfiguration chartgate"
+	if err != nil || !strings.Contains(notes.Stdout, "logs deployment/chartgate") || !strings.Contains(notes.Stdout, open) {
+		t.Errorf("%v\n%s", err, notes.Stdout)
+	}
+	c.kubectl("", strings.Fields(open)[1:]...)
+	until(false)
+	c.helm("", "upgrade", "--install", "chartgate", chartDir)
+	until(true)
 }
 
 // certificates are the Secret's data and the CAs that the API server trusts.

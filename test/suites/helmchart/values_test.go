@@ -8,10 +8,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/chartgate/chartgate/pkg/policy"
+	"github.com/chartgate/chartgate/test/env/cluster"
 )
 
-func TestRefusedValues(t *testing.T) {
+// TestSchema: what the schema refuses, in its own words.
+func TestSchema(t *testing.T) {
 	t.Parallel()
 	identity := func(rest string) string { return `identities: [{name: a, charts: ["oci://r.corp/**"], ` + rest + `}]` }
 	refuses(t, map[string]string{
@@ -24,53 +29,103 @@ func TestRefusedValues(t *testing.T) {
 		`imagePullSecrets: [{nam: x}]`:                "nam",
 		identity(`key: {pem: x, tlog: false}`):        "tlog",
 		identity(`keyless: {issuers: a, subject: b}`): "issuers",
-		// Of the wrong type or out of range.
-		`mode: warn`:                                  "mode",
-		`mode: Audit`:                                 "mode",
-		`mode: null`:                                  "mode",
-		`replicas: "2"`:                               "replicas",
-		`replicas: 0`:                                 "replicas",
-		`webhook: {timeoutSeconds: 0}`:                "timeoutSeconds",
-		`webhook: {timeoutSeconds: 31}`:               "timeoutSeconds",
-		`maxConcurrent: 0`:                            "maxConcurrent",
-		`argoGitSources: allow`:                       "argoGitSources",
-		`logLevel: trace`:                             "logLevel",
-		`plainHTTP: localhost`:                        "plainHTTP",
-		`plainHTTP: ["http://localhost"]`:             "plainHTTP",
-		`image: {digest: e5565c}`:                     "digest",
-		`env: {HTTPS_PROXY: x}`:                       "env",
-		`extraArgs: [serve]`:                          "extraArgs",
-		`nodeSelector: {a: true}`:                     "nodeSelector",
-		`podDisruptionBudget: {enabled: "y"}`:         "enabled",
-		`secrets: {access: All}`:                      "access",
-		`secrets: {access: Namespaces}`:               "secrets",
-		`secrets: {namespaces: [apps]}`:               "secrets",
-		`secrets: {access: None, namespaces: [apps]}`: "secrets",
-		`argoNamespace: "*"`:                          "argoNamespace",
-		`registryIdentity: [oracle]`:                  "registryIdentity",
-		`registryIdentity: aws`:                       "registryIdentity",
+		// Of the wrong type, or none of the choices.
+		`mode: warn`:                          "'Enforce', 'Warn'",
+		`mode: Audit`:                         "'Enforce', 'Warn'",
+		`mode: null`:                          "mode",
+		`replicas: "2"`:                       "got string, want integer",
+		`webhook: {timeoutSeconds: 10s}`:      "got string, want integer",
+		`image: {tag: 0.1}`:                   "got number, want string",
+		`maxConcurrent: 0`:                    "minimum: got 0, want 1",
+		`argoGitSources: allow`:               "'Allow', 'Deny'",
+		`logLevel: trace`:                     "'debug', 'info', 'error'",
+		`plainHTTP: localhost`:                "got string, want array",
+		`artifactWriters: a,b`:                "got string, want array",
+		`env: {HTTPS_PROXY: x}`:               "got object, want array",
+		`nodeSelector: {a: true}`:             "got boolean, want string",
+		`podDisruptionBudget: {enabled: "y"}`: "got string, want boolean",
+		`secrets: {access: All}`:              "'Cluster', 'Namespaces', 'None'",
+		`registryIdentity: [oracle]`:          "'aws', 'azure', 'gcp'",
+		`registryIdentity: aws`:               "got string, want array",
+		`registry: {mirrors: ["a=b"]}`:        "got array, want object",
+		`registry: {mirrors: {ghcr.io: {}}}`:  "got object, want string",
+		`networkPolicy: {webhookFrom: x}`:     "got string, want array",
+		`topologySpreadConstraints: [{maxSkew: 1, whenUnsatisfiable: DoNotSchedule}]`: "topologyKey",
 		// Removed, so that a template would render nonsense.
-		`argoGitSources: null`: "argoGitSources",
-		`webhook: null`:        "webhook",
-		`resources: null`:      "resources",
-		// Identities that no signature can satisfy.
-		`identities: {}`:        "identities",
-		`identities: [{}]`:      "name",
-		identity(`charts: []`):  "charts",
-		identity(`x: y`):        "oneOf",
-		identity(`keyless: {}`): "issuer",
-		identity(`key: {}`):     "pem",
-		identity(`keyless: {issuer: a, issuerRegExp: a, subject: b}`):         "oneOf",
-		identity(`keyless: {issuer: a, subject: b}, key: {pem: x}`):           "oneOf",
-		`identities: [{name: a, charts: ["ghcr.io/acme/**"], key: {pem: x}}]`: "charts",
-		identity(`key: {pem: x, transparencyLog: Optional}`):                  "transparencyLog",
-		identity(`keyless: {issuer: a, subject: b, transparencyLog: None}`):   "transparencyLog",
-		// Combinations.
-		`trustedRoot: {json: "{}", existingConfigMap: x}`:                                                            "trustedRoot",
-		`certificates: {existingSecret: x}`:                                                                          "caBundle",
-		`certificates: {caBundle: "-----BEGIN CERTIFICATE-----"}`:                                                    "existingSecret",
-		`{certManager: {enabled: true}, certificates: {existingSecret: x, caBundle: "-----BEGIN CERTIFICATE-----"}}`: "existingSecret",
+		`argoGitSources: null`:    "argoGitSources",
+		`webhook: null`:           "webhook",
+		`resources: null`:         "resources",
+		`registry: {proxy: null}`: "proxy",
+		// Identities.
+		`identities: {}`:    "got object, want array",
+		`identities: [{}]`:  "'name', 'charts'",
+		identity(`key: {}`): "pem",
+		identity(`key: {pem: x, transparencyLog: Optional}`):                     "'Required', 'NotRequired'",
+		identity(`keyless: {issuer: a, subject: b, claims: {repository: x}}`):    "'sourceRepositoryURI'",
+		identity(`keyless: {issuer: a, subject: b, claims: {buildTrigger: ""}}`): "minLength",
 	})
+}
+
+// TestClaims: the schema knows exactly the claims that chartgate knows.
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	var schema map[string]any
+	if err := json.Unmarshal([]byte(read(t, chartDir+"/values.schema.json")), &schema); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"properties", "identities", "items", "properties", "keyless", "properties", "claims", "propertyNames"} {
+		schema, _ = schema[name].(map[string]any)
+	}
+	claims := schema["enum"].([]any)
+	err := policy.CheckConfigMap(`[{name: a, charts: ["oci://r.corp/**"], keyless: {issuer: "https://i", subject: s, claims: {x: z}}}]`).ToAggregate()
+	if err == nil {
+		t.Fatal("chartgate knows a claim x")
+	}
+	known := regexp.MustCompile(`"[a-zA-Z]+"`).FindAllString(err.Error()[strings.LastIndex(err.Error(), "supported values"):], -1)
+	if len(known) != len(claims) {
+		t.Errorf("chartgate knows %v, the schema %v", known, claims)
+	}
+	for _, claim := range claims {
+		if !strings.Contains(err.Error(), `"`+claim.(string)+`"`) {
+			t.Errorf("chartgate does not know the claim %s", claim)
+		}
+	}
+}
+
+// TestIdentitiesCompile: chartgate reads what the chart renders from good values.
+func TestIdentitiesCompile(t *testing.T) {
+	t.Parallel()
+	for name, values := range installations {
+		rendered := render(t, values)
+		if rendered["ConfigMap/chartgate-identities"] == nil {
+			continue
+		}
+		text := get[corev1.ConfigMap](t, rendered, "ConfigMap/chartgate-identities").Data[policy.IdentitiesKey]
+		if err := policy.CheckConfigMap(text).ToAggregate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestSeveralMistakes are told together, and nothing else is.
+func TestSeveralMistakes(t *testing.T) {
+	t.Parallel()
+	_, err := cluster.Helm(t.Context(), `{replicas: 0, argoUsers: [argocd]}`, "template", chartDir, "--values", "-")
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	want := `chartgate cannot work with these values:
+- image.repository is empty, and no image of chartgate is published yet: build one (docs/install.md, "An image"), and set image.repository to where it is, as in registry.corp.example/chartgate
+- argoUsers[0] is "argocd": write system:serviceaccount:NAMESPACE:NAME, as in system:serviceaccount:argocd:argocd-application-controller
+- replicas is 0: write at least 1, better 2; without pods every write that changes a chart is denied. To open the gate, uninstall the release
+`
+	_, got, _ := strings.Cut(err.Error(), "\n\n")
+	if _, after, found := strings.Cut(err.Error(), "chartgate cannot work"); found {
+		got = "chartgate cannot work" + after
+	}
+	if !strings.HasPrefix(strings.TrimSpace(got)+"\n", want) {
+		t.Error(cmp.Diff(want, got))
+	}
 }
 
 // As a dependency, the chart gets a value "global" from Helm.

@@ -18,8 +18,7 @@ func TestClientCA(t *testing.T) {
 		arguments []string
 		mounted   string // ConfigMap/key
 	}{
-		``:                                  {},
-		`webhook: {clientCA: {names: [x]}}`: {},
+		``: {},
 		`webhook: {clientCA: {existingConfigMap: front-proxy}}`:                                    {[]string{"--client-ca=/etc/chartgate-client-ca/ca.crt"}, "front-proxy/ca.crt"},
 		`webhook: {clientCA: {existingConfigMap: front-proxy, key: proxy.pem, names: [a, "b.c"]}}`: {[]string{"--client-ca=/etc/chartgate-client-ca/ca.crt", "--client-names=a,b.c"}, "front-proxy/proxy.pem"},
 		`webhook: {clientCA: {` + bundle + `, key: proxy.pem}}`:                                    {[]string{"--client-ca=/etc/chartgate-client-ca/ca.crt"}, "chartgate-client-ca/ca.crt"},
@@ -82,16 +81,4 @@ func TestWhoReachesTheWebhooksPort(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", values, diff)
 		}
 	}
-}
-
-func TestRefusedPortValues(t *testing.T) {
-	t.Parallel()
-	refuses(t, map[string]string{
-		`webhook: {clientCA: {caBundle: hunter2}}`:                                                       "caBundle",
-		`webhook: {clientCA: {caBundle: "-----BEGIN CERTIFICATE-----", existingConfigMap: front-proxy}}`: "clientCA",
-		`webhook: {clientCA: {names: ["a,b"]}}`:                                                          "names",
-		`webhook: {clientCA: {key: ""}}`:                                                                 "key",
-		`networkPolicy: {enabled: true, webhookFrom: [10.0.0.1]}`:                                        "webhookFrom",
-		`networkPolicy: {enabled: true, webhookFrom: 10.0.0.1/32}`:                                       "webhookFrom",
-	})
 }

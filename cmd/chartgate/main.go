@@ -50,7 +50,7 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServeCommand(), newVerifyCommand(), newScanCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newVerifyCommand(), newExplainCommand(), newScanCommand(), newVersionCommand())
 	return root
 }
 

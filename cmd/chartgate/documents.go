@@ -20,6 +20,7 @@ import (
 // document is one object of a file.
 type document struct {
 	where  string // the file and the number of the document in it, or the cluster
+	at     place  // zero for a cluster
 	object unstructured.Unstructured
 	// unread is why the content of an object that is known to exist could not be read.
 	unread error
@@ -31,6 +32,7 @@ type note struct{ where, why string }
 // broken is a document that cannot be read, although it is about a kind that matters.
 type broken struct {
 	where string
+	at    place
 	id    source.ID // as far as it can be told
 	err   error     // of what is said to people; *problem.Error
 }
@@ -40,6 +42,7 @@ type reading struct {
 	kinds     kinds
 	documents []document
 	notes     []note
+	places    []place  // of the objects that toObjects returns
 	warnings  []string // about documents that are examined
 	broken    []broken
 }
@@ -91,12 +94,12 @@ func readDocuments(stdin io.Reader, paths []string, of kinds) (reading, error) {
 			case err != nil && !f.inside:
 				return reading{}, fmt.Errorf("%s: %s", f.path, reasonOf(err))
 			case errors.Is(err, errTooLarge):
-				r.reject(f.path, source.ID{}, &problem.Error{Kind: problem.KindLimitExceeded, Detail: "the file cannot be read: " + err.Error()})
+				r.reject(place{file: f.path}, source.ID{}, &problem.Error{Kind: problem.KindLimitExceeded, Detail: "the file cannot be read: " + err.Error()})
 			case err != nil:
-				r.reject(f.path, source.ID{}, problem.Invalid("the file cannot be read: %s", reasonOf(err)).WithNext("make %s readable, or remove it", f.path))
+				r.reject(place{file: f.path}, source.ID{}, problem.Invalid("the file cannot be read: %s", reasonOf(err)).WithNext("make %s readable, or remove it", f.path))
 			default:
-				for i, raw := range split(content) {
-					r.document(fmt.Sprintf("%s: document %d", f.path, i+1), raw)
+				for i, part := range split(content) {
+					r.document(place{file: f.path, number: i + 1, part: part})
 				}
 			}
 		}
@@ -106,26 +109,28 @@ func readDocuments(stdin io.Reader, paths []string, of kinds) (reading, error) {
 
 // document reads one document. A field that occurs twice makes it broken: tools disagree
 // on which one counts.
-func (r *reading) document(where string, raw []byte) {
+func (r *reading) document(at place) {
+	raw := at.text
 	var value any
 	err := yaml.UnmarshalStrict(raw, &value)
 	if err == nil {
-		r.value(where, value)
+		r.value(at, value)
 		return
 	}
 	var fields map[string]any
+	at.failed = failedLine(err)
 	_ = yaml.Unmarshal(raw, &fields) // to tell what it is about; it is broken in any case
 	object := unstructured.Unstructured{Object: fields}
 	id := idOf(object)
 	mentioned := string(r.kinds.mention.Find(raw))
 	switch {
 	case id.Kind != "" && r.kinds.has("", strings.TrimSuffix(id.Kind, "List")):
-		r.reject(where, id, r.unreadable("the "+id.Kind+" cannot be read", err))
+		r.reject(at, id, r.unreadable("the "+id.Kind+" cannot be read", err))
 	case mentioned != "":
 		mentioned = strings.Join(strings.Fields(mentioned), " ")
-		r.reject(where, source.ID{}, r.unreadable("it mentions "+problem.QuoteInput(mentioned)+" and cannot be read", err))
+		r.reject(at, source.ID{}, r.unreadable("it mentions "+problem.QuoteInput(mentioned)+" and cannot be read", err))
 	default:
-		r.pass(where, "not readable as YAML: "+firstLine(err))
+		r.pass(at.String(), "not readable as YAML: "+firstLine(err))
 	}
 }
 
@@ -140,34 +145,34 @@ func firstLine(err error) string {
 }
 
 // value sorts what a document holds.
-func (r *reading) value(where string, value any) {
+func (r *reading) value(at place, value any) {
 	switch value := value.(type) {
 	case nil:
 	case map[string]any:
-		r.object(where, unstructured.Unstructured{Object: value})
+		r.object(at, unstructured.Unstructured{Object: value})
 	case []any:
 		about := func(item any) bool {
 			fields, ok := item.(map[string]any)
 			return ok && r.kinds.has("", idOf(unstructured.Unstructured{Object: fields}).Kind)
 		}
 		if slices.ContainsFunc(value, about) {
-			r.items(where, value)
+			r.items(at, value)
 			return
 		}
-		r.pass(where, "a list, such as a JSON patch, is not a Kubernetes object")
+		r.pass(at.String(), "a list, such as a JSON patch, is not a Kubernetes object")
 	default:
-		r.pass(where, "not a Kubernetes object")
+		r.pass(at.String(), "not a Kubernetes object")
 	}
 }
 
-func (r *reading) items(where string, items []any) {
+func (r *reading) items(at place, items []any) {
 	for i, item := range items {
-		r.value(fmt.Sprintf("%s: items[%d]", where, i), item)
+		r.value(at.item(i), item)
 	}
 }
 
 // object sorts an object, or what it lists.
-func (r *reading) object(where string, object unstructured.Unstructured) {
+func (r *reading) object(at place, object unstructured.Unstructured) {
 	id := idOf(object)
 	apiVersion, _ := object.Object["apiVersion"].(string)
 	items, listed := object.Object["items"].([]any)
@@ -175,24 +180,24 @@ func (r *reading) object(where string, object unstructured.Unstructured) {
 	switch {
 	case len(object.Object) == 0:
 	case isList && listed && apiVersion != "":
-		r.items(where, r.ofKind(apiVersion, of, items))
+		r.items(at, r.ofKind(apiVersion, of, items))
 	case apiVersion != "" && id.Group == "" && r.kinds.has("", id.Kind):
-		r.reject(where, id, problem.Invalid("apiVersion %s is not that of a %s", problem.QuoteInput(apiVersion), id.Kind).WithNext("write apiVersion as group/version"))
+		r.reject(at, id, problem.Invalid("apiVersion %s is not that of a %s", problem.QuoteInput(apiVersion), id.Kind).WithNext("write apiVersion as group/version"))
 	case apiVersion == "" || id.Kind == "":
 		if r.kinds.has(id.Group, id.Kind) || isList && of != "" && r.kinds.has("", of) {
-			r.reject(where, id, problem.Invalid("it is about a kind that is verified, and apiVersion or kind is missing").WithNext("write both, or remove the document"))
+			r.reject(at, id, problem.Invalid("it is about a kind that is verified, and apiVersion or kind is missing").WithNext("write both, or remove the document"))
 			return
 		}
-		r.pass(where, "not a Kubernetes object: apiVersion or kind is missing")
+		r.pass(at.String(), "not a Kubernetes object: apiVersion or kind is missing")
 	case isList && (of == "" || r.kinds.has(id.Group, of)):
 		text, _ := json.Marshal(object.Object)
 		if of != "" || r.kinds.mention.Match(text) {
-			r.reject(where, id, problem.Invalid("the %s has no items that can be read", id.Kind).WithNext("write items as a list"))
+			r.reject(at, id, problem.Invalid("the %s has no items that can be read", id.Kind).WithNext("write items as a list"))
 			return
 		}
-		r.pass(where, "a List without items")
+		r.pass(at.String(), "a List without items")
 	default:
-		r.documents = append(r.documents, document{where: where, object: object})
+		r.documents = append(r.documents, document{where: at.String(), at: at, object: object})
 	}
 }
 
@@ -210,8 +215,8 @@ func (r *reading) ofKind(apiVersion, kind string, items []any) []any {
 
 func (r *reading) pass(where, why string) { r.notes = append(r.notes, note{where, why}) }
 
-func (r *reading) reject(where string, id source.ID, err *problem.Error) {
-	r.broken = append(r.broken, broken{where: where, id: id, err: err})
+func (r *reading) reject(at place, id source.ID, err *problem.Error) {
+	r.broken = append(r.broken, broken{where: at.String(), at: at, id: id, err: err})
 }
 
 // idOf names an object. One without a namespace is in "default", as for kubectl.

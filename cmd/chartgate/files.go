@@ -116,27 +116,34 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
+// part is a document of a file.
+type part struct {
+	text []byte
+	line int // of the file on which text begins, from 1
+}
+
 // split takes a stream of documents apart at its markers. YAML documents also end at
 // "...": what follows is not seen by parsers of one document.
-func split(content []byte) [][]byte {
+func split(content []byte) []part {
 	content = toUTF8(content)
 	content = bytes.ReplaceAll(bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
-	var documents [][]byte
-	var current []byte
+	var parts []part
+	number, current := 0, part{line: 1}
 	for line := range bytes.Lines(content) {
+		number++
 		line = bytes.TrimPrefix(line, []byte("\ufeff"))
 		switch rest, begins := bytes.CutPrefix(line, []byte("---")); {
 		case begins && isBlank(rest):
-			documents, current = append(documents, current), slices.Clone(rest)
+			parts, current = append(parts, current), part{slices.Clone(rest), number}
 		case bytes.HasPrefix(line, []byte("...")) && isBlank(line[3:]):
-			documents, current = append(documents, current), nil
+			parts, current = append(parts, current), part{nil, number + 1}
 		default:
-			current = append(current, line...)
+			current.text = append(current.text, line...)
 		}
 	}
-	var found [][]byte
-	for _, document := range append(documents, current) {
-		if !isEmpty(document) {
+	var found []part
+	for _, document := range append(parts, current) {
+		if !isEmpty(document.text) {
 			found = append(found, splitJSON(document)...)
 		}
 	}
@@ -157,18 +164,19 @@ func isEmpty(document []byte) bool {
 }
 
 // splitJSON takes JSON values apart that follow each other. Other text is one document.
-func splitJSON(document []byte) [][]byte {
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	var values [][]byte
+func splitJSON(document part) []part {
+	decoder := json.NewDecoder(bytes.NewReader(document.text))
+	var values []part
 	for {
 		var value json.RawMessage
 		switch err := decoder.Decode(&value); {
 		case errors.Is(err, io.EOF):
 			return values
 		case err != nil:
-			return [][]byte{document}
+			return []part{document}
 		}
-		values = append(values, value)
+		before := document.text[:int(decoder.InputOffset())-len(value)]
+		values = append(values, part{value, document.line + bytes.Count(before, []byte("\n"))})
 	}
 }
 

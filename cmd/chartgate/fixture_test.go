@@ -16,10 +16,11 @@ import (
 )
 
 // shop is a registry on 127.0.0.1 over plain HTTP, with the charts podinfo (signed by the release
-// workflow), stranger (signed by another signer) and unsigned.
+// workflow), stranger (signed by another signer), keyed (signed by a key, in no log) and unsigned.
 type shop struct {
 	host    string
 	root    []byte            // trusted_root.json
+	key     []byte            // the public key that has signed keyed
 	digests map[string]string // by chart
 }
 
@@ -33,7 +34,14 @@ var openShop = sync.OnceValues(func() (*shop, error) {
 	if s.root, err = trust.TrustedRoot(); err != nil {
 		return nil, err
 	}
-	for name, subject := range map[string]string{"podinfo": "release@acme.example", "stranger": "mallory@evil.example", "unsigned": "", "attested": ""} {
+	key, err := sigstore.NewKey()
+	if err != nil {
+		return nil, err
+	}
+	if s.key, err = key.PEM(); err != nil {
+		return nil, err
+	}
+	for name, subject := range map[string]string{"podinfo": "release@acme.example", "stranger": "mallory@evil.example", "keyed": "by a key", "unsigned": "", "attested": ""} {
 		archive, err := charts.Archive(name, "1.0.0")
 		if err != nil {
 			return nil, err
@@ -49,7 +57,11 @@ var openShop = sync.OnceValues(func() (*shop, error) {
 		if subject == "" {
 			continue
 		}
-		bundle, err := trust.Bundle(sigstore.Identity{Issuer: "https://issuer.example", Subject: subject}, s.digests[name], sigstore.SignPredicateType, nil)
+		signer, options := sigstore.Signer(sigstore.Identity{Issuer: "https://issuer.example", Subject: subject}), []sigstore.Option(nil)
+		if name == "keyed" {
+			signer, options = key, []sigstore.Option{sigstore.WithoutLog()}
+		}
+		bundle, err := trust.Bundle(signer, s.digests[name], sigstore.SignPredicateType, nil, options...)
 		if err != nil {
 			return nil, err
 		}

@@ -58,7 +58,7 @@ func (r *reading) toObjects() (siblings, error) {
 		same := func(o source.Object) bool { return o.ID == id && bytes.Equal(o.JSON, raw) }
 		switch {
 		case lacks != "" && changes:
-			r.reject(d.where, id, problem.Invalid("it names no %s, so it is a patch or incomplete, and changes which chart is deployed", lacks).
+			r.reject(d.at, id, problem.Invalid("it names no %s, so it is a patch or incomplete, and changes which chart is deployed", lacks).
 				WithNext("verify what Kustomize makes of it: kustomize build DIR | chartgate verify -f - --policy PATH"))
 		case lacks != "":
 			r.pass(d.where, fmt.Sprintf("the %s names no %s: a patch that changes no chart", id.Kind, lacks))
@@ -75,6 +75,7 @@ func (r *reading) toObjects() (siblings, error) {
 					"with the credentials of docker login, and takes CAs from --registry-ca and the proxy from HTTPS_PROXY", d.where, id, strings.Join(fields, ", ")))
 			}
 			objects = append(objects, source.Object{ID: id, JSON: raw})
+			r.places = append(r.places, d.at)
 		}
 	}
 	return objects, nil

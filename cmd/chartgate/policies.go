@@ -34,6 +34,8 @@ type fixedPolicies struct {
 	defaultRoot *signature.Root
 	// invalid says where the policies are that deny everything they match.
 	invalid []string
+	// hint is what a signer who is not the right one should make the user think of.
+	hint string
 }
 
 // Current implements gate.Policies.
@@ -60,7 +62,7 @@ func (f *policyFlags) register(flags *pflag.FlagSet) {
 // an API server would not store is an error.
 func (f *policyFlags) load(ctx context.Context, stdin io.Reader, w io.Writer) (fixedPolicies, error) {
 	if len(f.paths) == 0 {
-		return fixedPolicies{}, errors.New("--policy is needed: a file or directory with ChartPolicies and TrustedIdentities, or the word cluster")
+		return fixedPolicies{}, errors.New("--policy is needed: a file or directory with ChartPolicies and TrustedIdentities, or the word cluster; or name the signer: --key, or --certificate-identity and --certificate-oidc-issuer")
 	}
 	paths := slices.DeleteFunc(slices.Clone(f.paths), func(path string) bool { return path == clusterPath })
 	documents, err := readPolicies(stdin, w, paths)

@@ -25,6 +25,21 @@ type result struct {
 	Message   string         `json:"message"`
 
 	admitted bool
+	at       place // of the object; zero for a reference
+}
+
+// names are the object's name, and that with its kind and the field. A chart that was named on the
+// command line has that name.
+func (r result) names() (short, full string) {
+	short = strings.TrimPrefix(r.Object.Namespace+"/"+r.Object.Name, "/")
+	if r.Object.Kind == "Chart" {
+		short = r.Reference
+	}
+	full = r.Object.Kind + " " + short
+	if r.Field != "" && r.Field != r.at.String() { // that of a broken document is its place
+		full += " " + r.Field
+	}
+	return short, full
 }
 
 type objectName struct {
@@ -77,11 +92,19 @@ type report struct {
 	skipped int // documents that were not verified
 }
 
-// print writes the report as text or JSON, and returns errDenied if a result denies.
+// outputs are the values of --output.
+func outputs() []string { return []string{"text", "json", "sarif", "junit"} }
+
+// print writes the report in a format, and returns errDenied if a result denies.
 func (r report) print(w io.Writer, format string) error {
 	write := r.text
-	if format == "json" {
+	switch format {
+	case "json":
 		write = r.json
+	case "sarif":
+		write = r.sarif
+	case "junit":
+		write = r.junit
 	}
 	if err := write(w); err != nil {
 		return err

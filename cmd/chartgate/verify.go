@@ -23,6 +23,7 @@ import (
 type verifyFlags struct {
 	engineFlags
 	policies policyFlags
+	signer   signerFlags
 	files    []string
 	output   string
 	timeout  time.Duration
@@ -34,6 +35,11 @@ const verifyExample = `  # Would a cluster admit these manifests?
   # Would the cluster of the current kubeconfig context?
   chartgate verify -f objects.yaml --policy cluster
 
+  # Did this workflow sign the chart? The flags are those of cosign verify.
+  chartgate verify oci://ghcr.io/acme/charts/podinfo:6.7.1 \
+    --certificate-identity https://github.com/acme/charts/.github/workflows/release.yaml@refs/heads/main \
+    --certificate-oidc-issuer https://token.actions.githubusercontent.com
+
   # Is this chart signed as the policies require?
   chartgate verify oci://ghcr.io/acme/charts/podinfo:6.7.1 --policy policies/ -o json`
 
@@ -41,7 +47,7 @@ func newVerifyCommand() *cobra.Command { return new(verifyFlags).command() }
 
 func (f *verifyFlags) command() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "verify [-f FILE]... [REFERENCE]... --policy PATH|cluster",
+		Use:   "verify [-f FILE]... [REFERENCE]... {--policy PATH|cluster | --key KEY | --certificate-identity SUBJECT --certificate-oidc-issuer ISSUER}",
 		Short: "Examine manifests or charts as a cluster would",
 		Long: `Examine manifests or charts as a cluster would. Only --policy cluster needs a cluster, to read
 its policies.
@@ -62,7 +68,8 @@ HelmRepository or OCIRepository names are not read.`,
 	f.register(flags, "Deny")
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with manifests, - for standard input (repeatable)")
 	f.policies.register(flags)
-	flags.StringVarP(&f.output, "output", "o", "text", "`format`: text or json")
+	f.signer.register(flags)
+	flags.StringVarP(&f.output, "output", "o", "text", "`format`: text, json, sarif or junit")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "longest `time` for each object")
 	return cmd
 }
@@ -71,16 +78,29 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	switch {
 	case len(f.files) == 0 && len(references) == 0:
 		return errors.New("nothing to verify: give -f FILE or a reference such as oci://ghcr.io/acme/charts/podinfo:6.7.1")
-	case f.output != "text" && f.output != "json":
-		return fmt.Errorf("--output is %q, not text or json", f.output)
+	case !slices.Contains(outputs(), f.output):
+		return fmt.Errorf("--output is %q, not text, json, sarif or junit", f.output)
 	}
 	loading, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
-	policies, err := f.policies.load(loading, cmd.InOrStdin(), cmd.ErrOrStderr())
+	policies, err := f.loadPolicies(loading, cmd)
 	if err != nil {
 		return err
 	}
 	return f.verifyUnder(cmd, policies, references)
+}
+
+// loadPolicies returns the policies of --policy, or the one that cosign's flags stand for.
+func (f *verifyFlags) loadPolicies(ctx context.Context, cmd *cobra.Command) (fixedPolicies, error) {
+	given := f.signer.given(cmd.Flags())
+	switch {
+	case len(given) == 0:
+		return f.policies.load(ctx, cmd.InOrStdin(), cmd.ErrOrStderr())
+	case cmd.Flags().Changed("policy"):
+		return fixedPolicies{}, fmt.Errorf("--policy and %s exclude each other: the policies name the signers", given[0])
+	default:
+		return f.signer.policies(ctx, cmd.Flags())
+	}
 }
 
 // verifyUnder examines the files and references under policies.
@@ -118,8 +138,8 @@ func (f *verifyFlags) verifyUnder(cmd *cobra.Command, policies fixedPolicies, re
 	if err != nil {
 		return err
 	}
-	run := verifier{engine: engine, flags: f, stderr: cmd.ErrOrStderr(), login: login, invalid: policies.invalid}
-	results, skipped, err := run.verify(cmd.Context(), read.broken, objects, references)
+	run := verifier{engine: engine, flags: f, stderr: cmd.ErrOrStderr(), login: login, policies: policies}
+	results, skipped, err := run.verify(cmd.Context(), read, objects, references)
 	if err != nil {
 		return err
 	}
@@ -128,26 +148,31 @@ func (f *verifyFlags) verifyUnder(cmd *cobra.Command, policies fixedPolicies, re
 
 // verifier is the gate on this machine, and what its messages need to know of it.
 type verifier struct {
-	engine  *engine
-	flags   *verifyFlags
-	stderr  io.Writer      // for the causes of chartgate's own failures
-	login   registry.Login // nil without any
-	invalid []string       // where the invalid policies are
+	engine   *engine
+	flags    *verifyFlags
+	stderr   io.Writer      // for the causes of chartgate's own failures
+	login    registry.Login // nil without any
+	policies fixedPolicies
 }
 
 // verify returns a result for each use of a chart, and the number of objects of other kinds, which
 // are skipped.
-func (r verifier) verify(ctx context.Context, unreadable []broken, objects siblings, references []string) (results []result, skipped int, err error) {
+func (r verifier) verify(ctx context.Context, read reading, objects siblings, references []string) (results []result, skipped int, err error) {
 	engine, f := r.engine, r.flags
-	for _, b := range unreadable {
-		results = append(results, r.result(ctx, b.verdict()))
+	for _, b := range read.broken {
+		result := r.result(ctx, b.verdict())
+		result.at = b.at
+		results = append(results, result)
 	}
-	for _, object := range objects {
+	for i, object := range objects {
 		if !engine.extractor.Gates(object.ID) {
 			skipped++
 			continue
 		}
-		results = append(results, r.verifyObject(ctx, object)...)
+		for _, result := range r.verifyObject(ctx, object) {
+			result.at = read.places[i]
+			results = append(results, result)
+		}
 	}
 	if len(f.files) > 0 && len(results) == 0 {
 		return nil, skipped, errors.New("the files hold no object that chartgate gates (HelmRelease, HelmRepository, HelmChart, OCIRepository, Application)")
@@ -181,13 +206,15 @@ func (r verifier) next(ctx context.Context, at chart.Location, d verdict.Denial)
 			name, _, _ := strings.Cut(rest, " in ")
 			return slices.ContainsFunc(d.Policy, func(text string) bool { return strings.HasPrefix(text, name+" ") })
 		}
-		places := r.invalid
+		places := r.policies.invalid
 		if slices.ContainsFunc(places, named) {
 			places = slices.DeleteFunc(slices.Clone(places), func(place string) bool { return !named(place) })
 		}
 		if len(places) > 0 {
 			return "correct " + strings.Join(places, ", ")
 		}
+	case verdict.IdentityNotAllowed:
+		return r.policies.hint
 	case verdict.RegistryUnauthorized:
 		if r.login == nil || len(r.flags.registryMirrors) > 0 {
 			return ""

@@ -221,7 +221,7 @@ func TestVerifyNotAsked(t *testing.T) {
 		{"a file without policies", []string{"-f", dir + "/good.yaml", "--policy", dir + "/good.yaml"}, "no policies found in "},
 		{"a directory without manifests", objects("empty"), "the files hold no object that chartgate gates"},
 		{"a file without gated objects, beside a reference", append(objects("other.yaml"), "oci://ghcr.io/acme/podinfo:1.0.0"), "the files hold no object that chartgate gates"},
-		{"an unknown output", append(good, "-o", "yaml"), `--output is "yaml", not text or json`},
+		{"an unknown output", append(good, "-o", "yaml"), `--output is "yaml", not text, json, sarif or junit`},
 		{"an unknown flag", append(good, "--yes"), "unknown flag"},
 		{"an unknown choice for missing sources", append(good, "--missing-source=deny"), `--missing-source is "deny", not Defer or Deny`},
 		{"an unknown choice for Git", append(good, "--argo-git-sources=No"), `--argo-git-sources is "No", not Allow or Deny`},

@@ -166,7 +166,7 @@ chartgate: the files hold no object that chartgate gates (HelmRelease, HelmRepos
 			sentence: "an output that does not exist",
 			args:     []string{podinfo, "-o", "xml"}, code: 2,
 			stderr: `
-chartgate: --output is "xml", not text or json`,
+chartgate: --output is "xml", not text, json, sarif or junit`,
 		},
 		{
 			sentence: "a flag that does not exist",

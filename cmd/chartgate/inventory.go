@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -16,12 +17,15 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/credentials"
 	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/inventory"
 	"github.com/chartgate/chartgate/pkg/objects"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/sourceauth"
 	"github.com/chartgate/chartgate/pkg/trust"
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
@@ -34,6 +38,7 @@ type inventoryFlags struct {
 	allNamespaces bool
 	files         []string
 	argoNamespace string
+	helmReleases  bool
 	timeout       time.Duration
 }
 
@@ -48,6 +53,7 @@ func (f *inventoryFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "scan all namespaces, as without -n")
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with manifests to scan instead of a cluster, - for standard input (repeatable)")
 	flags.StringVar(&f.argoNamespace, "argo-namespace", "argocd", "`namespace` in which Argo CD keeps its repository Secrets; empty if Argo CD is not used")
+	flags.BoolVar(&f.helmReleases, "helm-releases", true, "list the releases that helm itself installed, too; this reads the Secrets in which helm keeps them")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "longest `time` for each chart")
 }
 
@@ -58,7 +64,10 @@ type stock struct {
 	objects  []source.Object
 	files    map[source.ID]string
 	rows     []inventory.Row // of documents that cannot be read
+	outside  []inventory.HelmRelease
 	problems []inventory.Problem
+	// connect finds the logins of the objects' sources; nil without a cluster.
+	connect func(context.Context, sourceauth.Auth, chart.Location) (registry.Connection, error)
 }
 
 // collect takes stock of a cluster or of files.
@@ -105,7 +114,7 @@ func (f *inventoryFlags) collect(cmd *cobra.Command) (inventory.Inventory, error
 		return inventory.Inventory{}, fmt.Errorf("the scan was stopped: %w", err)
 	}
 	return inventory.Inventory{
-		At: begun, From: s.from, Policies: named, Rows: append([]inventory.Row{}, rows...), Problems: s.problems, Summary: inventory.Summarize(rows),
+		At: begun, From: s.from, Policies: named, Rows: append([]inventory.Row{}, rows...), Outside: s.outside, Problems: s.problems, Summary: inventory.Summarize(rows),
 	}, nil
 }
 
@@ -212,7 +221,20 @@ func (f *inventoryFlags) fromCluster(ctx context.Context, at *scannedCluster, pr
 	if err != nil {
 		return stock{}, fmt.Errorf("%s: %w", at.name, err)
 	}
-	return stock{from: at.name, reader: snapshot, objects: snapshot.Objects(), problems: snapshot.Problems}, nil
+	s := stock{from: at.name, reader: snapshot, objects: snapshot.Objects(), problems: snapshot.Problems}
+	if f.helmReleases {
+		outside, problems := listing.Releases(ctx, at.kube, snapshot)
+		s.outside, s.problems = outside, append(s.problems, problems...)
+	}
+	clouds, err := credentials.NewClouds()
+	if err != nil {
+		return stock{}, err
+	}
+	s.connect = credentials.New(credentials.Options{
+		Reader: at.kube, ArgoNamespace: f.argoNamespace, PlainHTTP: f.plainHTTP, Clouds: clouds, AnyHost: true,
+		Identities: f.registryIdentities, Log: logr.Discard(),
+	}).Resolve
+	return s, nil
 }
 
 // inspector makes the engine, and what asks it.
@@ -226,7 +248,7 @@ func (f *inventoryFlags) inspector(policies fixedPolicies, judged bool, s stock)
 		return nil, nil, err
 	}
 	roots.Set(policies.trustRoots)
-	engine, err := f.build(inputs{policies: policies, siblings: s.reader, roots: roots, registry: registry.Options{Local: true}})
+	engine, err := f.build(inputs{policies: policies, siblings: s.reader, roots: roots, registry: registry.Options{Local: true, Connect: s.connect}})
 	if err != nil {
 		roots.Close()
 		return nil, nil, err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -45,8 +46,8 @@ func tableColumns() []column {
 		{"OBJECT", func(r inventory.Row) string { return r.Object.Kind + "/" + r.Object.Name }},
 		{"CHART", func(r inventory.Row) string { return r.Reference }},
 		{"PIN", func(r inventory.Row) string { return r.Pinning }},
-		{"DEPLOYED", deployedOf},
-		{"SIGNED BY", signersOf},
+		{"DEPLOYED", func(r inventory.Row) string { return shortened(deployedOf(r)) }},
+		{"SIGNED BY", func(r inventory.Row) string { return shortened(signersOf(r)) }},
 		{"VERDICT", func(r inventory.Row) string { return r.Verdict }},
 		{"REASON", func(r inventory.Row) string { return string(r.Reason) }},
 	}
@@ -55,6 +56,7 @@ func tableColumns() []column {
 func wideColumns() []column {
 	return append(tableColumns(),
 		column{"DIGEST", func(r inventory.Row) string { return r.Digest }},
+		column{"DEPLOYED MANIFEST", func(r inventory.Row) string { return r.Deployed.Manifest }},
 		column{"FIELD", func(r inventory.Row) string { return r.Field }},
 		column{"FINDINGS", findingsOf},
 		column{"POLICIES", func(r inventory.Row) string { return strings.Join(r.Policies, ", ") }},
@@ -84,6 +86,13 @@ func csvColumns() []column {
 		{"message", func(r inventory.Row) string { return r.Message }},
 		{"next", func(r inventory.Row) string { return r.Next }},
 	}
+}
+
+var wholeDigest = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
+
+// shortened cuts digests and fingerprints as people compare them.
+func shortened(text string) string {
+	return wholeDigest.ReplaceAllStringFunc(text, func(digest string) string { return digest[:len("sha256:")+12] + "…" })
 }
 
 func deployedOf(r inventory.Row) string {

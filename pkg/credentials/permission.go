@@ -26,7 +26,7 @@ type permission struct {
 func (r *Resolver) permission(auth sourceauth.Auth, host string) permission {
 	p := permission{
 		host:   host,
-		named:  host != "" && (auth.NamedHost == host || slices.Contains(r.loginHosts, host)),
+		named:  host != "" && (r.anyHost || auth.NamedHost == host || slices.Contains(r.loginHosts, host)),
 		stored: host != "" && auth.StoredHost == host,
 	}
 	for _, name := range r.identities {

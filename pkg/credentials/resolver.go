@@ -64,6 +64,10 @@ type Options struct {
 	// LoginHosts are the hosts, beside those that policies name, to which the admin lets the logins
 	// of consumers go.
 	LoginHosts []string
+	// AnyHost lets the logins of consumers go to every host that the stored source sends them to,
+	// whether or not a policy names it: for a person who may read these Secrets and looks at what
+	// the consumers do already. A webhook must not set it.
+	AnyHost bool
 	// Identities are the clouds that chartgate logs in to with its own identity, whatever the
 	// source of the chart says.
 	Identities []string
@@ -78,6 +82,7 @@ type Resolver struct {
 	plainHTTP   []string
 	clouds      *Clouds
 	loginHosts  []string
+	anyHost     bool
 	identities  []string
 }
 
@@ -89,6 +94,7 @@ func New(o Options) *Resolver {
 		plainHTTP:   slices.Clone(o.PlainHTTP),
 		clouds:      o.Clouds,
 		loginHosts:  slices.Clone(o.LoginHosts),
+		anyHost:     o.AnyHost,
 		identities:  slices.Clone(o.Identities),
 	}
 }

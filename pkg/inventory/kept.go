@@ -44,8 +44,8 @@ func kinds() []kind {
 		},
 		{
 			schema.GroupKind{Group: helm, Kind: helmv2.HelmReleaseKind},
-			[]string{"chart", "chartRef"},
-			[]string{"helmChart", "history", "lastAppliedRevision"},
+			[]string{"chart", "chartRef", "releaseName", "targetNamespace", "storageNamespace"},
+			[]string{"helmChart", "history", "lastAppliedRevision", "storageNamespace"},
 		},
 		{
 			schema.GroupKind{Group: argo.Group, Kind: argo.ApplicationKind},
@@ -146,7 +146,7 @@ func inside(name string, value json.RawMessage) any {
 func history(list []json.RawMessage) []any {
 	kept := []any{}
 	for _, item := range list[:min(len(list), maxHistory)] {
-		kept = append(kept, only(item, []string{"chartName", "chartVersion", "status", "ociDigest"}))
+		kept = append(kept, only(item, []string{"name", "chartVersion", "status", "ociDigest"}))
 	}
 	return kept
 }

@@ -1,0 +1,220 @@
+package inventory
+
+import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"sync"
+
+	helmv2 "github.com/fluxcd/helm-controller/api/v2"
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chartgate/chartgate/pkg/source"
+)
+
+const (
+	// secretType is that of the Secrets in which helm 3 and 4 keep releases
+	// (pkg/storage/driver/secrets.go).
+	secretType = "helm.sh/release.v1"
+	// secretsPage is how many Secrets one request lists, without their content.
+	secretsPage = 500
+	// maxReleases bounds the Secrets whose content is read, readsAtOnce how many at a time: each
+	// has up to 1 MiB.
+	maxReleases = 5000
+	readsAtOnce = 4
+	// maxUnpacked bounds how much of a release is unpacked to find the name of its chart, which
+	// comes before values, templates and manifests.
+	maxUnpacked = 4 << 20
+)
+
+// releaseKey names a release where helm keeps it.
+type releaseKey struct{ namespace, name string }
+
+// newest is the Secret of a release's newest revision.
+type newest struct {
+	secret   string
+	revision int
+}
+
+// Releases lists the releases that helm itself installed, by the Secrets in which it keeps them.
+// Those of HelmReleases in s are left out. It needs the right to list and get Secrets; what it
+// cannot read is a problem.
+func (c *Cluster) Releases(ctx context.Context, kube client.Reader, s *Snapshot) ([]HelmRelease, []Problem) {
+	found, err := c.newestReleases(ctx, kube)
+	if err != nil {
+		return nil, []Problem{c.releaseProblem(err)}
+	}
+	for _, object := range s.objects {
+		if object.Kind == helmv2.HelmReleaseKind {
+			for _, key := range storedAs(object) {
+				delete(found, key)
+			}
+		}
+	}
+	if len(found) > maxReleases {
+		return nil, []Problem{{What: "releases that helm itself installed, " + c.where(), Why: fmt.Sprintf("there are more than %d", maxReleases), Next: "scan one namespace at a time, with -n"}}
+	}
+	return c.readReleases(ctx, kube, found)
+}
+
+func (c *Cluster) releaseProblem(err error) Problem {
+	p := Problem{What: "releases that helm itself installed, " + c.where(), Why: firstLine(err)}
+	if apierrors.IsForbidden(err) {
+		p.Why = "helm keeps them in Secrets, which this user may not list"
+		p.Next = "ask the cluster's admin for the right to list and get secrets, or leave them out: --helm-releases=false"
+	}
+	return p
+}
+
+// newestReleases finds the newest revision of each release, without the content of any Secret.
+func (c *Cluster) newestReleases(ctx context.Context, kube client.Reader) (map[releaseKey]newest, error) {
+	found := map[releaseKey]newest{}
+	token := ""
+	for {
+		var list metav1.PartialObjectMetadataList
+		list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+		err := kube.List(ctx, &list, client.InNamespace(c.Namespace), client.MatchingLabels{"owner": "helm"},
+			client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("type", secretType)}, client.Limit(secretsPage), client.Continue(token))
+		if err != nil {
+			return nil, err
+		}
+		for _, secret := range list.Items {
+			revision, err := strconv.Atoi(secret.Labels["version"])
+			key := releaseKey{secret.Namespace, secret.Labels["name"]}
+			if err != nil || key.name == "" || secret.Labels["status"] == "uninstalled" || found[key].revision >= revision {
+				continue
+			}
+			found[key] = newest{secret.Name, revision}
+		}
+		if token = list.Continue; token == "" {
+			return found, nil
+		}
+	}
+}
+
+// storedAs returns where helm-controller keeps the release of a HelmRelease (GetReleaseName,
+// GetStorageNamespace, v1.6): by its spec, and as its status records it.
+func storedAs(object source.Object) []releaseKey {
+	var o struct {
+		Spec struct {
+			ReleaseName      string `json:"releaseName"`
+			TargetNamespace  string `json:"targetNamespace"`
+			StorageNamespace string `json:"storageNamespace"`
+		} `json:"spec"`
+		Status struct {
+			StorageNamespace string `json:"storageNamespace"`
+			History          []struct {
+				Name string `json:"name"`
+			} `json:"history"`
+		} `json:"status"`
+	}
+	if json.Unmarshal(object.JSON, &o) != nil {
+		return nil
+	}
+	name := cmp.Or(o.Spec.ReleaseName, object.Name)
+	if o.Spec.ReleaseName == "" && o.Spec.TargetNamespace != "" {
+		name = o.Spec.TargetNamespace + "-" + object.Name
+	}
+	namespace := cmp.Or(o.Status.StorageNamespace, o.Spec.StorageNamespace, object.Namespace)
+	keys := []releaseKey{{namespace, name}}
+	for _, deployed := range o.Status.History {
+		keys = append(keys, releaseKey{namespace, deployed.Name})
+	}
+	return keys
+}
+
+// readReleases reads what charts the releases are of.
+func (c *Cluster) readReleases(ctx context.Context, kube client.Reader, found map[releaseKey]newest) (releases []HelmRelease, problems []Problem) {
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(readsAtOnce)
+	for key, at := range found {
+		group.Go(func() error {
+			chart, version, err := readRelease(ctx, kube, client.ObjectKey{Namespace: key.namespace, Name: at.secret})
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case apierrors.IsNotFound(err): // uninstalled since
+			case err != nil:
+				problems = append(problems, Problem{What: fmt.Sprintf("release %s/%s, which helm itself installed", key.namespace, key.name), Why: firstLine(err)})
+			default:
+				releases = append(releases, HelmRelease{Namespace: key.namespace, Name: key.name, Chart: chart, Version: version})
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the functions return nil
+	slices.SortFunc(releases, func(a, b HelmRelease) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	slices.SortFunc(problems, func(a, b Problem) int { return cmp.Compare(a.What, b.What) })
+	return releases, problems
+}
+
+func readRelease(ctx context.Context, kube client.Reader, key client.ObjectKey) (chart, version string, err error) {
+	var secret corev1.Secret
+	if err := kube.Get(ctx, key, &secret); err != nil {
+		return "", "", err
+	}
+	return chartOf(secret.Data["release"])
+}
+
+var errNotARelease = errors.New("its Secret holds no release that can be read")
+
+// chartOf finds name and version of the chart in a release as helm stores it: JSON, mostly
+// compressed, in base64 (pkg/storage/driver/util.go). It reads no further than it has to.
+func chartOf(stored []byte) (name, version string, err error) {
+	reader := base64.NewDecoder(base64.StdEncoding, bytes.NewReader(stored))
+	head := make([]byte, 2)
+	if _, err := io.ReadFull(reader, head); err != nil {
+		return "", "", errNotARelease
+	}
+	reader = io.MultiReader(bytes.NewReader(head), reader)
+	if bytes.Equal(head, []byte{0x1f, 0x8b}) {
+		if reader, err = gzip.NewReader(reader); err != nil {
+			return "", "", errNotARelease
+		}
+	}
+	decoder := json.NewDecoder(io.LimitReader(reader, maxUnpacked))
+	var metadata struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+	}
+	if enter(decoder, "chart") != nil || enter(decoder, "metadata") != nil || decoder.Decode(&metadata) != nil || metadata.Name == "" {
+		return "", "", errNotARelease
+	}
+	return metadata.Name, metadata.Version, nil
+}
+
+// enter reads the begin of an object, and goes on to the value of one of its fields.
+func enter(decoder *json.Decoder, field string) error {
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return errNotARelease
+	}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return err
+		}
+		if token == field {
+			return nil
+		}
+		if err := decoder.Decode(new(json.RawMessage)); err != nil {
+			return err
+		}
+	}
+	return errNotARelease
+}

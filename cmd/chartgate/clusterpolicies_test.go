@@ -21,6 +21,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
+	"github.com/chartgate/chartgate/pkg/kms"
 	"github.com/chartgate/chartgate/test/fixtures/kube"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 )
@@ -153,7 +154,7 @@ func TestClusterPolicies(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			loaded, err := read.load(t.Context(), &warned, c.namespace, files)
+			loaded, err := read.load(t.Context(), &warned, c.namespace, files, kms.NewReader())
 			if c.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fails) {
 					t.Errorf("want %q, got %v", c.fails, err)
@@ -232,7 +233,7 @@ func TestClusterTrustRoots(t *testing.T) {
 			if err := cmd.ParseFlags([]string{"--plain-http", s.host, "--tuf-cache", t.TempDir()}); err != nil {
 				t.Fatal(err)
 			}
-			loaded, err := (&cluster{name: "context test", kube: kube.Cluster(t, c.funcs, objects...)}).load(t.Context(), &out, "", nil)
+			loaded, err := (&cluster{name: "context test", kube: kube.Cluster(t, c.funcs, objects...)}).load(t.Context(), &out, "", nil, kms.NewReader())
 			if err == nil {
 				err = f.verifyUnder(cmd, loaded, []string{"oci://" + s.host + "/acme/podinfo:1.0.0"})
 			}

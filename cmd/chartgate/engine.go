@@ -49,6 +49,10 @@ type inputs struct {
 	roots    signature.Roots
 	source   source.Options
 	registry registry.Options
+	// client, verifier and now are in place of those that the flags make, if not nil.
+	client   gate.Registry
+	verifier gate.Verifier
+	now      func() time.Time
 }
 
 // build checks the flags and makes the engine.
@@ -71,12 +75,21 @@ func (f *engineFlags) build(in inputs) (*engine, error) {
 	}
 	in.source.PlainHTTP, in.source.DenyArgoGit = plainHTTP, denyGit
 	in.source.DenyMissingSource, in.source.DenyRepackaged = denyMissing, denyRepackaged
-	client, err := f.client(in.registry)
-	if err != nil {
-		return nil, err
+	if in.client == nil {
+		client, err := f.client(in.registry)
+		if err != nil {
+			return nil, err
+		}
+		in.client = client
+	}
+	if in.verifier == nil {
+		in.verifier = signature.New(in.roots)
+	}
+	if in.now == nil {
+		in.now = time.Now
 	}
 	return &engine{
-		gate:      gate.New(in.policies, client, signature.New(in.roots), time.Now),
+		gate:      gate.New(in.policies, in.client, in.verifier, in.now),
 		extractor: source.NewExtractor(in.siblings, in.source),
 	}, nil
 }

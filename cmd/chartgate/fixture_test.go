@@ -19,6 +19,7 @@ import (
 // workflow), stranger (signed by another signer), keyed (signed by a key, in no log) and unsigned.
 type shop struct {
 	host    string
+	server  *registrytest.Registry
 	root    []byte            // trusted_root.json
 	key     []byte            // the public key that has signed keyed
 	digests map[string]string // by chart
@@ -30,7 +31,7 @@ var openShop = sync.OnceValues(func() (*shop, error) {
 		return nil, err
 	}
 	registry := registrytest.New(registrytest.Options{}) // until the process ends
-	s := &shop{host: registry.Host(), digests: map[string]string{}}
+	s := &shop{host: registry.Host(), server: registry, digests: map[string]string{}}
 	if s.root, err = trust.TrustedRoot(); err != nil {
 		return nil, err
 	}
@@ -80,6 +81,9 @@ func theShop(t *testing.T) *shop {
 	}
 	return s
 }
+
+// requests is how many the registry has been sent.
+func (s *shop) requests() int { return len(s.server.Requests()) }
 
 // local translates the host of the tests to the one on this machine, public back.
 func (s *shop) local(text string) string { return strings.ReplaceAll(text, "ghcr.io", s.host) }

@@ -138,7 +138,7 @@ func (f *inventoryFlags) loadPolicies(cmd *cobra.Command, at *scannedCluster) (f
 	case err != nil:
 		return fixedPolicies{}, "", fmt.Errorf("%s does not answer: %w", at.name, err)
 	}
-	loaded, err := at.load(ctx, cmd.ErrOrStderr(), f.policies.namespace, nil)
+	loaded, err := at.load(ctx, cmd.ErrOrStderr(), f.policies.namespace, nil, f.policies.services())
 	if errors.Is(err, errForbidden) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s has chartgate, but nothing is judged: %v\n", at.name, err)
 		return fixedPolicies{set: none}, "", nil

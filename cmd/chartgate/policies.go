@@ -19,6 +19,8 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/fielderr"
+	"github.com/chartgate/chartgate/pkg/keys"
+	"github.com/chartgate/chartgate/pkg/kms"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/signature"
@@ -46,6 +48,7 @@ type policyFlags struct {
 	clusterFlags
 	paths     []string
 	namespace string
+	kms       keys.KMS // that of the user's credentials if nil
 }
 
 // clusterPath stands for the policies of a cluster. A file of this name is ./cluster.
@@ -74,16 +77,23 @@ func (f *policyFlags) load(ctx context.Context, stdin io.Reader, w io.Writer) (f
 		if err != nil {
 			return fixedPolicies{}, err
 		}
-		return c.load(ctx, w, f.namespace, documents)
+		return c.load(ctx, w, f.namespace, documents, f.services())
 	}
 	if !slices.ContainsFunc(documents, document.isPolicy) {
 		return fixedPolicies{}, fmt.Errorf("no policies found in %s: a ChartPolicy or the identities ConfigMap is needed", strings.Join(paths, ", "))
 	}
-	return compileAll(ctx, w, documents, amongDocuments)
+	return compileAll(ctx, w, documents, references{amongDocuments, f.services()})
+}
+
+func (f *policyFlags) services() keys.KMS {
+	if f.kms != nil {
+		return f.kms
+	}
+	return kms.NewReader()
 }
 
 // load reads the policies of the cluster, in which files replace the objects of their names.
-func (c *cluster) load(ctx context.Context, w io.Writer, namespace string, files []document) (fixedPolicies, error) {
+func (c *cluster) load(ctx context.Context, w io.Writer, namespace string, files []document, services keys.KMS) (fixedPolicies, error) {
 	p, err := c.findChartgate(ctx, namespace, func(format string, args ...any) { fmt.Fprintf(w, "warning: "+format+"\n", args...) })
 	if err != nil {
 		return fixedPolicies{}, err
@@ -96,7 +106,7 @@ func (c *cluster) load(ctx context.Context, w io.Writer, namespace string, files
 	if !slices.ContainsFunc(documents, document.isPolicy) {
 		p.warn("%s has no policies: it denies every chart", c.name)
 	}
-	loaded, err := compileAll(ctx, w, documents, p.lookup)
+	loaded, err := compileAll(ctx, w, documents, references{p.lookup, services})
 	if err != nil {
 		return fixedPolicies{}, err
 	}
@@ -131,8 +141,8 @@ func readPolicies(stdin io.Reader, w io.Writer, paths []string) ([]document, err
 }
 
 // compileAll compiles policies, and writes to w which of them are invalid.
-func compileAll(ctx context.Context, w io.Writer, documents []document, find lookup) (fixedPolicies, error) {
-	loaded, report, err := compileDocuments(ctx, documents, find)
+func compileAll(ctx context.Context, w io.Writer, documents []document, refer references) (fixedPolicies, error) {
+	loaded, report, err := compileDocuments(ctx, documents, refer)
 	if err != nil {
 		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
 	}
@@ -260,6 +270,8 @@ func (r *reading) policies() []document {
 	for _, d := range r.documents {
 		kind := d.object.GroupVersionKind()
 		switch {
+		case kind.Group == v1alpha1.Group && kind.Kind == policyTestKind:
+			r.pass(d.where, "a PolicyTest is for chartgate test")
 		case kind.Group == v1alpha1.Group || r.kinds.has("", kind.Kind):
 			documents = append(documents, d)
 		case kind.Group == "" && kind.Kind == "Secret" && d.object.Object["sops"] != nil:
@@ -275,13 +287,13 @@ func (r *reading) policies() []document {
 	return documents
 }
 
-func compileDocuments(ctx context.Context, documents []document, find lookup) (fixedPolicies, policy.Report, error) {
+func compileDocuments(ctx context.Context, documents []document, refer references) (fixedPolicies, policy.Report, error) {
 	var in policy.Input
 	secrets, documents, err := takeSecrets(documents)
 	if err != nil {
 		return fixedPolicies{}, policy.Report{}, err
 	}
-	trustRoots, documents, err := takeTrustRoots(ctx, documents, find)
+	trustRoots, documents, err := takeTrustRoots(ctx, documents, refer.find)
 	if err != nil {
 		return fixedPolicies{}, policy.Report{}, err
 	}
@@ -290,7 +302,7 @@ func compileDocuments(ctx context.Context, documents []document, find lookup) (f
 			return fixedPolicies{}, policy.Report{}, fmt.Errorf("%s: %w", d.where, err)
 		}
 	}
-	in.Keys = lookupKeys(ctx, policy.KeySources(in), secrets, find)
+	in.Keys = lookupKeys(ctx, policy.KeySources(in), secrets, refer)
 	set, report := policy.Compile(in)
 	return fixedPolicies{set: set, trustRoots: trustRoots}, report, nil
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/keys"
-	"github.com/chartgate/chartgate/pkg/kms"
 	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/problem"
 	"github.com/chartgate/chartgate/pkg/trust"
@@ -25,6 +24,12 @@ const maxKeyReads = 8
 // is a text for users.
 type lookup func(ctx context.Context, kind, name string) (document, error)
 
+// references leads to what policies refer to and do not hold.
+type references struct {
+	find lookup
+	kms  keys.KMS
+}
+
 // amongDocuments is the lookup where there is no cluster.
 func amongDocuments(_ context.Context, kind, name string) (document, error) {
 	if kind == "Secret" {
@@ -35,14 +40,14 @@ func amongDocuments(_ context.Context, kind, name string) (document, error) {
 
 // lookupKeys finds the keys of policies on the command line: in Secrets, and in a KMS by the
 // credentials of the user who runs the command.
-func lookupKeys(ctx context.Context, sources []policy.KeySource, secrets []corev1.Secret, find lookup) policy.Keys {
-	found, services := policy.Keys{}, kms.NewReader()
+func lookupKeys(ctx context.Context, sources []policy.KeySource, secrets []corev1.Secret, refer references) policy.Keys {
+	found := policy.Keys{}
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(maxKeyReads)
 	for _, source := range sources {
 		group.Go(func() error {
-			content := contentOf(ctx, source, secrets, services, find)
+			content := contentOf(ctx, source, secrets, refer)
 			mu.Lock()
 			defer mu.Unlock()
 			found[source] = content
@@ -53,16 +58,16 @@ func lookupKeys(ctx context.Context, sources []policy.KeySource, secrets []corev
 	return found
 }
 
-func contentOf(ctx context.Context, source policy.KeySource, secrets []corev1.Secret, services keys.KMS, find lookup) policy.KeyContent {
+func contentOf(ctx context.Context, source policy.KeySource, secrets []corev1.Secret, refer references) policy.KeyContent {
 	if source.KMS != "" {
-		return toContent(services.PublicKeys(ctx, source.KMS))
+		return toContent(refer.kms.PublicKeys(ctx, source.KMS))
 	}
 	for _, secret := range secrets {
 		if secret.Name == source.Secret {
 			return toContent(keys.FromSecret(secret, source.Item))
 		}
 	}
-	d, err := find(ctx, "Secret", source.Secret)
+	d, err := refer.find(ctx, "Secret", source.Secret)
 	if err != nil {
 		return policy.KeyContent{Err: err}
 	}

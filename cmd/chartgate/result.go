@@ -26,6 +26,7 @@ type result struct {
 
 	admitted bool
 	at       place // of the object; zero for a reference
+	verdict  verdict.Verdict
 }
 
 // names are the object's name, and that with its kind and the field. A chart that was named on the
@@ -58,6 +59,7 @@ func toResult(v verdict.Verdict) result {
 		Reason:    v.Reason(),
 		Message:   v.Message(),
 		admitted:  v.Admits(),
+		verdict:   v,
 	}
 	var signers, policies []string
 	add := func(to *[]string, text string) {

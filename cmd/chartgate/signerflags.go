@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/kms"
 	"github.com/chartgate/chartgate/pkg/policy"
 )
 
@@ -63,7 +64,7 @@ func (f *signerFlags) policies(ctx context.Context, flags *pflag.FlagSet) (fixed
 			Pinning: v1alpha1.PinningFloating,
 		}}},
 	}
-	in.Keys = lookupKeys(ctx, policy.KeySources(in), nil, amongDocuments)
+	in.Keys = lookupKeys(ctx, policy.KeySources(in), nil, references{amongDocuments, kms.NewReader()})
 	set, report := policy.Compile(in)
 	if err := report.Identities[identity.Name]; err != nil {
 		return fixedPolicies{}, fmt.Errorf("%s: %w", identity.Name, err)

@@ -45,6 +45,21 @@ func (m Matched) Only(some []*Policy) Matched {
 	return newMatched(kept)
 }
 
+// Identities returns the names of the identities whose signatures or attestations any of the policies
+// can use, sorted.
+func (m Matched) Identities() []string {
+	var names []string
+	for _, p := range m.policies {
+		for _, r := range p.require {
+			for _, id := range r.anyOf {
+				names = append(names, id.name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Wanted returns the signers and the types of attestations that any of the policies can use.
 func (m Matched) Wanted() evidence.Wanted { return m.wanted }
 

@@ -36,6 +36,25 @@ func TestAPolicyMayBeWrittenBeforeItsIdentities(t *testing.T) {
 	}
 }
 
+// TestMatchedIdentities: those whom the matching policies ask, and nobody else.
+func TestMatchedIdentities(t *testing.T) {
+	t.Parallel()
+	text := `[{name: listed, charts: ["oci://ghcr.io/acme/**"], keyless: {issuer: "https://issuer.example", subject: s}}]`
+	set := compile(t, policy.Input{
+		Identities: people("release", "audit", "ops", "other"), ConfigMap: &text,
+		Policies: []v1alpha1.ChartPolicy{
+			requiring("acme", "release audit", "release"), requiring("more", "ops"), waiving("old", "moving", "2099-01-01"),
+			changed(requiring("elsewhere", "other"), func(spec *v1alpha1.ChartPolicySpec) { spec.Match.Charts = []string{"oci://quay.io/**"} }),
+		},
+	})
+	if diff := gocmp.Diff([]string{"audit", "listed", "ops", "release"}, set.For(locationOf(t, podinfo)).Identities()); diff != "" {
+		t.Error(diff)
+	}
+	if asked := set.For(locationOf(t, "oci://gitlab.example/x")).Identities(); len(asked) > 0 {
+		t.Errorf("a chart without a policy asks %v", asked)
+	}
+}
+
 func TestTheReportNamesWhatIsNotInForce(t *testing.T) {
 	t.Parallel()
 	text := "- {}"

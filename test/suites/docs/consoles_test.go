@@ -44,7 +44,15 @@ func TestConsolesShowWhatCommandsPrint(t *testing.T) {
 			t.Errorf("%s (-page +command):\n%s", script, diff)
 		}
 	}
-	if ran == 0 {
-		t.Error("the test sees no console of an offline command")
+	if ran < 2 {
+		t.Error("the test does not see the consoles of chartgate explain and chartgate test")
+	}
+}
+
+// TestThePolicyTestOfThePageIsTheSample: what the page shows is the file that its console runs.
+func TestThePolicyTestOfThePageIsTheSample(t *testing.T) {
+	t.Parallel()
+	if diff := cmp.Diff(blocks(section(t, read(t, "docs/cli.md"), "chartgate test"), "yaml")[0], read(t, "config/samples/tests/policies.yaml")); diff != "" {
+		t.Errorf("docs/cli.md and config/samples/tests/policies.yaml differ (-page +sample):\n%s", diff)
 	}
 }

@@ -80,6 +80,7 @@ func TestFlagsThatAreNamedExist(t *testing.T) {
 	known := flagsOf(t, "serve")
 	maps.Copy(known, flagsOf(t, "verify"))
 	maps.Copy(known, flagsOf(t, "scan"))
+	maps.Copy(known, flagsOf(t, "test"))
 	// Of helm, cosign, argocd, Flux, Argo CD and kube-apiserver.
 	others := []string{"--take-ownership", "--atomic", "--tlog-upload", "--local", "--artifact-digest-algo", "--type", "--tsa", "--rekor", "--ctfe", "--insecure-ignore-tlog", "--allow-http-registry", "--admission-control-config-file", "--registry-referrers-mode"}
 	for path, page := range pages(t) {

@@ -37,11 +37,11 @@ func TestWrongIdentities(t *testing.T) {
 	if err := s.ApplyText(t.Context(), harness.Source("HelmRepository", "acme", `spec: {type: oci, url: "oci://HOST/acme"}`)); err != nil {
 		t.Fatal(err)
 	}
-	const wrong = "data[identities.yaml][0].key.pem: parse public key"
+	const wrong = "data[identities.yaml][0].key.pem"
 
 	// What helm writes first in an upgrade. It stops there, and the release stays as it was.
 	err := s.Apply(t.Context(), s.identities(t, wrongIdentities))
-	if err == nil || !strings.Contains(err.Error(), `admission webhook "policies.chartgate.dev" denied the request`) || !strings.Contains(err.Error(), wrong) {
+	if err == nil || !strings.Contains(err.Error(), `The ConfigMap "chartgate-identities" is invalid: `+wrong) {
 		t.Errorf("the upgrade is not refused at its field: %v", err)
 	}
 	if answer := s.create(t); len(answer.Causes) > 0 {
@@ -57,7 +57,7 @@ func TestWrongIdentities(t *testing.T) {
 		return ""
 	})
 	harness.Eventually(t, func() string {
-		if answer := s.create(t); !strings.Contains(strings.Join(answer.Causes, " "), "PolicyInvalid") || !strings.Contains(answer.Message, "parse public key") {
+		if answer := s.create(t); !strings.Contains(strings.Join(answer.Causes, " "), "PolicyInvalid") || !strings.Contains(answer.Message, wrong) {
 			return "the denial does not say what is wrong: " + answer.Message
 		}
 		return ""

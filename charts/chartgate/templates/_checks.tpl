@@ -30,7 +30,7 @@ each mistake, and nothing for values that can work.
 {{ printf "- image.repository is %q: write what follows @ into image.digest" $repository }}
 {{- else if regexMatch ":[^/]*$" $repository }}
 {{ printf "- image.repository is %q: write what follows the last colon into image.tag" $repository }}
-{{- else if not (regexMatch "^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$" $repository) }}
+{{- else if not (regexMatch "^(\\[[0-9a-fA-F:]+\\]|[a-z0-9._-]+)(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$" $repository) }}
 {{ printf "- image.repository is %q: write REGISTRY/PATH in lower-case letters, as in registry.corp.example/chartgate" $repository }}
 {{- end }}
 {{- if not (regexMatch "^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$" (.tag | default "")) }}
@@ -226,11 +226,11 @@ each mistake, and nothing for values that can work.
 {{- if not (regexMatch "^--[a-z][a-z-]*(=.*)?$" $arg) }}
 {{ printf "- extraArgs[%d] is %q: write --flag=value in one item" $i $arg }}
 {{- else if regexMatch (printf "(?m)^ *- %s(=|$)" $flag) $args }}
-{{ printf "- extraArgs[%d] repeats %s, which the chart sets: set the value for it instead (charts/chartgate/README.md)" $i $flag }}
+{{ printf "- extraArgs[%d] repeats %s, which the chart sets: remove it, and set the value for it if there is one (charts/chartgate/README.md)" $i $flag }}
 {{- end }}
 {{- end }}
 {{- range $i, $variable := .Values.env }}
-{{- if has .name (list "POD_NAMESPACE" "HOME" "MEMORY_LIMIT_MIB" "GOMEMLIMIT") }}
+{{- if or (has .name (list "POD_NAMESPACE" "HOME")) (and (has .name (list "MEMORY_LIMIT_MIB" "GOMEMLIMIT")) (dig "limits" "memory" "" $.Values.resources)) }}
 {{ printf "- env[%d] sets %s, which the chart sets itself: remove it" $i .name }}
 {{- else if and $.Values.registry.proxy.url (has .name (list "HTTPS_PROXY" "NO_PROXY")) }}
 {{ printf "- env[%d] sets %s, and registry.proxy.url is set too: use one of the two" $i .name }}
@@ -238,7 +238,7 @@ each mistake, and nothing for values that can work.
 {{- end }}
 {{- $sizes := dict }}
 {{- range $kind, $amounts := pick .Values.resources "requests" "limits" }}
-{{- $memory := toString (get ($amounts | default dict) "memory" | default "") }}
+{{- $memory := include "chartgate.amount" (get ($amounts | default dict) "memory") }}
 {{- if and $memory (or (not (regexMatch "^[0-9]+(\\.[0-9]+)?(k|Ki|M|Mi|G|Gi|T|Ti)?$" $memory) ) (regexMatch "^[0-9]{1,7}$" $memory)) }}
 {{ printf "- resources.%s.memory is %q: write a number with the unit Mi or Gi, as in 512Mi" $kind $memory }}
 {{- else if $memory }}
@@ -280,6 +280,11 @@ each mistake, and nothing for values that can work.
 - metrics.serviceMonitor.enabled is true, and the Prometheus operator is not installed in this cluster: install it first, or use metrics.service.enabled
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* An amount as Kubernetes reads it: helm reads a plain number as one with an exponent. */}}
+{{- define "chartgate.amount" -}}
+{{- if kindIs "float64" . }}{{ printf "%.0f" . }}{{ else }}{{ . | default "" }}{{ end }}
 {{- end }}
 
 {{/* An amount of memory, in MiB. */}}

@@ -54,7 +54,7 @@ from becoming ready.
 {{ printf "- %s is %q: write it without a version or digest; a policy is for all versions" $at $pattern }}
 {{- else if regexMatch "[^/]\\*\\*|\\*\\*[^/]" $rest }}
 {{ printf "- %s is %q: ** stands alone between slashes; use one * inside of a name" $at $pattern }}
-{{- else if not (regexMatch "^[a-z0-9*.-]+(:[0-9]+)?(/[a-z0-9*._-]+)*$" $rest) }}
+{{- else if not (regexMatch "^(\\[[0-9a-f:]+\\]|[a-z0-9*.-]+)(:[0-9]+)?(/[a-z0-9*._-]+)*$" $rest) }}
 {{ printf "- %s is %q: write oci://HOST/PATH in lower-case letters, with * for a part of a name and ** for any depth" $at $pattern }}
 {{- end }}
 {{- end }}

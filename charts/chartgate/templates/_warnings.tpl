@@ -11,7 +11,7 @@ What the notes warn of: values that can work, but not as the cluster is now. All
 {{- else if or (eq (toString .Values.podDisruptionBudget.maxUnavailable) "100%") (and (not (hasSuffix "%" (toString .Values.podDisruptionBudget.maxUnavailable))) (ge (int .Values.podDisruptionBudget.maxUnavailable) (int .Values.replicas))) }}
 - podDisruptionBudget.maxUnavailable lets all pods be evicted at once: set it below replicas.
 {{- end }}
-{{- $memory := toString (dig "limits" "memory" "" .Values.resources) }}
+{{- $memory := include "chartgate.amount" (dig "limits" "memory" "" .Values.resources) }}
 {{- if and $memory (lt (include "chartgate.mebibytes" $memory | int) 384) }}
 {{ printf "- resources.limits.memory is %s: below 384Mi, large HelmReleases can run a pod out of memory." $memory }}
 {{- end }}

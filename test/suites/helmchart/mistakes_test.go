@@ -82,7 +82,7 @@ func TestMistakes(t *testing.T) {
 		{"no eviction in percent", `podDisruptionBudget: {maxUnavailable: "0%"}`, `podDisruptionBudget.maxUnavailable is "0%"`},
 		{"a flag that is a command", `extraArgs: [serve]`, `extraArgs[0] is "serve": write --flag=value in one item`},
 		{"a flag with a space", `extraArgs: ["--key-refresh 1h"]`, `extraArgs[0] is "--key-refresh 1h": write --flag=value in one item`},
-		{"a flag that the chart sets", `extraArgs: ["--log-level=debug"]`, `extraArgs[0] repeats --log-level, which the chart sets: set the value for it instead`},
+		{"a flag that the chart sets", `extraArgs: ["--log-level=debug"]`, `extraArgs[0] repeats --log-level, which the chart sets: remove it, and set the value for it if there is one`},
 		{"a flag that the chart sets, without value", `extraArgs: [--leader-elect]`, `extraArgs[0] repeats --leader-elect`},
 		{"a variable that the chart sets", `env: [{name: HOME, value: /root}]`, `env[0] sets HOME, which the chart sets itself: remove it`},
 		{"two proxies", `{env: [{name: HTTPS_PROXY, value: "http://p"}], registry: {proxy: {url: "http://p.corp"}}}`, `env[0] sets HTTPS_PROXY, and registry.proxy.url is set too: use one of the two`},
@@ -141,6 +141,32 @@ func TestMistakes(t *testing.T) {
 			if strings.Contains(stderr, "hunter2") && !strings.Contains(c.want, "hunter2") {
 				t.Errorf("a secret is repeated:\n%s", stderr)
 			}
+		})
+	}
+}
+
+// TestNoMistakes: what looks like a mistake, and is none.
+func TestNoMistakes(t *testing.T) {
+	t.Parallel()
+	for sentence, values := range map[string]string{
+		"an image at an address with a port":    `image: {repository: "[fd00::1]:5000/platform/chart_gate"}`,
+		"an image of an organization with _":    `image: {repository: my_org/chartgate}`,
+		"memory in bytes":                       `resources: {limits: {memory: 536870912}}`,
+		"memory in bytes, as text":              `resources: {limits: {memory: "536870912"}}`,
+		"half a gibibyte":                       `resources: {limits: {memory: 0.5Gi}}`,
+		"GOMEMLIMIT without a limit of memory":  `{resources: {limits: null}, env: [{name: GOMEMLIMIT, value: 1GiB}]}`,
+		"everything of all registries":          `identities: [{name: a, charts: ["oci://**"], keyless: {issuer: "https://i.corp", subject: s}}]`,
+		"a registry at an address":              `identities: [{name: a, charts: ["oci://[fd00::1]:5000/**"], keyless: {issuer: "https://i.corp", subject: s}}]`,
+		"a part of a host":                      `identities: [{name: a, charts: ["oci://*.corp:5000/a/web-*"], keyless: {issuer: "https://i.corp", subject: s}}]`,
+		"an issuer with a slash, as expression": `identities: [{name: a, charts: ["oci://r.corp/**"], keyless: {issuerRegExp: 'https://corp\.auth0\.com/', subject: s}}]`,
+		"all networks":                          `networkPolicy: {enabled: true, webhookFrom: [0.0.0.0/0, "::/0"]}`,
+		"a flag that the chart leaves alone":    `extraArgs: ["--key-refresh=1h", --client-ca=/etc/ca.crt]`,
+		"no budget of disruptions":              `podDisruptionBudget: {enabled: false}`,
+		"a proxy with a path of /":              `registry: {proxy: {url: "http://proxy.corp:3128/"}}`,
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			template(t, values)
 		})
 	}
 }

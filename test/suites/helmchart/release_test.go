@@ -183,6 +183,12 @@ func TestValuesThatTheClusterRefutes(t *testing.T) {
 // notes tell how to open the gate, and how to close it.
 func TestFailedWait(t *testing.T) {
 	c := theControlPlane(t)
+	if out, err := c.tryHelm("", "install", "chartgate", chartDir, "--atomic", "--timeout", "3s"); err == nil {
+		t.Fatalf("helm does not wait:\n%s", out.Stdout)
+	}
+	if !c.gone("chartgate", &admissionv1.ValidatingWebhookConfiguration{}) {
+		t.Error("with --atomic, helm leaves the webhook behind")
+	}
 	out, err := c.tryHelm("", "install", "chartgate", chartDir, "--wait", "--timeout", "3s")
 	if err == nil {
 		t.Fatalf("helm does not wait:\n%s", out.Stdout)

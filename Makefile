@@ -1,5 +1,5 @@
-# chartgate: everything that a developer or CI runs. It needs only Go, git and make; tools are built
-# from the Go module proxy into bin/ on first use.
+# chartgate: everything that a developer or CI runs. It needs only Go, git and make, and Debian's
+# apt-get for the browser of a test; tools are built from the Go module proxy into bin/ on first use.
 
 ROOT := $(CURDIR)
 BIN := $(ROOT)/bin

@@ -1,8 +1,8 @@
 # The tools that the tests and `make verify` need. Each is pinned by a small module of its own beside this file and
-# built into $(BIN) on first use. The including Makefile sets ROOT and BIN.
+# built into $(BIN) on first use; what is not in Go comes from Debian (debian.sh). The including Makefile sets ROOT and BIN.
 #
 #   make tools-test     what the tests run: a control plane, helm, cosign 2 and 3, a registry, a Sigstore (Fulcio, Rekor, a
-#                       timestamp authority), Flux's controllers, Flux's and Argo CD's CRDs
+#                       timestamp authority), Flux's controllers, Flux's and Argo CD's CRDs, a browser
 #   make tools-verify   what `make verify` runs
 #   make tools          both
 #
@@ -19,7 +19,7 @@ CRDS := $(BIN)/crds/flux $(BIN)/crds/flux-old $(BIN)/crds/argo
 
 .PHONY: tools tools-test tools-verify
 tools: tools-test tools-verify
-tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry $(SIGSTORE) $(FLUX) $(CRDS)
+tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry $(SIGSTORE) $(FLUX) $(CRDS) $(BIN)/chromium
 tools-verify: $(BIN)/controller-gen $(BIN)/staticcheck
 
 # For this machine, whatever the caller cross-compiles or has in a workspace.
@@ -83,6 +83,11 @@ $(BIN)/crane: $(call pins,crane)
 $(BIN)/registry: $(call pins,distribution)
 	$(call build,distribution,github.com/distribution/distribution/v3/cmd/registry,\
 		-X github.com/distribution/distribution/v3/version.version=$(call version,github.com/distribution/distribution/v3))
+
+# Debian's own build, without the interface that no test looks at. On another system, put a Chromium at bin/chromium.
+$(BIN)/chromium: $(TOOLS)/debian.sh $(TOOLS)/chromium.sh
+	$(TOOLS)/debian.sh chromium-headless-shell $(BIN)/debian/chromium
+	install -m 755 $(TOOLS)/chromium.sh $@
 
 $(BIN)/controller-gen: $(call pins,controller-gen)
 	$(call build,controller-gen,sigs.k8s.io/controller-tools/cmd/controller-gen,\

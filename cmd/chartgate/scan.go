@@ -23,6 +23,9 @@ const scanExample = `  # What runs in the cluster of the current kubeconfig cont
   # What would these policies say to it?
   chartgate scan --policy policies/ -o wide
 
+  # The same for people without a terminal, as one file
+  chartgate scan -o html >scan.html
+
   # The same of manifests, without a cluster, for a script
   chartgate scan -f objects/ --policy policies/ -o json`
 

@@ -13,10 +13,11 @@ import (
 	"unicode"
 
 	"github.com/chartgate/chartgate/pkg/inventory"
+	"github.com/chartgate/chartgate/pkg/page"
 )
 
 // scanFormats are the formats of "chartgate scan".
-func scanFormats() []string { return []string{"table", "wide", "json", "csv"} }
+func scanFormats() []string { return []string{"table", "wide", "json", "csv", "html"} }
 
 // writeInventory writes an inventory in one of the scanFormats.
 func writeInventory(w io.Writer, format string, found inventory.Inventory) error {
@@ -27,6 +28,8 @@ func writeInventory(w io.Writer, format string, found inventory.Inventory) error
 		return encoder.Encode(found)
 	case "csv":
 		return writeCSV(w, found)
+	case "html":
+		return page.Render(w, found)
 	case "wide":
 		return writeTable(w, found, wideColumns())
 	default:

@@ -47,25 +47,24 @@ func Summarize(rows []Row) Summary {
 }
 
 func (s *Summary) count(row Row, charts map[string]bool) {
-	if row.elsewhere() {
+	if row.Elsewhere() {
 		s.NotOCI[row.Object.Namespace]++
 	}
-	if !row.namesChart() {
+	if !row.NamesChart() {
 		return
 	}
 	if row.Reference != "" {
 		charts[row.Reference] = true
 	}
 	s.Verdicts[row.Verdict]++
-	signed := slices.ContainsFunc(row.Signers, func(by Signer) bool { return by.Predicate == "" && by.Unverified == "" })
 	for is, n := range map[*int]bool{
-		&s.Unsigned:     row.Digest != "" && !signed,
-		&s.Foreign:      row.Digest != "" && !signed && len(row.Signers) > 0,
+		&s.Unsigned:     row.Unsigned(),
+		&s.Foreign:      row.Unsigned() && len(row.Signers) > 0,
 		&s.NoPolicy:     row.Reason == "NoPolicy",
 		&s.NoPin:        row.Pinning == chart.Floating.String(),
-		&s.Unknown:      row.Digest == "" && !row.elsewhere(),
-		&s.TagMoved:     row.has(TagMoved),
-		&s.WaiverEnding: row.has(WaiverEnding),
+		&s.Unknown:      row.Digest == "" && !row.Elsewhere(),
+		&s.TagMoved:     row.Has(TagMoved),
+		&s.WaiverEnding: row.Has(WaiverEnding),
 	} {
 		if n {
 			*is++
@@ -73,15 +72,22 @@ func (s *Summary) count(row Row, charts map[string]bool) {
 	}
 }
 
-// namesChart reports whether the row is about a chart, readable or not.
-func (r Row) namesChart() bool { return r.Object.Kind != "HelmRepository" && r.Verdict != "Outside" }
+// NamesChart reports whether the row is about a chart, readable or not.
+func (r Row) NamesChart() bool { return r.Object.Kind != "HelmRepository" && r.Verdict != "Outside" }
 
-// elsewhere reports whether the row's charts come from somewhere else than an OCI registry.
-func (r Row) elsewhere() bool {
+// Elsewhere reports whether the row's charts come from somewhere else than an OCI registry.
+func (r Row) Elsewhere() bool {
 	return r.Reference != "" && !strings.HasPrefix(r.Reference, chart.SchemeOCI+"://") || r.Reason == "NotOCI"
 }
 
-func (r Row) has(kind FindingKind) bool {
+// Unsigned reports whether the chart was examined, and carries no verified signature of the chart.
+func (r Row) Unsigned() bool { return r.Digest != "" && !slices.ContainsFunc(r.Signers, Signer.Signs) }
+
+// Signs reports whether a signer is proven to have signed the chart itself.
+func (s Signer) Signs() bool { return s.Predicate == "" && s.Unverified == "" }
+
+// Has reports whether the row has a finding of that kind.
+func (r Row) Has(kind FindingKind) bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == kind })
 }
 

@@ -2,7 +2,7 @@
 # built into $(BIN) on first use; what is not in Go comes from Debian (debian.sh). The including Makefile sets ROOT and BIN.
 #
 #   make tools-test     what the tests run: a control plane, helm, cosign 2 and 3, a registry, a Sigstore (Fulcio, Rekor, a
-#                       timestamp authority), Flux's controllers, Flux's and Argo CD's CRDs, a browser
+#                       timestamp authority), Flux's controllers, Flux's and Argo CD's CRDs, a browser, promtool
 #   make tools-verify   what `make verify` runs
 #   make tools          both
 #
@@ -19,7 +19,7 @@ CRDS := $(BIN)/crds/flux $(BIN)/crds/flux-old $(BIN)/crds/argo
 
 .PHONY: tools tools-test tools-verify
 tools: tools-test tools-verify
-tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry $(SIGSTORE) $(FLUX) $(CRDS) $(BIN)/chromium
+tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry $(SIGSTORE) $(FLUX) $(CRDS) $(BIN)/chromium $(BIN)/promtool
 tools-verify: $(BIN)/controller-gen $(BIN)/staticcheck
 
 # For this machine, whatever the caller cross-compiles or has in a workspace.
@@ -88,6 +88,11 @@ $(BIN)/registry: $(call pins,distribution)
 $(BIN)/chromium: $(TOOLS)/debian.sh $(TOOLS)/chromium.sh
 	$(TOOLS)/debian.sh chromium-headless-shell $(BIN)/debian/chromium
 	install -m 755 $(TOOLS)/chromium.sh $@
+
+# Debian's own build: Prometheus as a Go module takes minutes to compile.
+$(BIN)/promtool: $(TOOLS)/debian.sh
+	$(TOOLS)/debian.sh prometheus $(BIN)/debian/prometheus
+	ln -sf debian/prometheus/usr/bin/promtool $@
 
 $(BIN)/controller-gen: $(call pins,controller-gen)
 	$(call build,controller-gen,sigs.k8s.io/controller-tools/cmd/controller-gen,\

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -88,15 +86,15 @@ func (f *serveFlags) assemble(mgr manager.Manager, mode webhook.Mode) error {
 	if err := status.NewPolicyWriter(mgr.GetClient(), policies, keyReader).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("write status: %w", err)
 	}
-	count, err := countRequests(metrics.Registry)
-	if err != nil {
-		return err
-	}
 	traces, err := f.traces(mgr)
 	if err != nil {
 		return err
 	}
 	consumers, err := f.consumers(mgr)
+	if err != nil {
+		return err
+	}
+	requests, err := f.measureRequests(metrics.Registry, policies)
 	if err != nil {
 		return err
 	}
@@ -115,14 +113,14 @@ func (f *serveFlags) assemble(mgr manager.Manager, mode webhook.Mode) error {
 			ArtifactWriters: f.artifactWriters, ReleaseWriters: f.releaseWriters, ArgoUsers: f.argoUsers, TrustRequests: f.required(),
 		},
 		registry: registry.Options{
-			Instrument: func(next http.RoundTripper) http.RoundTripper { return traces.Transport(count(next)) },
+			Instrument: func(next http.RoundTripper) http.RoundTripper { return traces.Transport(requests.measure(next)) },
 			Connect:    consumers.Resolve,
 		},
 	})
 	if err != nil {
 		return err
 	}
-	hooks := &hooks{flags: f, mode: mode, manager: mgr, engine: engine, policies: policies, trustRoots: trustRoots, registerer: metrics.Registry, traces: traces}
+	hooks := &hooks{flags: f, mode: mode, manager: mgr, engine: engine, policies: policies, trustRoots: trustRoots, roots: roots, registerer: metrics.Registry, traces: traces}
 	if err := hooks.start(); err != nil {
 		return err
 	}
@@ -132,20 +130,6 @@ func (f *serveFlags) assemble(mgr manager.Manager, mode webhook.Mode) error {
 		mgr.AddReadyzCheck("releases", releases.Ready),
 		mgr.AddReadyzCheck("webhook", hooks.ready),
 	)
-}
-
-// countRequests counts the requests to registries.
-func countRequests(registerer prometheus.Registerer) (func(http.RoundTripper) http.RoundTripper, error) {
-	counter := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "chartgate_registry_requests_total",
-		Help: "Requests to OCI registries, by HTTP status code.",
-	}, []string{"code"})
-	if err := registerer.Register(counter); err != nil {
-		return nil, err
-	}
-	return func(next http.RoundTripper) http.RoundTripper {
-		return promhttp.InstrumentRoundTripperCounter(counter, next)
-	}, nil
 }
 
 // namedHosts are the hosts to which the admin lets logins of consumers go: those of --login-hosts,

@@ -39,6 +39,7 @@ type hooks struct {
 	engine     *engine
 	policies   *policystore.Store
 	trustRoots *trustrootstore.Store
+	roots      *trust.Roots
 	registerer prometheus.Registerer
 	traces     *tracing.Tracing
 	drain      drain
@@ -69,11 +70,16 @@ func (h *hooks) start() error {
 		return err
 	}
 	bodies := webhook.NewBodies(h.manager.GetLogger().WithName("admission"))
-	server.Register(chartsPath, h.drain.handler(h.traces.Handler("admission", webhook.WithDeadline(bodies.Charts(
-		webhook.NewCharts(webhook.ChartsOptions{
-			Extractor: h.engine.extractor, Gate: h.engine.gate, MaxConcurrent: h.flags.maxConcurrent, Metrics: metrics, Mode: h.mode,
-			Events: webhook.NewEventNotifier(h.manager.GetEventRecorder("chartgate")),
-		}))))))
+	charts := webhook.NewCharts(webhook.ChartsOptions{
+		Extractor: h.engine.extractor, Gate: h.engine.gate, MaxConcurrent: h.flags.maxConcurrent, Metrics: metrics, Mode: h.mode,
+		Events: webhook.NewEventNotifier(h.manager.GetEventRecorder("chartgate")),
+	})
+	if err := h.registerer.Register(&gauges{
+		policies: h.policies, roots: h.roots, gate: h.engine.gate, charts: charts, certificateEnd: server.certificateEnd,
+	}); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	server.Register(chartsPath, h.drain.handler(h.traces.Handler("admission", webhook.WithDeadline(bodies.Charts(charts)))))
 	server.Register(policiesPath, h.drain.handler(webhook.WithDeadline(bodies.Policies(policies))))
 	return h.manager.Add(waitFor{certificate.ready, func(ctx context.Context) error {
 		var answers func(*http.Request) error = server.ready
@@ -121,6 +127,8 @@ type server struct {
 	options ctrlwebhook.Options
 	log     logr.Logger
 	started atomic.Bool
+	// certificate is what serves the certificate, once there is a server.
+	certificate atomic.Pointer[func(*tls.ClientHelloInfo) (*tls.Certificate, error)]
 }
 
 func newServer(log logr.Logger, options ctrlwebhook.Options) *server {
@@ -137,6 +145,7 @@ func (s *server) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.certificate.Store(&config.GetCertificate)
 	limited := webhook.NewServer(s.WebhookMux(), config)
 	ended := make(chan struct{})
 	go func() {
@@ -154,6 +163,19 @@ func (s *server) Start(ctx context.Context) error {
 	}
 	<-ended
 	return nil
+}
+
+// certificateEnd returns when the serving certificate expires; the zero time before it is served.
+func (s *server) certificateEnd() time.Time {
+	get := s.certificate.Load()
+	if get == nil {
+		return time.Time{}
+	}
+	serving, err := (*get)(&tls.ClientHelloInfo{})
+	if err != nil || serving.Leaf == nil {
+		return time.Time{}
+	}
+	return serving.Leaf.NotAfter
 }
 
 func (s *server) address() string {

@@ -98,6 +98,13 @@ func NewSemaphore(size int64) *Semaphore {
 	return &Semaphore{size: size, turn: 1, tenants: accounts{}, resources: accounts{}}
 }
 
+// Held returns the number of slots that are in use.
+func (s *Semaphore) Held() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held
+}
+
 // Acquire waits for n slots until ctx ends. They must be released.
 func (s *Semaphore) Acquire(ctx context.Context, n int64, from Share) (release func(), err error) {
 	if err := ctx.Err(); err != nil {

@@ -346,3 +346,16 @@ func TestTheShareOfAnyCallerIsUsed(t *testing.T) {
 		release()
 	})
 }
+
+func TestHeldCountsTheSlotsInUse(t *testing.T) {
+	t.Parallel()
+	s := fair.NewSemaphore(10)
+	release, ok := s.TryAcquire(3, fair.Share{})
+	if !ok || s.Held() != 3 {
+		t.Errorf("%d slots are held", s.Held())
+	}
+	release()
+	if s.Held() != 0 {
+		t.Errorf("%d slots are held after the release", s.Held())
+	}
+}

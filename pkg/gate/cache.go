@@ -73,6 +73,23 @@ type verifiedCache struct {
 	digests *lru.Cache[archiveKey, chart.Digest] // of charts by their archives
 	adding  sync.Mutex
 	content atomic.Int64 // bytes of the predicates in it
+	// hits counts the examinations that needed no search; misses counts the others.
+	hits, misses atomic.Int64
+}
+
+// CacheStats count what the verified charts in memory are worth.
+type CacheStats struct {
+	// Hits are the charts that were in the cache since the start, and Misses those that were
+	// searched for.
+	Hits, Misses int64
+	// Entries are the charts in the cache now.
+	Entries int
+}
+
+// CacheStats returns those of the cache of verified charts.
+func (g *Gate) CacheStats() CacheStats {
+	c := g.verified
+	return CacheStats{Hits: c.hits.Load(), Misses: c.misses.Load(), Entries: c.charts.entries.Len()}
 }
 
 func newVerifiedCache(now func() time.Time) *verifiedCache {

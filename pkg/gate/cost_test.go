@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/attachment"
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -173,6 +175,9 @@ func TestRegistryCost(t *testing.T) {
 				if got := w.decide(t, g, w.use(t, step.rest)); got > step.want {
 					t.Errorf("%s: %d requests, want at most %d: %v", step.name, got, step.want, w.registry.Requests())
 				}
+			}
+			if diff := cmp.Diff(gate.CacheStats{Hits: 2, Misses: 2, Entries: 2}, g.CacheStats()); diff != "" {
+				t.Errorf("cache (-want +got):\n%s", diff)
 			}
 		})
 	}

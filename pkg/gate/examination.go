@@ -81,6 +81,7 @@ func (x *examination) examine(ctx context.Context) (*examined, error) {
 	}
 	found, outdated := x.cachedWithoutRequest(key)
 	if found != nil {
+		x.gate.verified.hits.Add(1)
 		return found, nil
 	}
 	if digest, pinned := x.reference.Selector.Digest(); pinned {
@@ -98,7 +99,9 @@ func (x *examination) examine(ctx context.Context) (*examined, error) {
 	if known := x.gate.verified.get(key); known != outdated {
 		found, outdated = x.judgeCached(known), known
 	}
-	if found == nil {
+	if found != nil {
+		x.gate.verified.hits.Add(1)
+	} else {
 		s := &search{x: x, task: task{key: key, access: x.access}, outdated: outdated}
 		s.resolve = func(context.Context, *coalesce.Callers) (artifact.Resolved, error) { return resolved, nil }
 		if found, err = s.run(ctx); err != nil {

@@ -38,6 +38,7 @@ type task struct {
 
 // run searches; concurrent equal searches share one.
 func (s *search) run(ctx context.Context) (*examined, error) {
+	s.x.gate.verified.misses.Add(1)
 	found, err := s.x.gate.searches.DoFor(ctx, s.x.question.Asker.Namespace, s.task, s.find)
 	return found, s.x.timely(err)
 }

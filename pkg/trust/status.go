@@ -2,10 +2,12 @@ package trust
 
 import (
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
 // Status returns the status of a TrustRoot with one condition, Ready, without a transition time.
@@ -20,6 +22,25 @@ func (r *Roots) Status(name string) (v1alpha1.TrustRootStatus, bool) {
 	ready.Type, ready.ObservedGeneration = v1alpha1.ConditionReady, t.generation
 	status.Conditions = []metav1.Condition{ready}
 	return status, true
+}
+
+// Expiries returns when the metadata of the trust roots that follow a TUF repository expire, by the
+// names of the TrustRoots; the built-in one is "default". Trust roots that were not fetched yet are
+// missing.
+func (r *Roots) Expiries() map[string]time.Time {
+	expiries := map[string]time.Time{}
+	add := func(name string, t *trustRoot) {
+		if status, _ := t.status(); status.Expires != nil {
+			expiries[name] = status.Expires.Time
+		}
+	}
+	add(evidence.DefaultTrustRoot, r.builtin)
+	if known := r.current.Load(); known != nil {
+		for name, t := range *known {
+			add(name, t)
+		}
+	}
+	return expiries
 }
 
 func (t *trustRoot) status() (v1alpha1.TrustRootStatus, metav1.Condition) {

@@ -41,6 +41,9 @@ func TestFirstFetch(t *testing.T) {
 	if diff := cmp.Diff(want, status); diff != "" {
 		t.Error(diff)
 	}
+	if expiries := w.roots.Expiries(); len(expiries) != 1 || !expiries["corp"].Equal(expiry) {
+		t.Errorf("expiries: %v", expiries)
+	}
 }
 
 // What a repository may do in its life. After each change a refresh brings it, and it is there

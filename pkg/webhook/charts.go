@@ -58,6 +58,9 @@ func NewCharts(o ChartsOptions) *Charts {
 	}
 }
 
+// Pending returns the number of writes that wait for an answer now, at most 800.
+func (c *Charts) Pending() int64 { return c.pending.Held() }
+
 // Handle decides on one write.
 func (c *Charts) Handle(ctx context.Context, req admission.Request) admission.Response {
 	return c.review(ctx, &review{Request: req, done: func() {}})

@@ -82,7 +82,7 @@ extraArgs: ["--key-refresh=1h"]
 env: [{name: NO_PROXY, value: 10.0.0.1}]
 extraVolumes: [{name: ca, configMap: {name: corp-ca}}]
 extraVolumeMounts: [{name: ca, mountPath: /etc/corp-ca}]
-metrics: {pprof: true, serviceMonitor: {enabled: true, interval: 30s, labels: {prometheus: main}}}
+metrics: {pprof: true, dashboard: {enabled: true}, rules: {enabled: true, labels: {prometheus: main}}, serviceMonitor: {enabled: true, interval: 30s, labels: {prometheus: main}}}
 networkPolicy: {enabled: true, egress: [{ports: [{port: 443}]}]}
 `
 

@@ -41,7 +41,11 @@ func parseClassic(scheme, rest, s string) (Location, error) {
 		return Location{}, problem.Invalid("%s must be plain: without user info", problem.QuoteInput(s)).
 			WithNext("take user name and password out of the URL, and put them into the Secret of the repository")
 	}
-	host, err := parseHost(scheme, strings.ToLower(host), s)
+	port := defaultTLSPort
+	if scheme == SchemeHTTP {
+		port = "80"
+	}
+	host, err := parseHost(strings.ToLower(host), port, true, s)
 	if err != nil {
 		return Location{}, err
 	}
@@ -102,11 +106,7 @@ func classicSegment(segment, s string) (string, error) {
 			return "", ambiguousSegment(s, segment)
 		}
 		decoded.WriteByte(c)
-		if plainSegment.MatchString(string(rune(c))) {
-			canonical.WriteByte(c)
-		} else {
-			canonical.WriteString("%" + strings.ToUpper(strconv.FormatUint(uint64(c)+0x100, 16)[1:]))
-		}
+		canonical.WriteString(encodedByte(c))
 	}
 	for part := range strings.SplitSeq(decoded.String(), "/") {
 		switch part {
@@ -117,6 +117,14 @@ func classicSegment(segment, s string) (string, error) {
 		}
 	}
 	return canonical.String(), nil
+}
+
+// encodedByte returns a byte of a path in its canonical spelling.
+func encodedByte(c byte) string {
+	if plainSegment.MatchString(string(rune(c))) {
+		return string(rune(c))
+	}
+	return "%" + strings.ToUpper(strconv.FormatUint(uint64(c)+0x100, 16)[1:])
 }
 
 func ambiguousSegment(s, segment string) *problem.Error {

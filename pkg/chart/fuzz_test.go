@@ -16,6 +16,7 @@ func FuzzParseLocation(f *testing.F) {
 		"oci://[::1]:5000/x", "oci://a/../b", "oci://a/./b", "oci://a//b", "oci://a/%2e%2e/b", "oci://u:p@a/b", "oci://a/b?c#d", "oci://a/b:1@sha256:0", `oci://a\b/c`,
 		"oci://a.b./c", "oci://bücher.example/x", "oci://a/b\x00", "oci://a/b\n", "oci://a:0/b", "oci://a:65536/b", "oci://a:00443/b", "https://a/...", "oci://oci://a/b",
 		"https://a/b%2Fc", "https://a/b%2f..", "https://A_b/%41?c=d", "https://a/%zz", "https://a?b", "http://a/%C3%a9/(=)",
+		"git://h/a//b", "git://h/a", "bucket://h/a//b/c", "git://h/a///b", "bucket://h/a/b",
 	} {
 		f.Add(seed, "podinfo")
 		f.Add(seed, "../evil")
@@ -43,10 +44,100 @@ func FuzzParseLocation(f *testing.F) {
 			return
 		}
 		wantCanonical(t, child)
+		if l.IsTree() {
+			return // see FuzzParseGitURL
+		}
 		if child.String() != strings.TrimSuffix(l.String(), "?*")+"/"+name+strings.TrimPrefix(l.String(), strings.TrimSuffix(l.String(), "?*")) {
 			t.Fatalf("%v joined with %q is %v", l, name, child)
 		}
 	})
+}
+
+// FuzzParseGitURL: whatever a GitRepository says, its name is that of one folder in one repository.
+func FuzzParseGitURL(f *testing.F) {
+	for _, seed := range []string{
+		"", "https://github.com/acme/apps.git", "ssh://git@github.com:22/acme/apps", "git@github.com:acme/apps.git", "git://h:9418/a", "http://U:p@H:80/a/b/", "https://a@b@c/d",
+		"https://h//a", "https://h/a//b", "git@h://a", "git@h:1/a", "https://h/a%2Fb", "https://h/%2e%2e/b", "https://h/a.git.git", "https://h/.git", "https://0177.1/a", "h:a", "https://h/a?b#c", `https://a\@h/b`,
+	} {
+		for _, folder := range []string{"charts/web", "./x/", ".", "../x", "/x", "a//b", "github.com/a//b", "a%2Fb", "\u00e9 ?*", "x:y"} {
+			f.Add(seed, folder)
+		}
+	}
+	f.Fuzz(func(t *testing.T, url, path string) {
+		repository, _, err := chart.ParseGitURL(url)
+		if err != nil {
+			wantInvalid(t, err, "")
+			if !repository.IsZero() {
+				t.Fatalf("%q: %v with an error", url, repository)
+			}
+			return
+		}
+		wantCanonicalTree(t, repository)
+		if strings.Contains(repository.Path(), "//") {
+			t.Fatalf("%q is the repository %v", url, repository)
+		}
+		wantFolder(t, repository, path)
+	})
+}
+
+func FuzzParseBucket(f *testing.F) {
+	f.Add("minio.svc:9000", "charts", "web", false)
+	f.Add("https://A.example/", "x.y", "./a/b", false)
+	f.Add("h/x", "a/b", "../c", true)
+	f.Add("http://h:80", "..", "//", true)
+	f.Fuzz(func(t *testing.T, endpoint, name, path string, insecure bool) {
+		bucket, err := chart.ParseBucket(endpoint, name, insecure)
+		if err != nil {
+			wantInvalid(t, err, "")
+			if !bucket.IsZero() {
+				t.Fatalf("%q %q: %v with an error", endpoint, name, bucket)
+			}
+			return
+		}
+		wantCanonicalTree(t, bucket)
+		if bucket.Path() != name {
+			t.Fatalf("%q is %v", name, bucket)
+		}
+		wantFolder(t, bucket, path)
+	})
+}
+
+// wantFolder: a folder stays in its repository.
+func wantFolder(t *testing.T, repository chart.Location, path string) {
+	t.Helper()
+	folder, err := repository.Folder(path)
+	if err != nil {
+		wantInvalid(t, err, "")
+		return
+	}
+	wantCanonicalTree(t, folder)
+	if folder != repository && !strings.HasPrefix(folder.String(), repository.String()+"//") {
+		t.Fatalf("%q in %v is %v", path, repository, folder)
+	}
+}
+
+// wantCanonicalTree: l has one separator at most, nothing that a server could read otherwise, and
+// parses to itself.
+func wantCanonicalTree(t *testing.T, l chart.Location) {
+	t.Helper()
+	text := l.String()
+	repository, folder, inside := strings.Cut(l.Path(), "//")
+	if text != l.Scheme()+"://"+l.Host()+"/"+l.Path() || l.Host() == "" || strings.ToLower(l.Host()) != l.Host() || repository == "" || inside && folder == "" ||
+		strings.ContainsAny(text, `?#@\ *;`) || strings.Contains(text, "%2F") || l.Scheme() == "git" && strings.HasSuffix(strings.ToLower(repository), ".git") {
+		t.Fatalf("%q is not canonical", text)
+	}
+	wantPlain(t, text)
+	for segment := range strings.SplitSeq(strings.Replace(l.Path(), "//", "/", 1), "/") {
+		if segment == "." || segment == ".." || segment == "" || strings.Contains(segment, ":") {
+			t.Fatalf("%q has the segment %q", text, segment)
+		}
+	}
+	if again, err := chart.ParseLocation(text); err != nil || again != l {
+		t.Fatalf("%q parses to %q, %v", text, again, err)
+	}
+	if r, err := chart.ParseReference(text); err != nil || r.Location != l || r.String() != text {
+		t.Fatalf("%q is the reference %q, %v", text, r, err)
+	}
 }
 
 func FuzzParseReference(f *testing.F) {
@@ -54,6 +145,7 @@ func FuzzParseReference(f *testing.F) {
 		"", "oci://ghcr.io/acme/x:1.0.0", "oci://ghcr.io/acme/x@" + digestA, "oci://ghcr.io/acme/x:1.0.0@" + digestA, "oci://localhost:5000/x", "oci://localhost:5000/x:latest",
 		"oci://localhost:5000", "oci://a/b:", "oci://a/b@", "oci://a/b:@" + digestA, "oci://a/b:" + digestA, "oci://a/b::1", "oci://a/b:1/c", "oci://u@a/b:1", "https://a/B:1",
 		"https://a/b%2fc?d=e:1.0.0", "https://a/b?*:>=1", "http://a_b/c%3D:2024.03.01", "oci://a/b:>=1.0.0", "oci://a/b:1.x@" + digestA,
+		"git://h/a//b?ref=c/d", "git://h:1/a?ref=", "bucket://h/a?ref=b", "git://h/a:1",
 		"oci://docker.io/x:1", "oci://registry-1.docker.io/a/x:1", "oci://a/b:1.0.0+2", "oci://a/b:1.0.0_2", "oci://a/../b:1", "oci://a:443/b:1",
 	} {
 		f.Add(seed)
@@ -75,7 +167,7 @@ func FuzzParseReference(f *testing.F) {
 			t.Fatalf("%q is %v, which parses to %v, %v", text, r, again, err)
 		}
 		// Only the location is written in canonical form.
-		if !strings.HasSuffix(text, strings.TrimPrefix(r.String(), r.Location.String())) {
+		if !r.Location.IsTree() && !strings.HasSuffix(text, strings.TrimPrefix(r.String(), r.Location.String())) {
 			t.Fatalf("%q is %v", text, r)
 		}
 	})
@@ -135,6 +227,10 @@ func FuzzSelectors(f *testing.F) {
 // wantCanonical: l says nothing that a consumer could read otherwise, and parses to itself.
 func wantCanonical(t *testing.T, l chart.Location) {
 	t.Helper()
+	if l.IsTree() {
+		wantCanonicalTree(t, l)
+		return
+	}
 	text := l.String()
 	want := strings.TrimSuffix(l.Scheme()+"://"+l.Host()+"/"+l.Path(), "/")
 	if l.HasQuery() {

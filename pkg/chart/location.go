@@ -11,9 +11,11 @@ import (
 
 // The schemes of a Location, as they are written in front of "://".
 const (
-	SchemeOCI   = "oci"
-	SchemeHTTPS = "https"
-	SchemeHTTP  = "http"
+	SchemeOCI    = "oci"
+	SchemeHTTPS  = "https"
+	SchemeHTTP   = "http"
+	SchemeGit    = "git"    // a folder in a Git repository, whatever its transport
+	SchemeBucket = "bucket" // a folder in an object store
 )
 
 // Docker Hub answers to several names; policies and caches know it by one.
@@ -36,7 +38,8 @@ var (
 
 // Location is where charts live, without a version: one chart
 // ("oci://ghcr.io/acme/charts/podinfo") or a repository of charts
-// ("oci://ghcr.io/acme/charts", "https://charts.acme.example"). It is canonical:
+// ("oci://ghcr.io/acme/charts", "https://charts.acme.example"), or a folder in a Git repository or
+// a bucket ("git://github.com/acme/apps//charts/web"). It is canonical:
 // two locations are the same place exactly if they are ==. The zero value is no
 // place.
 type Location struct {
@@ -51,6 +54,8 @@ type Location struct {
 // upper-case hosts, empty or dotted path segments, tags and digests. It folds
 // Docker Hub's names into docker.io. https:// and http:// locations keep what their
 // consumers keep, in one spelling (see parseClassic). The scheme's default port is dropped.
+// git:// and bucket:// are chartgate's own names (see ParseGitURL and ParseBucket for what objects
+// hold), in which no port is a default one.
 func ParseLocation(s string) (Location, error) {
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
@@ -62,6 +67,8 @@ func ParseLocation(s string) (Location, error) {
 		return parseOCI(rest, s)
 	case SchemeHTTPS, SchemeHTTP:
 		return parseClassic(scheme, rest, s)
+	case SchemeGit, SchemeBucket:
+		return parseTree(scheme, rest, s)
 	default:
 		return Location{}, problem.Invalid("%s has an unknown scheme; charts come from oci:// or https://", problem.QuoteInput(s)).
 			WithNext("write oci:// or https://, in lower case")
@@ -75,9 +82,10 @@ func parseOCI(rest, s string) (Location, error) {
 		return Location{}, err
 	}
 	var err error
-	if l.host, err = parseHost(SchemeOCI, host, s); err != nil {
+	if l.host, err = parseHost(host, defaultTLSPort, false, s); err != nil {
 		return Location{}, err
 	}
+	l.host = registryOf(l.host)
 	if path != "" {
 		if err := l.checkPath(s); err != nil {
 			return Location{}, err
@@ -89,13 +97,16 @@ func parseOCI(rest, s string) (Location, error) {
 // Join returns the location of the chart called name below l. As in Flux, the
 // name may hold several segments in an OCI registry; each must be canonical, so
 // "../other" is refused instead of resolved. In a classic repository the name is a key of
-// its index, which nothing decodes.
+// its index, which nothing decodes. In a Git repository or a bucket it is a folder.
 func (l Location) Join(name string) (Location, error) {
 	if name == "" {
 		return Location{}, problem.Invalid("the chart below %s has an empty name", l).WithNext("name the chart")
 	}
-	if l.scheme == SchemeHTTPS || l.scheme == SchemeHTTP {
+	switch {
+	case l.IsClassic():
 		return l.joinClassic(name)
+	case l.IsTree():
+		return l.Folder(name)
 	}
 	joined := l.String() + "/" + name
 	child, err := ParseLocation(joined)
@@ -121,16 +132,19 @@ func ParseChart(s string) (Location, error) {
 // signatures.
 func (l Location) IsOCI() bool { return l.scheme == SchemeOCI }
 
+// IsClassic reports whether l lies in a classic repository, an index over HTTP.
+func (l Location) IsClassic() bool { return l.scheme == SchemeHTTPS || l.scheme == SchemeHTTP }
+
 // IsZero reports whether l is no place.
 func (l Location) IsZero() bool { return l == Location{} }
 
-// Scheme returns "oci", "https" or "http".
+// Scheme returns one of the schemes, without "://".
 func (l Location) Scheme() string { return l.scheme }
 
 // Host returns the host, with its port where that is not the default one.
 func (l Location) Host() string { return l.host }
 
-// Path returns the path without a leading slash.
+// Path returns the path without a leading slash; in a Git repository or a bucket, it may hold one "//".
 func (l Location) Path() string { return l.path }
 
 // Name returns the last path segment: the chart's own name.
@@ -214,8 +228,11 @@ func (l Location) checkChart(s string) error {
 	return nil
 }
 
-func parseHost(scheme, host, s string) (string, error) {
-	defaultPort := map[string]string{SchemeOCI: "443", SchemeHTTPS: "443", SchemeHTTP: "80"}[scheme]
+// defaultTLSPort is that of https://, and of oci://.
+const defaultTLSPort = "443"
+
+// parseHost reads a host name and an optional port, of which the default one is dropped.
+func parseHost(host, defaultPort string, underscore bool, s string) (string, error) {
 	name, port, hasPort := strings.Cut(host, ":")
 	if hasPort {
 		n, err := strconv.ParseUint(port, 10, 16)
@@ -223,20 +240,27 @@ func parseHost(scheme, host, s string) (string, error) {
 			return "", problem.Invalid("%s has an invalid port", problem.QuoteInput(s)).WithNext("write the port as a number from 1 to 65535, or leave it out")
 		}
 	}
-	if !validHostName(name, scheme != SchemeOCI) {
+	if !validHostName(name, underscore) {
 		return "", problem.Invalid("%s has no valid lower-case host name", problem.QuoteInput(s)).
 			WithNext("write the host as its DNS name, in lower case and without a dot at the end, or as an IPv4 address of four numbers")
-	}
-	if scheme == SchemeOCI {
-		switch name {
-		case "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com":
-			name = dockerHub
-		}
 	}
 	if !hasPort || port == defaultPort {
 		return name, nil
 	}
 	return name + ":" + port, nil
+}
+
+// registryOf folds the names of Docker Hub, with any port, into one.
+func registryOf(host string) string {
+	name, port, hasPort := strings.Cut(host, ":")
+	switch name {
+	case "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com":
+		name = dockerHub
+	}
+	if hasPort {
+		name += ":" + port
+	}
+	return name
 }
 
 // validHostName accepts DNS names and dotted IPv4 addresses. A last label of

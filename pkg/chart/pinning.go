@@ -51,6 +51,8 @@ func (s Selector) Pinning() Pinning {
 		return Floating
 	case s.kind == byDigest:
 		return ByDigest
+	case s.kind == byRevision:
+		return s.gitPinning()
 	case s.kind == byTag && completeVersion.MatchString(s.tag):
 		return Version
 	default:

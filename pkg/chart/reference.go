@@ -20,8 +20,11 @@ type Reference struct {
 
 // ParseReference reads "oci://host/path:tag", "oci://host/path@sha256:…",
 // "oci://host/path:tag@sha256:…" and the same with a range in place of the tag: whatever
-// Reference.String prints.
+// Reference.String prints. The revision of a Git repository follows "?ref=".
 func ParseReference(s string) (Reference, error) {
+	if strings.HasPrefix(s, SchemeGit+"://") || strings.HasPrefix(s, SchemeBucket+"://") {
+		return parseTreeReference(s)
+	}
 	where, version := s, ""
 	if i := strings.IndexByte(s, '@'); i >= 0 {
 		where, version = s[:i], s[i:]
@@ -47,13 +50,15 @@ func ParseReference(s string) (Reference, error) {
 // IsZero reports whether r refers to nothing.
 func (r Reference) IsZero() bool { return r == Reference{} }
 
-// String returns the reference for people: "location:version", "location@digest"
-// or the location alone.
+// String returns the reference for people: "location:version", "location@digest",
+// "location?ref=revision" or the location alone.
 func (r Reference) String() string {
 	text := r.Selector.String()
 	switch {
 	case text == "":
 		return r.Location.String()
+	case r.Selector.kind == byRevision:
+		return r.Location.String() + refMark + text
 	case strings.HasPrefix(text, digestPrefix):
 		return r.Location.String() + "@" + text
 	default:

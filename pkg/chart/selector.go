@@ -29,6 +29,8 @@ const (
 	// Literal is chartgate's own command line: a tag as helm reads one in a reference ("+"
 	// is "_"), a digest, or a range over the versions that helm takes for such.
 	Literal
+	// Git is a revision of a Git repository.
+	Git
 )
 
 type selectorKind int
@@ -38,6 +40,7 @@ const (
 	byDigest
 	byRange
 	byTagThenRange
+	byRevision
 )
 
 // Selector chooses one version of a chart. It is comparable; the zero value

@@ -92,6 +92,12 @@ func (k Keys) compileItem(path *field.Path, item listItem) (listEntry, field.Err
 	}
 	charts, wrong := compilePatterns(path.Child("charts"), item.Charts)
 	errs = append(errs, wrong...)
+	for i, text := range item.Charts {
+		if scheme, _, _ := strings.Cut(text, "://"); scheme == chart.SchemeGit || scheme == chart.SchemeBucket {
+			errs = append(errs, field.Invalid(path.Child("charts").Index(i), text,
+				"an identity requires a signature, which a chart in a Git repository or a bucket cannot carry; name it in a ChartPolicy with allowUnverified"))
+		}
+	}
 	compiled, wrong := k.compileIdentity(path, item.Name, v1alpha1.TrustedIdentitySpec{
 		Keyless: item.Keyless, Key: item.Key, TrustRoot: item.TrustRoot, Validity: item.Validity,
 	})

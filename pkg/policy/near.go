@@ -33,7 +33,13 @@ func (s *Set) Nearest(l chart.Location) []verdict.NearPattern {
 		found = append(found, candidate{verdict.NearPattern{Pattern: p.String(), Policy: policy, Match: match}, edits})
 	}
 	compare := func(policy string, p pattern) {
-		if compared++; compared > maxCompared || p.scheme != l.Scheme() {
+		if compared++; compared > maxCompared {
+			return
+		}
+		if p.scheme != l.Scheme() {
+			if p.namesTree(l) {
+				add(policy, p, verdict.OtherScheme, 0)
+			}
 			return
 		}
 		if p.query != l.HasQuery() && (coversSegments(p.segments, segments) || matchSegments(p.segments, segments)) {
@@ -68,6 +74,21 @@ func (s *Set) Nearest(l chart.Location) []verdict.NearPattern {
 	return near
 }
 
+// namesTree reports whether the pattern is the URL of the Git repository or the bucket of l, or of
+// what is above it: the mistake of someone who takes the URL for the name.
+func (p pattern) namesTree(l chart.Location) bool {
+	if !l.IsTree() || p.scheme != chart.SchemeHTTPS && p.scheme != chart.SchemeHTTP {
+		return false
+	}
+	segments := segmentsOf(l)
+	if at := slices.Index(segments, separator); at >= 0 {
+		segments = segments[:at]
+	}
+	own := slices.Clone(p.segments)
+	own[len(own)-1] = strings.TrimSuffix(own[len(own)-1], ".git")
+	return matchSegments(own, segments)
+}
+
 // near says how the pattern almost matches a location, and in how many letters it
 // differs. The zero match means that it does not.
 func (p pattern) near(segments []string) (verdict.NearMatch, int) {
@@ -82,7 +103,11 @@ func (p pattern) near(segments []string) (verdict.NearMatch, int) {
 		}
 		return verdict.ThatOnly, 0
 	}
-	if above := p.segments[:len(p.segments)-1]; last == anyDepth && matchSegments(above, segments) {
+	above := p.segments[:len(p.segments)-1]
+	if n := len(above); n > 0 && above[n-1] == separator {
+		above = above[:n-1]
+	}
+	if last == anyDepth && matchSegments(above, segments) {
 		return verdict.BelowOnly, 0
 	}
 	if edits := distance(p.segments, segments); edits <= maxEdits {

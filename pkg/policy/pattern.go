@@ -10,16 +10,21 @@ import (
 	"github.com/chartgate/chartgate/pkg/chart"
 )
 
-// pattern matches chart locations: "oci://ghcr.io/acme/charts/**".
+// pattern matches chart locations: "oci://ghcr.io/acme/charts/**". In patterns for Git repositories
+// and buckets, "//" separates the repository from the folder, as in locations.
 type pattern struct {
 	scheme   string
-	segments []string // host first
+	segments []string // host first; the separator is an empty one
 	query    bool     // it ends in "?*": of a classic repository, URLs with a query
 }
 
 const (
-	// anyDepth is the pattern segment that stands for one or more segments.
+	// anyDepth is the pattern segment that stands for one or more segments. At the end of a
+	// pattern, these may be folders of a repository; elsewhere, all of them are on one side of the
+	// separator.
 	anyDepth = "**"
+	// separator is the empty segment between a repository and a folder. No star stands for it.
+	separator = ""
 	// anyQuery at the end of a pattern stands for any query.
 	anyQuery = "?*"
 )
@@ -30,8 +35,8 @@ const (
 func parsePattern(s string) (pattern, error) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	switch {
-	case !ok, scheme != chart.SchemeOCI && scheme != chart.SchemeHTTPS && scheme != chart.SchemeHTTP:
-		return pattern{}, errors.New("must start with oci://, https:// or http://")
+	case !ok, !slices.Contains(schemes(), scheme):
+		return pattern{}, errors.New("must start with oci://, https://, http://, git:// or bucket://")
 	case rest == "":
 		return pattern{}, errors.New("names no host")
 	}
@@ -47,12 +52,12 @@ func parsePattern(s string) (pattern, error) {
 		return pattern{}, errors.New("names a registry but no charts; append /** for all of them")
 	}
 	// With letters in the place of stars, the pattern must be a canonical chart.
-	fill := strings.NewReplacer(anyDepth, "x/x", "*", "x").Replace
+	fill := p.filler()
 	probe, err := chart.ParseChart(fill(text))
 	switch host, _, _ := strings.Cut(fill(p.segments[0]), "/"); {
 	case err != nil:
 		return pattern{}, fmt.Errorf("could match no chart: %w", err)
-	case strings.Contains(text, "?"), query && probe.IsOCI():
+	case strings.Contains(text, "?"), query && !probe.IsClassic():
 		return pattern{}, errors.New(`could match no chart: a pattern for classic repositories may end in "?*", and knows no other query`)
 	case probe.Host() != host:
 		return pattern{}, fmt.Errorf("could match no chart: its host is spelled %q", probe.Host())
@@ -60,6 +65,21 @@ func parsePattern(s string) (pattern, error) {
 		return pattern{}, fmt.Errorf("could match no chart: with x for the stars, it is spelled %q", probe)
 	}
 	return p, nil
+}
+
+// schemes are those that locations can have.
+func schemes() []string {
+	return []string{chart.SchemeOCI, chart.SchemeHTTPS, chart.SchemeHTTP, chart.SchemeGit, chart.SchemeBucket}
+}
+
+// filler returns the function that puts letters in the place of stars. A bucket has one segment, so
+// "**" stands for one there, unless it stands for the host too.
+func (p pattern) filler() func(string) string {
+	deep := "x/x"
+	if p.scheme == chart.SchemeBucket && len(p.segments) > 1 && p.segments[1] != separator {
+		deep = "x"
+	}
+	return strings.NewReplacer(anyDepth, deep, "*", "x").Replace
 }
 
 // String returns the pattern as it is written.
@@ -78,14 +98,21 @@ func (p pattern) matches(l chart.Location) bool {
 }
 
 // mayMatch reports whether the pattern matches the location as some servers read it: with
-// slashes for encoded ones, or for any query. It is for what denies: exclusions
-// from waivers, and policies that want signatures.
+// slashes for encoded ones, for any query, or in Git and buckets in another case. It is for what
+// denies: exclusions from waivers, and policies that want signatures.
 func (p pattern) mayMatch(l chart.Location) bool {
 	if p.scheme != l.Scheme() {
 		return false
 	}
 	segments := segmentsOf(l)
+	if l.IsTree() {
+		return matchSegments(lowerCase(p.segments), lowerCase(segments))
+	}
 	return matchSegments(p.segments, segments) || matchSegments(decodeSlashes(p.segments), decodeSlashes(segments))
+}
+
+func lowerCase(segments []string) []string {
+	return strings.Split(strings.ToLower(strings.Join(segments, "/")), "/")
 }
 
 // decodeSlashes takes segments apart at their encoded slashes.
@@ -130,18 +157,19 @@ func segmentsOf(l chart.Location) []string {
 }
 
 // matchSegments lets each "**" take as little as it can, and more only where the
-// rest does not match: with several of them, trying all ways would take for ever.
+// rest does not match: with several of them, trying all ways would take for ever. A "**" takes the
+// separator, and all behind it, only at the end of the pattern.
 func matchSegments(pattern, segments []string) bool {
 	i, j := 0, 0
 	afterDeep, afterTaken := -1, 0 // where to go on when the last "**" takes one segment more
 	for j < len(segments) {
 		switch {
-		case i < len(pattern) && pattern[i] == anyDepth:
+		case i < len(pattern) && pattern[i] == anyDepth && (segments[j] != separator || i+1 == len(pattern)):
 			i, j = i+1, j+1
 			afterDeep, afterTaken = i, j
 		case i < len(pattern) && matchSegment(pattern[i], segments[j]):
 			i, j = i+1, j+1
-		case afterDeep >= 0:
+		case afterDeep >= 0 && (segments[afterTaken] != separator || afterDeep == len(pattern)):
 			afterTaken++
 			i, j = afterDeep, afterTaken
 		default:
@@ -155,6 +183,9 @@ func matchSegments(pattern, segments []string) bool {
 // other characters cannot occur: they are refused by chart.ParseLocation, which
 // parsePattern asks.
 func matchSegment(pattern, segment string) bool {
+	if pattern == separator || segment == separator {
+		return pattern == segment
+	}
 	patterns, parts := strings.Split(pattern, chart.EncodedSlash), strings.Split(segment, chart.EncodedSlash)
 	return slices.EqualFunc(patterns, parts, func(pattern, part string) bool {
 		ok, err := path.Match(pattern, part)

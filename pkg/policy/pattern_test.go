@@ -112,7 +112,7 @@ func TestPatterns(t *testing.T) {
 func TestPatternsThatCouldMatchNoChartAreRefused(t *testing.T) {
 	t.Parallel()
 	const (
-		scheme = "must start with oci://, https:// or http://"
+		scheme = "must start with oci://, https://, http://, git:// or bucket://"
 		none   = "could match no chart"
 	)
 	for _, tc := range []struct{ name, pattern, because string }{
@@ -201,11 +201,14 @@ func TestManyStarsAreMatchedAtOnce(t *testing.T) {
 func FuzzPattern(f *testing.F) {
 	for _, pattern := range []string{
 		podinfo, all, "oci://**", "oci://**/x", "oci://*/x", "oci://ghcr.io/*/p*o", "oci://a/**/b/**", "https://a.example/B/*", "http://a/**", "oci://*.a:5000/**", "oci://docker.io/*",
+		"git://**//**", "git://a/**//b/*", "git://a/b/c//**", "git://a/**/b/**", "git://a/b/**", "bucket://**", "bucket://a/**", "git://a/*/c//**/d",
 		"", "oci://a", "oci://a/**b", "oci://a/../**", "oci://a/[b]", "oci://a:443/**", "oci://a/b:1", "oci://*:443/x",
 	} {
 		f.Add(pattern, podinfo)
 		f.Add(pattern, "oci://a/b/c/b/d")
 		f.Add(pattern, "https://a.example/B/c")
+		f.Add(pattern, "git://a/b/c//b/D")
+		f.Add(strings.Replace(pattern, "oci:", "git:", 1), "git://a/b/c//b/d")
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string) {
 		l, err := chart.ParseChart(text)
@@ -221,6 +224,15 @@ func FuzzPattern(f *testing.F) {
 			if _, denial := policies[0].Admissible(verdict.Subject{Reference: chart.Reference{Location: l, Selector: version(t, "1.0.0")}}, noon); denial == nil || denial.Reason != verdict.PolicyInvalid {
 				t.Fatalf("the broken pattern %q does not deny %v: %+v", pattern, l, denial)
 			}
+			return
+		}
+		if l.IsTree() && !strings.Contains(pattern, "%") {
+			if got, want := len(policies) == 1, treePattern(pattern).MatchString(strings.ToLower(l.String())); got != want {
+				t.Fatalf("%q matches %v: %v, want %v", pattern, l, got, want)
+			}
+			return
+		}
+		if l.IsTree() {
 			return
 		}
 		if got, want := len(policies) == 1, denies(pattern, l.String()); got != want {
@@ -254,6 +266,26 @@ func sameMeaning(pattern string) *regexp.Regexp {
 		const star = "(?:[^/%]|%[^/2]|%2[^/F])*"
 		if segments[i] = strings.ReplaceAll(regexp.QuoteMeta(segment), `\*`, star); segment == "**" {
 			segments[i] = "[^/]+(?:/[^/]+)*"
+		}
+	}
+	return regexp.MustCompile(`\A` + scheme + "://" + strings.Join(segments, "/") + `\z`)
+}
+
+// treePattern is the regular expression of the same meaning for folders in Git repositories and
+// buckets, in lower case.
+func treePattern(pattern string) *regexp.Regexp {
+	scheme, rest, _ := strings.Cut(strings.ToLower(pattern), "://")
+	segments := strings.Split(rest, "/")
+	for i, segment := range segments {
+		switch {
+		case segment == "**" && i == len(segments)-1:
+			segments[i] = "/?[^/]+(?://?[^/]+)*"
+		case segment == "**":
+			segments[i] = "[^/]+(?:/[^/]+)*"
+		case segment == "*":
+			segments[i] = "[^/]+"
+		default:
+			segments[i] = strings.ReplaceAll(regexp.QuoteMeta(segment), `\*`, "[^/]*")
 		}
 	}
 	return regexp.MustCompile(`\A` + scheme + "://" + strings.Join(segments, "/") + `\z`)

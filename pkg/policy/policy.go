@@ -93,7 +93,7 @@ func compilePatterns(path *field.Path, texts []string) (patterns []pattern, errs
 
 func everything() []pattern {
 	var all []pattern
-	for _, scheme := range []string{chart.SchemeOCI, chart.SchemeHTTPS, chart.SchemeHTTP} {
+	for _, scheme := range schemes() {
 		all = append(all, pattern{scheme: scheme, segments: []string{anyDepth}})
 	}
 	return all

@@ -388,7 +388,7 @@ func TestAnUnreadPatternIsSaidToCountForEveryChart(t *testing.T) {
 		changed(requiring("acme", "release"), func(s *v1alpha1.ChartPolicySpec) { s.Match.Charts = []string{"ghcr.io/acme/**"} }),
 	}})
 	_, denial := set.For(locationOf(t, podinfo)).Policies()[0].Admissible(subjectOf(t, podinfo, version(t, "1.0.0")), noon)
-	const want = "policy acme is invalid, and applies to every chart because its patterns cannot be read: spec.match.charts[0]: Invalid value: \"ghcr.io/acme/**\": must start with oci://, https:// or http://"
+	const want = "policy acme is invalid, and applies to every chart because its patterns cannot be read: spec.match.charts[0]: Invalid value: \"ghcr.io/acme/**\": must start with oci://, https://, http://, git:// or bucket://"
 	if denial == nil || denial.Summary != want {
 		t.Errorf("%+v", denial)
 	}

@@ -41,6 +41,9 @@ const (
 	Excluded
 	// OtherQuery is a pattern for URLs without a query, if the chart's URL has one, or the reverse.
 	OtherQuery
+	// OtherScheme is a pattern for classic repositories, if the chart lies in a Git repository or a
+	// bucket of that URL.
+	OtherScheme
 )
 
 // NoPolicyFor denies a chart, or a repository of charts, that no policy matches.
@@ -72,7 +75,7 @@ func (d Denial) Near(near []NearPattern) Denial {
 		}
 		d.Next = fmt.Sprintf("ask the platform team to add the pattern %s to policy %s", other, first.Policy)
 	case BelowOnly:
-		d.Next = fmt.Sprintf("ask the platform team to add %s to policy %s", strings.TrimSuffix(first.Pattern, "/**"), first.Policy)
+		d.Next = fmt.Sprintf("ask the platform team to add %s to policy %s", strings.TrimRight(strings.TrimSuffix(first.Pattern, "**"), "/"), first.Policy)
 	}
 	return d
 }
@@ -92,6 +95,8 @@ func (n NearPattern) String() string {
 			return text + "matches URLs with a query only"
 		}
 		return text + "matches URLs without a query only"
+	case OtherScheme:
+		return text + "matches classic repositories only, not Git repositories and buckets"
 	case Excluded:
 		return "policy " + n.Policy + " excludes it with the pattern " + n.Pattern
 	default:
@@ -99,14 +104,21 @@ func (n NearPattern) String() string {
 	}
 }
 
-// NotFromOCI denies a chart that cannot carry a signature.
+// NotFromOCI denies a chart that cannot carry a signature. It names the pattern that a waiver needs.
 func NotFromOCI(subject Subject, policies []string) Denial {
 	return Denial{
 		Reason:  NotOCI,
 		Summary: fmt.Sprintf("%s does not come from an OCI registry, so it cannot carry a signature", subject.Reference),
 		Policy:  policies,
-		Next:    nextFor(NotOCI),
+		Next:    notOCINext(subject.Reference.Location),
 	}
+}
+
+func notOCINext(l chart.Location) string {
+	if !l.IsTree() {
+		return nextFor(NotOCI)
+	}
+	return "push the chart to an OCI registry and sign it there, or ask the platform team for a ChartPolicy with allowUnverified that matches " + l.String()
 }
 
 // NotPinnedEnough denies a reference that floats more than a policy allows.

@@ -52,11 +52,19 @@ spec: {source: {repoURL: "https://github.com/acme/config.git", path: x}}
 			ran{Code: 1, Stdout: "HelmRepository other/acme admitted\n" + sourceNotFound, Error: "denied"}},
 		{"an object without a namespace is in default, as for kubectl", documentsOf(strings.Replace(acmeRepository, "apps", "default", 1), strings.Replace(release("podinfo", ""), ", namespace: apps", "", 1)), nil,
 			ran{Stdout: strings.ReplaceAll(acmeCovered+podinfoVerified, "apps/", "default/")}},
+		{"a chart from a GitRepository in the files is denied by its name", documentsOf(gitRelease, gitRepository), nil, ran{Code: 1, Error: "denied", Stdout: `HelmRelease apps/web denied (NotOCI): git://github.com/acme/apps//charts/web?ref=main does not come from an OCI registry, so it cannot carry a signature
+  where:    spec.chart.spec
+  next:     push the chart to an OCI registry and sign it there, or ask the platform team for a ChartPolicy with allowUnverified that matches git://github.com/acme/apps//charts/web
+`}},
+		{"a GitRepository that is not given is missing", gitRelease, nil, ran{Code: 1, Error: "denied", Stdout: `HelmRelease apps/web denied (SourceNotFound): GitRepository apps/acme does not exist
+  where:    spec.chart.spec
+  next:     apply the source first, or correct its name and namespace
+`}},
 		{"a suspended release deploys nothing", release("podinfo", "suspend: true, "), nil, ran{Stdout: "HelmRelease apps/podinfo admitted: it makes no chart deployable\n"}},
 		{"Git is outside the gate", git, nil, ran{Stdout: "Application argocd/git admitted: it makes no chart deployable\n"}},
-		{"Git is denied on demand", git, []string{"--argo-git-sources=Deny"}, ran{Code: 1, Error: "denied", Stdout: `Application argocd/git denied (NotOCI): the source "https://github.com/acme/config.git" is a Git repository, which the cluster's admin does not allow
+		{"Git is denied on demand", git, []string{"--argo-git-sources=Deny"}, ran{Code: 1, Error: "denied", Stdout: `Application argocd/git denied (NotOCI): git://github.com/acme/config//x does not come from an OCI registry, so it cannot carry a signature
   where:    spec.source
-  next:     deploy a signed chart from an OCI registry
+  next:     push the chart to an OCI registry and sign it there, or ask the platform team for a ChartPolicy with allowUnverified that matches git://github.com/acme/config//x
 `}},
 		{"other objects are left alone", documentsOf("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n", acmeRepository), nil, ran{Stdout: acmeCovered}},
 		{"a list is taken apart", "apiVersion: v1\nkind: List\nitems:\n" + indented(acmeRepository) + indented(release("podinfo", "")), nil, ran{Stdout: acmeCovered + podinfoVerified}},
@@ -96,11 +104,15 @@ func TestVerifyReferences(t *testing.T) {
 		{"a chart that does not exist", "oci://ghcr.io/acme/absent:1.0.0", 1, "Chart denied (ChartNotFound)"},
 		{"a chart of nobody's policy", "oci://ghcr.io/other/podinfo:1.0.0", 1, "Chart denied (NoPolicy)"},
 		{"a floating tag", "oci://ghcr.io/acme/podinfo:latest", 1, "Chart denied (NotPinned)"},
+		{"a chart in Git", "git://github.com/acme/apps//charts/web?ref=main", 1, "Chart denied (NotOCI): git://github.com/acme/apps//charts/web?ref=main does not come from an OCI registry, so it cannot carry a signature\n  next:     "},
+		{"a chart in Git that is waived", "git://github.com/acme/waived//web", 0, "Chart admitted unverified: policy waived allows git://github.com/acme/waived//web (moving; until 2099-12-31)\n"},
+		{"a chart in a bucket", "bucket://minio.acme.example/charts//web", 1, "Chart denied (NotOCI)"},
+		{"the URL of a Git repository with a user", "git://git@github.com/acme/apps", 1, "Chart denied (ReferenceInvalid)"},
 		{"no version", "oci://ghcr.io/acme/podinfo", 1, "Chart denied (ReferenceInvalid)"},
 		{"no reference", "podinfo", 1, "Chart denied (ReferenceInvalid)"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			dir := s.files(t, map[string]string{"policy.yaml": documentsOf(acmePolicy, releaseIdentity), "root.json": string(s.root)})
+			dir := s.files(t, map[string]string{"policy.yaml": documentsOf(acmePolicy, releaseIdentity, gitWaiver), "root.json": string(s.root)})
 			got := s.command(t, "", "verify", s.local(c.reference), "--policy", dir+"/policy.yaml", "--trusted-root", dir+"/root.json", "--plain-http", s.host)
 			if got.Code != c.code || !strings.HasPrefix(got.Stdout, c.says) {
 				t.Errorf("%+v", got)
@@ -108,6 +120,13 @@ func TestVerifyReferences(t *testing.T) {
 		})
 	}
 }
+
+// A chart in a Git repository.
+const (
+	gitRepository = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: acme, namespace: apps}\nspec: {interval: 1m, url: 'https://github.com/acme/apps.git', ref: {branch: main}}\n"
+	gitRelease    = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: apps}\nspec: {interval: 1m, chart: {spec: {chart: ./charts/web, sourceRef: {kind: GitRepository, name: acme}}}}\n"
+	gitWaiver     = "apiVersion: chartgate.dev/v1alpha1\nkind: ChartPolicy\nmetadata: {name: waived}\nspec: {match: {charts: ['git://github.com/acme/waived/**']}, allowUnverified: {reason: moving, until: '2099-12-31'}}\n"
+)
 
 func TestVerifyStandardInput(t *testing.T) {
 	s := theShop(t)

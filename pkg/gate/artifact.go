@@ -41,12 +41,19 @@ func (x *examination) checkArtifact(resolved artifact.Resolved) error {
 }
 
 // checkUnverified refuses an artifact that is admitted without verification unless the source
-// controller itself wrote it: there is no verified digest to compare it with.
+// controller itself wrote it: there is no verified digest to compare it with. Where no registry can
+// be asked, it also counts why the artifact cannot be the chart.
 func (c Chart) checkUnverified() error {
-	if c.Artifact == nil || c.Artifact.ByController {
+	switch {
+	case c.Artifact == nil:
+		return nil
+	case !c.Artifact.ByController:
+		return unproven()
+	case !c.Reference.Location.IsOCI():
+		return c.Refused
+	default:
 		return nil
 	}
-	return unproven()
 }
 
 func unproven() error {

@@ -1,6 +1,7 @@
 // Package objects reads single objects of the cluster live.
 //
 // +kubebuilder:rbac:groups=source.toolkit.fluxcd.io,resources=helmrepositories;helmcharts;ocirepositories,verbs=get;list
+// +kubebuilder:rbac:groups=source.toolkit.fluxcd.io,resources=gitrepositories;buckets,verbs=get
 package objects
 
 import (

@@ -10,6 +10,7 @@ type application struct {
 			DrySource  *argoSource `json:"drySource"`
 			SyncSource struct {
 				TargetBranch string `json:"targetBranch"`
+				Path         string `json:"path"`
 			} `json:"syncSource"`
 		} `json:"sourceHydrator"`
 	} `json:"spec"`
@@ -78,5 +79,5 @@ func (a application) hydrated() *argoSource {
 	if hydrator == nil || hydrator.DrySource == nil {
 		return nil
 	}
-	return &argoSource{RepoURL: hydrator.DrySource.RepoURL, TargetRevision: hydrator.SyncSource.TargetBranch}
+	return &argoSource{RepoURL: hydrator.DrySource.RepoURL, TargetRevision: hydrator.SyncSource.TargetBranch, Path: hydrator.SyncSource.Path}
 }

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/chartgate/chartgate/pkg/source"
@@ -45,14 +46,27 @@ func TestApplicationSpec(t *testing.T) {
 		{sentence: "a chart that climbs out of its repository is refused", new: spec(`{repoURL: ghcr.io/acme/charts, chart: ../evil/podinfo, targetRevision: 6.7.1}`), want: []string{invalid}},
 		{sentence: "Git is outside the gate", new: spec(gitSource)},
 		{sentence: "Git over SSH is outside the gate", new: spec(`{repoURL: "git@github.com:acme/config.git", path: x}`)},
-		{sentence: "Git is denied where the admin says so", options: denyGit, new: spec(gitSource), want: []string{"spec.source: NotOCI"}},
+		{sentence: "Git is denied where the admin says so", options: denyGit, new: spec(gitSource), want: []string{"spec.source: git://github.com/acme/config//apps?ref=main Floating"}},
+		{sentence: "Git in the form of scp has the same name", options: denyGit, new: spec(`{repoURL: "git@github.com:acme/config.git", path: apps/, targetRevision: main}`), want: []string{"spec.source: git://github.com/acme/config//apps?ref=main Floating"}},
+		{sentence: "Git at a commit is pinned", options: denyGit, new: spec(`{repoURL: "https://github.com/acme/config", path: ., targetRevision: ` + strings.Repeat("a", 40) + `}`), want: []string{"spec.source: git://github.com/acme/config?ref=" + strings.Repeat("a", 40) + " Digest"}},
+		{sentence: "Git without a path is the whole repository", options: denyGit, new: spec(`{repoURL: "https://github.com/acme/config", ref: values}`), want: []string{"spec.source: git://github.com/acme/config Floating"}},
+		{sentence: "another path in Git is news", options: denyGit, old: spec(gitSource), new: spec(`{repoURL: "https://github.com/acme/config", path: evil, targetRevision: main}`), want: []string{"spec.source: git://github.com/acme/config//evil?ref=main Floating"}},
+		{sentence: "another path in an OCI artifact is none, since all of it was verified", options: denyGit, old: spec(`{repoURL: "oci://ghcr.io/acme/charts/podinfo", path: a, targetRevision: 6.7.1}`), new: spec(`{repoURL: "oci://ghcr.io/acme/charts/podinfo", path: b, targetRevision: 6.7.1}`)},
+		{sentence: "a path out of the repository is refused", options: denyGit, new: spec(`{repoURL: "https://github.com/acme/config", path: ../evil}`), want: []string{invalid}},
+		{sentence: "Git over plain HTTP is refused", options: denyGit, new: spec(`{repoURL: "http://github.com/acme/config", path: x}`), want: []string{invalid}},
+		{sentence: "Git's own protocol is plain too", options: denyGit, new: spec(`{repoURL: "git://github.com/acme/config", path: x}`), want: []string{invalid}},
+		{sentence: "unless the admin allows it for the host", options: source.Options{DenyArgoGit: true, PlainHTTP: []string{"gitea.svc:3000"}}, new: spec(`{repoURL: "http://gitea.svc:3000/acme/config", path: x}`), want: []string{"spec.source: git://gitea.svc:3000/acme/config//x Floating"}},
+		{sentence: "a name of chartgate's own is no Helm repository", new: spec(`{repoURL: "git://github.com/acme/config", chart: podinfo, targetRevision: 6.7.1}`), want: []string{invalid}},
+		{sentence: "nor is a bucket", new: spec(`{repoURL: "bucket://minio.svc/charts", chart: podinfo, targetRevision: 6.7.1}`), want: []string{invalid}},
+		{sentence: "what a hydrator syncs from Git has its own path", options: denyGit, new: app(`spec: {sourceHydrator: {drySource: {repoURL: "https://github.com/acme/config", path: dry, targetRevision: main}, syncSource: {targetBranch: env, path: wet}}}`),
+			want: []string{"spec.sourceHydrator.drySource: git://github.com/acme/config//dry?ref=main Floating", "spec.sourceHydrator.syncSource: git://github.com/acme/config//wet?ref=env Floating"}},
 		{sentence: "a chart is no Git, whatever the admin says", options: denyGit, new: spec(helmSource), want: []string{"spec.source" + podinfoAt}},
 		{sentence: "from Git to a chart is news", old: spec(gitSource), new: spec(helmSource), want: []string{"spec.source" + podinfoAt}},
 		{sentence: "repeating is no news", old: spec(helmSource), new: app("spec: {project: x, syncPolicy: {automated: {}}, source: {repoURL: ghcr.io/acme/charts, chart: podinfo, targetRevision: 6.7.1, helm: {values: x}}}\nstatus: {reconciledAt: now}")},
 		{sentence: "all sources are examined, Git left out",
 			new:  app("spec: {sources: [" + helmSource + ", " + gitSource + ", " + evilSource + "]}"),
 			want: []string{"spec.sources[0]" + podinfoAt, "spec.sources[2]" + evilAt}},
-		{sentence: "Git among sources is denied where the admin says so", options: denyGit, new: app("spec: {sources: [" + helmSource + ", " + gitSource + "]}"), want: []string{"spec.sources[0]" + podinfoAt, "spec.sources[1]: NotOCI"}},
+		{sentence: "Git among sources is denied where the admin says so", options: denyGit, new: app("spec: {sources: [" + helmSource + ", " + gitSource + "]}"), want: []string{"spec.sources[0]" + podinfoAt, "spec.sources[1]: git://github.com/acme/config//apps?ref=main Floating"}},
 		{sentence: "source is examined though sources beat it", new: app("spec: {source: " + evilSource + ", sources: [" + helmSource + "]}"), want: []string{"spec.source" + evilAt, "spec.sources[0]" + podinfoAt}},
 		{sentence: "one more source is the only news", old: app("spec: {sources: [" + helmSource + "]}"), new: app("spec: {sources: [" + helmSource + ", " + evilSource + "]}"), want: []string{"spec.sources[1]" + evilAt}},
 		{sentence: "a source at another position is news", old: app("spec: {sources: [" + helmSource + ", " + evilSource + "]}"), new: app("spec: {sources: [" + evilSource + ", " + helmSource + "]}"), want: []string{"spec.sources[0]" + evilAt, "spec.sources[1]" + podinfoAt}},

@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,6 +23,15 @@ type argoSource struct {
 	RepoURL        string `json:"repoURL"`
 	Chart          string `json:"chart"`
 	TargetRevision string `json:"targetRevision"`
+	// Path is the folder in a Git repository. In an OCI artifact it leads to a part of what was
+	// verified as a whole.
+	Path string `json:"path"`
+}
+
+// isEmpty reports whether the source names nothing that Argo CD could fetch.
+func (s argoSource) isEmpty() bool {
+	s.Path = ""
+	return s == argoSource{}
 }
 
 // maxSources bounds the sources in one list: real Applications have some ten. 3 MiB hold a million
@@ -83,11 +93,14 @@ func (e *Extractor) argoFields(path string, source *argoSource, sources []argoSo
 	return fields
 }
 
-// argoField reads one source. Git sources are no charts: they are not gated unless the admin denies
-// them.
+// argoField reads one source. Git sources are outside the gate, whatever policies match their names,
+// unless the admin denies those that no policy waives.
 func (e *Extractor) argoField(path string, s argoSource, at *revisions, position int) []gatedField {
-	if s.isGit() && !e.options.DenyArgoGit {
+	switch {
+	case s.isGit() && !e.options.DenyArgoGit:
 		return nil
+	case !s.isGit():
+		s.Path = ""
 	}
 	return []gatedField{argoField{path: path, argoSource: at.apply(s, position), unseen: at.unseen(position), when: at.whenOf()}}
 }
@@ -123,11 +136,7 @@ func (f argoField) reference(e *Extractor) (chart.Reference, error) {
 	_, _, scheme := strings.Cut(f.RepoURL, "://")
 	switch {
 	case f.isGit():
-		return chart.Reference{}, &problem.Error{
-			Kind:   problem.KindNotOCI,
-			Detail: fmt.Sprintf("the source %s is a Git repository, which the cluster's admin does not allow", problem.QuoteInput(f.RepoURL)),
-			Next:   "deploy a signed chart from an OCI registry",
-		}
+		return f.git(e)
 	case native && f.Chart != "":
 		// Argo CD 3 ignores chart here; 2.x appends it.
 		return chart.Reference{}, problem.Invalid("repoURL %s starts with oci:// and chart is set too: Argo CD versions disagree on what that means", problem.QuoteInput(f.RepoURL)).
@@ -141,6 +150,24 @@ func (f argoField) reference(e *Extractor) (chart.Reference, error) {
 	default:
 		return f.helm(e, "oci://"+f.RepoURL)
 	}
+}
+
+// git reads a folder in a Git repository: a chart, or other manifests. A commit says which content,
+// and not who could push it: see docs/security.md.
+func (f argoField) git(e *Extractor) (chart.Reference, error) {
+	repository, plain, err := chart.ParseGitURL(f.RepoURL)
+	if err != nil {
+		return chart.Reference{}, err
+	}
+	if err := e.checkEncrypted(repository, plain, "repoURL"); err != nil {
+		return chart.Reference{}, err
+	}
+	location, err := repository.Folder(cmp.Or(f.Path, "."))
+	if err != nil {
+		return chart.Reference{}, err
+	}
+	selector, err := chart.ParseGitRevision(f.TargetRevision)
+	return chart.Reference{Location: location, Selector: selector}, err
 }
 
 // native reads an oci:// source: the whole reference is in repoURL. Argo CD ignores a tag or digest
@@ -159,7 +186,7 @@ func (f argoField) native(e *Extractor) (chart.Reference, error) {
 
 // helm reads a source with a chart: Helm-OCI without a scheme, otherwise a classic repository.
 func (f argoField) helm(e *Extractor, url string) (chart.Reference, error) {
-	base, err := chart.ParseLocation(url)
+	base, err := parseHelmURL(url)
 	if err != nil {
 		return chart.Reference{}, err
 	}

@@ -21,7 +21,16 @@ type localReference struct {
 // registry can answer, except for hosts that the admin named. A classic repository with http:// is
 // a matter of policies alone: only a waiver that names http:// admits it.
 func (e *Extractor) checkTransport(l chart.Location, insecure bool, field string) error {
-	if !insecure || !l.IsOCI() || slices.Contains(e.options.PlainHTTP, l.Host()) {
+	if !l.IsOCI() {
+		return nil
+	}
+	return e.checkEncrypted(l, insecure, field)
+}
+
+// checkEncrypted refuses a transport that does not prove which server answers, except for hosts
+// that the admin named.
+func (e *Extractor) checkEncrypted(l chart.Location, plain bool, field string) error {
+	if !plain || slices.Contains(e.options.PlainHTTP, l.Host()) {
 		return nil
 	}
 	return problem.Invalid("%s asks for plain HTTP to %s, which the cluster's admin has not allowed", field, l.Host()).

@@ -39,8 +39,8 @@ type Options struct {
 	// DenyMissingSource denies references to a source that does not exist yet, instead of admitting
 	// them with a warning.
 	DenyMissingSource bool
-	// DenyArgoGit denies Argo CD sources that are Git repositories. Otherwise they are outside the
-	// gate: chartgate verifies charts, not Git.
+	// DenyArgoGit denies Argo CD sources that are Git repositories, except those that a policy
+	// waives by name. Otherwise they are outside the gate: chartgate verifies charts, not Git.
 	DenyArgoGit bool
 }
 

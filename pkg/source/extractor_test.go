@@ -219,7 +219,7 @@ func TestMissingSources(t *testing.T) {
 		{sentence: "an own namespace that is spelled out defers", new: byRef("apps", ", namespace: apps"), want: []string{"spec.chartRef: SourceNotFound, deferred"}},
 		{sentence: "a source that cannot be read does not defer", cluster: repository("spec: 1"), new: release(podinfoSpec), want: []string{"spec.chart.spec: ReferenceInvalid"}},
 		{sentence: "a source that is not canonical does not defer", cluster: repository(`spec: {type: oci, url: "oci://ghcr.io/../x"}`), new: release(podinfoSpec), want: []string{"spec.chart.spec: ReferenceInvalid"}},
-		{sentence: "a source from Git does not defer", new: release(chartSpec("x", "1.0.0", "GitRepository", "absent", "")), want: []string{"spec.chart.spec: NotOCI"}},
+		{sentence: "a source from Git may come later", new: release(chartSpec("x", "1.0.0", "GitRepository", "absent", "")), want: []string{"spec.chart.spec: SourceNotFound, deferred"}},
 	}...))
 }
 

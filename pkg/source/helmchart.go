@@ -27,6 +27,8 @@ type helmChart struct {
 	} `json:"spec"`
 	Status struct {
 		Artifact *artifactStatus `json:"artifact"`
+		// ObservedRevision is the revision of the source's artifact that the chart was built from.
+		ObservedRevision string `json:"observedSourceArtifactRevision"`
 	} `json:"status"`
 }
 
@@ -84,10 +86,19 @@ func (f chartField) use(ctx context.Context, e *Extractor) Use {
 	return e.deferrable(Use{Field: f.path, Target: found.unless(err)})
 }
 
-// resolve follows the field to its HelmRepository.
+// resolve follows the field to its HelmRepository, GitRepository or Bucket.
 func (f chartField) resolve(ctx context.Context, e *Extractor) (Chart, error) {
+	object, err := f.sourceObject(ctx, e)
+	if err != nil {
+		return Chart{}, err
+	}
+	return f.chartIn(object, e)
+}
+
+// sourceObject reads the source that the field names.
+func (f chartField) sourceObject(ctx context.Context, e *Extractor) (Object, error) {
 	if f.repackaged {
-		return Chart{}, &problem.Error{
+		return Object{}, &problem.Error{
 			Kind: problem.KindUnsupported,
 			Detail: fmt.Sprintf("chart %s would be repackaged with valuesFiles, which the cluster's admin does not allow: the archive that "+
 				"source-controller makes cannot be compared with what was signed", problem.QuoteInput(f.chart)),
@@ -95,23 +106,21 @@ func (f chartField) resolve(ctx context.Context, e *Extractor) (Chart, error) {
 		}
 	}
 	switch f.sourceKind {
-	case sourcev1.HelmRepositoryKind:
-	case sourcev1.GitRepositoryKind, sourcev1.BucketKind:
-		return Chart{}, &problem.Error{
-			Kind:   problem.KindNotOCI,
-			Detail: fmt.Sprintf("chart %s comes from %s %s/%s, where it cannot carry a signature", problem.QuoteInput(f.chart), f.sourceKind, f.namespace, f.name),
-			Next:   "push the chart to an OCI registry, sign it there, and refer to it through a HelmRepository of type oci or an OCIRepository",
-		}
+	case sourcev1.HelmRepositoryKind, sourcev1.GitRepositoryKind, sourcev1.BucketKind:
+		return e.getOne(ctx, fluxSource(f.sourceKind, f.namespace, f.name))
 	default:
-		return Chart{}, &problem.Error{
+		return Object{}, &problem.Error{
 			Kind:   problem.KindUnsupported,
 			Detail: fmt.Sprintf("%s.sourceRef.kind %s is unknown", f.path, problem.QuoteInput(f.sourceKind)),
 			Next:   "refer to a HelmRepository of type oci; a HelmRelease can take its chart from an OCIRepository by spec.chartRef",
 		}
 	}
-	object, err := e.getOne(ctx, fluxSource(f.sourceKind, f.namespace, f.name))
-	if err != nil {
-		return Chart{}, err
+}
+
+// chartIn returns the chart in the source, as it was read.
+func (f chartField) chartIn(object Object, e *Extractor) (Chart, error) {
+	if f.inTree() {
+		return f.treeChart(object, e)
 	}
 	repository, err := readHelmRepository(object)
 	if err != nil {
@@ -151,12 +160,14 @@ func (e *Extractor) helmChartStatusFields(w Write, obj, _ *helmChart) ([]gatedFi
 
 // chartArtifactOf reads status.artifact, which must be set.
 func (e *Extractor) chartArtifactOf(obj helmChart, namespace string, byController bool) chartArtifactField {
+	field := e.chartFieldOf(obj, "status.artifact", namespace)
 	return chartArtifactField{
-		chartField:     e.chartFieldOf(obj, "status.artifact", namespace),
+		chartField:     field,
 		artifactStatus: *obj.Status.Artifact,
-		incomparable:   obj.Spec.changesValues(),
+		incomparable:   obj.Spec.changesValues() || field.inTree(),
 		outdated:       obj.Spec.changesValues() && !obj.builtForSpec(),
 		byController:   byController,
+		sourceRevision: obj.Status.ObservedRevision,
 	}
 }
 
@@ -167,6 +178,8 @@ type chartArtifactField struct {
 	incomparable, byController bool
 	// outdated is set for an archive that was built for another spec than the present one.
 	outdated bool
+	// sourceRevision is the revision of the source's artifact that the chart was built from.
+	sourceRevision string
 }
 
 // builtForSpec reports whether a repackaged artifact was made of the spec as it is now:
@@ -177,7 +190,11 @@ func (c helmChart) builtForSpec() bool {
 	return strings.HasSuffix(c.Status.Artifact.Revision, fmt.Sprintf("+%d", c.Metadata.Generation))
 }
 
-func (f chartArtifactField) key() gatedField { return f }
+// key leaves out the revision: source-controller observes new ones without building the chart again.
+func (f chartArtifactField) key() gatedField {
+	f.sourceRevision = ""
+	return f
+}
 
 // use never defers: an artifact is deployable at once, so its source must be known.
 func (f chartArtifactField) use(ctx context.Context, e *Extractor) Use {
@@ -185,8 +202,15 @@ func (f chartArtifactField) use(ctx context.Context, e *Extractor) Use {
 	if err != nil {
 		return Use{Field: f.path, Target: Unresolved{Err: err}}
 	}
-	found, err := f.resolve(ctx, e)
+	object, err := f.sourceObject(ctx, e)
+	if err != nil {
+		return Use{Field: f.path, Target: Unresolved{Err: err}}
+	}
+	found, err := f.chartIn(object, e)
 	found.Artifact = &held
+	if err == nil && f.inTree() {
+		found.Refused = f.checkPulled(object)
+	}
 	return Use{Field: f.path, Target: found.unless(err)}
 }
 

@@ -69,7 +69,7 @@ func (f repositoryField) use(_ context.Context, e *Extractor) Use {
 // location returns the URL below which the repository's charts are. Flux trims trailing slashes
 // (internal/helm/repository.NormalizeURL) and joins the chart's name.
 func (f repositoryField) location(e *Extractor) (chart.Location, error) {
-	location, err := chart.ParseLocation(strings.TrimRight(f.url, "/"))
+	location, err := parseHelmURL(strings.TrimRight(f.url, "/"))
 	if err != nil {
 		return chart.Location{}, err
 	}
@@ -81,4 +81,14 @@ func (f repositoryField) location(e *Extractor) (chart.Location, error) {
 		return chart.Location{}, problem.Invalid("spec.url %s is an OCI registry, but spec.type is not oci", location).WithNext("set spec.type to oci")
 	}
 	return location, e.checkTransport(location, f.insecure, "spec.insecure")
+}
+
+// parseHelmURL reads the URL of a repository of charts. chartgate's own names of folders in Git
+// repositories and buckets are no such URLs.
+func parseHelmURL(url string) (chart.Location, error) {
+	location, err := chart.ParseLocation(url)
+	if err == nil && !location.IsOCI() && !location.IsClassic() {
+		return chart.Location{}, problem.Invalid("%s is no URL of a Helm repository", problem.QuoteInput(url)).WithNext("write oci:// or https://, in lower case")
+	}
+	return location, err
 }

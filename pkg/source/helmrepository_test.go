@@ -29,6 +29,8 @@ func TestHelmRepository(t *testing.T) {
 		{sentence: "a path that climbs is refused", new: repository(`spec: {type: oci, url: "oci://ghcr.io/acme/../evil"}`), want: []string{invalid}},
 		{sentence: "user info is refused", new: repository(`spec: {type: oci, url: "oci://ghcr.io@evil.example/acme"}`), want: []string{invalid}},
 		{sentence: "an upper-case scheme is refused", new: repository(`spec: {type: oci, url: "OCI://ghcr.io/acme"}`), want: []string{invalid}},
+		{sentence: "a name of chartgate's own for Git is no repository", new: repository(`spec: {url: "git://github.com/acme/apps"}`), want: []string{invalid}},
+		{sentence: "nor is one for a bucket", new: repository(`spec: {url: "bucket://minio.svc/charts"}`), want: []string{invalid}},
 		{sentence: "no URL is refused", new: repository(`spec: {type: oci}`), want: []string{invalid}},
 		{sentence: "an empty object is refused", new: repository(""), want: []string{invalid}},
 		{sentence: "a suspended repository goes on to serve charts", new: repository(`spec: {suspend: true, type: oci, url: "oci://ghcr.io/evil"}`), want: []string{below + "oci://ghcr.io/evil"}},

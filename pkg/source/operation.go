@@ -104,7 +104,7 @@ func (e *Extractor) operationFields(path string, operation argoOperation, app ap
 // syncFields reads the sources of a sync with the revisions at. A sync without sources deploys
 // those of spec.
 func (e *Extractor) syncFields(path string, sync argoSync, at *revisions, app application) []gatedField {
-	if len(sync.Sources) == 0 && (sync.Source == nil || *sync.Source == argoSource{}) {
+	if len(sync.Sources) == 0 && (sync.Source == nil || sync.Source.isEmpty()) {
 		return e.syncedFields(path, app, at)
 	}
 	return e.argoFields(path, sync.Source, sync.Sources, at)

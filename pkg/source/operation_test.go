@@ -83,7 +83,7 @@ func TestOperation(t *testing.T) {
 		{sentence: "a sync of Git is outside the gate, with manifests too", new: app("spec: {source: " + gitSource + "}\noperation: {sync: {manifests: ['{}']}}")},
 		{sentence: "a sync of Git is denied where the admin says so", options: source.Options{DenyArgoGit: true}, old: app("spec: {source: " + gitSource + "}"),
 			new:  app("spec: {source: " + gitSource + "}\noperation: {sync: {revision: main, manifests: ['{}']}}"),
-			want: []string{"operation.sync.source: NotOCI", "operation.sync.manifests: Unsupported"}},
+			want: []string{"operation.sync.source: git://github.com/acme/config//apps?ref=main Floating", "operation.sync.manifests: Unsupported"}},
 		{sentence: "a chart in a sync of an application from Git is examined", old: app("spec: {source: " + gitSource + "}"),
 			new: app("spec: {source: " + gitSource + "}\noperation: {sync: {revision: 1.0.0, source: " + evilSource + "}}"), want: []string{"operation.sync.source" + evilAt}},
 		{sentence: "other manifests than before are news", old: operation("revision: 6.7.1, manifests: [a]"), new: operation("revision: 6.7.1, manifests: [a, b]"), want: []string{"operation.sync.manifests: Unsupported"}},

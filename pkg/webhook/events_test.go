@@ -177,7 +177,7 @@ func TestClustersThatCannotTellWhoIsAffected(t *testing.T) {
 		events   int
 	}{
 		{"a repository is admitted without its dependents", create(t, repository("acme")), said{Allowed: true}, 0},
-		{"a denial is told on the object alone", create(t, object("HelmChart", "apps/x", "spec: {chart: ./x, sourceRef: {kind: GitRepository, name: x}}")), denied("NotOCI spec"), 1},
+		{"a denial is told on the object alone", create(t, object("HelmChart", "apps/x", "spec: {chart: ./x, sourceRef: {kind: Unknown, name: x}}")), denied("Unsupported spec"), 1},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			w := newWorld(t, "")

@@ -123,18 +123,21 @@ func denials() []denial {
 	}
 }
 
+// folders are a Git repository and a bucket that no policy waives.
+var folders = object("GitRepository", "apps/x", "spec: {url: 'https://github.com/acme/apps'}") + object("Bucket", "apps/x", "spec: {endpoint: minio.acme.example, bucketName: charts}")
+
 // TestWarnAdmitsWhatEnforceDenies: the same write, denied by an installation that enforces, is
 // admitted by one that warns, and everyone can see that.
 func TestWarnAdmitsWhatEnforceDenies(t *testing.T) {
 	for _, c := range denials() {
 		t.Run(c.sentence, func(t *testing.T) {
-			enforcing := newWorld(t, repositories())
+			enforcing := newWorld(t, repositories()+folders)
 			c.inject(enforcing)
 			got := review(t, enforcing, c.req(t))
 			if got.Allowed || !strings.Contains(got.Result.Message, " denied ("+c.reason+"): ") {
 				t.Fatalf("Enforce: %+v", got)
 			}
-			warning := newWorld(t, repositories())
+			warning := newWorld(t, repositories()+folders)
 			warning.mode = webhook.Warn
 			c.inject(warning)
 			got = review(t, warning, c.req(t))
@@ -164,7 +167,7 @@ func TestWarnAdmitsWhatEnforceDenies(t *testing.T) {
 // Only what Enforce denies is different.
 func TestWarnChangesNoAdmission(t *testing.T) {
 	for _, text := range []string{helmRelease("podinfo", "acme"), helmRelease("unsigned", "warn"), helmRelease("unsigned", "old"), helmRelease("podinfo", "absent")} {
-		enforcing, warning := newWorld(t, repositories()), newWorld(t, repositories())
+		enforcing, warning := newWorld(t, repositories()+folders), newWorld(t, repositories()+folders)
 		warning.mode = webhook.Warn
 		want, got := review(t, enforcing, create(t, text)), review(t, warning, create(t, text))
 		if diff := cmp.Diff(want, got); diff != "" || !got.Allowed {
@@ -185,7 +188,7 @@ func review(t *testing.T, w *world, req admission.Request) *admissionv1.Admissio
 }
 
 func TestWarnAdmitsWritesThatWaitTooLong(t *testing.T) {
-	w := newWorld(t, repositories())
+	w := newWorld(t, repositories()+folders)
 	w.mode = webhook.Warn
 	blocked, free := make(chan struct{}), make(chan struct{})
 	var once sync.Once
@@ -209,7 +212,7 @@ func TestWarnAdmitsWritesThatWaitTooLong(t *testing.T) {
 
 func TestWarnAdmitsMoreWritesThanMayWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, repositories())
+		w := newWorld(t, repositories()+folders)
 		w.mode = webhook.Warn
 		free := make(chan struct{})
 		w.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
@@ -248,7 +251,7 @@ func TestWarnAdmitsWhatIsNotRead(t *testing.T) {
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			for _, mode := range []webhook.Mode{webhook.Warn, webhook.Enforce} {
-				w := newWorld(t, repositories())
+				w := newWorld(t, repositories()+folders)
 				w.mode = mode
 				var lines []string
 				log := funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{})
@@ -287,7 +290,7 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 // While others hold the room for bodies, a write is admitted by what comes first in it.
 func TestWarnAdmitsWhatFindsNoRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, repositories())
+		w := newWorld(t, repositories()+folders)
 		w.mode = webhook.Warn
 		handler := webhook.WithDeadline(webhook.NewBodies(logr.Discard()).Charts(w.charts(t, 8)))
 		let := make(chan struct{})
@@ -312,7 +315,7 @@ func TestWarnAdmitsWhatFindsNoRoom(t *testing.T) {
 // Without a UID there is nothing to answer. The API server always writes one.
 func TestWhatHasNoUIDGetsNoAdmission(t *testing.T) {
 	for _, body := range []string{"", "{", "[]", `{"request":{}}`, `{"kind":"x","request":null}`, `{"request":{"uid":1}}`, `{"request":{"object":{"uid":"1"},"uid":"1"}}`, `{"uid":"1"}`} {
-		w := newWorld(t, repositories())
+		w := newWorld(t, repositories()+folders)
 		w.mode = webhook.Warn
 		answer := httptest.NewRecorder()
 		webhook.NewBodies(logr.Discard()).Charts(w.charts(t, 8)).ServeHTTP(answer, request(strings.NewReader(body), 8<<20, "10.0.0.1"))

@@ -119,12 +119,12 @@ func TestMistakesAreReportedAtTheirFields(t *testing.T) {
 	got := newPolicies(t).Handle(t.Context(), req)
 	want := &metav1.Status{
 		Status: metav1.StatusFailure, Code: 422, Reason: metav1.StatusReasonInvalid,
-		Message: `ChartPolicy x denied (PolicyInvalid): spec.match.charts[1]: Invalid value: "ghcr.io/**": must start with oci://, https:// or http://; ` +
+		Message: `ChartPolicy x denied (PolicyInvalid): spec.match.charts[1]: Invalid value: "ghcr.io/**": must start with oci://, https://, http://, git:// or bucket://; ` +
 			`spec.mode: Unsupported value: "off": supported values: "Enforce", "Warn"; spec.require[0].anyOf: Required value: at least one TrustedIdentity must be named
   where:    spec.match.charts[1], spec.mode, spec.require[0].anyOf
   next:     correct the field and apply again`,
 		Details: &metav1.StatusDetails{Group: "chartgate.dev", Kind: "ChartPolicy", Name: "x", Causes: []metav1.StatusCause{
-			{Type: "PolicyInvalid", Field: "spec.match.charts[1]", Message: `Invalid value: "ghcr.io/**": must start with oci://, https:// or http://`},
+			{Type: "PolicyInvalid", Field: "spec.match.charts[1]", Message: `Invalid value: "ghcr.io/**": must start with oci://, https://, http://, git:// or bucket://`},
 			{Type: "PolicyInvalid", Field: "spec.mode", Message: `Unsupported value: "off": supported values: "Enforce", "Warn"`},
 			{Type: "PolicyInvalid", Field: "spec.require[0].anyOf", Message: `Required value: at least one TrustedIdentity must be named`},
 		}},

@@ -78,7 +78,9 @@ type ChartPolicySpec struct {
 type Match struct {
 	// Charts are patterns of chart locations, as in oci://ghcr.io/acme/charts/**.
 	// "*" stands for any characters within one path segment, "**" for one or more
-	// whole segments. Hosts are lower case; Docker Hub is docker.io.
+	// whole segments. Hosts are lower case; Docker Hub is docker.io. Charts in Git
+	// repositories and buckets are git://github.com/acme/apps//charts/web and
+	// bucket://minio.acme.example/charts//web; they cannot carry a signature.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MinLength=1

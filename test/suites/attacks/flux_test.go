@@ -214,9 +214,6 @@ func TestFluxObjects(t *testing.T) {
 			patch(editor, helmRelease("app", "spec: {chart: null, chartRef: {kind: HelmChart, name: bad}}"), "SignatureMissing spec.chartRef"),
 		}},
 		{"an ExternalArtifact", fluxExternal, "", []write{create(editor, helmRelease("app", chartRef("ExternalArtifact", "app")), "Unsupported spec.chartRef")}},
-		{"a chart in a Git repository", "", "", []write{
-			create(editor, helmRelease("app", "spec: {interval: 10m, chart: {spec: {chart: ./podinfo, sourceRef: {kind: GitRepository, name: acme}}}}"), "NotOCI spec.chart.spec"),
-		}},
 		{"the reference of a HelmRelease that is being deleted is changed", "CVE-2023-34091", acmeRepository(), []write{
 			create(editor, finalized(releaseOf("app", "podinfo", "1.0.0")), admitted),
 			{by: editor, verb: "delete", object: releaseOf("app", "podinfo", "1.0.0")},

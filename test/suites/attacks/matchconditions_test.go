@@ -27,7 +27,7 @@ import (
 // write that pkg/source calls a change, and do not select pure patches of status, labels, values,
 // intervals and timeouts.
 func TestMatchConditions(t *testing.T) {
-	w := openListener(t)
+	w := openListener(t, nil)
 	const pairs = 14 // of each kind of change
 	random := rand.New(rand.NewPCG(2026, 11))
 	extractor := source.NewExtractor(nil, source.Options{ArgoUsers: []string{argoController}, ReleaseWriters: []string{helmController}})
@@ -63,6 +63,32 @@ func TestMatchConditions(t *testing.T) {
 	t.Logf("%d pairs: %d changes, all sent; %d kept in the API server; %d not allowed by the definitions", total, changed, kept, refused)
 	if changed < 100 || kept < 100 || refused > total/10 {
 		t.Error("these are too few to prove anything")
+	}
+}
+
+// TestMatchConditionsWhereGitIsDenied: the same for Applications from Git, where the admin denies
+// those that no policy waives by name. Then a path is part of what is deployed.
+func TestMatchConditionsWhereGitIsDenied(t *testing.T) {
+	w := openListener(t, map[string]any{"argoGitSources": "Deny"})
+	random := rand.New(rand.NewPCG(2026, 12))
+	extractor := source.NewExtractor(nil, source.Options{ArgoUsers: []string{argoController}, DenyArgoGit: true})
+	changed := map[string]int{}
+	for _, c := range deniedGitChanges() {
+		for i := range 12 {
+			name := fmt.Sprintf("%s-%d", c.name, i)
+			before := w.write(t, c, c.first(random, name))
+			after := w.write(t, c, c.next(random, before.DeepCopy()))
+			if after == nil || !isNews(t, extractor, c, before, after) {
+				continue
+			}
+			changed[c.name]++
+			if !w.asked(name, "", admissionv1.Update) {
+				t.Errorf("%s: the API server kept a change to itself\nbefore %s\nafter  %s", name, jsonOf(t, before), jsonOf(t, after))
+			}
+		}
+		if changed[c.name] < 3 {
+			t.Errorf("%s: %d changes are too few to prove anything", c.name, changed[c.name])
+		}
 	}
 }
 
@@ -150,11 +176,11 @@ func (w *listener) as(t *testing.T, user string) client.Client {
 	return w.clients[user]
 }
 
-func openListener(t *testing.T) *listener {
+func openListener(t *testing.T, values map[string]any) *listener {
 	t.Helper()
 	w := &listener{seen: map[string]bool{}, clients: map[string]client.Client{}}
 	w.Site = harness.OpenForTest(t, harness.Setup{
-		Options: cluster.Options{CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps"}}, Stopped: true,
+		Options: cluster.Options{CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps"}}, Stopped: true, Values: values,
 	})
 	ctx := t.Context()
 	server := httptest.NewTLSServer(http.HandlerFunc(w.admit))

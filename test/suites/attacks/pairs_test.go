@@ -114,6 +114,34 @@ func gitSource(r *rand.Rand) fields {
 	return without(fields{"repoURL": pick(r, "https://git.example/oci", "git@git.example:a/b.git"), "path": ".", "targetRevision": pick[any](r, nil, "main", fmt.Sprint(r.Int()))})
 }
 
+// deniedGitChanges change one part of what an Application takes from Git.
+func deniedGitChanges() []change {
+	of := change{apiVersion: "argoproj.io/v1alpha1", kind: "Application", body: func(r *rand.Rand) fields {
+		body := gitBody(r)
+		body["spec"].(fields)["sourceHydrator"] = fields{"drySource": fields{"repoURL": "https://git.example/dry", "path": some(r), "targetRevision": "main"}, "syncSource": fields{"targetBranch": "env", "path": "a"}}
+		return body
+	}}
+	spec := func(o fields) fields { return o["spec"].(fields) }
+	return []change{
+		of.by("denied-all", nil),
+		of.by("denied-path", func(r *rand.Rand, o fields) {
+			spec(o)["source"] = fields{"repoURL": "https://git.example/oci", "path": some(r)}
+		}),
+		of.by("denied-paths", func(r *rand.Rand, o fields) {
+			spec(o)["sources"] = []any{fields{"repoURL": "https://git.example/oci", "path": some(r)}}
+		}),
+		of.by("denied-dry", func(r *rand.Rand, o fields) {
+			spec(o)["sourceHydrator"].(fields)["drySource"].(fields)["path"] = some(r)
+		}),
+		of.by("denied-sync", func(r *rand.Rand, o fields) {
+			spec(o)["sourceHydrator"].(fields)["syncSource"].(fields)["path"] = some(r)
+		}),
+		of.by("denied-operation", func(r *rand.Rand, o fields) {
+			o["operation"] = fields{"sync": fields{"source": gitSource(r), "revision": some(r)}}
+		}),
+	}
+}
+
 func gitBody(r *rand.Rand) fields {
 	spec := fields{"project": "default", "destination": fields{}}
 	maps.Copy(spec, pick(r, fields{"source": gitSource(r)}, fields{"sources": []any{gitSource(r), gitSource(r)}}))

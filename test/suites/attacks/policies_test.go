@@ -49,7 +49,13 @@ func policies(host, key string) policy.Input {
 	waived := chartPolicy("waived", host, nil)
 	waived.Spec.Require = nil
 	waived.Spec.AllowUnverified = &v1alpha1.AllowUnverified{Reason: "moving", Until: "2099-12-31"}
-	in.Policies = append(in.Policies, waived)
+	folders := chartPolicy("folders", host, nil)
+	folders.Spec = waived.Spec
+	folders.Spec.Match = v1alpha1.Match{
+		Charts:  []string{"git://github.com/acme/apps//charts/*", "bucket://minio.acme.example/charts//*"},
+		Exclude: []string{"git://github.com/acme/apps//charts/secret"},
+	}
+	in.Policies = append(in.Policies, waived, folders)
 	// Hosts that rows spell in other ways. They get no request: the policies require a digest, and
 	// rows give a tag.
 	aliased := chartPolicy("aliased", host, []string{"acme"})

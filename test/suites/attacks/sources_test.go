@@ -36,6 +36,14 @@ const (
 	fluxHistory  = "helm-controller v1.6.4 internal/reconcile/atomic_release.go, actionForState"
 	// A chart that is repackaged gets an archive that no manifest names.
 	fluxRepackages = "source-controller v1.9.0 internal/controller/helmchart_controller.go, buildFromHelmRepository"
+	// A chart in Git or a bucket is built from the source's artifact, whatever URL the source has by then.
+	fluxBuilds  = "source-controller v1.9.0 internal/controller/helmchart_controller.go, buildFromTarballArtifact"
+	fluxInclude = "source-controller v1.9.0 internal/controller/gitrepository_controller.go, reconcileInclude"
+	fluxGoogle  = "source-controller v1.9.0 internal/bucket/gcp/gcp.go, NewClient"
+	gitProxies  = "source-controller v1.9.0 internal/controller/gitrepository_controller.go, reconcileSource, spec.proxySecretRef"
+	gitPulls    = "https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/reviewing-changes-in-pull-requests/checking-out-pull-requests-locally"
+	// Parsers of URLs disagree on where the host is.
+	urlHosts = "https://www.blackhat.com/docs/us-17/thursday/us-17-Tsai-A-New-Era-Of-SSRF-Exploiting-URL-Parser-In-Trending-Programming-Languages.pdf"
 	// A layer is extracted without being read to its end, whatever kind of artifact it is of.
 	fluxLayers = "source-controller v1.9.0 internal/controller/ocirepository_controller.go, selectLayer"
 	// Artifacts of v1beta1 had a checksum instead of a digest.

@@ -71,11 +71,21 @@ HelmRelease apps/app denied (NotAChart): oci://ghcr.io/acme/charts/manifests:1.0
 		},
 		{
 			sentence: "a HelmRelease of a chart in a Git repository",
+			given:    harness.Source("GitRepository", "acme", "spec: {interval: 10m, url: 'https://github.com/acme/apps.git', ref: {branch: main}}"),
 			object:   helmRelease("app", "{interval: 10m, chart: {spec: {chart: ./podinfo, sourceRef: {kind: GitRepository, name: acme}}}}"),
 			want: harness.Denied("NotOCI spec.chart.spec", `
-HelmRelease apps/app denied (NotOCI): chart "./podinfo" comes from GitRepository apps/acme, where it cannot carry a signature
+HelmRelease apps/app denied (NotOCI): git://github.com/acme/apps//podinfo?ref=main does not come from an OCI registry, so it cannot carry a signature
   where:    spec.chart.spec
-  next:     push the chart to an OCI registry, sign it there, and refer to it through a HelmRepository of type oci or an OCIRepository`),
+  next:     push the chart to an OCI registry and sign it there, or ask the platform team for a ChartPolicy with allowUnverified that matches git://github.com/acme/apps//podinfo`),
+		},
+		{
+			sentence: "a HelmRelease of a chart in a bucket",
+			given:    harness.Source("Bucket", "acme", "spec: {interval: 10m, endpoint: 'minio.acme.example:9000', bucketName: charts}"),
+			object:   helmRelease("app", "{interval: 10m, chart: {spec: {chart: ./podinfo, sourceRef: {kind: Bucket, name: acme}}}}"),
+			want: harness.Denied("NotOCI spec.chart.spec", `
+HelmRelease apps/app denied (NotOCI): bucket://minio.acme.example:9000/charts//podinfo does not come from an OCI registry, so it cannot carry a signature
+  where:    spec.chart.spec
+  next:     push the chart to an OCI registry and sign it there, or ask the platform team for a ChartPolicy with allowUnverified that matches bucket://minio.acme.example:9000/charts//podinfo`),
 		},
 		{
 			sentence: "a HelmRelease of an artifact of an unknown controller",

@@ -144,7 +144,7 @@ func TestKubectlShowsMistakes(t *testing.T) {
 			`The ChartPolicy "wrong" is invalid: spec.match.charts[0]: Invalid value: "oci://ghcr.io": names a registry but no charts; append /** for all of them`},
 		{"two", harness.Policy("wrong", "{match: {charts: ['oci://ghcr.io/x/**'], exclude: [x]}, allowUnverified: {reason: ' ', until: '2099-01-31'}}"), `
 The ChartPolicy "wrong" is invalid: 
-* spec.match.exclude[0]: Invalid value: "x": must start with oci://, https:// or http://
+* spec.match.exclude[0]: Invalid value: "x": must start with oci://, https://, http://, git:// or bucket://
 * spec.allowUnverified.reason: Required value: the reason must not be blank`},
 		{"without the value", harness.Identity("wrong", "{key: {pem: cosign.pub}}"),
 			`The TrustedIdentity "wrong" is invalid: spec.key.pem: no PEM block found`},

@@ -172,7 +172,7 @@ func TestWebhookRefusesPolicies(t *testing.T) {
 		return who(sentence, fmt.Sprintf("{key: {pem: %q}}", text), "spec.key.pem", message)
 	}
 	w.check(t, []row{
-		pattern("a pattern without a scheme", "ghcr.io/acme/**", `must start with oci://, https:// or http://`),
+		pattern("a pattern without a scheme", "ghcr.io/acme/**", `must start with oci://, https://, http://, git:// or bucket://`),
 		pattern("a pattern without a host", "oci://", `names no host`),
 		pattern("a pattern with ** inside a name", "oci://ghcr.io/acme/a**", `"**" must stand alone between slashes`),
 		pattern("a pattern with a host in upper case", "oci://GHCR.IO/acme/**", `could match no chart: "oci://GHCR.IO/acme/x/x" has no valid lower-case host name`),
@@ -182,7 +182,7 @@ func TestWebhookRefusesPolicies(t *testing.T) {
 		{
 			sentence: "an exclusion that excludes nothing",
 			object:   harness.Policy("wrong", "{match: {charts: ['oci://ghcr.io/x/**'], exclude: [ghcr.io/x/y]}, require: [{anyOf: [acme-release]}]}"),
-			want:     refused("ChartPolicy", "spec.match.exclude[0]", `Invalid value: "ghcr.io/x/y": must start with oci://, https:// or http://`),
+			want:     refused("ChartPolicy", "spec.match.exclude[0]", `Invalid value: "ghcr.io/x/y": must start with oci://, https://, http://, git:// or bucket://`),
 		},
 		{
 			sentence: "a window whose end is no day",
@@ -266,7 +266,7 @@ func TestBrokenIdentitiesConfigMapIsRefused(t *testing.T) {
 		{"a field twice", list(strings.Replace(entry, "name: x", "name: x\n    name: y", 1)), root, `is not YAML: line 2: key "name" already set in map`},
 		{"an entry without a name", list(strings.Replace(entry, "name: x", "name: ''", 1)), root + "[0].name", "Required value: each entry needs a name"},
 		{"an entry without charts", list(strings.Replace(entry, "'oci://ghcr.io/x/**'", "", 1)), root + "[0].charts", "Required value: at least one pattern must be set"},
-		{"an entry with a pattern that matches nothing", list(strings.Replace(entry, "oci://", "", 1)), root + "[0].charts[0]", `Invalid value: "ghcr.io/x/**": must start with oci://, https:// or http://`},
+		{"an entry with a pattern that matches nothing", list(strings.Replace(entry, "oci://", "", 1)), root + "[0].charts[0]", `Invalid value: "ghcr.io/x/**": must start with oci://, https://, http://, git:// or bucket://`},
 		{"an entry without a signer", list(strings.Replace(entry, "keyless", "#", 1)), root + "[0]", "exactly one of keyless and key must be set"},
 		{"an entry twice", list(entry + entry), root + "[1].name", `Duplicate value: "x"`},
 	} {

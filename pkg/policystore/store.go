@@ -6,9 +6,14 @@ package policystore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -44,6 +49,7 @@ type Store struct {
 	// invalid is why the ConfigMap has never been in force in this process; nil since it has been, or
 	// there was none.
 	invalid atomic.Pointer[error]
+	state   atomic.Pointer[string]
 }
 
 // New returns a Store that holds nothing until its first load. The ConfigMap is the one with the
@@ -54,6 +60,38 @@ func New(reader client.Reader, configMap types.NamespacedName, keys *keys.Reader
 
 // Current returns the policies, or nil before the first load.
 func (s *Store) Current() *policy.Set { return s.current.Load() }
+
+// State identifies what the policies in force were made from, keys included; "" before the first
+// load.
+func (s *Store) State() string {
+	if state := s.state.Load(); state != nil {
+		return *state
+	}
+	return ""
+}
+
+// stateOf is the same for two inputs that make the same policies. A cache lists objects in any order.
+func stateOf(in policy.Input) (string, error) {
+	var all []string
+	var errs []error
+	add := func(written ...any) {
+		text, err := json.Marshal(written)
+		all, errs = append(all, string(text)), append(errs, err)
+	}
+	for _, obj := range in.Identities {
+		add("identity", obj.Name, obj.Spec)
+	}
+	for _, obj := range in.Policies {
+		add("policy", obj.Name, obj.Spec)
+	}
+	add("ConfigMap", in.ConfigMap)
+	for source, content := range in.Keys {
+		add("key", source, content.PEM, fmt.Sprint(content.Err))
+	}
+	slices.Sort(all)
+	sum := sha256.Sum256([]byte(strings.Join(all, "\n")))
+	return hex.EncodeToString(sum[:]), errors.Join(errs...)
+}
 
 // Identities returns the names of the TrustedIdentities.
 func (s *Store) Identities() []string {
@@ -114,6 +152,10 @@ func (s *Store) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, err
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	state, err := stateOf(in)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
 	set, report := policy.Compile(in)
 	names := make([]string, 0, len(in.Identities))
 	for _, identity := range in.Identities {
@@ -122,6 +164,7 @@ func (s *Store) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, err
 	s.identities.Store(&names)
 	s.judge(ctx, report.ConfigMap)
 	s.current.Store(set)
+	s.state.Store(&state)
 	log.FromContext(ctx).Info("policies in force", "set", set.Summary(),
 		"invalidPolicies", len(report.Policies), "invalidIdentities", len(report.Identities))
 	return ctrl.Result{RequeueAfter: s.keys.RetryAfter()}, nil

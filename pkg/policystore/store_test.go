@@ -2,11 +2,14 @@ package policystore_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -161,6 +164,64 @@ func TestChangesReplaceTheSet(t *testing.T) {
 	if diff := cmp.Diff([]string{"ops", "release"}, slices.Sorted(slices.Values(s.Identities()))); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// The state follows what policies are made from, and nothing else.
+func TestState(t *testing.T) {
+	c := kube.Cluster(t, interceptor.Funcs{}, kube.Identity("release", "release@acme.example"), kube.Policy("acme", "release"), kube.Policy("zeta", "release"))
+	s := storeOf(c)
+	if s.State() != "" {
+		t.Error("there is a state before the first load")
+	}
+	load := func() string {
+		if _, err := s.Reconcile(t.Context(), ctrl.Request{}); err != nil {
+			t.Fatal(err)
+		}
+		return s.State()
+	}
+	identity, policy := kube.Identity("release", ""), kube.Policy("acme", "")
+	for _, c := range []struct {
+		sentence string
+		change   func() error
+		same     bool
+	}{
+		{"nothing", func() error { return nil }, true},
+		{"a label of a policy", func() error {
+			return errors.Join(c.Get(t.Context(), client.ObjectKeyFromObject(policy), policy), c.Update(t.Context(), labelled(policy)))
+		}, true},
+		{"an identity's subject", func() error {
+			err := c.Get(t.Context(), client.ObjectKeyFromObject(identity), identity)
+			identity.Spec.Keyless.Subject = "other@acme.example"
+			return errors.Join(err, c.Update(t.Context(), identity))
+		}, false},
+		{"a policy that is deleted", func() error { return c.Delete(t.Context(), kube.Policy("acme")) }, false},
+		{"a ConfigMap that is created", func() error {
+			return c.Create(t.Context(), kube.ConfigMap(kube.Identities.Name, map[string]string{"identities.yaml": goodList}))
+		}, false},
+		{"an identity with a key in a Secret", func() error {
+			keyed := kube.Identity("keyed", "")
+			keyed.Spec = v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{SecretRef: &v1alpha1.SecretKeyReference{Name: "key"}}}
+			return c.Create(t.Context(), keyed)
+		}, false},
+		{"the Secret of the key", func() error {
+			return c.Create(t.Context(), &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: kube.Namespace, Name: "key"}, Data: map[string][]byte{"cosign.pub": []byte("x")},
+			})
+		}, false},
+	} {
+		before := load()
+		if err := c.change(); err != nil {
+			t.Fatal(err)
+		}
+		if after := load(); (after == before) != c.same || after == "" {
+			t.Errorf("%s: %s, then %s", c.sentence, before, after)
+		}
+	}
+}
+
+func labelled(p *v1alpha1.ChartPolicy) *v1alpha1.ChartPolicy {
+	p.Labels = map[string]string{"team": "a"}
+	return p
 }
 
 // An API server that fails must not leave a cluster without policies, or with some

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -159,6 +161,22 @@ func (r *Roots) Set(items []Item) {
 		}
 	}
 	r.options.Changed()
+}
+
+// State identifies what the trust roots hold now, without a request; "" before the first Set.
+func (r *Roots) State() string {
+	known := r.current.Load()
+	if known == nil {
+		return ""
+	}
+	builtin, _ := r.builtin.status()
+	held := []string{"built in: " + builtin.Digest}
+	for name, t := range *known {
+		status, _ := t.status()
+		held = append(held, fmt.Sprintf("%s: %s %v", name, status.Digest, t.unusable))
+	}
+	slices.Sort(held)
+	return strings.Join(held, "\n")
 }
 
 // Root implements signature.Roots.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,42 @@ func TestChangesOfTheSet(t *testing.T) {
 	twice := item("twice", v1alpha1.TrustRootSpec{TrustedRoot: string(sigstoreRoot(t))})
 	w.roots.Set([]trust.Item{twice, twice})
 	mustDeny(t, w.roots, "twice", "the TrustRoot twice cannot be used: there are two TrustRoots of this name")
+}
+
+// TestState: it follows what the trust roots hold, and is asked for without a request.
+func TestState(t *testing.T) {
+	w := newWorld(t)
+	states := []string{w.roots.State()}
+	if states[0] != "" {
+		t.Errorf("before the first load the state is %q", states[0])
+	}
+	inline := item("inline", v1alpha1.TrustRootSpec{TrustedRoot: string(sigstoreRoot(t))})
+	for _, items := range [][]trust.Item{
+		nil, {inline}, {item("other", inline.Object.Spec)}, {item("inline", v1alpha1.TrustRootSpec{TrustedRoot: string(sigstoreRoot(t))})},
+		{item("inline", v1alpha1.TrustRootSpec{})},
+	} {
+		w.roots.Set(items)
+		state := w.roots.State()
+		w.roots.Set(items)
+		if again := w.roots.State(); again != state {
+			t.Errorf("the same TrustRoots: %s, then %s", state, again)
+		}
+		if slices.Contains(states, state) {
+			t.Errorf("%d TrustRoots that differ from those before: the state is %q again", len(items), state)
+		}
+		states = append(states, state)
+	}
+	w.follow()
+	followed := w.roots.State()
+	w.roots.Refresh()
+	if again := w.roots.State(); again != followed {
+		t.Errorf("after a refresh without news: %s, then %s", followed, again)
+	}
+	w.published(t)
+	w.roots.Refresh()
+	if w.roots.State() == followed {
+		t.Error("new content in the TUF repository leaves the state as it is")
+	}
 }
 
 // TestDefault: the built-in trust root is fetched when it is first needed, and not before.

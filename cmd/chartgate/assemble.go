@@ -22,6 +22,7 @@ import (
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/credentials"
+	"github.com/chartgate/chartgate/pkg/inventory"
 	"github.com/chartgate/chartgate/pkg/keys"
 	"github.com/chartgate/chartgate/pkg/kms"
 	"github.com/chartgate/chartgate/pkg/objects"
@@ -107,18 +108,26 @@ func (f *serveFlags) assemble(mgr manager.Manager, mode webhook.Mode) error {
 	if err := mgr.Add(releases); err != nil {
 		return fmt.Errorf("follow the HelmReleases: %w", err)
 	}
+	siblings := objects.NewReader(mgr.GetAPIReader(), versions, releases)
+	reach := registry.Options{
+		Instrument: func(next http.RoundTripper) http.RoundTripper { return traces.Transport(requests.measure(next)) },
+		Connect:    consumers.Resolve,
+	}
 	engine, err := f.build(inputs{
-		policies: policies, siblings: objects.NewReader(mgr.GetAPIReader(), versions, releases), roots: roots,
+		policies: policies, siblings: siblings, roots: roots,
 		source: source.Options{
 			ArtifactWriters: f.artifactWriters, ReleaseWriters: f.releaseWriters, ArgoUsers: f.argoUsers, TrustRequests: f.required(),
 		},
-		registry: registry.Options{
-			Instrument: func(next http.RoundTripper) http.RoundTripper { return traces.Transport(requests.measure(next)) },
-			Connect:    consumers.Resolve,
-		},
+		registry: reach,
 	})
 	if err != nil {
 		return err
+	}
+	if err := f.audit(mgr, auditing{
+		engine: engine, policies: policies, roots: roots, trustRoots: trustRoots, registry: reach, registerer: metrics.Registry,
+		cluster: &inventory.Cluster{Config: mgr.GetConfig(), HTTP: mgr.GetHTTPClient(), Versions: versions, Live: siblings},
+	}); err != nil {
+		return fmt.Errorf("verify in the background: %w", err)
 	}
 	hooks := &hooks{flags: f, mode: mode, manager: mgr, engine: engine, policies: policies, trustRoots: trustRoots, roots: roots, registerer: metrics.Registry, traces: traces}
 	if err := hooks.start(); err != nil {

@@ -20,6 +20,7 @@ import (
 type engine struct {
 	gate      *gate.Gate
 	extractor *source.Extractor
+	options   source.Options // of the extractor
 }
 
 // engineFlags are the flags that decide verdicts. "serve" and "verify" have them in common.
@@ -90,7 +91,7 @@ func (f *engineFlags) build(in inputs) (*engine, error) {
 	}
 	return &engine{
 		gate:      gate.New(in.policies, in.client, in.verifier, in.now),
-		extractor: source.NewExtractor(in.siblings, in.source),
+		extractor: source.NewExtractor(in.siblings, in.source), options: in.source,
 	}, nil
 }
 

@@ -24,6 +24,7 @@ type serveFlags struct {
 	certificateFlags
 	clientFlags
 	observeFlags
+	auditFlags
 	mode          string
 	kubeconfig    string
 	namespace     string
@@ -63,6 +64,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	f.certificateFlags.register(flags)
 	f.clientFlags.register(flags)
 	f.observeFlags.register(flags)
+	f.auditFlags.register(flags)
 	flags.StringVar(&f.mode, "mode", webhook.Enforce.String(), "Enforce, or Warn: admit what would be denied, with a warning, whatever the reason; the webhook configuration must then have failurePolicy Ignore")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file`; the pod's service account if empty")
 	flags.StringVar(&f.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "`namespace` that chartgate runs in")
@@ -99,7 +101,7 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("--mode: %w", err)
 	}
-	if err := f.check(); err != nil {
+	if err := errors.Join(f.clientFlags.check(), f.auditFlags.check()); err != nil {
 		return err
 	}
 	log, err := newLogger(cmd.ErrOrStderr(), f.logLevel, f.logFormat)

@@ -75,7 +75,7 @@ func (h *hooks) start() error {
 		Events: webhook.NewEventNotifier(h.manager.GetEventRecorder("chartgate")),
 	})
 	if err := h.registerer.Register(&gauges{
-		policies: h.policies, roots: h.roots, gate: h.engine.gate, charts: charts, certificateEnd: server.certificateEnd,
+		policies: h.policies, roots: h.roots, gate: h.engine.gate, charts: charts, certificateEnd: server.certificateEnd, auditInterval: h.flags.auditInterval,
 	}); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}

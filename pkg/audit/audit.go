@@ -17,16 +17,7 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/chartgate/chartgate/pkg/inventory"
 )
-
-// Rows are what the cluster deploys, under the policies in force.
-type Rows interface {
-	// Scan calls yield for one object after the other, with all its rows, and returns what it could
-	// not list. It ends with the first error of yield.
-	Scan(ctx context.Context, yield func(context.Context, inventory.Object, []inventory.Row) error) ([]inventory.Problem, error)
-}
 
 // Options configure an Auditor.
 type Options struct {

@@ -22,7 +22,7 @@ type scans struct {
 	during func(ctx context.Context, n int) error
 }
 
-func (s *scans) Scan(ctx context.Context, _ func(context.Context, inventory.Object, []inventory.Row) error) ([]inventory.Problem, error) {
+func (s *scans) Scan(ctx context.Context, _ Yield) ([]inventory.Problem, error) {
 	s.times = append(s.times, time.Since(s.began).Round(time.Second).String())
 	if s.during == nil {
 		return nil, nil

@@ -104,7 +104,7 @@ func noLongerTrusted(row inventory.Row, before past) (inventory.Finding, bool) {
 	if before.acceptedBy == "" || row.Digest != "" && before.acceptedDigest != "" && row.Digest != before.acceptedDigest {
 		return inventory.Finding{}, false
 	}
-	detail := fmt.Sprintf("it was accepted before (%s) and is not accepted now (%s): %s", before.acceptedBy, row.Reason, headline(row))
+	detail := fmt.Sprintf("it was accepted before (%s); now: %s", before.acceptedBy, headline(row))
 	return inventory.Finding{Kind: inventory.NoLongerTrusted, Detail: detail}, true
 }
 

@@ -47,8 +47,8 @@ func with(row inventory.Row, change func(*inventory.Row)) inventory.Row {
 // TestWhatIsNew: rows of one field, one run after the other, and the Events of the last run.
 func TestWhatIsNew(t *testing.T) {
 	const (
-		byPolicy = "Warning NoLongerTrusted: it was accepted before (policy acme, identities nightly, release) and is not accepted now (IdentityNotAllowed): HelmRelease apps/web denied (IdentityNotAllowed): a stranger"
-		byWaiver = "Warning NoLongerTrusted: it was accepted before (waiver of policy acme) and is not accepted now (IdentityNotAllowed): HelmRelease apps/web denied (IdentityNotAllowed): a stranger"
+		byPolicy = "Warning NoLongerTrusted: it was accepted before (policy acme, identities nightly, release); now: HelmRelease apps/web denied (IdentityNotAllowed): a stranger"
+		byWaiver = "Warning NoLongerTrusted: it was accepted before (waiver of policy acme); now: HelmRelease apps/web denied (IdentityNotAllowed): a stranger"
 		movedTag = "Warning TagMoved: the tag moved"
 		turned   = "Warning IdentityNotAllowed: HelmRelease apps/web denied (IdentityNotAllowed): a stranger\nwhere: here"
 		again    = "Normal Verified: it passes again: HelmRelease apps/web: admitted"
@@ -68,7 +68,7 @@ func TestWhatIsNew(t *testing.T) {
 		{"what passed and is denied is no longer trusted", []inventory.Row{trusted, denied}, []string{byPolicy}, "NoLongerTrusted"},
 		{"so is what is admitted only in mode Warn", []inventory.Row{trusted, warned}, []string{byPolicy}, "NoLongerTrusted"},
 		{"so is what a waiver admitted", []inventory.Row{waived, denied}, []string{byWaiver}, "NoLongerTrusted"},
-		{"so is a verdict that nothing is known of", []inventory.Row{trusted, unknown}, []string{"Warning NoLongerTrusted: it was accepted before (policy acme, identities nightly, release) and is not accepted now (): HelmRelease apps/web: admitted"}, "NoLongerTrusted"},
+		{"so is a verdict that nothing is known of", []inventory.Row{trusted, unknown}, []string{"Warning NoLongerTrusted: it was accepted before (policy acme, identities nightly, release); now: HelmRelease apps/web: admitted"}, "NoLongerTrusted"},
 		{"so is a chart that is gone from the registry", []inventory.Row{trusted, none}, []string{byPolicy}, "NoLongerTrusted"},
 		{"it is told once", []inventory.Row{trusted, denied, denied}, nil, "NoLongerTrusted"},
 		{"it is told again when it passed in between", []inventory.Row{trusted, denied, trusted, denied}, []string{byPolicy}, "NoLongerTrusted"},

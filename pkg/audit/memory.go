@@ -25,6 +25,7 @@ type remembered struct {
 	mark
 	uid             types.UID
 	namespace, name string // of the report
+	version         string // of the report
 }
 
 // recollection is what was remembered of one object.

@@ -9,7 +9,7 @@ import (
 )
 
 // Metrics tell what the last complete run found. A replica that has completed none exports none, so
-// only the leader does.
+// only the leader does: all of them are vectors, also those without labels.
 type Metrics struct {
 	charts   *prometheus.GaugeVec
 	findings *prometheus.GaugeVec
@@ -19,14 +19,23 @@ type Metrics struct {
 
 // NewMetrics registers the metrics with registerer.
 func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-	}
 	m := &Metrics{
-		charts:   gauge("chartgate_audit_charts", "Uses of charts in the cluster at the last background verification, by verdict and reason.", "verdict", "reason"),
-		findings: gauge("chartgate_audit_findings", "Findings of the last background verification, by kind.", "kind"),
-		success:  gauge("chartgate_audit_last_success_timestamp_seconds", "End of the last background verification that saw every object and wrote every report."),
-		duration: gauge("chartgate_audit_duration_seconds", "Duration of the last background verification."),
+		charts: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "chartgate_audit_charts",
+			Help: "Uses of charts in the cluster at the last background verification, by verdict and reason.",
+		}, []string{"verdict", "reason"}),
+		findings: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "chartgate_audit_findings",
+			Help: "Findings of the last background verification, by kind.",
+		}, []string{"kind"}),
+		success: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "chartgate_audit_last_success_timestamp_seconds",
+			Help: "End of the last background verification that saw every object and wrote every report.",
+		}, nil),
+		duration: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "chartgate_audit_duration_seconds",
+			Help: "Duration of the last background verification.",
+		}, nil),
 	}
 	for _, collector := range []prometheus.Collector{m.charts, m.findings, m.success, m.duration} {
 		if err := registerer.Register(collector); err != nil {

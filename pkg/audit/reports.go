@@ -61,7 +61,10 @@ func (r *reports) known(ctx context.Context) (map[types.UID]remembered, error) {
 		for _, each := range page.Items {
 			if len(each.OwnerReferences) == 1 { // others are not chartgate's
 				uid := each.OwnerReferences[0].UID
-				all[uid] = remembered{mark: parseMark(each.Annotations[markAnnotation]), uid: uid, namespace: each.Namespace, name: each.Name}
+				all[uid] = remembered{
+					mark: parseMark(each.Annotations[markAnnotation]), uid: uid,
+					namespace: each.Namespace, name: each.Name, version: each.ResourceVersion,
+				}
 			}
 		}
 		if next = page.Continue; next == "" {
@@ -152,10 +155,15 @@ func ignoreEnding(err error) error {
 	return err
 }
 
-// forget deletes the report of an object that is gone, or that names no chart any more.
+// forget deletes the report of an object that is gone, or that names no chart any more. A report that
+// has been written since is about another object of the same name.
 func (r *reports) forget(ctx context.Context, which remembered) error {
 	object := r.empty()
 	object.SetNamespace(which.namespace)
 	object.SetName(which.name)
-	return client.IgnoreNotFound(r.writer.Delete(ctx, object))
+	err := r.writer.Delete(ctx, object, client.Preconditions{ResourceVersion: &which.version})
+	if apierrors.IsConflict(err) {
+		return nil
+	}
+	return client.IgnoreNotFound(err)
 }

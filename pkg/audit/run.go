@@ -69,6 +69,9 @@ func (r *run) charts() (n int) {
 
 // object deals with the rows of one object. An error ends the run.
 func (r *run) object(ctx context.Context, of inventory.Object, rows []inventory.Row) error {
+	if err := ctx.Err(); err != nil {
+		return err // these rows may say that there was no time to look
+	}
 	m, err := r.remember(ctx, of, rows)
 	delete(r.known, types.UID(of.UID))
 	if err != nil {

@@ -93,16 +93,16 @@ func TestFlagsThatAreNamedExist(t *testing.T) {
 }
 
 var (
-	metricInCode = regexp.MustCompile(`Name:\s+"(chartgate_[a-z_]+)"`)
+	metricInCode = regexp.MustCompile(`(?:Name:\s+|NewDesc[(])"(chartgate_[a-z_]+)"`)
 	metricInDocs = regexp.MustCompile(`\bchartgate_[a-z_]+\b`)
 )
 
 func TestMetricsAreTheOnesOfTheCode(t *testing.T) {
 	t.Parallel()
 	want := metricsOf(t, "pkg", "cmd")
-	got := metricInDocs.FindAllString(section(t, read(t, "docs/install.md"), "Metrics"), -1)
+	got := metricInDocs.FindAllString(section(t, read(t, "docs/operate.md"), "Metrics"), -1)
 	if diff := cmp.Diff(want, unique(got)); diff != "" {
-		t.Errorf("metrics (-code +docs/install.md):\n%s", diff)
+		t.Errorf("metrics (-code +docs/operate.md):\n%s", diff)
 	}
 	for path, page := range pages(t) {
 		for _, name := range metricInDocs.FindAllString(page, -1) {

@@ -31,6 +31,8 @@ podDisruptionBudget: {enabled: false}
 crds: {install: false}
 secrets: {access: None}
 argoNamespace: argocd
+audit: {interval: "0"}
+reports: {enabled: false}
 `,
 }
 

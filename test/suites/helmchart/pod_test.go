@@ -28,16 +28,18 @@ func TestArguments(t *testing.T) {
 	}
 	const argo = "system:serviceaccount:argocd:argocd-application-controller"
 	users := []string{"--artifact-writers=system:serviceaccount:flux-system:source-controller", "--release-writers=system:serviceaccount:flux-system:helm-controller", "--argo-users=" + argo}
-	defaults := []string{users[0], users[1], users[2], "--argo-namespace=argocd", "--missing-source=Defer", "--repackaged-charts=Allow", "--argo-git-sources=Allow", "--max-concurrent=32", "--log-level=info", "--log-format=json"}
+	defaults := []string{users[0], users[1], users[2], "--argo-namespace=argocd", "--missing-source=Defer", "--repackaged-charts=Allow", "--argo-git-sources=Allow", "--max-concurrent=32", "--audit-interval=1h", "--audit-reports=true", "--log-level=info", "--log-format=json"}
+	withoutAudit := slices.Clone(defaults)
+	withoutAudit[slices.Index(defaults, "--audit-interval=1h")], withoutAudit[slices.Index(defaults, "--audit-reports=true")] = "--audit-interval=0", "--audit-reports=false"
 	everything := []string{
 		"--trusted-root=/etc/chartgate/trusted_root.json", "--registry-identity=aws,gcp", "--plain-http=localhost:5000", "--plain-http=registry.test",
-		users[0], users[1], users[2], "--argo-namespace=argo", "--missing-source=Defer", "--repackaged-charts=Allow", "--argo-git-sources=Deny", "--max-concurrent=8", "--log-level=debug", "--otlp-endpoint=http://collector.monitoring:4318", "--pprof", "--log-format=json", "--key-refresh=1h",
+		users[0], users[1], users[2], "--argo-namespace=argo", "--missing-source=Defer", "--repackaged-charts=Allow", "--argo-git-sources=Deny", "--max-concurrent=8", "--audit-interval=1h", "--audit-reports=true", "--log-level=debug", "--otlp-endpoint=http://collector.monitoring:4318", "--pprof", "--log-format=json", "--key-refresh=1h",
 	}
 	for name, want := range map[string][]string{
 		"the defaults":                             arguments(managed, defaults),
 		"everything, with cert-manager":            arguments(files, everything),
 		"everything, with an existing certificate": arguments(files, everything),
-		"next to nothing":                          arguments(managed, slices.Concat([]string{"--trusted-root=/etc/chartgate/trusted_root.json"}, defaults)),
+		"next to nothing":                          arguments(managed, slices.Concat([]string{"--trusted-root=/etc/chartgate/trusted_root.json"}, withoutAudit)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -25,12 +25,18 @@ func TestRules(t *testing.T) {
 		writesSecret := slices.Contains(rule.Resources, "secrets") && len(rule.ResourceNames) > 0
 		return writesSecret || slices.Contains(rule.Resources, "validatingwebhookconfigurations")
 	}
+	forReports := func(rule rbacv1.PolicyRule) bool {
+		return slices.Contains([]string{"openreports.io", "wgpolicyk8s.io"}, rule.APIGroups[0])
+	}
 	for name, values := range installations {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cluster, own := slices.Clone(want.cluster), slices.Clone(want.own)
 			if strings.Contains(name, "cert") {
 				cluster, own = slices.DeleteFunc(cluster, forCertificates), slices.DeleteFunc(own, forCertificates)
+			}
+			if strings.Contains(values, "reports: {enabled: false}") {
+				cluster = slices.DeleteFunc(cluster, forReports)
 			}
 			rendered := render(t, values)
 			if diff := cmp.Diff(cluster, get[rbacv1.ClusterRole](t, rendered, "ClusterRole/chartgate").Rules); diff != "" {
@@ -103,7 +109,8 @@ func TestRightsToReadSecrets(t *testing.T) {
 }
 
 // TestReach: with its main role, chartgate reads no Secret cluster-wide and writes only its own
-// resources' status, its own webhook configuration, and Events in the namespaces of denied objects.
+// resources' status, its own webhook configuration, reports, and Events in the namespaces of objects
+// that deploy charts.
 func TestReach(t *testing.T) {
 	t.Parallel()
 	for _, rule := range get[rbacv1.ClusterRole](t, render(t, ``), "ClusterRole/chartgate").Rules {
@@ -116,7 +123,8 @@ func TestReach(t *testing.T) {
 		writes := slices.ContainsFunc(rule.Verbs, func(verb string) bool { return !slices.Contains([]string{"get", "list", "watch"}, verb) })
 		events := slices.Equal(rule.Resources, []string{"events"}) && slices.Equal(rule.APIGroups, []string{"events.k8s.io"})
 		ownStatus := slices.Equal(rule.Resources, []string{"chartpolicies/status", "trustedidentities/status", "trustroots/status"})
-		if writes && !ownStatus && !events && !slices.Equal(rule.ResourceNames, []string{"chartgate"}) {
+		reports := slices.Equal(rule.Resources, []string{"reports"}) || slices.Equal(rule.Resources, []string{"policyreports"})
+		if writes && !ownStatus && !events && !reports && !slices.Equal(rule.ResourceNames, []string{"chartgate"}) {
 			t.Errorf("may write more than its own: %v", rule)
 		}
 	}
@@ -177,6 +185,10 @@ func (c *controlPlane) rights() {
 		{false, "create update patch delete", everywhere, "chartgate.dev", "trustedidentities chartpolicies trustroots", "x"},
 		{true, "get list", elsewhere, "source.toolkit.fluxcd.io", "helmrepositories helmcharts ocirepositories", "x"},
 		{true, "list watch", elsewhere, "helm.toolkit.fluxcd.io", "helmreleases", "x"},
+		{true, "list", everywhere, "argoproj.io", "applications", ""},
+		{false, "create update patch delete", elsewhere, "argoproj.io", "applications", "x"},
+		{true, "get list create update delete", elsewhere, "openreports.io", "reports", "x"},
+		{true, "get list create update delete", elsewhere, "wgpolicyk8s.io", "policyreports", "x"},
 		{false, "create update patch delete", elsewhere, "helm.toolkit.fluxcd.io", "helmreleases helmreleases/status", "x"},
 		{true, "list watch", everywhere, "admissionregistration.k8s.io", "validatingwebhookconfigurations", ""},
 		{true, "get update patch", everywhere, "admissionregistration.k8s.io", "validatingwebhookconfigurations", "chartgate"},

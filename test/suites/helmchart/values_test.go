@@ -51,6 +51,10 @@ func TestSchema(t *testing.T) {
 		`registry: {mirrors: {ghcr.io: {}}}`:  "got object, want string",
 		`networkPolicy: {webhookFrom: x}`:     "got string, want array",
 		`topologySpreadConstraints: [{maxSkew: 1, whenUnsatisfiable: DoNotSchedule}]`: "topologyKey",
+		`audit: {interval: hourly}`: "'/audit/interval': 'hourly'",
+		`audit: {interval: -1h}`:    "'/audit/interval': '-1h'",
+		`audit: {interval: 1}`:      "'/audit/interval': got number, want string",
+		`reports: {enabled: "no"}`:  "'/reports/enabled': got string, want boolean",
 		// Removed, so that a template would render nonsense.
 		`argoGitSources: null`:    "argoGitSources",
 		`webhook: null`:           "webhook",

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -168,10 +169,14 @@ func (f *inventoryFlags) fromFiles(cmd *cobra.Command) (stock, error) {
 	}
 	var kept siblings
 	for _, object := range all {
-		object, ok := inventory.Keep(object)
+		row, ok := inventory.Keep(object)
 		if !ok {
+			if object.Group == sourcev1.GroupVersion.Group { // a GitRepository or Bucket: no row, but where charts come from
+				kept = append(kept, object)
+			}
 			continue
 		}
+		object = row
 		kept = append(kept, object)
 		if f.namespace == "" || object.Namespace == f.namespace {
 			s.objects = append(s.objects, object)

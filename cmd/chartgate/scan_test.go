@@ -50,7 +50,7 @@ spec: {url: "https://charts.example.com"}
 // With policies, a scan says what they would say; without any, it finds the same signers and pins.
 func TestScanFiles(t *testing.T) {
 	s := theShop(t)
-	manifests := documentsOf(acmeRepository, release("podinfo", ""), release("stranger", "suspend: true, "), release("unsigned", ""), release("absent", ""), classicRepository)
+	manifests := documentsOf(acmeRepository, release("podinfo", ""), release("stranger", "suspend: true, "), release("unsigned", ""), release("absent", ""), classicRepository, gitRelease, gitRepository)
 	for _, c := range []struct {
 		sentence string
 		policies bool
@@ -64,6 +64,7 @@ func TestScanFiles(t *testing.T) {
 			{"HelmRelease/unsigned", "oci://ghcr.io/acme/unsigned:1.0.0", "Version", "", "Denied", "SignatureMissing"},
 			{"HelmRelease/absent", "oci://ghcr.io/acme/absent:1.0.0", "Version", "", "Denied", "ChartNotFound"},
 			{"HelmRepository/classic", "https://charts.example.com", "", "", "Denied", "NotOCI"},
+			{"HelmRelease/web", "git://github.com/acme/apps//charts/web?ref=main", "Floating", "", "Denied", "NotOCI"},
 		}},
 		{"without policies", false, 1, []scanned{
 			{"HelmRepository/acme", "oci://ghcr.io/acme", "", "", "NotJudged", "NoPolicy"},
@@ -72,6 +73,7 @@ func TestScanFiles(t *testing.T) {
 			{"HelmRelease/unsigned", "oci://ghcr.io/acme/unsigned:1.0.0", "Version", "", "NotJudged", "NoPolicy"},
 			{"HelmRelease/absent", "oci://ghcr.io/acme/absent:1.0.0", "Version", "", "Denied", "ChartNotFound"},
 			{"HelmRepository/classic", "https://charts.example.com", "", "", "NotJudged", "NotOCI"},
+			{"HelmRelease/web", "git://github.com/acme/apps//charts/web?ref=main", "Floating", "", "NotJudged", "NotOCI"},
 		}},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {

@@ -184,6 +184,8 @@ func (c *controlPlane) rights() {
 		{true, "get update patch", everywhere, "chartgate.dev", "trustedidentities/status chartpolicies/status trustroots/status", "x"},
 		{false, "create update patch delete", everywhere, "chartgate.dev", "trustedidentities chartpolicies trustroots", "x"},
 		{true, "get list", elsewhere, "source.toolkit.fluxcd.io", "helmrepositories helmcharts ocirepositories", "x"},
+		{true, "get", elsewhere, "source.toolkit.fluxcd.io", "gitrepositories buckets", "x"},
+		{false, "list watch create update patch delete", elsewhere, "source.toolkit.fluxcd.io", "gitrepositories buckets", "x"},
 		{true, "list watch", elsewhere, "helm.toolkit.fluxcd.io", "helmreleases", "x"},
 		{true, "list", everywhere, "argoproj.io", "applications", ""},
 		{false, "create update patch delete", elsewhere, "argoproj.io", "applications", "x"},

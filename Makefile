@@ -55,7 +55,7 @@ load: build ## Drive the real webhook: admissions per second, latency, memory, r
 
 .PHONY: bench
 bench: ## Measure verification: time, allocations, registry requests, round trips
-	go test -run '^$$' -bench . -benchmem ./pkg/gate ./pkg/webhook
+	go test -run '^$$' -bench . -benchmem ./pkg/gate ./pkg/webhook ./pkg/inventory
 
 .PHONY: bench-start
 bench-start: build tools-test ## Measure the time from the start of the process until it is ready, ten times

@@ -76,8 +76,8 @@ const maxKept = 32 << 10
 const maxHistory = 5
 
 // keep returns the object with the kept fields only. An object of which too much would have to be
-// kept is an error: nothing is known about it then.
-func (k kind) keep(id source.ID, raw []byte) (source.Object, error) {
+// kept is an error: nothing but its name is known then.
+func (k kind) keep(raw []byte) (source.Object, error) {
 	var whole struct {
 		APIVersion string `json:"apiVersion"`
 		Metadata   struct {
@@ -89,15 +89,17 @@ func (k kind) keep(id source.ID, raw []byte) (source.Object, error) {
 		Spec   json.RawMessage `json:"spec"`
 		Status json.RawMessage `json:"status"`
 	}
-	if err := kubejson.UnmarshalCaseSensitivePreserveInts(raw, &whole); err != nil {
-		return source.Object{}, &problem.Error{Kind: problem.KindInvalid, Detail: id.String() + " cannot be read", Err: err}
+	err := kubejson.UnmarshalCaseSensitivePreserveInts(raw, &whole)
+	id := source.ID{Group: k.Group, Kind: k.Kind, Namespace: whole.Metadata.Namespace, Name: whole.Metadata.Name}
+	if err != nil {
+		return source.Object{ID: id}, &problem.Error{Kind: problem.KindInvalid, Detail: id.String() + " cannot be read", Err: err}
 	}
 	kept, err := json.Marshal(map[string]any{
 		"apiVersion": whole.APIVersion, "kind": k.Kind, "metadata": whole.Metadata,
 		"spec": only(whole.Spec, k.spec), "status": only(whole.Status, k.status),
 	})
 	if err != nil || len(kept) > maxKept {
-		return source.Object{}, &problem.Error{Kind: problem.KindLimitExceeded, Detail: "what " + id.String() + " says of its charts has more than 32 KiB", Err: err}
+		return source.Object{ID: id}, &problem.Error{Kind: problem.KindLimitExceeded, Detail: "what " + id.String() + " says of its charts has more than 32 KiB", Err: err}
 	}
 	return source.Object{ID: id, JSON: kept}, nil
 }
@@ -168,10 +170,11 @@ func Keep(object source.Object) (kept source.Object, ok bool) {
 	if !ok {
 		return source.Object{}, false
 	}
-	kept, err := k.keep(object.ID, object.JSON)
+	kept, err := k.keep(object.JSON)
 	if err != nil {
 		return object, true
 	}
+	kept.ID = object.ID // with the namespace that it has where it names none
 	return kept, true
 }
 

@@ -122,7 +122,7 @@ func (c *Cluster) listKind(ctx context.Context, s *Snapshot, k kind, gvk schema.
 		if err != nil {
 			return err
 		}
-		object, err := k.read(raw)
+		object, err := k.keep(raw)
 		if err != nil {
 			s.Problems = append(s.Problems, Problem{What: object.String(), Why: detailOf(err)})
 			continue
@@ -133,20 +133,6 @@ func (c *Cluster) listKind(ctx context.Context, s *Snapshot, k kind, gvk schema.
 		}
 	}
 	return nil
-}
-
-// read names an object of a list, and keeps of it what the inventory needs.
-func (k kind) read(raw []byte) (source.Object, error) {
-	var named struct {
-		Metadata struct{ Name, Namespace string } `json:"metadata"`
-	}
-	if err := json.Unmarshal(raw, &named); err != nil {
-		return source.Object{ID: source.ID{Group: k.Group, Kind: k.Kind}}, err
-	}
-	id := source.ID{Group: k.Group, Kind: k.Kind, Namespace: named.Metadata.Namespace, Name: named.Metadata.Name}
-	object, err := k.keep(id, raw)
-	object.ID = id
-	return object, err
 }
 
 func detailOf(err error) string {

@@ -38,6 +38,7 @@ allowed() {
     pkg/status) echo pkg/api/v1alpha1 pkg/evidence pkg/keys pkg/policy pkg/policystore pkg/trust ;;
     pkg/objects) echo pkg/source ;;
     pkg/releaseindex) echo pkg/objects pkg/source ;;
+    pkg/suggest) echo pkg/api/v1alpha1 pkg/chart pkg/evidence pkg/inventory pkg/policy ;;
     pkg/page) echo pkg/chart pkg/inventory ;;
     pkg/audit) echo pkg/inventory pkg/verdict ;;
     pkg/inventory) echo pkg/artifact pkg/chart pkg/evidence pkg/gate pkg/objects pkg/problem pkg/source pkg/sourceauth pkg/verdict pkg/webhook ;;

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,24 +27,23 @@ type shop struct {
 }
 
 var openShop = sync.OnceValues(func() (*shop, error) {
+	return newShop(map[string]string{"podinfo": "release@acme.example", "stranger": "mallory@evil.example", "unsigned": "", "attested": ""})
+})
+
+// newShop sells version 1.0.0 of charts below acme/, by the subject that signed each; "" is nobody.
+// The chart "attested" has an attestation. The shop is open until the process ends.
+func newShop(subjects map[string]string) (*shop, error) {
 	trust, err := sigstore.New(time.Now)
 	if err != nil {
 		return nil, err
 	}
-	registry := registrytest.New(registrytest.Options{}) // until the process ends
-	s := &shop{host: registry.Host(), server: registry, digests: map[string]string{}}
+	registry := registrytest.New(registrytest.Options{})
+	s := &shop{host: registry.Host(), digests: map[string]string{}}
 	if s.root, err = trust.TrustedRoot(); err != nil {
 		return nil, err
 	}
-	key, err := sigstore.NewKey()
-	if err != nil {
-		return nil, err
-	}
-	if s.key, err = key.PEM(); err != nil {
-		return nil, err
-	}
-	for name, subject := range map[string]string{"podinfo": "release@acme.example", "stranger": "mallory@evil.example", "keyed": "by a key", "unsigned": "", "attested": ""} {
-		archive, err := charts.Archive(name, "1.0.0")
+	for name, subject := range subjects {
+		archive, err := charts.Archive(path.Base(name), "1.0.0")
 		if err != nil {
 			return nil, err
 		}
@@ -58,11 +58,11 @@ var openShop = sync.OnceValues(func() (*shop, error) {
 		if subject == "" {
 			continue
 		}
-		signer, options := sigstore.Signer(sigstore.Identity{Issuer: "https://issuer.example", Subject: subject}), []sigstore.Option(nil)
-		if name == "keyed" {
-			signer, options = key, []sigstore.Option{sigstore.WithoutLog()}
+		signer := sigstore.Identity{Issuer: "https://issuer.example", Subject: subject}
+		if repository, _, ok := strings.Cut(subject, "/.github/"); ok {
+			signer.Claims = map[string]string{"sourceRepositoryURI": repository}
 		}
-		bundle, err := trust.Bundle(signer, s.digests[name], sigstore.SignPredicateType, nil, options...)
+		bundle, err := trust.Bundle(signer, s.digests[name], sigstore.SignPredicateType, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +71,7 @@ var openShop = sync.OnceValues(func() (*shop, error) {
 		}
 	}
 	return s, nil
-})
+}
 
 func theShop(t *testing.T) *shop {
 	t.Helper()

@@ -50,7 +50,7 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServeCommand(), newVerifyCommand(), newTestCommand(), newExplainCommand(), newScanCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newVerifyCommand(), newTestCommand(), newExplainCommand(), newScanCommand(), newSuggestCommand(), newVersionCommand())
 	return root
 }
 

@@ -1,0 +1,99 @@
+// Package suggest turns an inventory into policies that admit exactly what runs, for a person to
+// review: it trusts whoever has signed, and waives what nobody has. It is pure.
+package suggest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/inventory"
+	"github.com/chartgate/chartgate/pkg/policy"
+)
+
+// Suggestion is what to write for an inventory.
+type Suggestion struct {
+	from, at   string
+	identities []document
+	policies   []document
+	open       []string
+}
+
+// document is an object with the comment above it.
+type document struct {
+	object  any
+	name    string
+	comment []string
+	// disabled is set where a person must fill something in before the object can be used.
+	disabled bool
+}
+
+// For suggests policies. Waivers end with the day of until.
+func For(found inventory.Inventory, until time.Time) Suggestion {
+	s := Suggestion{from: oneLine(found.From), at: found.At.UTC().Format(time.DateOnly)}
+	charts, open := chartsOf(found.Rows)
+	s.open = open
+	for _, p := range found.Problems {
+		s.open = append(s.open, "Not scanned, so nothing is suggested for it: "+oneLine(p.String()))
+	}
+	ids := identitiesOf(charts)
+	s.identities = ids.documents(charts)
+	names := namer{}
+	groups := slices.DeleteFunc(grouped(charts, bystanders(found.Rows, charts)), func(g group) bool { return g.outside })
+	for _, g := range groups {
+		s.policies = append(s.policies, g.policies(ids, names, s.at, until)...)
+	}
+	s.check()
+	s.open = append(s.open, uncovered(found.Rows, groups)...)
+	slices.Sort(s.open)
+	s.open = slices.Compact(s.open)
+	return s
+}
+
+// check turns what a cluster would not accept into a note: better no policy than one that denies
+// what it matches.
+func (s *Suggestion) check() {
+	s.policies = slices.DeleteFunc(s.policies, func(d document) bool {
+		errs := policy.CheckPolicy(d.object.(v1alpha1.ChartPolicy))
+		if len(errs) > 0 {
+			s.open = append(s.open, fmt.Sprintf("No policy can be written for %s: %s", strings.Join(d.object.(v1alpha1.ChartPolicy).Spec.Match.Charts, ", "), oneLine(errs.ToAggregate().Error())))
+		}
+		return len(errs) > 0
+	})
+}
+
+// policies returns the policies of a group: one, or more where a policy cannot hold all charts.
+func (g group) policies(ids identities, names namer, at string, until time.Time) []document {
+	var all []document
+	for patterns := range slices.Chunk(g.patterns(), maxPatterns) {
+		spec := v1alpha1.ChartPolicySpec{Match: v1alpha1.Match{Charts: patterns, Exclude: g.exclude}}
+		d := document{comment: []string{g.usedBy()}}
+		prefix := ""
+		switch {
+		case len(g.signers) == 0:
+			prefix = "unverified-"
+			spec.AllowUnverified = &v1alpha1.AllowUnverified{Reason: g.why + " (chartgate scan, " + at + ")", Until: until.UTC().Format(time.DateOnly)}
+		default:
+			spec.Require = []v1alpha1.Requirement{{AnyOf: ids.names(g.signers)}}
+			d.disabled = slices.ContainsFunc(g.signers, func(id identity) bool { return id.key != "" })
+		}
+		if d.disabled {
+			d.comment = append(d.comment, "Signed by a key: fill in its public key above first.")
+		}
+		if len(g.signers) > 0 && g.floating {
+			spec.Pinning = v1alpha1.PinningFloating
+			d.comment = append(d.comment, "Some of these references are ranges or moving tags. Write versions into them, then remove pinning.")
+		}
+		d.name = names.unique(prefix + slug(strings.TrimSuffix(commonPrefix(patterns), "/**")))
+		d.object = v1alpha1.ChartPolicy{
+			TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: "ChartPolicy"},
+			ObjectMeta: metav1.ObjectMeta{Name: d.name}, Spec: spec,
+		}
+		all = append(all, d)
+	}
+	return all
+}

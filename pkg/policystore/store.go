@@ -20,6 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -50,6 +51,8 @@ type Store struct {
 	// there was none.
 	invalid atomic.Pointer[error]
 	state   atomic.Pointer[string]
+	// events tells of an invalid ConfigMap; nil tells nothing.
+	events events.EventRecorder
 }
 
 // New returns a Store that holds nothing until its first load. The ConfigMap is the one with the
@@ -186,10 +189,26 @@ func (s *Store) judge(ctx context.Context, wrong error) {
 		text += ", and this replica does not become ready before"
 	}
 	log.FromContext(ctx).Error(wrong, text, "configMap", s.configMap)
+	s.tell(ctx, wrong)
+}
+
+// maxNote is less than the API server's limit on the text of an Event, 1024 bytes.
+const maxNote = 900
+
+// tell writes an Event on the ConfigMap, which has no conditions as the custom resources have.
+func (s *Store) tell(ctx context.Context, wrong error) {
+	var configMap corev1.ConfigMap
+	if s.events == nil || s.reader.Get(ctx, s.configMap, &configMap) != nil {
+		return
+	}
+	note := wrong.Error()
+	note = strings.ToValidUTF8(note[:min(len(note), maxNote)], "")
+	s.events.Eventf(&configMap, nil, corev1.EventTypeWarning, v1alpha1.ReasonInvalid, "Compile", "every chart is denied until this is fixed: %s", note)
 }
 
 // SetupWithManager keeps the store up to date on every replica, leader or not.
 func (s *Store) SetupWithManager(mgr manager.Manager) error {
+	s.events = mgr.GetEventRecorder("chartgate")
 	everyReplica := false
 	return s.Watch(mgr, "policies").
 		WithOptions(controller.Options{NeedLeaderElection: &everyReplica}).

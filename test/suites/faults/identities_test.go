@@ -84,6 +84,17 @@ func TestWrongIdentities(t *testing.T) {
 		t.Errorf("a new replica serves with them: %v", err)
 	}
 
+	harness.Eventually(t, func() string {
+		out, err := s.Kubectl(t.Context(), "", "describe", "configmap", "chartgate-identities", "--namespace", cluster.Namespace)
+		if err != nil {
+			return err.Error()
+		}
+		if !strings.Contains(out.Stdout, "every chart is denied until this is fixed: "+wrong) {
+			return "no Event on the ConfigMap:\n" + out.Stdout
+		}
+		return ""
+	})
+
 	// Fixed, it serves without a restart.
 	if err := s.Apply(t.Context(), s.identities(t, "")); err != nil {
 		t.Fatal(err)

@@ -42,8 +42,8 @@ from becoming ready.
 {{- $at := index . 0 }}
 {{- $pattern := index . 1 }}
 {{- $rest := trimPrefix "oci://" $pattern }}
-{{- if regexMatch "^https?://" $pattern }}
-{{ printf "- %s is %q: charts in such a repository carry no signature, so every one of them would be denied; publish them as oci://, or waive them with a ChartPolicy (allowUnverified)" $at $pattern }}
+{{- if regexMatch "^(https?|git|bucket)://" $pattern }}
+{{ printf "- %s is %q: charts from there carry no signature, so every one of them would be denied; publish them as oci://, or waive them with a ChartPolicy (allowUnverified)" $at $pattern }}
 {{- else if not (hasPrefix "oci://" $pattern) }}
 {{ printf "- %s is %q: write the scheme too, oci://%s" $at $pattern (regexReplaceAll "^.*://" $pattern "") }}
 {{- else if hasSuffix "/" $rest }}

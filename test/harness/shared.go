@@ -35,6 +35,9 @@ func (s *Shared[T]) Get(t testing.TB, start func(context.Context) (T, error)) T 
 	return s.value
 }
 
+// Value is the value; zero if it was not started.
+func (s *Shared[T]) Value() T { return s.value }
+
 // Stop stops the value if it was started.
 func (s *Shared[T]) Stop() error {
 	if !s.started {

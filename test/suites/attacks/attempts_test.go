@@ -52,7 +52,7 @@ func TestSourceChangedDuringVerification(t *testing.T) {
 		created <- answer + message
 	}()
 	<-held
-	w.check(t, []row{{"the source is changed while its verdict is made", checkThenUse, "", []write{
+	w.checkHere(t, []row{{"the source is changed while its verdict is made", checkThenUse, "", []write{
 		patch(editor, ociAt("app", "oci://registry.mallory.example/podinfo", "{tag: 1.0.0}"), admitted),
 		status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@"+evil, evil)), admitted),
 	}}})
@@ -60,7 +60,7 @@ func TestSourceChangedDuringVerification(t *testing.T) {
 	if answer := <-created; answer != admitted {
 		t.Fatal("the attack has not begun: " + answer)
 	}
-	w.check(t, []row{{"helm-controller is about to deploy it", fluxActs, "", []write{
+	w.checkHere(t, []row{{"helm-controller is about to deploy it", fluxActs, "", []write{
 		status(helmController, announced("install"), "NoPolicy status.conditions"),
 		status(helmController, attempt("1.0.0+eeeeeeeeeeee", evil), "NoPolicy status.lastAttemptedRevision"),
 		status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "DigestMismatch status.lastAttemptedRevision"),

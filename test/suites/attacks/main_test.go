@@ -29,20 +29,30 @@ import (
 )
 
 // TestMain stops the clusters that tests have shared.
-func TestMain(m *testing.M) { harness.Main(m, &currentSite, &oldSite) }
+func TestMain(m *testing.M) { harness.Main(m, &currentSite, &oldSite, &warningSite) }
 
-var currentSite, oldSite harness.Shared[*site]
+var currentSite, oldSite, warningSite harness.Shared[*site]
 
 // theSite is a cluster of today's Flux and Argo CD.
 func theSite(t *testing.T) *site {
 	t.Helper()
-	return currentSite.Get(t, func(ctx context.Context) (*site, error) { return openSite(ctx, []string{"crds/flux", "crds/argo"}) })
+	return currentSite.Get(t, func(ctx context.Context) (*site, error) {
+		return openSite(ctx, "Enforce", []string{"crds/flux", "crds/argo"})
+	})
+}
+
+// theWarningSite is the same with an installation in mode Warn.
+func theWarningSite(t *testing.T) *site {
+	t.Helper()
+	return warningSite.Get(t, func(ctx context.Context) (*site, error) {
+		return openSite(ctx, "Warn", []string{"crds/flux", "crds/argo"})
+	})
 }
 
 // theOldSite is a cluster of a Flux that still serves old versions.
 func theOldSite(t *testing.T) *site {
 	t.Helper()
-	return oldSite.Get(t, func(ctx context.Context) (*site, error) { return openSite(ctx, []string{"crds/flux-old"}) })
+	return oldSite.Get(t, func(ctx context.Context) (*site, error) { return openSite(ctx, "Enforce", []string{"crds/flux-old"}) })
 }
 
 // More users than those of the harness.
@@ -68,7 +78,7 @@ type site struct {
 	public   *strings.Replacer // and back
 }
 
-func openSite(ctx context.Context, crds []string) (*site, error) {
+func openSite(ctx context.Context, mode string, crds []string) (*site, error) {
 	w := &site{registry: registrytest.New(registrytest.Options{})}
 	var err error
 	if w.people, err = thePeople(); err != nil {
@@ -89,6 +99,7 @@ func openSite(ctx context.Context, crds []string) (*site, error) {
 		Options: cluster.Options{CRDs: crds, Namespaces: []string{"apps", "argocd", "team-b", "flux-system"}},
 		Prepare: addRefresh,
 		Values: map[string]any{
+			"mode":          mode,
 			"argoNamespace": "argocd",
 			"plainHTTP":     []string{w.registry.Host()},
 			"trustedRoot":   map[string]any{"json": string(root)},

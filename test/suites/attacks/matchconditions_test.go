@@ -30,7 +30,9 @@ func TestMatchConditions(t *testing.T) {
 	w := openListener(t, nil)
 	const pairs = 14 // of each kind of change
 	random := rand.New(rand.NewPCG(2026, 11))
-	extractor := source.NewExtractor(nil, source.Options{ArgoUsers: []string{argoController}, ReleaseWriters: []string{helmController}})
+	extractor := source.NewExtractor(nil, source.Options{
+		ArgoUsers: []string{argoController}, ReleaseWriters: []string{helmController}, DenyRepackaged: true,
+	})
 	changed, kept, refused := 0, 0, 0
 	for _, c := range changes() {
 		for i := range pairs {

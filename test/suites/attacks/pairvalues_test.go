@@ -134,7 +134,7 @@ func releaseSpec(r *rand.Rand) fields {
 	spec := fields{"interval": pick(r, "5m", "10m"), "suspend": pick[any](r, nil, false, true), "values": pick[any](r, nil, fields{"x": "y"})}
 	if r.IntN(2) == 0 {
 		spec["chart"] = fields{"spec": without(fields{
-			"chart": pick(r, "podinfo", "other"), "version": pick[any](r, nil, "1.0.0", "*"), "interval": pick[any](r, nil, "1m"),
+			"chart": pick(r, "podinfo", "other"), "version": pick[any](r, nil, "1.0.0", "*"), "interval": pick[any](r, nil, "1m"), "valuesFiles": pick[any](r, nil, []any{"x.yaml"}),
 			"sourceRef": without(fields{"kind": pick(r, "HelmRepository", "Bucket"), "name": pick(r, "acme", "other"), "namespace": pick[any](r, nil, "apps", "team-b")}),
 		})}
 	} else {
@@ -187,10 +187,10 @@ func helmChartSpec(r *rand.Rand) fields {
 }
 
 func ociSpec(r *rand.Rand) fields {
-	ref := without(fields{"tag": pick[any](r, nil, "1.0.0", "latest"), "semver": pick[any](r, nil, "1.x"), "digest": pick[any](r, nil, evil)})
+	ref := without(fields{"tag": pick[any](r, nil, "1.0.0", "latest"), "semver": pick[any](r, nil, "1.x"), "semverFilter": pick[any](r, nil, ".*-rc.*"), "digest": pick[any](r, nil, evil)})
 	return without(fields{
 		"url": pick(r, "oci://ghcr.io/a", "oci://ghcr.io/b"), "interval": "1m", "ref": pick[any](r, nil, ref), "suspend": pick[any](r, nil, false, true),
-		"insecure": pick[any](r, nil, true), "layerSelector": pick[any](r, nil, fields{"operation": pick(r, "copy", "extract")}),
+		"insecure": pick[any](r, nil, true), "layerSelector": pick[any](r, nil, without(fields{"operation": pick(r, "copy", "extract"), "mediaType": pick[any](r, nil, "application/vnd.cncf.helm.chart.content.v1.tar+gzip")})),
 	})
 }
 
@@ -208,7 +208,7 @@ func applicationBody(r *rand.Rand) fields {
 	if r.IntN(4) == 0 {
 		spec["sourceHydrator"] = fields{
 			"drySource":  fields{"repoURL": pick(r, "oci://ghcr.io/a", "https://git.example"), "path": ".", "targetRevision": pick(r, "1.0.0", "2.0.0")},
-			"syncSource": fields{"path": ".", "targetBranch": "main"},
+			"syncSource": fields{"path": ".", "targetBranch": pick(r, "main", "dev")},
 		}
 	}
 	return without(fields{

@@ -54,9 +54,18 @@ func inDryRun(w write) write {
 	return w
 }
 
-// check runs the attack. After a denial the object must not exist or be unchanged; after an
-// admission it must be stored.
+// check runs the attacks, and those on today's kinds again on an installation in mode Warn.
 func (w *site) check(t *testing.T, rows []row) {
+	t.Helper()
+	w.checkHere(t, rows)
+	if w == currentSite.Value() {
+		theWarningSite(t).checkWarned(t, rows)
+	}
+}
+
+// checkHere runs the attacks. After a denial the object must not exist or be unchanged; after an
+// admission it must be stored.
+func (w *site) checkHere(t *testing.T, rows []row) {
 	t.Helper()
 	for _, r := range rows {
 		t.Run(r.sentence, func(t *testing.T) {

@@ -74,7 +74,7 @@ func openSite(ctx context.Context, s *shop, setup harness.Setup) (*site, error) 
 		"plainHTTP":     []string{s.registry.Host(), s.fallback.Host(), downHost},
 		"trustedRoot":   map[string]any{"json": string(root)},
 		"tracing":       map[string]any{"otlpEndpoint": s.collector.URL},
-		"metrics":       map[string]any{"pprof": true},
+		"metrics":       map[string]any{"pprof": !setup.ManagedCertificate}, // on one site, and not on the other
 		"env":           []any{map[string]any{"name": "VAULT_ADDR", "value": s.vault.URL()}, map[string]any{"name": "VAULT_TOKEN", "value": vaultToken}},
 		"extraArgs":     []string{"--key-refresh=1s"},
 	}

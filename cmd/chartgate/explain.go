@@ -75,6 +75,12 @@ func nearReasons(code string) []string {
 // defaultWidth is the width of lines that no terminal shows, and maxWidth that of readable ones.
 const defaultWidth, maxWidth = 80, 100
 
+// isTerminal reports whether a person reads w.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
 // widthOf is how wide text on w should be.
 func widthOf(w io.Writer) int {
 	file, ok := w.(*os.File)

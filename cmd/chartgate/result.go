@@ -133,11 +133,30 @@ func (r report) text(w io.Writer) error {
 			return err
 		}
 	}
-	if len(r.results)+r.skipped < manyResults {
-		return nil
+	if len(r.results)+r.skipped >= manyResults {
+		if _, err := fmt.Fprintln(w, r.counts()); err != nil {
+			return err
+		}
 	}
-	_, err := fmt.Fprintln(w, r.counts())
-	return err
+	if hint := r.hint(); hint != "" && isTerminal(w) {
+		_, err := fmt.Fprintln(w, hint)
+		return err
+	}
+	return nil
+}
+
+// hint says how to learn more of the denials, for the person at a terminal.
+func (r report) hint() string {
+	var reasons []string
+	for _, result := range r.results {
+		if reason := string(result.Reason); !result.admitted && reason != "" && !slices.Contains(reasons, reason) {
+			reasons = append(reasons, reason)
+		}
+	}
+	if len(reasons) == 0 {
+		return ""
+	}
+	return "causes and ways out: chartgate explain " + strings.Join(reasons, ", chartgate explain ")
 }
 
 // counts sums up many results.

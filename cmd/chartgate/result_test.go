@@ -102,3 +102,24 @@ func TestVerifyJSON(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// The person at a terminal is told where to read about each reason, once.
+func TestHint(t *testing.T) {
+	denied := func(reason verdict.Reason) result { return result{Reason: reason} }
+	for _, c := range []struct {
+		sentence string
+		results  []result
+		want     string
+	}{
+		{"two reasons", []result{denied("NotPinned"), denied("NoPolicy"), denied("NotPinned")}, "causes and ways out: chartgate explain NotPinned, chartgate explain NoPolicy"},
+		{"a warning only", []result{{Reason: "NotPinned", admitted: true}}, ""},
+		{"an admission", []result{{admitted: true}}, ""},
+	} {
+		if got := (report{results: c.results}).hint(); got != c.want {
+			t.Errorf("%s: %q", c.sentence, got)
+		}
+	}
+	if isTerminal(&strings.Builder{}) {
+		t.Error("a text in memory is no terminal")
+	}
+}

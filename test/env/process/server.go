@@ -135,6 +135,12 @@ func (s *Server) Kill() error {
 	return nil
 }
 
+// Pause stops the process as SIGSTOP does, until Resume: it takes connections and answers nothing.
+func (s *Server) Pause() error { return s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause.
+func (s *Server) Resume() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
+
 // Log is what the process has written.
 func (s *Server) Log() string { return s.log.String() }
 

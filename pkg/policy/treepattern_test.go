@@ -47,6 +47,8 @@ func TestPatternsForFoldersKeepToTheirSideOfTheSeparator(t *testing.T) {
 		{"a folder for the end of a path", "git://github.com/*/apps", "git://github.com/evil//apps", false},
 		{"a star is no separator", "git://github.com/acme/*/web", "git://github.com/acme//web", false},
 		{"two stars in the middle do not reach into folders", "git://git.example/**/apps/**", "git://git.example/evil//apps/web", false},
+		{"nor are they the separator", "git://git.example/evil/**/web", "git://git.example/evil//web", false},
+		{"nor the separator with a folder", "git://git.example/evil/**/web", "git://git.example/evil//a/web", false},
 		{"nor two of them", "git://git.example/**/team/**/apps", "git://git.example/evil//team/x/apps", false},
 		{"nor in front of the separator", "git://git.example/**/apps//charts/**", "git://git.example/evil//apps/charts/web", false},
 		{"two stars in folders do not reach into the repository", "git://git.example/a//**/web", "git://git.example/a/b//c/web", false},

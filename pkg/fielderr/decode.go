@@ -28,6 +28,15 @@ func Decode(path *field.Path, data []byte, into any) field.ErrorList {
 	return errs
 }
 
+// DecodeKnown is Decode for an object that the API server has read already: fields that the type
+// does not have are those of a newer version, and are passed over.
+func DecodeKnown(data []byte, into any) field.ErrorList {
+	if err := json.UnmarshalCaseSensitivePreserveInts(data, into); err != nil {
+		return field.ErrorList{decodeError(nil, err)}
+	}
+	return nil
+}
+
 // strictError reports an unknown or a duplicate field.
 func strictError(path *field.Path, err error) *field.Error {
 	var at json.FieldError

@@ -21,10 +21,13 @@ func Join(errs field.ErrorList) error {
 	}
 	texts := make([]string, 0, len(errs))
 	for _, err := range errs {
-		texts = append(texts, err.Field+": "+Detail(err))
+		texts = append(texts, Line(err))
 	}
 	return errors.New(strings.Join(texts, "; "))
 }
+
+// Line is a mistake at its field, in one line.
+func Line(err *field.Error) string { return err.Field + ": " + Detail(err) }
 
 // Detail says in one line what is wrong at a field. It is the text of Kubernetes, except for a
 // mistake without a value, which Kubernetes would still call an invalid value.

@@ -85,7 +85,7 @@ func (x *examination) decideByReference(results *policyResults) (undecided []*po
 				results.fail(p, err)
 				continue
 			}
-			results.accept(*acceptance)
+			results.accept(p, *acceptance)
 		}
 	}
 	return undecided

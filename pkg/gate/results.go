@@ -8,20 +8,28 @@ import (
 
 // policyResults collects what the policies say about one use. All of them must accept.
 type policyResults struct {
-	subject  verdict.Subject
-	accepted []verdict.Acceptance
-	denials  []verdict.Denial // by policies that enforce
-	warnings []verdict.Denial // by policies in mode Warn
+	subject   verdict.Subject
+	accepted  []verdict.Acceptance
+	accepting []*policy.Policy
+	denials   []policyDenial // by policies that enforce
+	warnings  []policyDenial // by policies in mode Warn
 }
 
-func (r *policyResults) accept(a ...verdict.Acceptance) { r.accepted = append(r.accepted, a...) }
+type policyDenial struct {
+	verdict.Denial
+	by *policy.Policy
+}
+
+func (r *policyResults) accept(by *policy.Policy, a ...verdict.Acceptance) {
+	r.accepted, r.accepting = append(r.accepted, a...), append(r.accepting, by)
+}
 
 func (r *policyResults) deny(by *policy.Policy, d verdict.Denial) {
 	if by.WarnOnly() {
-		r.warnings = append(r.warnings, d)
+		r.warnings = append(r.warnings, policyDenial{d, by})
 		return
 	}
-	r.denials = append(r.denials, d)
+	r.denials = append(r.denials, policyDenial{d, by})
 }
 
 // fail denies by a policy that an error kept from being evaluated.
@@ -47,7 +55,7 @@ func (r *policyResults) evaluate(result policy.Result, found *examined) {
 		denial.Policy = []string{p.Wants()}
 		r.deny(p, denial)
 	default:
-		r.accept(result.Accepted...)
+		r.accept(p, result.Accepted...)
 	}
 }
 
@@ -55,7 +63,16 @@ func (r *policyResults) denied() bool { return len(r.denials) > 0 }
 
 func (r *policyResults) verdict() verdict.Verdict {
 	if r.denied() {
-		return verdict.Deny(r.subject, r.denials...)
+		return verdict.Deny(r.subject, r.explained(r.denials)...)
 	}
-	return verdict.Warn(r.subject, r.warnings, r.accepted)
+	return verdict.Warn(r.subject, r.explained(r.warnings), r.accepted)
+}
+
+// explained returns denials that name the policies which accept the chart.
+func (r *policyResults) explained(denials []policyDenial) []verdict.Denial {
+	all := make([]verdict.Denial, 0, len(denials))
+	for _, d := range denials {
+		all = append(all, d.Against(r.accepted, d.by.Exclusion(r.subject.Reference.Location, r.accepting)))
+	}
+	return all
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/fielderr"
+	"github.com/chartgate/chartgate/pkg/problem"
 )
 
 // IdentitiesKey is the key of the ConfigMap that holds the list of identities.
@@ -20,6 +21,7 @@ const listName = "the identities ConfigMap"
 // list is the ConfigMap, compiled. Its entries form one policy for each chart:
 // signed by any entry whose charts match. A nil list matches nothing.
 type list struct {
+	name    string // of the ConfigMap
 	entries []listEntry
 	broken  string // then the list denies every chart
 }
@@ -56,9 +58,24 @@ func (k Keys) compileList(text string) (*list, field.ErrorList) {
 		result.entries = append(result.entries, entry)
 	}
 	if len(errs) > 0 {
-		return &list{broken: fielderr.Join(errs).Error()}, errs
+		return &list{broken: byEntry(path, items, errs)}, errs
 	}
 	return result, nil
+}
+
+// byEntry says what is wrong with each entry, by its name: an author may not count them.
+func byEntry(path *field.Path, items []listItem, errs field.ErrorList) string {
+	texts := make([]string, 0, len(errs))
+	for _, err := range errs {
+		text := fielderr.Line(err)
+		for i, item := range items {
+			if strings.HasPrefix(err.Field, path.Index(i).String()) && item.Name != "" {
+				text = "entry " + problem.QuoteInput(item.Name) + ": " + text
+			}
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, "; ")
 }
 
 // parseList uses the API server's JSON decoder: encoding/json takes "Charts" for
@@ -109,7 +126,7 @@ func (l *list) policyFor(location chart.Location) *Policy {
 	case l == nil:
 		return nil
 	case l.broken != "":
-		return &Policy{name: listName, broken: l.broken}
+		return &Policy{name: listName, configMap: l.name, broken: l.broken}
 	}
 	var anyOf []identity
 	var matching []pattern
@@ -125,7 +142,7 @@ func (l *list) policyFor(location chart.Location) *Policy {
 	if len(anyOf) == 0 {
 		return nil
 	}
-	return &Policy{name: listName, charts: matching, require: []requirement{{anyOf: anyOf}}, pinning: chart.Version}
+	return &Policy{name: listName, configMap: l.name, charts: matching, require: []requirement{{anyOf: anyOf}}, pinning: chart.Version}
 }
 
 // all returns the entries; a nil list is empty.

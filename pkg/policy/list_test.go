@@ -245,3 +245,23 @@ func FuzzConfigMap(f *testing.F) {
 		}
 	})
 }
+
+// A ConfigMap has no Ready condition, so the denial says which entry is wrong, and where.
+func TestADenialByTheConfigMapNamesItAndTheEntry(t *testing.T) {
+	t.Parallel()
+	text := "- {name: acme, charts: ['oci://ghcr.io/acme/**'], keyless: {issuer: 'https://i.example', subject: s}}\n- {name: ops, charts: ['ghcr.io/ops/**'], keyless: {issuer: 'https://i.example', subject: s}}\n"
+	set, _ := policy.Compile(policy.Input{ConfigMap: &text, ConfigMapName: "chartgate-system/chartgate-identities"})
+	subject := subjectOf(t, podinfo, version(t, "1.0.0"))
+	_, denial := set.For(subject.Reference.Location).Policies()[0].Admissible(subject, noon)
+	want := &verdict.Denial{
+		Reason: verdict.PolicyInvalid,
+		Summary: `the identities ConfigMap chartgate-system/chartgate-identities is invalid, so every chart is denied: ` +
+			`entry "ops": data[identities.yaml][1].charts[0]: Invalid value: "ghcr.io/ops/**": must start with oci://, https://, http://, git:// or bucket://`,
+		Policy: []string{"the identities ConfigMap chartgate-system/chartgate-identities cannot be evaluated"},
+		Next: "ask the platform team to fix its entries (the value identities of chartgate's Helm chart, if that wrote them): " +
+			"kubectl -n chartgate-system edit configmap chartgate-identities",
+	}
+	if diff := cmp.Diff(want, denial); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -32,6 +32,10 @@ type Policy struct {
 	broken string
 	// unread is set where a pattern cannot be read, so that the policy matches every chart.
 	unread bool
+	// unreadExclude is set where only an exclusion cannot be read, so that nothing is excluded.
+	unreadExclude bool
+	// configMap is the ConfigMap of which the policy is, "" for a ChartPolicy.
+	configMap string
 }
 
 type waiver struct {
@@ -40,7 +44,18 @@ type waiver struct {
 	ends   time.Time // the first moment after the window
 }
 
-const dateLayout = "2006-01-02"
+// parseDay reads a day. Its error says in words what to write.
+func parseDay(text string) (time.Time, error) {
+	day, err := time.Parse(time.DateOnly, text)
+	if err == nil {
+		return day, nil
+	}
+	wrong, isParse := errors.AsType[*time.ParseError](err)
+	if isParse && wrong.Message == ": day out of range" {
+		return time.Time{}, errors.New("is no day of the calendar; write a day such as 2027-01-31")
+	}
+	return time.Time{}, errors.New("must be a day such as 2027-01-31")
+}
 
 // compilePolicy compiles a ChartPolicy. The policy that comes back always matches
 // what the object is about; if there are errors, it is broken and denies that.
@@ -75,6 +90,7 @@ func (p *Policy) compileMatch(path *field.Path, match v1alpha1.Match) field.Erro
 		p.charts, p.unread = everything(), true
 	}
 	p.exclude, wrong = compilePatterns(path.Child("exclude"), match.Exclude)
+	p.unreadExclude = len(wrong) > 0
 	return append(errs, wrong...)
 }
 
@@ -138,9 +154,9 @@ func (p *Policy) compileWaiver(path *field.Path, spec v1alpha1.ChartPolicySpec) 
 	if strings.TrimSpace(allow.Reason) == "" {
 		errs = append(errs, field.Required(path.Child("reason"), "the reason must not be blank"))
 	}
-	day, err := time.Parse(dateLayout, allow.Until)
+	day, err := parseDay(allow.Until)
 	if err != nil {
-		errs = append(errs, field.Invalid(path.Child("until"), allow.Until, "must be a date such as 2027-01-31"))
+		errs = append(errs, field.Invalid(path.Child("until"), allow.Until, err.Error()))
 	}
 	if len(errs) == 0 {
 		p.waiver = &waiver{reason: strings.TrimSpace(allow.Reason), until: allow.Until, ends: day.AddDate(0, 0, 1)}
@@ -242,8 +258,12 @@ func (p *Policy) matches(l chart.Location) bool {
 func (p *Policy) Admissible(subject verdict.Subject, now time.Time) (*verdict.Acceptance, *verdict.Denial) {
 	deny := func(d verdict.Denial) (*verdict.Acceptance, *verdict.Denial) { return nil, &d }
 	switch need := p.pinning; {
+	case p.broken != "" && p.configMap != "":
+		return deny(verdict.BrokenConfigMap(subject, p.configMap, p.broken))
 	case p.broken != "" && p.unread:
 		return deny(verdict.UnreadPatterns(subject, p.name, p.broken))
+	case p.broken != "" && p.unreadExclude:
+		return deny(verdict.UnreadExclusions(subject, p.name, p.broken))
 	case p.broken != "":
 		return deny(verdict.BrokenPolicy(subject, p.name, p.broken))
 	case p.waiver != nil && now.Before(p.waiver.ends):
@@ -259,6 +279,31 @@ func (p *Policy) Admissible(subject verdict.Subject, now time.Time) (*verdict.Ac
 	default:
 		return nil, nil
 	}
+}
+
+// Exclusion returns how the platform team takes a chart out of this policy, which denies it while
+// the other ones accept it. What the accepting policy is about is excluded as a whole, unless that
+// is all that this policy is about.
+func (p *Policy) Exclusion(l chart.Location, accepting []*Policy) verdict.Exclusion {
+	out := verdict.Exclusion{Policy: p.name, Pattern: l.String(), Another: len(p.exclude) > 0}
+	if p.configMap != "" {
+		out.Policy += " " + p.configMap
+		for _, r := range p.require {
+			for _, id := range r.anyOf {
+				out.Entries = append(out.Entries, id.name)
+			}
+		}
+		return out
+	}
+	for _, other := range accepting {
+		for _, pattern := range other.charts {
+			if pattern.matches(l) && !slices.ContainsFunc(p.charts, pattern.coversAll) {
+				out.Pattern = pattern.String()
+				return out
+			}
+		}
+	}
+	return out
 }
 
 // SignatureRepository returns the repository in which the policy looks for signatures; the zero

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ type Input struct {
 	// ConfigMap is the text under IdentitiesKey of the ConfigMap, nil if there is no
 	// ConfigMap or no such key in it.
 	ConfigMap *string
+	// ConfigMapName is where that is, for messages: NAMESPACE/NAME in a cluster.
+	ConfigMapName string
 	// Keys are the contents of KeySources.
 	Keys Keys
 }
@@ -37,6 +40,9 @@ type Report struct {
 	Identities map[string]error
 	Policies   map[string]error
 	ConfigMap  error
+	// Everywhere are the invalid policies that deny every chart, because it cannot be read which
+	// ones they are about.
+	Everywhere map[string]bool
 }
 
 // compiledIdentities are TrustedIdentities by name.
@@ -53,7 +59,7 @@ func Compile(in Input) (*Set, Report) {
 	if in.Keys == nil {
 		in.Keys = Keys{}
 	}
-	report := Report{Identities: map[string]error{}, Policies: map[string]error{}}
+	report := Report{Identities: map[string]error{}, Policies: map[string]error{}, Everywhere: map[string]bool{}}
 	identities := compiledIdentities{}
 	for _, obj := range in.Identities {
 		compiled, errs := in.Keys.compileIdentity(field.NewPath("spec"), obj.Name, obj.Spec)
@@ -71,12 +77,14 @@ func Compile(in Input) (*Set, Report) {
 		compiled, errs := compilePolicy(obj, identities)
 		if err := fielderr.Join(errs); err != nil {
 			report.Policies[obj.Name] = err
+			report.Everywhere[obj.Name] = compiled.unread
 		}
 		set.policies = append(set.policies, &compiled)
 	}
 	if in.ConfigMap != nil {
 		var errs field.ErrorList
 		set.list, errs = in.Keys.compileList(*in.ConfigMap)
+		set.list.name = cmp.Or(in.ConfigMapName, "chartgate-identities")
 		report.ConfigMap = fielderr.Join(errs)
 	}
 	return set, report

@@ -159,10 +159,32 @@ func BrokenPolicy(subject Subject, policy, problem string) Denial {
 }
 
 // UnreadPatterns denies a chart because of an invalid policy whose patterns cannot be read, so that
-// it matches every chart.
+// it applies to every chart.
 func UnreadPatterns(subject Subject, policy, problem string) Denial {
 	d := BrokenPolicy(subject, policy, problem)
 	d.Summary = fmt.Sprintf("policy %s is invalid, and applies to every chart because its patterns cannot be read: %s", policy, problem)
+	return d
+}
+
+// UnreadExclusions denies a chart because of an invalid policy that may be meant to exclude it.
+func UnreadExclusions(subject Subject, policy, problem string) Denial {
+	d := BrokenPolicy(subject, policy, problem)
+	d.Summary = fmt.Sprintf("policy %s is invalid, and excludes no chart because its exclusions cannot be read, so it applies to %s: %s", policy, subject.Reference, problem)
+	return d
+}
+
+// BrokenConfigMap denies a chart because the identities ConfigMap is invalid. Its name is
+// NAMESPACE/NAME, or that of a file.
+func BrokenConfigMap(subject Subject, name, problem string) Denial {
+	d := Denial{
+		Reason:  PolicyInvalid,
+		Summary: fmt.Sprintf("the identities ConfigMap %s is invalid, so every chart is denied: %s", name, problem),
+		Policy:  []string{"the identities ConfigMap " + name + " cannot be evaluated"},
+		Next:    "ask the platform team to fix its entries",
+	}
+	if namespace, object, ok := strings.Cut(name, "/"); ok && kubernetesName.MatchString(namespace) && kubernetesName.MatchString(object) {
+		d.Next += fmt.Sprintf(" (the value identities of chartgate's Helm chart, if that wrote them): kubectl -n %s edit configmap %s", namespace, object)
+	}
 	return d
 }
 

@@ -89,6 +89,9 @@ func localNext(reason Reason) string {
 func (v Verdict) Local(next func(Denial) string) Verdict {
 	denials := make([]Denial, 0, len(v.denials))
 	for _, d := range v.Denials() {
+		if d.Exclusion != nil {
+			d.Next = d.Exclusion.Otherwise
+		}
 		if better := next(d); better != "" {
 			d.Next = better
 		} else if d.Next == nextFor(d.Reason) {
@@ -96,6 +99,11 @@ func (v Verdict) Local(next func(Denial) string) Verdict {
 		}
 		if d.Summary == internalSummary {
 			d.Summary = internalLocally
+		}
+		if d.Exclusion != nil {
+			out := *d.Exclusion
+			out.Otherwise = d.Next
+			d.Exclusion, d.Next = &out, out.local()
 		}
 		denials = append(denials, d)
 	}
@@ -112,6 +120,11 @@ func withNext(kind string, denials []Denial) []Denial {
 		}
 		if d.Reason == ReferenceInvalid && d.Next == nextFor(ReferenceInvalid) {
 			d.Next = referenceNext(kind)
+		}
+		if d.Exclusion != nil {
+			out := *d.Exclusion
+			out.Otherwise = d.Next
+			d.Exclusion, d.Next = &out, out.next()
 		}
 		complete = append(complete, d)
 	}

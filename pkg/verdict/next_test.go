@@ -65,7 +65,8 @@ func TestEveryDenialHasANextStep(t *testing.T) {
 		"NoPolicyFor":     verdict.NoPolicyFor(subject), // and below, near each pattern
 		"NotFromOCI":      verdict.NotFromOCI(subject, nil),
 		"NotPinnedEnough": verdict.NotPinnedEnough(subject, "acme", chart.Version), "WaiverEnded": verdict.WaiverEnded(subject, "acme", "2027-01-31"),
-		"BrokenPolicy": verdict.BrokenPolicy(subject, "acme", "x"), "UnreadPatterns": verdict.UnreadPatterns(subject, "acme", "x"), "Unsigned": verdict.Unsigned(subject, wants, verdict.Findings{}),
+		"BrokenPolicy": verdict.BrokenPolicy(subject, "acme", "x"), "UnreadPatterns": verdict.UnreadPatterns(subject, "acme", "x"),
+		"UnreadExclusions": verdict.UnreadExclusions(subject, "acme", "x"), "BrokenConfigMap": verdict.BrokenConfigMap(subject, "chartgate-system/chartgate-identities", "x"), "Unsigned": verdict.Unsigned(subject, wants, verdict.Findings{}),
 		"DependenciesMissing": verdict.DependenciesMissing(subject, []string{"redis"}), "FromError": verdict.FromError(nil),
 	}
 	for name, d := range made {
@@ -79,6 +80,7 @@ func TestEveryDenialHasANextStep(t *testing.T) {
 			t.Errorf("%s makes denials and is not tried here", name)
 		}
 	}
+	check("a way out", verdict.NotFromOCI(subject, nil).Against([]verdict.Acceptance{{Policy: "legacy", Waiver: "x"}}, verdict.Exclusion{Policy: "everything", Pattern: "https://x/**"}))
 	for match := range verdict.Excluded + 2 {
 		check("near a pattern", verdict.NoPolicyFor(subject).Near([]verdict.NearPattern{{Pattern: "oci://ghcr.io/acme", Policy: "acme", Match: match}}))
 	}
@@ -174,6 +176,23 @@ func TestLocalNextSteps(t *testing.T) {
 	}
 	if got := verdict.Cover(resolved(t), "acme").Local(none); !got.Admits() || got.Message() != verdict.Cover(resolved(t), "acme").Message() {
 		t.Errorf("an admission became %s", got.Message())
+	}
+}
+
+// A reader whose policies are files changes a file.
+func TestALocalWayOut(t *testing.T) {
+	t.Parallel()
+	out := verdict.Exclusion{Policy: "everything", Pattern: "oci://vendor.example/**"}
+	entry := verdict.Exclusion{Policy: "the identities ConfigMap mine in a.yaml", Entries: []string{"acme"}}
+	for want, out := range map[string]verdict.Exclusion{
+		`if that is not meant, add "oci://vendor.example/**" to spec.match.exclude of policy everything; otherwise fix it`: out,
+		"if that is not meant, narrow charts of acme in the identities ConfigMap mine in a.yaml; otherwise fix it":         entry,
+	} {
+		d := verdict.NotFromOCI(resolved(t), nil).Against([]verdict.Acceptance{{Policy: "vendor", Waiver: "x"}}, out)
+		v := verdict.Deny(resolved(t), d)
+		if got := v.Local(func(verdict.Denial) string { return "fix it" }).Denials()[0].Next; got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
 	}
 }
 

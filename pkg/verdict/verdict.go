@@ -24,7 +24,9 @@ type Denial struct {
 	Policy  []string // what each policy requires
 	Found   []string // what was found instead
 	Next    string   // what the reader can do; a Verdict fills in an empty one by the reason
-	Cause   error    // for the log only, never rendered
+	// Exclusion is set if other policies accept the chart.
+	Exclusion *Exclusion
+	Cause     error // for the log only, never rendered
 }
 
 // Acceptance says that one policy accepts the chart, with the justification: evidence, or the

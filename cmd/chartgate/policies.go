@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
@@ -29,7 +30,8 @@ import (
 
 // fixedPolicies are policies that do not change while a command runs.
 type fixedPolicies struct {
-	set *policy.Set
+	set   *policy.Set
+	input policy.Input
 	// trustRoots are those among the policies.
 	trustRoots []trust.Item
 	// defaultRoot is for identities that name no trust root, nil for the flags' own.
@@ -143,6 +145,9 @@ func readPolicies(stdin io.Reader, w io.Writer, paths []string) ([]document, err
 // compileAll compiles policies, and writes to w which of them are invalid.
 func compileAll(ctx context.Context, w io.Writer, documents []document, refer references) (fixedPolicies, error) {
 	loaded, report, err := compileDocuments(ctx, documents, refer)
+	if err == nil {
+		err = lintPolicies(w, documents, loaded.input, time.Now())
+	}
 	if err != nil {
 		return fixedPolicies{}, fmt.Errorf("read --policy: %w", err)
 	}
@@ -160,7 +165,11 @@ func warnOfInvalid(w io.Writer, documents []document, report policy.Report) (pla
 		fmt.Fprintf(w, "warning: %s: TrustedIdentity %s is invalid: %v\n", where("TrustedIdentity", name), name, report.Identities[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(report.Policies)) {
-		fmt.Fprintf(w, "warning: %s: ChartPolicy %s is invalid and denies what it matches: %v\n", where("ChartPolicy", name), name, report.Policies[name])
+		denies := "denies what it matches"
+		if report.Everywhere[name] {
+			denies = "denies every chart, because its patterns cannot be read"
+		}
+		fmt.Fprintf(w, "warning: %s: ChartPolicy %s is invalid and %s: %v\n", where("ChartPolicy", name), name, denies, report.Policies[name])
 		for _, d := range documents {
 			if d.isKind("ChartPolicy") && d.object.GetName() == name {
 				places = append(places, fmt.Sprintf("ChartPolicy %s in %s", name, d.where))
@@ -304,7 +313,7 @@ func compileDocuments(ctx context.Context, documents []document, refer reference
 	}
 	in.Keys = lookupKeys(ctx, policy.KeySources(in), secrets, refer)
 	set, report := policy.Compile(in)
-	return fixedPolicies{set: set, trustRoots: trustRoots}, report, nil
+	return fixedPolicies{set: set, input: in, trustRoots: trustRoots}, report, nil
 }
 
 func addPolicy(in *policy.Input, d document) error {
@@ -333,7 +342,7 @@ func addConfigMap(in *policy.Input, d document) error {
 	case in.ConfigMap != nil:
 		return fmt.Errorf("there are two identities ConfigMaps: %s is the second", found[0].Name)
 	}
-	in.ConfigMap = &text
+	in.ConfigMap, in.ConfigMapName = &text, fmt.Sprintf("%s in %s", found[0].Name, d.where)
 	return nil
 }
 

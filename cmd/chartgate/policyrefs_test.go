@@ -66,7 +66,7 @@ func TestKeysOnTheCommandLine(t *testing.T) {
 		{"a Secret without the key", documentsOf(identity("{secretRef: {name: release, key: old.pub}}"), secret("{name: release}", data(string(public)))),
 			warning("spec.key.secretRef: Secret release, key old.pub: the Secret has no such key"), ""},
 		{"a private key by mistake", documentsOf(inSecret, secret("{name: release}", data(private))),
-			warning(`spec.key.secretRef: Secret release, key cosign.pub: the PEM block is a "PRIVATE KEY", not a "PUBLIC KEY"`), ""},
+			warning(`spec.key.secretRef: Secret release, key cosign.pub: the PEM block is a "PRIVATE KEY", not a "PUBLIC KEY"; write its public half, and keep it secret: openssl pkey -pubout -in KEY.pem`), ""},
 		{"two Secrets of one name", documentsOf(inSecret, secret("{name: release}", data("")), secret("{name: release, namespace: other}", data(""))), "", "there are two Secrets release: "},
 		{"a Secret that cannot be decoded", documentsOf(inSecret, secret("{name: release}", "data: {cosign.pub: "+canary+"!}")), "", "Secret release cannot be decoded"},
 		{"a key in Vault", identity("{kms: 'hashivault://release'}"), "", ""},

@@ -63,12 +63,9 @@ func (h *hooks) start() error {
 		Host: h.flags.webhookHost, Port: h.flags.webhookPort, CertDir: h.flags.certDir,
 		TLSOpts: []func(*tls.Config){certificate.tls, h.flags.clientFlags.tls},
 	})
-	policies, err := webhook.NewPolicies(webhook.PolicyChecks{
-		KnownIdentities: h.policies.Identities, KnownTrustRoots: h.trustRoots.Names, CheckTrustRoot: trust.Check,
+	policies := webhook.NewPolicies(webhook.PolicyChecks{
+		Stored: h.policies.Stored, KnownTrustRoots: h.trustRoots.Names, CheckTrustRoot: trust.Check, Now: time.Now,
 	})
-	if err != nil {
-		return err
-	}
 	bodies := webhook.NewBodies(h.manager.GetLogger().WithName("admission"))
 	charts := webhook.NewCharts(webhook.ChartsOptions{
 		Extractor: h.engine.extractor, Gate: h.engine.gate, MaxConcurrent: h.flags.maxConcurrent, Metrics: metrics, Mode: h.mode,

@@ -95,13 +95,13 @@ func TestKeysInSecrets(t *testing.T) {
 		{"two keys, during a rotation", inSecret(""), ours(map[string]string{"cosign.pub": alice + bob}), fine},
 		{"what cosign generate-key-pair k8s:// writes", inSecret(""), ours(map[string]string{"cosign.pub": alice, "cosign.key": private, "cosign.password": canary}), fine},
 		{"a private key by mistake", inSecret("cosign.key"), ours(map[string]string{"cosign.key": canary + "\n" + private}),
-			`spec.key.secretRef: Secret release, key cosign.key: the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY", not a "PUBLIC KEY"`},
+			`spec.key.secretRef: Secret release, key cosign.key: the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY", not a "PUBLIC KEY"; write its public half, and keep it secret: cosign public-key --key cosign.key`},
 		{"a private key after the public one", inSecret(""), ours(map[string]string{"cosign.pub": alice + private}),
-			written + item + `: the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY", not a "PUBLIC KEY"`},
-		{"a password by mistake", inSecret(""), ours(map[string]string{"cosign.pub": canary}), written + item + ": no PEM block found"},
+			written + item + `: the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY", not a "PUBLIC KEY"; write its public half, and keep it secret: cosign public-key --key cosign.key`},
+		{"a password by mistake", inSecret(""), ours(map[string]string{"cosign.pub": canary}), written + item + ": no PEM block found; write the content of cosign.pub, from \"-----BEGIN PUBLIC KEY-----\" on"},
 		{"no Secret", inSecret(""), nil, written + item + ": there is no such Secret in namespace chartgate-system"},
 		{"no such item", inSecret(""), ours(map[string]string{"cosign.key": private}), written + item + ": the Secret has no such key"},
-		{"an empty item", inSecret(""), ours(map[string]string{"cosign.pub": ""}), written + item + ": no PEM block found"},
+		{"an empty item", inSecret(""), ours(map[string]string{"cosign.pub": ""}), written + item + ": no PEM block found; write the content of cosign.pub, from \"-----BEGIN PUBLIC KEY-----\" on"},
 		{"more text than keys can be", inSecret(""), ours(map[string]string{"cosign.pub": alice + strings.Repeat(canary, 10_000)}),
 			written + item + fmt.Sprintf(": %d bytes are too many for public keys; at most 16384 are read", len(alice)+10_000*len(canary))},
 		{"a Secret of this name in another namespace", inSecret(""), secretIn("apps", "release", map[string]string{"cosign.pub": alice}),
@@ -207,7 +207,8 @@ func TestSecretsThatCannotBeRead(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if want := map[bool]time.Duration{true: 0, false: c.retry}[broken == nil]; result.RequeueAfter != want {
+					// The conditions of policies are looked at each hour in any case.
+					if want := map[bool]time.Duration{true: time.Hour, false: min(orAnHour(c.retry), time.Hour)}[broken == nil]; result.RequeueAfter != want {
 						t.Errorf("after %v it is tried again in %s, want %s", broken, result.RequeueAfter, want)
 					}
 					if broken == nil {
@@ -462,7 +463,7 @@ func TestKMS(t *testing.T) {
 	t.Run("an answer that is no public key", func(t *testing.T) {
 		inKMS(t, says(canary), func(t *testing.T, w *kmsWorld) {
 			synctest.Wait()
-			w.expect(t, first(invalid("no PEM block found")), second(invalid("no PEM block found")))
+			w.expect(t, first(invalid("no PEM block found; write the content of cosign.pub, from \"-----BEGIN PUBLIC KEY-----\" on")), second(invalid("no PEM block found; write the content of cosign.pub, from \"-----BEGIN PUBLIC KEY-----\" on")))
 		})
 	})
 	t.Run("an error without a kind", func(t *testing.T) {
@@ -475,3 +476,11 @@ func TestKMS(t *testing.T) {
 
 func first(a, _ string) string  { return a }
 func second(_, b string) string { return b }
+
+// orAnHour is an hour in the place of no wait.
+func orAnHour(wait time.Duration) time.Duration {
+	if wait == 0 {
+		return time.Hour
+	}
+	return wait
+}

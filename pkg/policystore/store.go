@@ -41,12 +41,12 @@ import (
 // Store holds the policies that are in force. Every replica keeps its own; a change replaces the
 // whole set at once.
 type Store struct {
-	reader     client.Reader
-	configMap  types.NamespacedName
-	keys       *keys.Reader
-	loading    sync.Mutex
-	current    atomic.Pointer[policy.Set]
-	identities atomic.Pointer[[]string]
+	reader    client.Reader
+	configMap types.NamespacedName
+	keys      *keys.Reader
+	loading   sync.Mutex
+	current   atomic.Pointer[policy.Set]
+	stored    atomic.Pointer[policy.Input]
 	// invalid is why the ConfigMap has never been in force in this process; nil since it has been, or
 	// there was none.
 	invalid atomic.Pointer[error]
@@ -96,12 +96,12 @@ func stateOf(in policy.Input) (string, error) {
 	return hex.EncodeToString(sum[:]), errors.Join(errs...)
 }
 
-// Identities returns the names of the TrustedIdentities.
-func (s *Store) Identities() []string {
-	if names := s.identities.Load(); names != nil {
-		return *names
+// Stored returns what was read last, without keys: what the platform team has written.
+func (s *Store) Stored() policy.Input {
+	if in := s.stored.Load(); in != nil {
+		return *in
 	}
-	return nil
+	return policy.Input{}
 }
 
 // Ready is a health check: it fails until the policies have been loaded with a valid ConfigMap, or
@@ -140,7 +140,7 @@ func (s *Store) Load(ctx context.Context) (policy.Input, error) {
 		return policy.Input{}, fmt.Errorf("read ConfigMap %s: %w", s.configMap, err)
 	default:
 		if text, ok := configMap.Data[policy.IdentitiesKey]; ok {
-			in.ConfigMap = &text
+			in.ConfigMap, in.ConfigMapName = &text, s.configMap.String()
 		}
 	}
 	in.Keys = s.keys.Lookup(ctx, policy.KeySources(in))
@@ -160,11 +160,13 @@ func (s *Store) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, err
 		return ctrl.Result{}, err
 	}
 	set, report := policy.Compile(in)
-	names := make([]string, 0, len(in.Identities))
-	for _, identity := range in.Identities {
-		names = append(names, identity.Name)
+	for i := range in.Policies {
+		in.Policies[i].ManagedFields = nil
 	}
-	s.identities.Store(&names)
+	for i := range in.Identities {
+		in.Identities[i].ManagedFields = nil
+	}
+	s.stored.Store(&policy.Input{Identities: in.Identities, Policies: in.Policies, ConfigMap: in.ConfigMap})
 	s.judge(ctx, report.ConfigMap)
 	s.current.Store(set)
 	s.state.Store(&state)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -32,11 +33,12 @@ type PolicyWriter struct {
 	client client.Client
 	store  *policystore.Store
 	keys   *keys.Reader
+	now    func() time.Time
 }
 
 // NewPolicyWriter returns a PolicyWriter that reads what store reads.
 func NewPolicyWriter(c client.Client, store *policystore.Store, keys *keys.Reader) *PolicyWriter {
-	return &PolicyWriter{client: c, store: store, keys: keys}
+	return &PolicyWriter{client: c, store: store, keys: keys, now: time.Now}
 }
 
 // SetupWithManager runs the writer on the leader.
@@ -51,6 +53,7 @@ func (w *PolicyWriter) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	_, report := policy.Compile(in)
+	lint := policy.NewLinter(in, w.now())
 	var roots v1alpha1.TrustRootList
 	if err := w.client.List(ctx, &roots); err != nil {
 		return ctrl.Result{}, fmt.Errorf("list TrustRoots: %w", err)
@@ -62,13 +65,29 @@ func (w *PolicyWriter) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resu
 		if invalid == nil {
 			invalid = withoutTrustRoot(obj.Spec, roots.Items)
 		}
-		errs = append(errs, w.write(ctx, obj, &obj.Status, invalid, w.usable(*obj)))
+		fine := append(w.usable(*obj), lint.Identity(*obj).Lines()...)
+		errs = append(errs, w.write(ctx, obj, &obj.Status, invalid, fine))
 	}
 	for i := range in.Policies {
 		obj := &in.Policies[i]
-		errs = append(errs, w.write(ctx, obj, &obj.Status, report.Policies[obj.Name], "the policy is in force"))
+		invalid := report.Policies[obj.Name]
+		if report.Everywhere[obj.Name] {
+			invalid = fmt.Errorf("%w; until that is fixed, the policy denies every chart", invalid)
+		}
+		errs = append(errs, w.write(ctx, obj, &obj.Status, invalid, append([]string{"the policy is in force"}, lint.Policy(*obj).Lines()...)))
 	}
-	return ctrl.Result{RequeueAfter: w.keys.RetryAfter()}, errors.Join(errs...)
+	return ctrl.Result{RequeueAfter: sooner(w.keys.RetryAfter(), lintEvery)}, errors.Join(errs...)
+}
+
+// lintEvery is how late the condition of a policy may say that its last day has passed.
+const lintEvery = time.Hour
+
+// sooner returns the shorter of two waits; zero is no wait.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 {
+		return b
+	}
+	return min(a, b)
 }
 
 // withoutTrustRoot returns the error of an identity that needs a TrustRoot which does not exist,
@@ -84,18 +103,18 @@ func withoutTrustRoot(spec v1alpha1.TrustedIdentitySpec, roots []v1alpha1.TrustR
 }
 
 // usable is what is said of an identity that can be used.
-func (w *PolicyWriter) usable(identity v1alpha1.TrustedIdentity) string {
+func (w *PolicyWriter) usable(identity v1alpha1.TrustedIdentity) []string {
 	sources := policy.KeySources(policy.Input{Identities: []v1alpha1.TrustedIdentity{identity}})
-	return strings.Join(append([]string{"the identity can be used"}, w.keys.Notes(sources)...), "; ")
+	return append([]string{"the identity can be used"}, w.keys.Notes(sources)...)
 }
 
 // write patches the Ready condition of obj if it says something else.
-func (w *PolicyWriter) write(ctx context.Context, obj client.Object, status *v1alpha1.Status, invalid error, fine string) error {
+func (w *PolicyWriter) write(ctx context.Context, obj client.Object, status *v1alpha1.Status, invalid error, fine []string) error {
 	before := obj.DeepCopyObject().(client.Object)
 	old := *status.DeepCopy()
 	condition := metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonCompiled,
-		Message: fine, ObservedGeneration: obj.GetGeneration(),
+		Message: strings.Join(fine, "; "), ObservedGeneration: obj.GetGeneration(),
 	}
 	if invalid != nil {
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, v1alpha1.ReasonInvalid, invalid.Error()

@@ -73,7 +73,7 @@ func TestStatus(t *testing.T) {
 // A status that is written again without a change wakes everybody who watches.
 func TestStatusIsWrittenOnChangeOnly(t *testing.T) {
 	var p patches
-	c := kube.Cluster(t, p.funcs(), kube.Policy("acme", "release"), kube.Identity("other", "s"))
+	c := kube.Cluster(t, p.funcs(), kube.Policy("acme", "release"), kube.Identity("other", "t"))
 	for range 3 {
 		if err := reconcile(t, c); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/policy"
 	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
@@ -46,20 +48,26 @@ func TestPolicies(t *testing.T) {
 		{"an identity without a key or a certificate", "TrustedIdentity", `spec: {}`, false, "TrustedIdentity x denied (PolicyInvalid): "},
 		{"an identity with a broken expression", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subjectRegExp: "("}}`, false, "spec.keyless.subjectRegExp"},
 		{"an identity with a private key", "TrustedIdentity", "spec: {key: {pem: \"-----BEGIN PRIVATE KEY-----\\nAA==\\n-----END PRIVATE KEY-----\\n\"}}", false, "PRIVATE KEY"},
-		{"an identity of another type", "TrustedIdentity", `spec: 1`, false, "TrustedIdentity x denied (PolicyInvalid): the object cannot be decoded as TrustedIdentity"},
+		{"an identity of another type", "TrustedIdentity", `spec: 1`, false, "TrustedIdentity x denied (PolicyInvalid): spec: must be a map of fields, and is a number"},
 		{"an identity with a TrustRoot", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, trustRoot: corp}`, true, ""},
 		{"an identity with the TrustRoot that is built in", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, trustRoot: default}`, true, ""},
 		{"an identity with a TrustRoot that does not exist", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, trustRoot: later}`, true, "until TrustRoot later exists, signatures by the identity that need a trust root are denied"},
 		{"a TrustRoot", "TrustRoot", `spec: {trustedRoot: good}`, true, ""},
 		{"a TrustRoot with a mistake", "TrustRoot", `spec: {trustedRoot: bad}`, false, "TrustRoot x denied (PolicyInvalid): spec.trustedRoot: it is bad"},
-		{"a TrustRoot of another type", "TrustRoot", `spec: {tuf: 1}`, false, "the object cannot be decoded as TrustRoot"},
+		{"a TrustRoot of another type", "TrustRoot", `spec: {tuf: 1}`, false, "spec.tuf: must be a map of fields, and is a number"},
 		{"a policy", "ChartPolicy", policyOf + "require: [{anyOf: [known]}]}", true, ""},
 		{"a policy that names unknown identities", "ChartPolicy", policyOf + "require: [{anyOf: [known, a]}, {anyOf: [b, a]}]}", true, "until TrustedIdentity a, b exists, the policy denies every chart that it matches"},
 		{"a policy that requires nothing", "ChartPolicy", policyOf + "require: []}", false, "ChartPolicy x denied (PolicyInvalid): "},
 		{"a policy with a broken pattern", "ChartPolicy", `spec: {match: {charts: ["ghcr.io/**"]}, require: [{anyOf: [known]}]}`, false, "ghcr.io"},
 		{"a waiver", "ChartPolicy", policyOf + `allowUnverified: {reason: x, until: "2099-01-31"}}`, true, ""},
 		{"a waiver that never ends", "ChartPolicy", policyOf + `allowUnverified: {reason: x, until: never}}`, false, "never"},
-		{"a policy of another type", "ChartPolicy", `spec: {match: 1}`, false, "the object cannot be decoded as ChartPolicy"},
+		{"a waiver that has ended", "ChartPolicy", policyOf + `allowUnverified: {reason: x, until: "2026-12-31"}}`, true, "spec.allowUnverified.until: 2026-12-31 has passed, so the policy denies every chart that it matches"},
+		{"an exclusion of everything", "ChartPolicy", `spec: {match: {charts: ["oci://ghcr.io/acme/**"], exclude: ["oci://ghcr.io/**"]}, require: [{anyOf: [known]}]}`, false, "spec.match.exclude[0]: Invalid value"},
+		{"an issuer with a slash", "TrustedIdentity", `spec: {keyless: {issuer: "https://gitlab.com/", subject: s}}`, false, "write that\n  where:    spec.keyless.issuer\n"},
+		{"a time without a zone", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, validity: {notAfter: "2027-01-31"}}`, false, `"2027-01-31" is not a time such as "2027-01-01T00:00:00Z"`},
+		{"a ConfigMap with an issuer with a slash", "ConfigMap", configMap(strings.Replace(list, "https://i.example", "https://gitlab.com/", 1)), false, "data[identities.yaml][0].keyless.issuer"},
+		{"a ConfigMap with a classic repository", "ConfigMap", configMap(strings.Replace(list, "oci://", "https://", 1)), true, "data[identities.yaml][0].charts[0]: "},
+		{"a policy of another type", "ChartPolicy", `spec: {match: 1}`, false, "spec.match: must be a map of fields, and is a number"},
 		{"a ConfigMap", "ConfigMap", configMap(list), true, ""},
 		{"a ConfigMap with a typo", "ConfigMap", configMap(strings.Replace(list, "charts", "chart", 1)), false, "chart"},
 		{"a ConfigMap without the key", "ConfigMap", `data: {identities.yml: ""}`, false, "data[identities.yaml]: Required value"},
@@ -79,7 +87,7 @@ func TestPolicies(t *testing.T) {
 				return
 			}
 			want := metav1.Status{Code: 422, Reason: metav1.StatusReasonInvalid}
-			if strings.Contains(text, "cannot be decoded") || strings.Contains(text, "does not know") {
+			if strings.Contains(text, "does not know") {
 				want = metav1.Status{Code: 403, Reason: metav1.StatusReasonForbidden}
 			}
 			if got.Result.Code != want.Code || got.Result.Reason != want.Reason || len(got.Result.Details.Causes) != 1 || got.Result.Details.Causes[0].Type != "PolicyInvalid" {
@@ -96,8 +104,11 @@ func TestPolicies(t *testing.T) {
 
 func newPolicies(t *testing.T) *webhook.Policies {
 	t.Helper()
-	p, err := webhook.NewPolicies(webhook.PolicyChecks{
-		KnownIdentities: func() []string { return []string{"known"} },
+	return webhook.NewPolicies(webhook.PolicyChecks{
+		Stored: func() policy.Input {
+			return policy.Input{Identities: []v1alpha1.TrustedIdentity{{ObjectMeta: metav1.ObjectMeta{Name: "known"}}}}
+		},
+		Now:             func() time.Time { return time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC) },
 		KnownTrustRoots: func() []string { return []string{"corp"} },
 		CheckTrustRoot: func(obj v1alpha1.TrustRoot) field.ErrorList {
 			if obj.Spec.TrustedRoot != "good" {
@@ -106,10 +117,6 @@ func newPolicies(t *testing.T) *webhook.Policies {
 			return nil
 		},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
 
 // Each mistake is a cause at its field, which is what kubectl prints.
@@ -131,6 +138,25 @@ func TestMistakesAreReportedAtTheirFields(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got.Result); diff != "" || got.Allowed {
 		t.Error(diff)
+	}
+}
+
+// What is stored already with a mistake can be changed in another field, and said so; the mistake
+// itself cannot be made again.
+func TestStoredMistakes(t *testing.T) {
+	const mistake = `metadata: {labels: {a: b}}
+spec: {keyless: {issuer: "https://gitlab.com/", subject: s}}`
+	for old, allowed := range map[string]bool{
+		`spec: {keyless: {issuer: "https://gitlab.com/", subject: other}}`: true,
+		`spec: {keyless: {issuer: "https://gitlab.com", subject: s}}`:      false,
+		`spec: 1`: false,
+	} {
+		req := policyRequest(t, "TrustedIdentity", mistake)
+		req.Operation, req.OldObject = admissionv1.Update, policyRequest(t, "TrustedIdentity", old).Object
+		got := newPolicies(t).Handle(t.Context(), req)
+		if got.Allowed != allowed || allowed && len(got.Warnings) != 1 {
+			t.Errorf("%s: %+v", old, got)
+		}
 	}
 }
 

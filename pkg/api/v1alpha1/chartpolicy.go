@@ -155,7 +155,8 @@ type AllowUnverified struct {
 	// +required
 	Reason string `json:"reason"`
 	// Until is the last day of the waiver, in UTC, as in "2027-01-31".
-	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}$')",message="must be a day such as 2027-01-31"
 	// +required
 	Until string `json:"until"`
 }

@@ -2,10 +2,12 @@ package docs_test
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -43,6 +45,58 @@ func TestPoliciesCompile(t *testing.T) {
 	}
 	if compiled < 15 {
 		t.Errorf("found %d resources only: the test does not see them", compiled)
+	}
+}
+
+// TestGoodPoliciesAreNotWarnedOf: the policies in the documents and samples are honest, so nothing is
+// said of them when they are written.
+func TestGoodPoliciesAreNotWarnedOf(t *testing.T) {
+	t.Parallel()
+	all, checked := map[string]policy.Input{}, 0
+	for path, page := range pages(t) {
+		for i, block := range blocks(page, "yaml") {
+			all[fmt.Sprintf("%s, block %d", path, i+1)] = parse(t, path, block)
+		}
+	}
+	var texts []string
+	for _, dir := range []string{"policies", "configmap"} {
+		files, err := fs.Glob(samples.FS(), dir+"/*.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			content, err := fs.ReadFile(samples.FS(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts = append(texts, string(content))
+		}
+	}
+	all["config/samples"] = parse(t, "config/samples", strings.Join(texts, "\n---\n"))
+	for where, in := range all {
+		lint := policy.NewLinter(in, time.Now())
+		for _, obj := range in.Identities {
+			checked++
+			notWarnedOf(t, where+": TrustedIdentity "+obj.Name, lint.Identity(obj))
+		}
+		for _, obj := range in.Policies {
+			checked++
+			notWarnedOf(t, where+": ChartPolicy "+obj.Name, lint.Policy(obj))
+		}
+		if in.ConfigMap != nil {
+			checked++
+			notWarnedOf(t, where+": ConfigMap", lint.ConfigMap(*in.ConfigMap))
+		}
+	}
+	if checked < 20 {
+		t.Errorf("checked %d resources only: the test does not see them", checked)
+	}
+}
+
+func notWarnedOf(t *testing.T, what string, found policy.Findings) {
+	t.Helper()
+	for _, line := range found.Lines() {
+		t.Errorf("%s: %s", what, line)
 	}
 }
 

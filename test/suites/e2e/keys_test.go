@@ -161,7 +161,7 @@ func TestKeyInASecret(t *testing.T) {
 	private := ours()
 	private.StringData["cosign.pub"] = w.privateKey(t, "new")
 	w.putSecret(t, private)
-	wrong(`spec.key.secretRef: Secret chart-key, key cosign.pub: the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY", not a "PUBLIC KEY"`)
+	wrong(`spec.key.secretRef: Secret chart-key, key cosign.pub: the PEM block is a "ENCRYPTED SIGSTORE PRIVATE KEY", not a "PUBLIC KEY"; write its public half, and keep it secret: cosign public-key --key cosign.key`)
 
 	w.putSecret(t, ours("old"))
 	w.admits(t, old)

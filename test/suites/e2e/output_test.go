@@ -147,7 +147,7 @@ The ChartPolicy "wrong" is invalid:
 * spec.match.exclude[0]: Invalid value: "x": must start with oci://, https://, http://, git:// or bucket://
 * spec.allowUnverified.reason: Required value: the reason must not be blank`},
 		{"without the value", harness.Identity("wrong", "{key: {pem: cosign.pub}}"),
-			`The TrustedIdentity "wrong" is invalid: spec.key.pem: no PEM block found`},
+			`The TrustedIdentity "wrong" is invalid: spec.key.pem: no PEM block found; write the content of cosign.pub, from "-----BEGIN PUBLIC KEY-----" on`},
 		{"in the ConfigMap", strings.TrimSuffix(identitiesConfigMap, "}") + ", data: {identities.yaml: '[{name: x, charts: [\"oci://ghcr.io/x/**\"], keyless: {issuer: 1, subject: s}}]'}}",
 			`The ConfigMap "chartgate-identities" is invalid: data[identities.yaml].keyless.issuer: must be a text, in quotes if it looks like a number or a truth value, and is a number`},
 	} {

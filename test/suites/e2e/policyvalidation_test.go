@@ -145,7 +145,7 @@ func TestSchemaRefusesPolicies(t *testing.T) {
 		{
 			sentence: "a window whose end is no date",
 			object:   harness.Policy("wrong", "{"+onlyAll+", allowUnverified: {reason: x, until: forever}}"),
-			want:     invalid("ChartPolicy", `spec.allowUnverified.until: Invalid value: "forever": spec.allowUnverified.until in body should match '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'`, "FieldValueInvalid spec.allowUnverified.until"),
+			want:     invalid("ChartPolicy", `spec.allowUnverified.until: Invalid value: "forever": must be a day such as 2027-01-31`, "FieldValueInvalid spec.allowUnverified.until"),
 		},
 	})
 }
@@ -187,7 +187,7 @@ func TestWebhookRefusesPolicies(t *testing.T) {
 		{
 			sentence: "a window whose end is no day",
 			object:   harness.Policy("wrong", "{"+onlyAll+", allowUnverified: {reason: x, until: '2027-02-31'}}"),
-			want:     refused("ChartPolicy", "spec.allowUnverified.until", `Invalid value: "2027-02-31": must be a date such as 2027-01-31`),
+			want:     refused("ChartPolicy", "spec.allowUnverified.until", `Invalid value: "2027-02-31": is no day of the calendar; write a day such as 2027-01-31`),
 		},
 		{
 			sentence: "a window whose reason is a blank",
@@ -199,9 +199,9 @@ func TestWebhookRefusesPolicies(t *testing.T) {
 		who("an expression that matches everyone", "{keyless: {issuerRegExp: '.*', subject: x}}", "spec.keyless.issuerRegExp", `Invalid value: ".*": matches the empty string`),
 		who("a claim that no certificate makes", "{keyless: {"+anyone+", claims: {repository: x}}}", "spec.keyless.claims", `Unsupported value: "repository": supported values: "issuer", "githubWorkflowTrigger", "githubWorkflowSHA", "githubWorkflowName", "githubWorkflowRepository", "githubWorkflowRef", "buildSignerURI", "buildSignerDigest", "runnerEnvironment", "sourceRepositoryURI", "sourceRepositoryDigest", "sourceRepositoryRef", "sourceRepositoryIdentifier", "sourceRepositoryOwnerURI", "sourceRepositoryOwnerIdentifier", "buildConfigURI", "buildConfigDigest", "buildTrigger", "runInvocationURI", "sourceRepositoryVisibilityAtSigning"`),
 		who("a claim that says nothing", "{keyless: {"+anyone+", claims: {sourceRepositoryURI: ''}}}", "spec.keyless.claims[sourceRepositoryURI]", "Required value: the value must not be empty"),
-		key("an invalid key", "cosign.pub", `no PEM block found`),
-		key("a certificate in the place of a key", pemBlock("CERTIFICATE", []byte("x")), `the PEM block is a "CERTIFICATE", not a "PUBLIC KEY"`),
-		key("a private key", pemBlock("PRIVATE KEY", []byte("x")), `the PEM block is a "PRIVATE KEY", not a "PUBLIC KEY"`),
+		key("an invalid key", "cosign.pub", `no PEM block found; write the content of cosign.pub, from "-----BEGIN PUBLIC KEY-----" on`),
+		key("a certificate in the place of a key", pemBlock("CERTIFICATE", []byte("x")), `the PEM block is a "CERTIFICATE", not a "PUBLIC KEY"; write the public key in it: openssl x509 -pubkey -noout -in CERTIFICATE.pem`),
+		key("a private key", pemBlock("PRIVATE KEY", []byte("x")), `the PEM block is a "PRIVATE KEY", not a "PUBLIC KEY"; write its public half, and keep it secret: openssl pkey -pubout -in KEY.pem`),
 		key("nine keys", newPublicKeys(t, 9), `more than 8 keys; use several TrustedIdentities`),
 		key("an RSA key that is too short", shortRSAKey(t), `the RSA key has 1024 bits; at least 2048 are needed`),
 	})

@@ -27,19 +27,28 @@ type shop struct {
 }
 
 var openShop = sync.OnceValues(func() (*shop, error) {
-	return newShop(map[string]string{"podinfo": "release@acme.example", "stranger": "mallory@evil.example", "unsigned": "", "attested": ""})
+	return newShop(map[string]string{
+		"podinfo": "release@acme.example", "stranger": "mallory@evil.example", "keyed": "by a key", "unsigned": "", "attested": "",
+	})
 })
 
 // newShop sells version 1.0.0 of charts below acme/, by the subject that signed each; "" is nobody.
-// The chart "attested" has an attestation. The shop is open until the process ends.
+// The chart "attested" has an attestation, and "keyed" is signed by a key, in no log. The shop is open until the process ends.
 func newShop(subjects map[string]string) (*shop, error) {
 	trust, err := sigstore.New(time.Now)
 	if err != nil {
 		return nil, err
 	}
 	registry := registrytest.New(registrytest.Options{})
-	s := &shop{host: registry.Host(), digests: map[string]string{}}
+	s := &shop{host: registry.Host(), server: registry, digests: map[string]string{}}
 	if s.root, err = trust.TrustedRoot(); err != nil {
+		return nil, err
+	}
+	key, err := sigstore.NewKey()
+	if err != nil {
+		return nil, err
+	}
+	if s.key, err = key.PEM(); err != nil {
 		return nil, err
 	}
 	for name, subject := range subjects {
@@ -58,11 +67,15 @@ func newShop(subjects map[string]string) (*shop, error) {
 		if subject == "" {
 			continue
 		}
-		signer := sigstore.Identity{Issuer: "https://issuer.example", Subject: subject}
+		identity := sigstore.Identity{Issuer: "https://issuer.example", Subject: subject}
 		if repository, _, ok := strings.Cut(subject, "/.github/"); ok {
-			signer.Claims = map[string]string{"sourceRepositoryURI": repository}
+			identity.Claims = map[string]string{"sourceRepositoryURI": repository}
 		}
-		bundle, err := trust.Bundle(signer, s.digests[name], sigstore.SignPredicateType, nil)
+		signer, options := sigstore.Signer(identity), []sigstore.Option(nil)
+		if name == "keyed" {
+			signer, options = key, []sigstore.Option{sigstore.WithoutLog()}
+		}
+		bundle, err := trust.Bundle(signer, s.digests[name], sigstore.SignPredicateType, nil, options...)
 		if err != nil {
 			return nil, err
 		}

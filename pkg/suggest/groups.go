@@ -159,7 +159,8 @@ func narrowed(all []group) bool {
 	return false
 }
 
-// excluded returns the patterns of other groups within the areas of group i.
+// excluded returns the patterns of other groups within the areas of group i. The chart at the path
+// of an area is not within it: "path/**" does not match "path".
 func excluded(all []group, i int) []string {
 	var patterns []string
 	for _, outer := range all[i].areas {
@@ -168,7 +169,7 @@ func excluded(all []group, i int) []string {
 		}
 		for j, other := range all {
 			for _, inner := range other.areas {
-				if i != j && outer.holds(inner.path) {
+				if i != j && outer.holds(inner.path) && (inner.below || inner.path != outer.path) {
 					patterns = append(patterns, inner.pattern())
 				}
 			}

@@ -79,8 +79,9 @@ func TestFlagsThatAreNamedExist(t *testing.T) {
 	t.Parallel()
 	known := flagsOf(t, "serve")
 	maps.Copy(known, flagsOf(t, "verify"))
-	maps.Copy(known, flagsOf(t, "scan"))
-	maps.Copy(known, flagsOf(t, "test"))
+	for _, command := range []string{"scan", "suggest", "test"} {
+		maps.Copy(known, flagsOf(t, command))
+	}
 	// Of helm, cosign, argocd, Flux, Argo CD and kube-apiserver.
 	others := []string{"--take-ownership", "--atomic", "--tlog-upload", "--local", "--artifact-digest-algo", "--type", "--tsa", "--rekor", "--ctfe", "--insecure-ignore-tlog", "--allow-http-registry", "--admission-control-config-file", "--registry-referrers-mode"}
 	for path, page := range pages(t) {

@@ -50,7 +50,7 @@ func failing(kind string, err error) interceptor.Funcs {
 	}
 }
 
-var forbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "", fmt.Errorf(`User "bob" cannot read things`))
+var forbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "", fmt.Errorf(`the user "bob" cannot read things`))
 
 // webhookIn is the webhook configuration of a chartgate in a namespace.
 func webhookIn(namespace string) client.Object {

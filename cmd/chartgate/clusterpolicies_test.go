@@ -120,14 +120,14 @@ func TestClusterPolicies(t *testing.T) {
 		{sentence: "a file with identities replaces the ConfigMap", objects: with(list), files: strings.Replace(identityList, "name: release", "name: other", 1), wants: []string{wanted, strings.Replace(strings.Replace(listed, "listed", "other", 1), "subject s", "subject release@acme.example", 1)}},
 		{sentence: "the API server fails", objects: acme, funcs: failing("TrustedIdentity", fmt.Errorf("boom")), fails: "read the TrustedIdentities of context test: boom"},
 		{sentence: "a cluster without chartgate", funcs: failing("ChartPolicy", noMatch), fails: "read the ChartPolicies of context test: the cluster has no kind ChartPolicy in chartgate.dev/v1alpha1: chartgate is not installed there"},
-		{sentence: "ChartPolicies that the user may not read", objects: acme, funcs: failing("ChartPolicy", forbidden), fails: `read the ChartPolicies of context test: the user may not read it (User "bob" cannot read things)`},
+		{sentence: "ChartPolicies that the user may not read", objects: acme, funcs: failing("ChartPolicy", forbidden), fails: `read the ChartPolicies of context test: the user may not read it (the user "bob" cannot read things)`},
 		{
 			sentence: "TrustedIdentities that the user may not read", objects: acme, funcs: failing("TrustedIdentity", forbidden), wants: []string{"acme requires a signature"},
 			warns: []string{"context test: the TrustedIdentities cannot be read: ", "ChartPolicy acme is invalid and denies what it matches"},
 		},
 		{
 			sentence: "a ConfigMap that the user may not read could deny further charts", objects: acme, funcs: failing("ConfigMap", forbidden),
-			fails: "read ConfigMap chartgate-system/chartgate-identities of context test: the user may not read it (User \"bob\" cannot read things); its identities may deny further charts",
+			fails: "read ConfigMap chartgate-system/chartgate-identities of context test: the user may not read it (the user \"bob\" cannot read things); its identities may deny further charts",
 		},
 		{sentence: "unless a file gives it", objects: acme, funcs: failing("ConfigMap", forbidden), files: strings.Replace(identityList, "acme", "other", 1), wants: []string{wanted}},
 		{sentence: "a key in a Secret", objects: append(keyed(t, kube.Namespace), kube.Policy("acme", "release"), webhookIn(kube.Namespace)), wants: []string{"acme requires a signature by release (key sha256:"}},

@@ -105,7 +105,7 @@ func (i Inventory) Words() []string {
 		pass := named - s.Verdicts[denied] - s.Verdicts["Warned"] - s.Verdicts["Deferred"]
 		lines = append(lines, fmt.Sprintf("Under %s, %d would pass, %d would pass with a warning, and %d would be denied.", i.Policies, pass, s.Verdicts["Warned"]+s.Verdicts["Deferred"], s.Verdicts[denied]))
 	}
-	lines = append(lines, fmt.Sprintf("%d have no signature that could be verified (%d of them have one by an unknown signer), %d have no policy, %d have no pin.", s.Unsigned, s.Foreign, s.NoPolicy, s.NoPin))
+	lines = append(lines, fmt.Sprintf("Without a verified signature: %d (%d of them signed by an unknown signer). Without a policy: %d. Without a pin: %d.", s.Unsigned, s.Foreign, s.NoPolicy, s.NoPin))
 	if s.Unknown > 0 {
 		lines = append(lines, fmt.Sprintf("%d could not be examined: their messages say why.", s.Unknown))
 	}

@@ -133,12 +133,5 @@ func (l Linter) ConfigMap(text string) Findings {
 	return found
 }
 
-// Unused reports whether no ChartPolicy names the identity.
-func (l Linter) Unused(identity string) bool {
-	return !slices.ContainsFunc(l.among.Policies, func(obj v1alpha1.ChartPolicy) bool {
-		return slices.ContainsFunc(obj.Spec.Require, func(r v1alpha1.Requirement) bool { return slices.Contains(r.AnyOf, identity) })
-	})
-}
-
 // quoted is a text within a sentence of a finding, whole: platform teams write these texts.
 func quoted(text string) string { return `"` + strings.ReplaceAll(text, "\n", `\n`) + `"` }

@@ -107,7 +107,7 @@ func TestCluster(t *testing.T) {
 	}{
 		{"under policies", []string{"--policy", p.dir + "/policies.yaml"}, 1, func(r row) (row, bool) { return r, true }, []string{
 			"Under DIR/policies.yaml, 9 would pass, 0 would pass with a warning, and 4 would be denied.",
-			"2 have no signature that could be verified (1 of them have one by an unknown signer), 0 have no policy, 1 have no pin.",
+			"Without a verified signature: 2 (1 of them signed by an unknown signer). Without a policy: 0. Without a pin: 1.",
 			"4 deploy another digest than their tag means now.",
 			"Outside the gate: helm itself installed 1 release.",
 			"  legacy: 2 objects",

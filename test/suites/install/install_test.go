@@ -108,8 +108,11 @@ func prepare(t *testing.T) *site {
 	t.Helper()
 	registry, root := publish(t)
 	s := &site{dir: t.TempDir(), path: t.TempDir()}
-	var err error
-	s.Cluster, err = cluster.Start(t.Context(), cluster.Options{CRDs: []string{"crds/flux"}, Namespaces: []string{"apps", "shop", "flux-system"}})
+	reports, err := cluster.Path("test", "fixtures", "reports")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Cluster, err = cluster.Start(t.Context(), cluster.Options{CRDs: []string{"crds/flux", reports}, Namespaces: []string{"apps", "shop", "flux-system"}})
 	t.Cleanup(func() {
 		if err := errors.Join(s.stop(), s.Cluster.Stop()); err != nil {
 			t.Error(err)

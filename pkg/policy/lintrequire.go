@@ -144,7 +144,7 @@ func (l Linter) lintCondition(found *Findings, path *field.Path, predicateType, 
 		return
 	}
 	checked, issues := environment.Compile(text)
-	if issues.Err() != nil {
+	if issues.Err() != nil || checked.OutputType() != cel.BoolType && checked.OutputType() != cel.DynType {
 		return // CheckPolicy refuses it
 	}
 	for _, name := range predicateFields(checked) {

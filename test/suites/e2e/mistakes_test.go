@@ -75,9 +75,9 @@ func TestTheWayOutOfTwoPolicies(t *testing.T) {
 	want.Message = strings.Replace(want.Message, "that the policy allows", "that the policy allows; policy everything denies it, although policy change accepts it", 1)
 	want.Message = strings.Replace(want.Message, "next:     ", "next:     if that is not meant, ask the platform team to exclude the chart there: kubectl patch chartpolicy everything --type=json -p '"+patch+"'; otherwise ", 1)
 	w.becomes(t, chart, want)
-	w.condition(t, everything, `True Compiled: the policy is in force; spec.match.charts: contain the charts of policy change, which then need a signature by change-team and one by acme-release; write exclude: ["oci://ghcr.io/acme/change/*"] if one of the two is meant`)
+	w.condition(t, everything, w.local(`True Compiled: the policy is in force; spec.match.charts: contain the charts of policy change, which then need a signature by change-team and one by acme-release; write exclude: ["oci://ghcr.io/acme/change/*"] if one of the two is meant`))
 
-	if _, err := w.Kubectl(t.Context(), "", "patch", "chartpolicy", "everything", "--type=json", "-p", patch); err != nil {
+	if _, err := w.Kubectl(t.Context(), "", "patch", "chartpolicy", "everything", "--type=json", "-p", w.local(patch)); err != nil {
 		t.Fatal(err)
 	}
 	w.becomes(t, chart, harness.Admitted())

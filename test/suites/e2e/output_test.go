@@ -47,7 +47,7 @@ billing-release  https://token.actions.githubusercontent.com  https://github.com
 			args:     []string{"get", "cp", "ended", "-o", "wide"},
 			want: `
 NAME  CHARTS  MODE  UNVERIFIED UNTIL  READY  MESSAGE
-ended  https://charts.ended.example/**  Enforce  2020-12-31  True  the policy is in force`,
+ended  https://charts.ended.example/**  Enforce  2020-12-31  True  the policy is in force; spec.allowUnverified.until: 2020-12-31 has passed, so the policy denies every chart that it matches; write a later day, or delete the policy`,
 		},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {

@@ -39,8 +39,8 @@ func TestObjects(t *testing.T) {
 	everywhere := []string{"ClusterRole/chartgate-secrets", "ClusterRoleBinding/chartgate-secrets"}
 	full := slices.Concat(common, crds, []string{
 		"ClusterRole/chartgate-secrets", "RoleBinding/chartgate-secrets", "Role/chartgate-argocd", "RoleBinding/chartgate-argocd",
-		"ConfigMap/chartgate-identities", "ConfigMap/chartgate-trusted-root", "NetworkPolicy/chartgate",
-		"PodDisruptionBudget/chartgate", "Service/chartgate-metrics", "ServiceAccount/other", "ServiceMonitor/chartgate",
+		"ConfigMap/chartgate-dashboard", "ConfigMap/chartgate-identities", "ConfigMap/chartgate-trusted-root", "NetworkPolicy/chartgate",
+		"PodDisruptionBudget/chartgate", "PrometheusRule/chartgate", "Service/chartgate-metrics", "ServiceAccount/other", "ServiceMonitor/chartgate",
 	})
 	for name, want := range map[string][]string{
 		"the defaults": slices.Concat(common, crds, everywhere, []string{

@@ -237,7 +237,8 @@ func TestConsumers(t *testing.T) {
 		t.Errorf("the consumers are %s", text)
 	}
 	_, first, _ := strings.Cut(r.text(".users a"), "/")
-	r.do(chromedp.Click(chromedp.CSS(".users a")), chromedp.WaitVisible(chromedp.CSS(".details")))
+	// The page goes there after the click, by its hash.
+	r.do(chromedp.Click(chromedp.CSS(".users a")), chromedp.Poll[chromedp.Void](`document.activeElement.closest(".row") !== null`))
 	want(t, "the row with the focus", first, value[string](r, `document.activeElement.closest(".row").querySelector("td:nth-child(3) bdi").textContent`))
 	want(t, "the filter", "", value[string](r, `document.getElementById("q").value`))
 	r.do(chromedp.Click(chromedp.CSS(".users li:last-child a")), chromedp.WaitVisible(chromedp.CSS(".chip")))

@@ -107,4 +107,11 @@ if callers=$(grep -rln --include='*.go' 'verdict\.AdmitAnyway' cmd pkg | grep -v
   failed=1
 fi
 
+# What only a person may ask, about their own cluster and from their own machine: logins to any host,
+# and signers of charts that no policy is about. In serve, a tenant could name the host.
+if callers=$(grep -rlnE --include='*.go' '(AnyHost|Discover): ' cmd pkg | grep -vE '^cmd/chartgate/inventory\.go$|_test\.go$'); then
+  printf 'only cmd/chartgate/inventory.go may set AnyHost or Discover, but %s does\n' "$callers" >&2
+  failed=1
+fi
+
 exit $failed

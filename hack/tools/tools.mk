@@ -1,8 +1,10 @@
 # The tools that the tests and `make verify` need. Each is pinned by a small module of its own beside this file and
 # built into $(BIN) on first use; what is not in Go comes from Debian (debian.sh). The including Makefile sets ROOT and BIN.
 #
-#   make tools-test     what the tests run: a control plane, helm, cosign 2 and 3, a registry, a Sigstore (Fulcio, Rekor, a
-#                       timestamp authority), Flux's controllers, Flux's and Argo CD's CRDs, a browser, promtool
+#   make tools-test     what the tests run: a control plane, helm 3 and 4, cosign 2 and 3, a registry, a Sigstore (Fulcio,
+#                       Rekor, a timestamp authority), Flux's and Argo CD's controllers and CRDs, a browser, promtool,
+#                       helm-unittest
+#   make tools-node     what a Kubernetes node runs besides: a kubelet, containerd, runc, network plugins
 #   make tools-verify   what `make verify` runs
 #   make tools          both
 #
@@ -13,14 +15,19 @@ TOOLS := $(ROOT)/hack/tools
 ifndef KUBEBUILDER_ASSETS
 CONTROL_PLANE := $(BIN)/kube-apiserver $(BIN)/kubectl $(BIN)/etcd
 endif
+NODE := $(addprefix $(BIN)/,kube-controller-manager kube-scheduler kube-proxy kubelet \
+	containerd containerd-shim-runc-v2 ctr bridge loopback host-local portmap runc)
 SIGSTORE := $(BIN)/fulcio $(BIN)/rekor $(BIN)/timestamp-server
-FLUX := $(BIN)/source-controller $(BIN)/helm-controller
+FLUX := $(BIN)/source-controller $(BIN)/helm-controller $(BIN)/kustomize-controller
+ARGO := $(BIN)/argocd-application-controller $(BIN)/argocd-repo-server
 CRDS := $(BIN)/crds/flux $(BIN)/crds/flux-old $(BIN)/crds/argo
 
-.PHONY: tools tools-test tools-verify
-tools: tools-test tools-verify
-tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry $(SIGSTORE) $(FLUX) $(CRDS) $(BIN)/chromium $(BIN)/promtool
-tools-verify: $(BIN)/controller-gen $(BIN)/staticcheck
+.PHONY: tools tools-test tools-node tools-verify
+tools: tools-test tools-node tools-verify
+tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/helm4 $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry \
+	$(SIGSTORE) $(FLUX) $(ARGO) $(CRDS) $(BIN)/chromium $(BIN)/promtool $(BIN)/helm-unittest
+tools-node: $(NODE)
+tools-verify: $(BIN)/controller-gen $(BIN)/staticcheck $(BIN)/actionlint $(BIN)/crd-ref-docs $(BIN)/helm-docs
 
 # For this machine, whatever the caller cross-compiles or has in a workspace.
 tool-go := GOOS= GOARCH= CGO_ENABLED=0 GOWORK=off go
@@ -47,6 +54,31 @@ $(BIN)/kube-apiserver: $(call pins,kubernetes)
 $(BIN)/kubectl: $(call pins,kubernetes) | $(BIN)/kube-apiserver
 	$(call build,kubernetes,k8s.io/kubernetes/cmd/kubectl,$(kubernetes-flags))
 
+# A node's, one after the other for the same reason.
+$(BIN)/kube-controller-manager: $(call pins,kubernetes) | $(BIN)/kubectl
+$(BIN)/kube-scheduler: $(call pins,kubernetes) | $(BIN)/kube-controller-manager
+$(BIN)/kube-proxy: $(call pins,kubernetes) | $(BIN)/kube-scheduler
+$(BIN)/kubelet: $(call pins,kubernetes) | $(BIN)/kube-proxy
+$(addprefix $(BIN)/,kube-controller-manager kube-scheduler kube-proxy kubelet): $(BIN)/%:
+	$(call build,kubernetes,k8s.io/kubernetes/cmd/$*,$(kubernetes-flags))
+
+$(BIN)/containerd: $(call pins,containerd)
+$(BIN)/containerd-shim-runc-v2 $(BIN)/ctr: $(call pins,containerd) | $(BIN)/containerd
+$(addprefix $(BIN)/,containerd containerd-shim-runc-v2 ctr): $(BIN)/%:
+	$(call build,containerd,github.com/containerd/containerd/v2/cmd/$*)
+
+$(BIN)/bridge $(BIN)/loopback: $(BIN)/%: $(call pins,cni)
+	$(call build,cni,github.com/containernetworking/plugins/plugins/main/$*)
+$(BIN)/host-local: $(call pins,cni)
+	$(call build,cni,github.com/containernetworking/plugins/plugins/ipam/host-local)
+$(BIN)/portmap: $(call pins,cni)
+	$(call build,cni,github.com/containernetworking/plugins/plugins/meta/portmap)
+
+# Debian's own build: runc needs cgo and libseccomp.
+$(BIN)/runc: $(TOOLS)/debian.sh
+	$(TOOLS)/debian.sh runc $(BIN)/debian/runc
+	ln -sf debian/runc/usr/sbin/runc $@
+
 $(BIN)/etcd: $(call pins,etcd)
 	$(call build,etcd,go.etcd.io/etcd/server/v3)
 
@@ -55,6 +87,12 @@ $(BIN)/helm: $(call pins,helm)
 	$(call build,helm,helm.sh/helm/v3/cmd/helm,-X helm.sh/helm/v3/internal/version.version=$(call version,helm.sh/helm/v3) \
 		$(foreach p,lint/rules chartutil,-X helm.sh/helm/v3/pkg/$(p).k8sVersionMajor=1 \
 		-X helm.sh/helm/v3/pkg/$(p).k8sVersionMinor=$(call minor,k8s.io/client-go)))
+
+$(BIN)/helm4: $(call pins,helm4)
+	$(call build,helm4,helm.sh/helm/v4/cmd/helm,-X helm.sh/helm/v4/internal/version.version=$(call version,helm.sh/helm/v4))
+
+$(BIN)/helm-unittest: $(call pins,helm-unittest) | $(BIN)/helm
+	$(call build,helm-unittest,github.com/helm-unittest/helm-unittest/cmd/helm-unittest)
 
 $(BIN)/cosign2 $(BIN)/cosign3: $(BIN)/cosign%: $(TOOLS)/cosign%/go.mod $(TOOLS)/cosign%/go.sum
 	$(call build,cosign$*,github.com/sigstore/cosign/v$*/cmd/cosign,\
@@ -77,6 +115,15 @@ $(BIN)/source-controller: $(call pins,flux) | $(BIN)/cosign3
 $(BIN)/helm-controller: $(call pins,flux) | $(BIN)/source-controller
 	$(call build,flux,github.com/fluxcd/helm-controller)
 
+$(BIN)/kustomize-controller: $(call pins,flux) | $(BIN)/helm-controller
+	$(call build,flux,github.com/fluxcd/kustomize-controller)
+
+$(BIN)/argocd-application-controller: $(call pins,argocd) $(TOOLS)/argocd/main.go
+	$(call build,argocd,.,-X github.com/argoproj/argo-cd/v3/common.version=$(call version,github.com/argoproj/argo-cd/v3))
+
+$(BIN)/argocd-repo-server: $(BIN)/argocd-application-controller
+	ln -sf argocd-application-controller $@
+
 $(BIN)/crane: $(call pins,crane)
 	$(call build,crane,github.com/google/go-containerregistry/cmd/crane)
 
@@ -97,6 +144,15 @@ $(BIN)/promtool: $(TOOLS)/debian.sh
 $(BIN)/controller-gen: $(call pins,controller-gen)
 	$(call build,controller-gen,sigs.k8s.io/controller-tools/cmd/controller-gen,\
 		-X sigs.k8s.io/controller-tools/pkg/version.version=$(call version,sigs.k8s.io/controller-tools))
+
+$(BIN)/actionlint: $(call pins,actionlint)
+	$(call build,actionlint,github.com/rhysd/actionlint/cmd/actionlint)
+
+$(BIN)/crd-ref-docs: $(call pins,crd-ref-docs)
+	$(call build,crd-ref-docs,github.com/elastic/crd-ref-docs)
+
+$(BIN)/helm-docs: $(call pins,helm-docs)
+	$(call build,helm-docs,github.com/norwoodj/helm-docs/cmd/helm-docs)
 
 $(BIN)/staticcheck: $(call pins,staticcheck)
 	$(call build,staticcheck,honnef.co/go/tools/cmd/staticcheck)

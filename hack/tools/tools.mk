@@ -19,8 +19,8 @@ NODE := $(addprefix $(BIN)/,kube-controller-manager kube-scheduler kube-proxy ku
 	containerd containerd-shim-runc-v2 ctr bridge loopback host-local portmap runc)
 SIGSTORE := $(BIN)/fulcio $(BIN)/rekor $(BIN)/timestamp-server
 FLUX := $(BIN)/source-controller $(BIN)/helm-controller $(BIN)/kustomize-controller
-ARGO := $(BIN)/argocd-application-controller $(BIN)/argocd-repo-server
-CRDS := $(BIN)/crds/flux $(BIN)/crds/flux-old $(BIN)/crds/argo
+ARGO := $(BIN)/argocd-application-controller $(BIN)/argocd-repo-server $(BIN)/argocd-redis
+CRDS := $(addprefix $(BIN)/crds/,flux flux-old kustomize argo argo3)
 
 .PHONY: tools tools-test tools-node tools-verify
 tools: tools-test tools-node tools-verify
@@ -121,7 +121,7 @@ $(BIN)/kustomize-controller: $(call pins,flux) | $(BIN)/helm-controller
 $(BIN)/argocd-application-controller: $(call pins,argocd) $(TOOLS)/argocd/main.go
 	$(call build,argocd,.,-X github.com/argoproj/argo-cd/v3/common.version=$(call version,github.com/argoproj/argo-cd/v3))
 
-$(BIN)/argocd-repo-server: $(BIN)/argocd-application-controller
+$(BIN)/argocd-repo-server $(BIN)/argocd-redis: $(BIN)/argocd-application-controller
 	ln -sf argocd-application-controller $@
 
 $(BIN)/crane: $(call pins,crane)
@@ -164,20 +164,27 @@ $(1)
 @rm -rf $@ && mv $@.new $@
 endef
 
-# $(call copy,MODULE/FILES): from MODULE's zip, checked against hack/tools/crds/go.sum.
-copy = cd $(TOOLS)/crds && $(tool-go) mod download $(1) && \
-	install -m 644 "$$($(tool-go) list -m -f '{{.Dir}}' $(1))"/$(2) $@.new
+# $(call copy,DIRECTORY,MODULE,FILES): from MODULE's zip, checked against hack/tools/DIRECTORY/go.sum.
+copy = cd $(TOOLS)/$(1) && $(tool-go) mod download $(2) && \
+	install -m 644 "$$($(tool-go) list -m -f '{{.Dir}}' $(2))"/$(3) $@.new
 
 define flux-crds
-$(call copy,github.com/fluxcd/source-controller,config/crd/bases/*.yaml)
-$(call copy,github.com/fluxcd/helm-controller,config/crd/bases/*.yaml)
+$(call copy,crds,github.com/fluxcd/source-controller,config/crd/bases/*.yaml)
+$(call copy,crds,github.com/fluxcd/helm-controller,config/crd/bases/*.yaml)
 endef
 
 $(BIN)/crds/flux: $(call pins,crds)
 	$(call fill,$(flux-crds))
 
 $(BIN)/crds/argo: $(call pins,crds)
-	$(call fill,$(call copy,github.com/argoproj/argo-cd/v2,manifests/crds/*-crd.yaml))
+	$(call fill,$(call copy,crds,github.com/argoproj/argo-cd/v2,manifests/crds/*-crd.yaml))
+
+# Those of the controllers that run.
+$(BIN)/crds/kustomize: $(call pins,flux)
+	$(call fill,$(call copy,flux,github.com/fluxcd/kustomize-controller,config/crd/bases/*.yaml))
+
+$(BIN)/crds/argo3: $(call pins,argocd)
+	$(call fill,$(call copy,argocd,github.com/argoproj/argo-cd/v3,manifests/crds/*-crd.yaml))
 
 # The last Flux that served every version since v2beta1 and v1beta1 (2.6). The module proxy may lack its controllers, so
 # its CRDs are generated from the API types, as Flux itself does.

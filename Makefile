@@ -25,6 +25,19 @@ include hack/tools/tools.mk
 build: ## Build bin/chartgate
 	go build -ldflags=-w -o $(BIN)/chartgate ./cmd/chartgate
 
+# What a build calls itself. A release is built by `make release VERSION=v0.1.0`.
+VERSION ?= v0.0.0-g$(shell git rev-parse --short=12 HEAD)
+IMAGE_PLATFORMS ?= linux/amd64,linux/arm64
+
+.PHONY: image
+image: $(BIN)/ca-certificates.crt ## Build the image as an OCI layout in bin/image; PUSH=registry/repository pushes it
+	go run ./hack/image -version=$(VERSION) -platforms=$(IMAGE_PLATFORMS) -bin=$(BIN) $(if $(OUTPUT),-output=$(OUTPUT)) $(if $(PUSH),-push=$(PUSH)) $(if $(PLAIN_HTTP),-plain-http)
+
+.PHONY: release
+release: $(BIN)/ca-certificates.crt $(BIN)/cosign3 ## Build, push and sign a release: VERSION=v0.1.0 REGISTRY=ghcr.io/chartgate (docs/release.md)
+	go run ./hack/release -version=$(VERSION) -registry=$(REGISTRY) -platforms=$(PLATFORMS) -bin=$(BIN) \
+		-output=$(or $(OUTPUT),$(BIN)/release) -sign='$(SIGN)' $(if $(PLAIN_HTTP),-plain-http)
+
 .PHONY: demo
 demo: $(BIN)/chartgate-demo ## Show the gate at work, without a cluster or a network
 	$(BIN)/chartgate-demo

@@ -66,9 +66,15 @@ func newVersionCommand() *cobra.Command {
 	}
 }
 
-// version is what the Go toolchain recorded: the module's version for
+// releaseVersion is the version of a released binary. The linker sets it (hack/internal/binary).
+var releaseVersion string
+
+// version is that of the release, or what the Go toolchain recorded: the module's version for
 // "go install …@v1.2.3", the commit for a build from a checkout.
 func version() string {
+	if releaseVersion != "" {
+		return releaseVersion
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

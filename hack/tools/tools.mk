@@ -3,7 +3,7 @@
 #
 #   make tools-test     what the tests run: a control plane, helm 3 and 4, cosign 2 and 3, a registry, a Sigstore (Fulcio,
 #                       Rekor, a timestamp authority), Flux's and Argo CD's controllers and CRDs, a browser, promtool,
-#                       helm-unittest
+#                       helm-unittest, a check of SPDX documents, the image's certificate authorities
 #   make tools-node     what a Kubernetes node runs besides: a kubelet, containerd, runc, network plugins
 #   make tools-verify   what `make verify` runs
 #   make tools          both
@@ -25,7 +25,7 @@ CRDS := $(addprefix $(BIN)/crds/,flux flux-old kustomize argo argo3)
 .PHONY: tools tools-test tools-node tools-verify
 tools: tools-test tools-node tools-verify
 tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/helm4 $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry \
-	$(SIGSTORE) $(FLUX) $(ARGO) $(CRDS) $(BIN)/chromium $(BIN)/promtool $(BIN)/helm-unittest
+	$(SIGSTORE) $(FLUX) $(ARGO) $(CRDS) $(BIN)/chromium $(BIN)/promtool $(BIN)/helm-unittest $(BIN)/spdx $(BIN)/ca-certificates.crt
 tools-node: $(NODE)
 tools-verify: $(BIN)/controller-gen $(BIN)/staticcheck $(BIN)/actionlint $(BIN)/crd-ref-docs $(BIN)/helm-docs
 
@@ -156,6 +156,15 @@ $(BIN)/helm-docs: $(call pins,helm-docs)
 
 $(BIN)/staticcheck: $(call pins,staticcheck)
 	$(call build,staticcheck,honnef.co/go/tools/cmd/staticcheck)
+
+# Checks SPDX documents, for the tests.
+$(BIN)/spdx: $(call pins,spdx) $(TOOLS)/spdx/main.go
+	$(call build,spdx,.)
+
+# A file of the image: who signs certificates of web servers.
+$(BIN)/ca-certificates.crt: $(call pins,x509roots) $(TOOLS)/x509roots/main.go
+	@mkdir -p $(BIN)
+	cd $(TOOLS)/x509roots && $(tool-go) run -trimpath . >$@.$$$$ && mv $@.$$$$ $@
 
 # CRDs are directories: filled under another name first, so that a failure leaves nothing that looks complete.
 define fill

@@ -29,6 +29,9 @@ go vet ./... || fail "go vet"
 step "staticcheck"
 bin/staticcheck ./... || fail "staticcheck"
 
+step "actionlint"
+bin/actionlint .github/workflows/*.yaml || fail "a workflow"
+
 step "go mod tidy"
 go mod tidy -diff || fail "go.mod is not tidy"
 ! grep -nE '^\s*replace\b' go.mod || fail "go.mod holds replace: it breaks go install"

@@ -23,7 +23,7 @@ each mistake, and nothing for values that can work.
 {{- with .Values.image }}
 {{- $repository := .repository | default "" }}
 {{- if not $repository }}
-- image.repository is empty, and no image of chartgate is published yet: build one (docs/install.md, "An image"), and set image.repository to where it is, as in registry.corp.example/chartgate
+- image.repository is empty, because this chart is from a checkout: install the released chart, which names its image, or set image.repository to an image of your own, as in registry.corp.example/chartgate
 {{- else if contains "://" $repository }}
 {{ printf "- image.repository is %q: write it without %q" $repository (regexFind "^.*://" $repository) }}
 {{- else if contains "@" $repository }}

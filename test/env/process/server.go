@@ -141,6 +141,9 @@ func (s *Server) Pause() error { return s.cmd.Process.Signal(syscall.SIGSTOP) }
 // Resume ends a Pause.
 func (s *Server) Resume() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
 
+// PID is the process's number.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // Log is what the process has written.
 func (s *Server) Log() string { return s.log.String() }
 

@@ -109,20 +109,23 @@ func (c *Client) Attest(ctx context.Context, by Signer, reference, predicateType
 }
 
 func (c *Client) sign(ctx context.Context, act string, by Signer, reference string, more ...string) error {
+	flags, err := c.Flags(by)
+	if err != nil {
+		return err
+	}
+	args := append([]string{act, "--yes", "--allow-http-registry"}, flags...)
+	_, err = c.run(ctx, append(append(args, more...), reference)...)
+	return err
+}
+
+// Flags make cosign sign as the signer with this Sigstore: for a program that runs cosign itself.
+func (c *Client) Flags(by Signer) ([]string, error) {
 	files, err := c.files()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	signer, err := by.flag(c.issuer)
-	if err != nil {
-		return err
-	}
-	args := append([]string{
-		act, "--yes", "--allow-http-registry", signer,
-		"--signing-config=" + files.signingConfig, "--trusted-root=" + files.trustedRoot,
-	}, more...)
-	_, err = c.run(ctx, append(args, reference)...)
-	return err
+	return []string{signer, "--signing-config=" + files.signingConfig, "--trusted-root=" + files.trustedRoot}, err
 }
 
 // Verify asks cosign, as a user would, whether the identity has signed what the reference names.

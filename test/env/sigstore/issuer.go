@@ -86,11 +86,12 @@ func (i *Issuer) Workflow(repository, definition string) Identity {
 
 const commit = "4f2d1c9a0b8e7d6c5b4a39281706f5e4d3c2b1a0"
 
-// token is what a Sigstore client would get for the identity, valid for five minutes.
+// token is what a Sigstore client would get for the identity, valid for an hour: a release is built between the token and
+// its use.
 func (i *Issuer) token(of Identity) (string, error) {
 	now := time.Now()
 	claims := map[string]any{
-		"iss": of.Issuer, "aud": audience, "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
+		"iss": of.Issuer, "aud": audience, "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix(),
 	}
 	for name, value := range of.claims {
 		claims[name] = value

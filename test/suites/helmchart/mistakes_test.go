@@ -17,7 +17,7 @@ func TestMistakes(t *testing.T) {
 	}
 	const incomplete = "it must begin with -----BEGIN CERTIFICATE----- and end with -----END CERTIFICATE-----"
 	for _, c := range []struct{ sentence, values, want string }{
-		{"an image that is not named", `image: {repository: ""}`, `image.repository is empty, and no image of chartgate is published yet: build one (docs/install.md, "An image"), and set image.repository to where it is`},
+		{"an image that is not named", `image: {repository: ""}`, `image.repository is empty, because this chart is from a checkout: install the released chart, which names its image, or set image.repository to an image of your own`},
 		{"an image with a scheme", `image: {repository: "https://r.corp/c"}`, `image.repository is "https://r.corp/c": write it without "https://"`},
 		{"an image with its tag", `image: {repository: "r.corp/c:0.1.0"}`, `image.repository is "r.corp/c:0.1.0": write what follows the last colon into image.tag`},
 		{"an image with its digest", `image: {repository: "r.corp/c@sha256:1"}`, `write what follows @ into image.digest`},

@@ -119,7 +119,7 @@ func TestSeveralMistakes(t *testing.T) {
 		t.Fatal("accepted")
 	}
 	want := `chartgate cannot work with these values:
-- image.repository is empty, and no image of chartgate is published yet: build one (docs/install.md, "An image"), and set image.repository to where it is, as in registry.corp.example/chartgate
+- image.repository is empty, because this chart is from a checkout: install the released chart, which names its image, or set image.repository to an image of your own, as in registry.corp.example/chartgate
 - argoUsers[0] is "argocd": write system:serviceaccount:NAMESPACE:NAME, as in system:serviceaccount:argocd:argocd-application-controller
 - replicas is 0: write at least 1, better 2; without pods every write that changes a chart is denied. To open the gate, uninstall the release
 `

@@ -86,6 +86,23 @@ generate: $(BIN)/controller-gen ## Regenerate CRDs, deep copies, RBAC and the ch
 verify: tools-verify ## Check generated files, formatting, linters and layers
 	hack/verify.sh
 
+.PHONY: docs
+docs: docs-reference docs-site ## Regenerate the reference pages, and build the site into bin/docs
+
+.PHONY: docs-reference
+docs-reference: $(BIN)/crd-ref-docs $(BIN)/helm-docs
+	hack/docs/generate.sh
+	go test ./cmd/chartgate -run '^TestReference$$' -update
+
+# With Node, of which nothing else needs anything. Dead links fail.
+.PHONY: docs-site
+docs-site: docs/node_modules
+	cd docs && npm run build
+
+docs/node_modules: docs/package.json docs/package-lock.json
+	cd docs && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
 .PHONY: clean
-clean: ## Remove bin/
-	rm -rf $(BIN)
+clean: ## Remove bin/ and what npm has installed
+	rm -rf $(BIN) docs/node_modules

@@ -14,9 +14,12 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 git ls-files --cached --others --exclude-standard -z | xargs -0 cp --parents -t "$copy" 2>/dev/null || true
 ln -s "$root/bin" "$copy/bin"
-(cd "$copy" && hack/generate.sh)
+(cd "$copy" && hack/generate.sh && hack/docs/generate.sh)
 for generated in pkg/api config/crd config/rbac charts/chartgate/files; do
   diff -ru "$generated" "$copy/$generated" || fail "$generated differs: run make generate"
+done
+for generated in docs/reference charts/chartgate/README.md; do
+  diff -ru "$generated" "$copy/$generated" || fail "$generated differs: run make docs"
 done
 
 step "gofmt"

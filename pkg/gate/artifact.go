@@ -40,20 +40,42 @@ func (x *examination) checkArtifact(resolved artifact.Resolved) error {
 	}
 }
 
-// checkUnverified refuses an artifact that is admitted without verification unless the source
-// controller itself wrote it: there is no verified digest to compare it with. Where no registry can
-// be asked, it also counts why the artifact cannot be the chart.
+// checkUnverified refuses what is admitted without verification unless the source controller itself
+// has pulled it from the location by whose name it is admitted: there is no verified digest to
+// compare it with. What no release uses is no chart yet; the attempt to deploy it is examined again.
 func (c Chart) checkUnverified() error {
 	switch {
-	case c.Artifact == nil:
-		return nil
-	case !c.Artifact.ByController:
-		return unproven()
-	case !c.Reference.Location.IsOCI():
+	case c.FromElsewhere != nil:
+		return c.FromElsewhere
+	case !c.MaybeChart && c.Refused != nil:
 		return c.Refused
+	case !c.MaybeChart && c.Auth.Proxy != "":
+		return &problem.Error{
+			Kind:   problem.KindUnsupported,
+			Detail: "the chart is pulled through a proxy that its source names itself (spec.proxySecretRef), so its URL does not tell which server answers",
+			Next:   "remove spec.proxySecretRef; a proxy of the whole cluster can be set on source-controller (HTTPS_PROXY)",
+		}
 	default:
-		return nil
+		return c.checkWriter()
 	}
+}
+
+// checkWriter refuses an artifact that no digest proves unless the source controller wrote it.
+func (c Chart) checkWriter() error {
+	if c.Artifact != nil && !c.Artifact.ByController {
+		return unproven()
+	}
+	return nil
+}
+
+// checkOrigin refuses an artifact that only policies in mode Warn are about, if it is known not to
+// come from the location that they are about: no policy is about it then. It asks for less than
+// checkUnverified, since the policies are meant to deny nothing at their locations.
+func (c Chart) checkOrigin() error {
+	if c.Artifact != nil && c.FromElsewhere != nil {
+		return c.FromElsewhere
+	}
+	return c.checkWriter()
 }
 
 func unproven() error {

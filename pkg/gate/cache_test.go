@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
@@ -86,7 +84,7 @@ func TestCachedEvidenceDoesNotOutliveAValidity(t *testing.T) {
 	}
 	until := func(end time.Time) func() *policy.Set {
 		in := requiring("acme", subject)
-		in.Identities[0].Spec.Validity = &v1alpha1.Validity{NotAfter: &metav1.Time{Time: end}}
+		in.Identities[0].Spec.Validity = &v1alpha1.Validity{NotAfter: v1alpha1.NewTime(end)}
 		return func() *policy.Set { return compile(t, in) }
 	}
 	g := gateOver(&s)

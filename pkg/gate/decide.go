@@ -46,7 +46,19 @@ func (g *Gate) decideChart(ctx context.Context, by admission, asked Chart) verdi
 			return verdict.Defer(results.subject, verdict.FromError(err))
 		}
 	}
+	if err := x.checkOnlyWarned(results); err != nil {
+		return verdict.Deny(results.subject, verdict.FromError(err))
+	}
 	return results.verdict()
+}
+
+// checkOnlyWarned returns why a use that only policies in mode Warn are about is denied all the
+// same.
+func (x *examination) checkOnlyWarned(results *policyResults) error {
+	if results.denied() || len(results.accepted) > 0 || results.proven {
+		return nil
+	}
+	return x.chart.checkOrigin()
 }
 
 // withoutPolicy decides where no policy matches. Manifests in Flux's OCIRepositories are outside
@@ -56,7 +68,7 @@ func (x *examination) withoutPolicy() verdict.Verdict {
 	if !x.chart.MaybeChart {
 		return verdict.Deny(subject, noPolicy(x.set, subject))
 	}
-	if err := x.chart.checkUnverified(); err != nil {
+	if err := x.chart.checkWriter(); err != nil {
 		return verdict.Deny(subject, verdict.FromError(err))
 	}
 	return verdict.Outside(subject, "nothing uses it as a chart, and no policy is about it")
@@ -100,9 +112,9 @@ func (x *examination) decideByEvidence(ctx context.Context, results *policyResul
 		if !x.as.any || !found.resolved.Other {
 			err = cmp.Or(x.chart.Refused, found.resolved.CheckLayer(x.chart.LayerRule))
 		}
-		if err == nil {
-			err = x.checkArtifact(found.resolved)
-		}
+		compared := x.checkArtifact(found.resolved)
+		results.proven = compared == nil
+		err = cmp.Or(err, compared)
 	}
 	if err != nil {
 		for _, p := range x.policies.Policies() {

@@ -259,7 +259,7 @@ func (x *examination) timely(err error) error {
 func timeout(about chart.Reference, err error) error {
 	return &problem.Error{
 		Kind:   problem.KindTimeout,
-		Detail: fmt.Sprintf("the admission's deadline passed before %s had given what the verification of %s needs", about.Location.Host(), about),
+		Detail: fmt.Sprintf("the time limit passed before %s had given what the verification of %s needs", about.Location.Host(), about),
 		Err:    err,
 	}
 }

@@ -13,6 +13,8 @@ type policyResults struct {
 	accepting []*policy.Policy
 	denials   []policyDenial // by policies that enforce
 	warnings  []policyDenial // by policies in mode Warn
+	// proven is set where the artifact that a source holds is what the registry has.
+	proven bool
 }
 
 type policyDenial struct {
@@ -25,6 +27,7 @@ func (r *policyResults) accept(by *policy.Policy, a ...verdict.Acceptance) {
 }
 
 func (r *policyResults) deny(by *policy.Policy, d verdict.Denial) {
+	d.By = by.Name()
 	if by.WarnOnly() {
 		r.warnings = append(r.warnings, policyDenial{d, by})
 		return

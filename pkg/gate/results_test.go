@@ -85,6 +85,9 @@ func TestADenialNamesThePoliciesThatAccept(t *testing.T) {
 			if len(v.Denials()) != 1 {
 				t.Fatal(v.Message())
 			}
+			if by := v.Denials()[0].By; by != "everything" {
+				t.Errorf("denied by %q", by)
+			}
 			got := verdict.Denial{Reason: v.Reason(), Summary: v.Denials()[0].Summary, Next: v.Denials()[0].Next}
 			if c.want.Reason == verdict.NotPinned {
 				got.Next = got.Next[:min(len(got.Next), len(c.want.Next))] // what is wrong with a tag is tested elsewhere

@@ -49,7 +49,7 @@ func TestChartsThatAreNotInARegistry(t *testing.T) {
 				t.Error("a registry was asked")
 				return artifact.Resolved{}, nil
 			}
-			expect(t, s.gate(), use(t, c.chart, holding(c.held), func(found *gate.Chart) { found.Refused = c.refused }), c.want)
+			expect(t, s.gate(), use(t, c.chart, holding(c.held), func(found *gate.Chart) { found.FromElsewhere = c.refused }), c.want)
 		})
 	}
 }

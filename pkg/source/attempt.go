@@ -143,7 +143,7 @@ func (f attemptField) key() gatedField {
 // use never defers, and its artifact is always a chart: what the source has pulled is deployed
 // next.
 func (f attemptField) use(ctx context.Context, e *Extractor) Use {
-	use := f.chartRefField.use(ctx, e)
+	use := f.useNow(ctx, e)
 	use.Field, use.Deferrable = f.path, false
 	if found, ok := use.Target.(Chart); ok {
 		found.MaybeChart = false

@@ -26,7 +26,8 @@ type helmChart struct {
 		repackaging
 	} `json:"spec"`
 	Status struct {
-		Artifact *artifactStatus `json:"artifact"`
+		Artifact   *artifactStatus  `json:"artifact"`
+		Conditions storedConditions `json:"conditions"`
 		// ObservedRevision is the revision of the source's artifact that the chart was built from.
 		ObservedRevision string `json:"observedSourceArtifactRevision"`
 	} `json:"status"`
@@ -151,11 +152,12 @@ func (f chartField) in(repository repositoryField, e *Extractor) (chart.Referenc
 // helmChartStatusFields reads the artifact that a status write sets. It does not matter that the
 // HelmChart is suspended: consumers use what is there.
 func (e *Extractor) helmChartStatusFields(w Write, obj, _ *helmChart) ([]gatedField, error) {
+	fields, err := e.storageFields(w, obj.Status.Conditions)
 	if obj.Status.Artifact == nil {
-		return nil, nil
+		return fields, err
 	}
 	byController := slices.Contains(e.options.ArtifactWriters, w.User)
-	return []gatedField{e.chartArtifactOf(*obj, w.Namespace, byController)}, nil
+	return append(fields, e.chartArtifactOf(*obj, w.Namespace, byController)), err
 }
 
 // chartArtifactOf reads status.artifact, which must be set.
@@ -208,8 +210,8 @@ func (f chartArtifactField) use(ctx context.Context, e *Extractor) Use {
 	}
 	found, err := f.chartIn(object, e)
 	found.Artifact = &held
-	if err == nil && f.inTree() {
-		found.Refused = f.checkPulled(object)
+	if err == nil && !found.Reference.Location.IsOCI() {
+		found.FromElsewhere = f.checkPulled(object)
 	}
 	return Use{Field: f.path, Target: found.unless(err)}
 }
@@ -235,5 +237,8 @@ func (e *Extractor) heldByHelmChart(ctx context.Context, object Object) Use {
 	held, broken := e.chartArtifactOf(obj, object.Namespace, true).held()
 	held.Source = object.ID
 	found.Artifact = &held
+	if !obj.Status.Conditions.storedFor(obj.Metadata.Generation) {
+		found.FromElsewhere = outOfDate(object.ID)
+	}
 	return Use{Target: found.unless(cmp.Or(err, broken))}
 }

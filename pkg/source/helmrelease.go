@@ -123,7 +123,20 @@ type chartRefField struct{ path, own, kind, namespace, name string }
 
 func (f chartRefField) key() gatedField { return f }
 
+// use lets the source hold an artifact of an older spec: a release may be written together with its
+// source. helm-controller waits until the source is up to date, and then announces what it deploys
+// (attemptField).
 func (f chartRefField) use(ctx context.Context, e *Extractor) Use {
+	use := f.useNow(ctx, e)
+	if found, ok := use.Target.(Chart); ok {
+		found.FromElsewhere = nil
+		use.Target = found
+	}
+	return use
+}
+
+// useNow follows the field to what is deployed if helm-controller acts now.
+func (f chartRefField) useNow(ctx context.Context, e *Extractor) Use {
 	switch f.kind {
 	case sourcev1.OCIRepositoryKind, sourcev1.HelmChartKind:
 		use := f.follow(ctx, e)

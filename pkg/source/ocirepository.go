@@ -14,6 +14,9 @@ import (
 )
 
 type ociRepository struct {
+	Metadata struct {
+		Generation int64 `json:"generation"`
+	} `json:"metadata"`
 	Spec struct {
 		URL           string                     `json:"url"`
 		Reference     *sourcev1.OCIRepositoryRef `json:"ref"`
@@ -27,7 +30,8 @@ type ociRepository struct {
 		Account       string                     `json:"serviceAccountName"`
 	} `json:"spec"`
 	Status struct {
-		Artifact *artifactStatus `json:"artifact"`
+		Artifact   *artifactStatus  `json:"artifact"`
+		Conditions storedConditions `json:"conditions"`
 	} `json:"status"`
 }
 
@@ -47,13 +51,23 @@ func (e *Extractor) ociRepositorySpecFields(w Write, obj, old *ociRepository) ([
 	return []gatedField{f}, nil
 }
 
-// keepsOther reports whether an OCIRepository gets another URL than old has while it holds an
-// archive that no digest can prove. old is nil where it cannot be read.
+// keepsOther reports whether an OCIRepository may go on to use an archive that no digest can prove
+// although another server has served it: it gets another URL, or is pulled in another way, while it
+// holds the archive. An archive that was extracted may still be there where the old spec copies:
+// a suspended source pulls nothing. old is nil where it cannot be read.
 func (r ociRepository) keepsOther(old *ociRepository) bool {
-	if r.Status.Artifact == nil || !r.repackages() {
+	switch {
+	case r.Status.Artifact == nil:
 		return false
+	case old == nil:
+		return r.repackages()
+	case !r.repackages():
+		return old.repackages() && old.Spec.URL != r.Spec.URL
+	case !old.repackages(), old.Spec.URL != r.Spec.URL:
+		return true
+	default:
+		return old.Spec.Insecure && !r.Spec.Insecure || old.Spec.ProxyRef.Name != "" && old.Spec.ProxyRef != r.Spec.ProxyRef
 	}
-	return old == nil || old.Spec.URL != r.Spec.URL
 }
 
 func (r ociRepository) field(id ID) ociField {
@@ -93,8 +107,8 @@ type ociField struct {
 // ociSpecField is what is going to be pulled. Without a Secret that it names, nothing is.
 type ociSpecField struct {
 	ociField
-	// moved is set where the source holds an archive of its own that it has made of what it pulled
-	// from another URL. source-controller checks the digest of a manifest, and extracts the layer
+	// moved is set where the source holds an archive of its own that it may have made of what another
+	// server has served. source-controller checks the digest of a manifest, and extracts the layer
 	// without reading it to its end, where its digest would be checked (seen with 1.9.0): another
 	// registry can serve a signed manifest with a layer of its own. Where the revision stays the
 	// same, source-controller does not pull again.
@@ -112,9 +126,10 @@ func (f ociSpecField) use(ctx context.Context, e *Extractor) Use {
 	if found, ok := use.Target.(Chart); ok && f.moved {
 		found.Refused = &problem.Error{
 			Kind:   problem.KindDigestMismatch,
-			Detail: fmt.Sprintf("OCIRepository %s/%s holds an archive that was built from another URL, and Flux may still use it", f.id.Namespace, f.id.Name),
-			Next:   "delete the OCIRepository and create it with the new URL, or set spec.layerSelector.operation to copy, so that the archive can be compared",
+			Detail: fmt.Sprintf("OCIRepository %s/%s holds an archive that was built from another URL, or pulled in another way, and Flux may still use it", f.id.Namespace, f.id.Name),
+			Next:   "delete the OCIRepository and create it with the new spec; with spec.layerSelector.operation set to copy, the archive can be compared",
 		}
+		found.FromElsewhere = found.Refused
 		use.Target = found
 	}
 	return use
@@ -184,17 +199,22 @@ func (f ociField) usedAsChart(ctx context.Context, e *Extractor) (bool, error) {
 
 // ociRepositoryStatusFields reads the artifact that a status write sets.
 func (e *Extractor) ociRepositoryStatusFields(w Write, obj, _ *ociRepository) ([]gatedField, error) {
+	fields, err := e.storageFields(w, obj.Status.Conditions)
 	if obj.Status.Artifact == nil {
-		return nil, nil
+		return fields, err
 	}
-	return []gatedField{obj.artifact(w.ID, slices.Contains(e.options.ArtifactWriters, w.User))}, nil
+	return append(fields, obj.artifact(w.ID, slices.Contains(e.options.ArtifactWriters, w.User))), err
 }
 
 // artifact reads status.artifact, which must be set.
 func (r ociRepository) artifact(id ID, byController bool) ociArtifactField {
 	spec := r.field(id)
 	spec.path = "status.artifact"
-	return ociArtifactField{ociField: spec, artifactStatus: *r.Status.Artifact, repackaged: r.repackages(), byController: byController}
+	manifest, err := r.Status.Artifact.manifest()
+	return ociArtifactField{
+		ociField: spec, artifactStatus: *r.Status.Artifact, repackaged: r.repackages(), byController: byController,
+		outOfDate: err != nil || !r.Status.Conditions.storedFor(r.Metadata.Generation) || !r.Status.Conditions.names(manifest),
+	}
 }
 
 // ociArtifactField is status.artifact of an OCIRepository.
@@ -202,10 +222,14 @@ type ociArtifactField struct {
 	ociField
 	artifactStatus
 	repackaged, byController bool
+	// outOfDate is set for an artifact that was not pulled for the present spec.
+	outOfDate bool
 }
 
+// key leaves out whether the artifact is up to date: source-controller compares it with a new spec
+// without writing it again.
 func (f ociArtifactField) key() gatedField {
-	f.auth = sourceauth.Auth{}
+	f.auth, f.outOfDate = sourceauth.Auth{}, false
 	return f
 }
 
@@ -216,7 +240,7 @@ func (f ociArtifactField) use(ctx context.Context, e *Extractor) Use {
 		return use
 	}
 	held, err := f.held()
-	found.Artifact, found.Refused = &held, f.refused(e)
+	found.Artifact, found.Refused, found.FromElsewhere = &held, f.refused(e), f.fromElsewhere()
 	use.Target = found.unless(err)
 	return use
 }
@@ -237,6 +261,14 @@ func (f ociArtifactField) refused(e *Extractor) error {
 	default:
 		return nil
 	}
+}
+
+// fromElsewhere is why the artifact may have been pulled from another URL; nil if it was not.
+func (f ociArtifactField) fromElsewhere() error {
+	if !f.outOfDate {
+		return nil
+	}
+	return outOfDate(f.id)
 }
 
 func (f ociArtifactField) held() (Artifact, error) {
@@ -265,6 +297,6 @@ func (e *Extractor) heldByOCIRepository(object Object) Use {
 	artifact := obj.artifact(object.ID, true)
 	held, err := artifact.held()
 	held.Source = object.ID
-	found.Artifact, found.Refused = &held, artifact.refused(e)
+	found.Artifact, found.Refused, found.FromElsewhere = &held, artifact.refused(e), artifact.fromElsewhere()
 	return Use{Target: found.unless(err)}
 }

@@ -113,40 +113,6 @@ func (f chartField) treeChart(object Object, e *Extractor) (Chart, error) {
 	return Chart{Reference: reference}, err
 }
 
-// pulledStatus is what a source object says of its artifact, from which source-controller builds
-// the artifacts of HelmCharts.
-type pulledStatus struct {
-	Metadata struct {
-		Generation int64 `json:"generation"`
-	} `json:"metadata"`
-	Status struct {
-		Artifact   *artifactStatus   `json:"artifact"`
-		Conditions []storedCondition `json:"conditions"`
-	} `json:"status"`
-}
-
-type storedCondition struct {
-	Type               string `json:"type"`
-	Status             string `json:"status"`
-	ObservedGeneration int64  `json:"observedGeneration"`
-}
-
-// holds reports whether the artifact with this revision is what the source has pulled for its
-// present spec. source-controller sets the condition ArtifactInStorage, with the generation, after
-// it has compared the artifact with what the spec names (GitRepository, Bucket and HelmRepository,
-// v1.9); status.observedGeneration also counts specs that it could not pull at all.
-func (p pulledStatus) holds(revision string) bool {
-	if p.Status.Artifact == nil || revision == "" || p.Status.Artifact.Revision != revision {
-		return false
-	}
-	for _, c := range p.Status.Conditions {
-		if c.Type == sourcev1.ArtifactInStorageCondition {
-			return c.Status == "True" && c.ObservedGeneration == p.Metadata.Generation
-		}
-	}
-	return false
-}
-
 // checkPulled refuses the artifact of a HelmChart whose source has another spec now than when the
 // chart was built: its URL then does not tell where the chart came from. Only what is admitted
 // without a signature needs this; a signed chart is compared by its digest.

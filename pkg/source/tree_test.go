@@ -83,7 +83,7 @@ func TestAChartInABucketIsNamedByItsEndpoint(t *testing.T) {
 func TestAnArtifactFromGitIsOfThePresentURL(t *testing.T) {
 	const (
 		web    = "status.artifact: git://github.com/acme/apps//charts/web?ref=main Floating"
-		refuse = web + ", refused, pulled -/b incomparable by the controller"
+		refuse = web + ", from elsewhere, pulled -/b incomparable by the controller"
 		take   = web + ", pulled -/b incomparable by the controller"
 	)
 	// pulled is the GitRepository with a revision that it has pulled for a generation of its spec.
@@ -96,7 +96,7 @@ status: {observedGeneration: %d, artifact: {revision: %q}, conditions: [{type: R
 	built := func(revision string) string {
 		return fromGit("./charts/web") + fmt.Sprintf("status: {observedSourceArtifactRevision: %q, artifact: {url: x, revision: 1.0.0, digest: %q}}", revision, hex("b"))
 	}
-	check(t, onStatus([]row{
+	check(t, onOrigin(onStatus([]row{
 		{sentence: "built from what is pulled", cluster: pulled(2, 2, "main@sha1:a", ""), user: fluxUser, new: built("main@sha1:a"), want: []string{take}},
 		{sentence: "written by an editor", cluster: pulled(2, 2, "main@sha1:a", ""), new: built("main@sha1:a"), want: []string{web + ", pulled -/b incomparable"}},
 		{sentence: "built before the URL was changed", cluster: pulled(3, 2, "main@sha1:a", ""), user: fluxUser, new: built("main@sha1:a"), want: []string{refuse}},
@@ -108,17 +108,23 @@ status: {observedGeneration: %d, artifact: {revision: %q}, conditions: [{type: R
 		{sentence: "from a source that does not exist", user: fluxUser, new: built("main@sha1:a"), want: []string{"status.artifact: SourceNotFound"}},
 		{sentence: "the same artifact with a new revision of the source is no news", cluster: pulled(2, 2, "main@sha1:c", ""), user: fluxUser, old: built("main@sha1:a"), new: built("main@sha1:c")},
 		{sentence: "the same artifact for another folder is news", cluster: pulled(2, 2, "main@sha1:a", ""), user: fluxUser, old: strings.Replace(built("main@sha1:a"), "charts/web", "evil", 1), new: built("main@sha1:a"), want: []string{take}},
-	}))
+	})))
 }
 
 // The attempt is the last gate: it looks at the source as it is stored then.
 func TestAnAttemptOfAChartFromGitLooksAtTheSource(t *testing.T) {
-	held := object("HelmChart", "apps/apps-podinfo", fmt.Sprintf("spec: {chart: ./charts/web, sourceRef: {kind: GitRepository, name: acme}}\nstatus: {artifact: {url: x, revision: 1.0.0, digest: %q}}", hex("b")))
+	// heldFor is the HelmChart with an artifact that was built for a generation of its spec, 2 now.
+	heldFor := func(observed int) string {
+		return strings.Replace(object("HelmChart", "apps/apps-podinfo", fmt.Sprintf("spec: {chart: ./charts/web, sourceRef: {kind: GitRepository, name: acme}}\nstatus: {artifact: {url: x, revision: 1.0.0, digest: %q}, conditions: [{type: ArtifactInStorage, status: \"True\", observedGeneration: %d}]}", hex("b"), observed)),
+			"metadata: {", "metadata: {generation: 2, ", 1)
+	}
+	held := heldFor(2)
 	attempt := release(chartSpec("./charts/web", "", "GitRepository", "acme", "") + "\nstatus: {lastAttemptedRevision: 1.0.0}")
-	check(t, onStatus([]row{
+	check(t, onOrigin(onStatus([]row{
 		{sentence: "with its name", cluster: appsRepo + held, user: helmUser, new: attempt, want: []string{"status.lastAttemptedRevision: git://github.com/acme/apps//charts/web?ref=main Floating, pulled -/b incomparable by the controller"}},
 		{sentence: "with the name that the source has now", cluster: gitRepo(`spec: {url: "https://evil.example/x"}`) + held, user: helmUser, new: attempt, want: []string{"status.lastAttemptedRevision: git://evil.example/x//charts/web Floating, pulled -/b incomparable by the controller"}},
+		{sentence: "of a HelmChart that got another spec after it was built", cluster: appsRepo + heldFor(1), user: helmUser, new: attempt, want: []string{"status.lastAttemptedRevision: git://github.com/acme/apps//charts/web?ref=main Floating, from elsewhere, pulled -/b incomparable by the controller"}},
 		{sentence: "without the source", cluster: held, user: helmUser, new: attempt, want: []string{"status.lastAttemptedRevision: SourceNotFound"}},
 		{sentence: "without the chart", cluster: appsRepo, user: helmUser, new: attempt, want: []string{"status.lastAttemptedRevision: SourceNotFound"}},
-	}))
+	})))
 }

@@ -39,6 +39,10 @@ type Chart struct {
 	// Refused is why the artifact that the source holds cannot be the chart that Reference names;
 	// nil if it can. It does not count where the artifact is no chart.
 	Refused error
+	// FromElsewhere is why the artifact that the source holds may have been pulled from another
+	// location than Reference names; nil if it was not. It counts where no signature is required, so
+	// that no digest is compared.
+	FromElsewhere error
 	// LayerRule is how the consumer takes the chart's layer from the artifact.
 	LayerRule artifact.LayerRule
 	// MaybeChart is set where the artifact may be something else than a chart, and no object is

@@ -27,14 +27,14 @@ func TestQuestionsSayAllThatIsKnownOfAUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused := problem.Invalid("refused")
+	refused, moved := problem.Invalid("refused"), problem.Invalid("moved")
 	object := gate.Object{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}
 	held := source.Artifact{
 		Source:   source.ID{Group: "source.toolkit.fluxcd.io", Kind: "OCIRepository", Namespace: "apps", Name: "source"},
 		Manifest: manifest, Archive: manifest, Incomparable: true, Outdated: true, ByController: true,
 	}
 	access := sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "login"}
-	found := source.Chart{Reference: reference, Auth: access, Artifact: &held, Refused: refused, LayerRule: artifact.WholeContent(), MaybeChart: true}
+	found := source.Chart{Reference: reference, Auth: access, Artifact: &held, Refused: refused, FromElsewhere: moved, LayerRule: artifact.WholeContent(), MaybeChart: true}
 	for _, filled := range []any{held, found} {
 		for value, i := reflect.ValueOf(filled), 0; i < value.NumField(); i++ {
 			if value.Field(i).IsZero() {
@@ -48,7 +48,7 @@ func TestQuestionsSayAllThatIsKnownOfAUse(t *testing.T) {
 		want   gate.Target
 	}{
 		{found, gate.Chart{
-			Reference: reference, Auth: access, Refused: refused, LayerRule: artifact.WholeContent(), MaybeChart: true,
+			Reference: reference, Auth: access, Refused: refused, FromElsewhere: moved, LayerRule: artifact.WholeContent(), MaybeChart: true,
 			Artifact: &gate.Artifact{
 				Source:   gate.Object{Kind: "OCIRepository", Namespace: "apps", Name: "source"},
 				Manifest: manifest, Archive: manifest, Incomparable: true, Outdated: true, ByController: true,

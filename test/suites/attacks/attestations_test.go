@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/policy"
@@ -268,14 +266,14 @@ func TestStolenKey(t *testing.T) {
 				t.Parallel()
 				s := newStall(t, "retired", registrytest.Options{})
 				a.attach(t, s)
-				retired := metav1.NewTime(s.now.AddDate(0, 0, -7))
+				retired := v1alpha1.NewTime(s.now.AddDate(0, 0, -7))
 				key, want := &v1alpha1.Key{PEM: string(must(s.key.PEM())(t))}, a.want.logged
 				if !logged {
 					key.TransparencyLog, want = v1alpha1.TransparencyLogNotRequired, a.want.unlogged
 				}
 				g := s.gateOf(t, policy.Input{
 					Identities: []v1alpha1.TrustedIdentity{identity("retired", v1alpha1.TrustedIdentitySpec{
-						Key: key, Validity: &v1alpha1.Validity{NotAfter: &retired},
+						Key: key, Validity: &v1alpha1.Validity{NotAfter: retired},
 					})},
 					Policies: []v1alpha1.ChartPolicy{chartPolicy("retired", s.Host(), []string{"retired"})},
 				})

@@ -27,7 +27,7 @@ func releaseIn(kind, folder string) string {
 
 // builtFrom is the artifact of a HelmChart, built from a revision of its source.
 func builtFrom(name, revision string) string {
-	return flux("HelmChart", name, strings.Replace(artifact("1.0.0", evil), "status: {", fmt.Sprintf("status: {observedSourceArtifactRevision: %q, ", revision), 1))
+	return flux("HelmChart", name, strings.Replace(artifact("1.0.0", evil), "status: {", fmt.Sprintf("status: {observedSourceArtifactRevision: %q, %s, ", revision, recordOfStorage(1)), 1))
 }
 
 // TestChartsInGitAndBuckets: no signature can prove these charts. What a policy waives by name is
@@ -78,8 +78,8 @@ func TestChartsInGitAndBuckets(t *testing.T) {
 		}},
 		{"control: a release before its GitRepository", "", "", []write{create(editor, releaseIn("GitRepository", web), warned)}},
 
-		{"an editor forges the artifact of a waived chart", fluxEdit, gitAt(apps), []write{chart, pulled, status(editor, builtFrom("apps-app", rev), mismatch)}},
-		{"a user whose name resembles the source-controller's forges it", "", gitAt(apps), []write{chart, pulled, status(falseSourceController, builtFrom("apps-app", rev), mismatch)}},
+		{"an editor forges the artifact of a waived chart", fluxEdit, gitAt(apps), []write{chart, pulled, status(editor, builtFrom("apps-app", rev), "Unsupported status.conditions; "+mismatch)}},
+		{"a user whose name resembles the source-controller's forges it", "", gitAt(apps), []write{chart, pulled, status(falseSourceController, builtFrom("apps-app", rev), "Unsupported status.conditions; "+mismatch)}},
 		{"a chart was built before its source got the waived URL", fluxBuilds, gitAt(apps), moved(status(sourceController, builtFrom("apps-app", rev), mismatch))},
 		{"and its source is suspended, so that it pulls nothing more", fluxBuilds, gitAt(apps), moved(
 			patch(editor, flux("GitRepository", "acme", "spec: {suspend: true}"), admitted),

@@ -69,7 +69,7 @@ func helmChartTuning(r *rand.Rand) fields {
 func ociTuning(r *rand.Rand) fields {
 	return fields{
 		"interval": some(r), "timeout": some(r), "ignore": some(r), "secretRef": fields{"name": some(r)}, "certSecretRef": fields{"name": some(r)},
-		"serviceAccountName": some(r), "proxySecretRef": fields{"name": some(r)}, "provider": pick(r, "generic", "aws"),
+		"serviceAccountName": some(r), "provider": pick(r, "generic", "aws"),
 	}
 }
 
@@ -119,15 +119,20 @@ func recondition(r *rand.Rand, o fields) {
 		status = fields{}
 	}
 	status["observedGeneration"] = int64(r.IntN(10))
-	status["conditions"] = conditions(r)
+	kept, _ := status["conditions"].([]any)
+	kept = slices.DeleteFunc(kept, func(c any) bool { return c.(fields)["type"] != "ArtifactInStorage" }) // its own record
+	status["conditions"] = append(conditions(r), kept...)
 	o["status"] = status
 }
 
 func conditions(r *rand.Rand) []any {
-	return []any{fields{
-		"type": "Ready", "status": pick(r, "True", "False"), "reason": "Random", "message": fmt.Sprint(r.IntN(1000)),
-		"lastTransitionTime": "2026-01-01T00:00:00Z",
-	}}
+	return []any{condition(r, "Ready", fmt.Sprint(r.IntN(1000)))}
+}
+
+func condition(r *rand.Rand, kind, message string) fields {
+	return fields{
+		"type": kind, "status": pick(r, "True", "False"), "reason": "Random", "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z",
+	}
 }
 
 func releaseSpec(r *rand.Rand) fields {
@@ -190,7 +195,7 @@ func ociSpec(r *rand.Rand) fields {
 	ref := without(fields{"tag": pick[any](r, nil, "1.0.0", "latest"), "semver": pick[any](r, nil, "1.x"), "semverFilter": pick[any](r, nil, ".*-rc.*"), "digest": pick[any](r, nil, evil)})
 	return without(fields{
 		"url": pick(r, "oci://ghcr.io/a", "oci://ghcr.io/b"), "interval": "1m", "ref": pick[any](r, nil, ref), "suspend": pick[any](r, nil, false, true),
-		"insecure": pick[any](r, nil, true), "layerSelector": pick[any](r, nil, without(fields{"operation": pick(r, "copy", "extract"), "mediaType": pick[any](r, nil, "application/vnd.cncf.helm.chart.content.v1.tar+gzip")})),
+		"insecure": pick[any](r, nil, true), "proxySecretRef": pick[any](r, nil, fields{"name": "a"}), "layerSelector": pick[any](r, nil, without(fields{"operation": pick(r, "copy", "extract"), "mediaType": pick[any](r, nil, "application/vnd.cncf.helm.chart.content.v1.tar+gzip")})),
 	})
 }
 
@@ -199,7 +204,14 @@ func sourceStatus(r *rand.Rand) fields {
 		"url": pick(r, "http://a/x", "http://b/x"), "path": "x", "lastUpdateTime": pick(r, "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"),
 		"revision": pick(r, "1.0.0@"+evil, "1.0.0"), "digest": pick(r, evil, "sha256:00"),
 	}
-	return without(fields{"artifact": pick[any](r, nil, artifact), "conditions": pick[any](r, nil, conditions(r)), "observedGeneration": pick[any](r, nil, int64(1))})
+	return without(fields{"artifact": pick[any](r, nil, artifact), "conditions": pick[any](r, nil, conditions(r), append(conditions(r), inStorage(r))), "observedGeneration": pick[any](r, nil, int64(1))})
+}
+
+// inStorage is the record of source-controller, which only it may write.
+func inStorage(r *rand.Rand) fields {
+	stored := condition(r, "ArtifactInStorage", "stored")
+	stored["observedGeneration"] = int64(r.IntN(2))
+	return stored
 }
 
 func applicationBody(r *rand.Rand) fields {

@@ -2,6 +2,8 @@ package attacks_test
 
 import (
 	"strings"
+	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -55,7 +57,12 @@ func policies(host, key string) policy.Input {
 		Charts:  []string{"git://github.com/acme/apps//charts/*", "bucket://minio.acme.example/charts//*"},
 		Exclude: []string{"git://github.com/acme/apps//charts/secret"},
 	}
-	in.Policies = append(in.Policies, waived, folders)
+	classic := chartPolicy("classic", host, nil)
+	classic.Spec = *waived.Spec.DeepCopy()
+	classic.Spec.Match.Charts = []string{"https://waived.acme.example/**"}
+	trial := chartPolicy("trial", host, []string{"acme"})
+	trial.Spec.Mode = v1alpha1.ModeWarn
+	in.Policies = append(in.Policies, waived, folders, classic, trial)
 	// Hosts that rows spell in other ways. They get no request: the policies require a digest, and
 	// rows give a tag.
 	aliased := chartPolicy("aliased", host, []string{"acme"})
@@ -63,6 +70,23 @@ func policies(host, key string) policy.Input {
 	aliased.Spec.Pinning = v1alpha1.PinningDigest
 	in.Policies = append(in.Policies, aliased)
 	return in
+}
+
+// TestGoodPoliciesAreNotWarnedOf: the policies of the corpus are those of honest teams.
+func TestGoodPoliciesAreNotWarnedOf(t *testing.T) {
+	people := must(thePeople())(t)
+	in := policies("registry.acme.example", string(must(people.key.PEM())(t)))
+	lint := policy.NewLinter(in, time.Now())
+	for _, obj := range in.Identities {
+		if found := lint.Identity(obj).Lines(); len(found) > 0 {
+			t.Errorf("TrustedIdentity %s: %s", obj.Name, found)
+		}
+	}
+	for _, obj := range in.Policies {
+		if found := lint.Policy(obj).Lines(); len(found) > 0 {
+			t.Errorf("ChartPolicy %s: %s", obj.Name, found)
+		}
+	}
 }
 
 func identities(key string) []v1alpha1.TrustedIdentity {

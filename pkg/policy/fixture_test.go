@@ -84,7 +84,7 @@ func requiring(name string, requirements ...string) v1alpha1.ChartPolicy {
 }
 
 // at is a moment in a validity.
-func at(t time.Time) *metav1.Time { return &metav1.Time{Time: t} }
+func at(t time.Time) *v1alpha1.Time { return v1alpha1.NewTime(t) }
 
 func waiving(name, reason, until string) v1alpha1.ChartPolicy {
 	p := requiring(name)

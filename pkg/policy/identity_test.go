@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
@@ -277,5 +278,29 @@ func wantBroken(t *testing.T, set *policy.Set, location, because string) {
 	}
 	if _, ok := accepts(policies[0], chart.Digest{}, nil); ok {
 		t.Errorf("%s: nothing is accepted", location)
+	}
+}
+
+// TestTimesThatAreNone: what the API server takes for a time and Go does not is kept as it is, and
+// makes the identity invalid.
+func TestTimesThatAreNone(t *testing.T) {
+	for _, text := range []string{"2027-01-01t00:00:00z", "2027-01-01T00:00:00z", "2027-01-01T00:00:00+99:00", "soon"} {
+		spec := decode[v1alpha1.TrustedIdentitySpec](t, `{keyless: {issuer: "https://issuer.example", subject: s}, validity: {notAfter: "`+text+`", notBefore: "2026-01-01T00:00:00Z"}}`)
+		errs := policy.CheckIdentity(v1alpha1.TrustedIdentity{Spec: spec})
+		if len(errs) != 1 || errs[0].Field != "spec.validity.notAfter" || !strings.Contains(errs[0].Error(), "is not a time such as") {
+			t.Errorf("%s: %v", text, errs)
+		}
+		written := must(json.Marshal(spec.Validity))(t)
+		if want := `{"notBefore":"2026-01-01T00:00:00Z","notAfter":"` + text + `"}`; string(written) != want {
+			t.Errorf("written as %s", written)
+		}
+	}
+	status := must(json.Marshal(decode[v1alpha1.Status](t, `{conditions: [{type: Ready, lastTransitionTime: "2026-01-01t00:00:00z"}]}`)))(t)
+	root := decode[v1alpha1.TrustRootStatus](t, `{version: 3, refreshed: "2026-01-01T00:00:00Z", digest: d, conditions: [{type: Ready, status: "True"}]}`)
+	if string(status) != "{}" || root.Version != 3 || root.Digest != "d" || root.Refreshed == nil || len(root.Conditions) != 1 {
+		t.Errorf("status %s, %+v", status, root)
+	}
+	if broken := decode[v1alpha1.TrustRootStatus](t, `{version: 3, refreshed: "2026-01-01t00:00:00z"}`); broken.Version != 0 {
+		t.Errorf("%+v", broken)
 	}
 }

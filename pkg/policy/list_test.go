@@ -53,7 +53,7 @@ func TestTheConfigMapIsReadStrictly(t *testing.T) {
 		{"a duplicate name", good + good, `data[identities.yaml][1].name: Duplicate value: "release"`},
 		{"a name that is a number", entry("name: 1, charts: ['oci://x/**'], " + who), "name: must be a text, in quotes if it looks like a number or a truth value, and is a number"},
 		{"a claim that YAML takes for a truth value", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, claims: {buildTrigger: on}}"), "keyless.claims: must be a text, in quotes if it looks like a number or a truth value, and is a truth value"},
-		{"a time that is a day", entry("name: a, charts: ['oci://x/**'], validity: {notAfter: '2027-01-01'}, " + who), `"2027-01-01" is not a time such as "2027-01-01T00:00:00Z"`},
+		{"a time that is a day", entry("name: a, charts: ['oci://x/**'], validity: {notAfter: '2027-01-01'}, " + who), `data[identities.yaml][1].validity.notAfter: Invalid value: "2027-01-01": is not a time such as "2027-01-01T00:00:00Z"`},
 		{"a chart in Git, which cannot be signed", entry("name: a, charts: ['oci://x/**', 'git://github.com/acme/**'], " + who), "data[identities.yaml][1].charts[1]: Invalid value: \"git://github.com/acme/**\": an identity requires a signature, which a chart in a Git repository or a bucket cannot carry"},
 		{"a chart in a bucket", entry("name: a, charts: ['bucket://**'], " + who), "name it in a ChartPolicy with allowUnverified"},
 		{"an unknown claim", entry("name: a, charts: ['oci://x/**'], keyless: {issuer: a, subject: b, claims: {x: z}}"), `data[identities.yaml][1].keyless.claims: Unsupported value: "x"`},

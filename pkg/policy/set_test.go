@@ -342,8 +342,8 @@ func isWanted(r v1alpha1.Requirement, digest chart.Digest, e evidence.Evidence) 
 func isBy(spec v1alpha1.TrustedIdentitySpec, e evidence.Evidence, pems []string, keys []evidence.Signer) bool {
 	proven := e.TrustRoot == cmp.Or(spec.TrustRoot, "default")
 	if v := spec.Validity; v != nil {
-		early := v.NotBefore != nil && e.SignedAt.Before(v.NotBefore.Time)
-		late := v.NotAfter != nil && e.SignedAt.After(v.NotAfter.Time)
+		early := v.NotBefore != nil && e.SignedAt.Before(v.NotBefore.Time.Time)
+		late := v.NotAfter != nil && e.SignedAt.After(v.NotAfter.Time.Time)
 		if e.SignedAt.IsZero() || !proven || early || late {
 			return false
 		}

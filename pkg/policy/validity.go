@@ -18,13 +18,21 @@ func compileValidity(path *field.Path, spec *v1alpha1.Validity) (validity, field
 		return validity{}, nil
 	}
 	var v validity
-	if spec.NotBefore != nil {
-		v.notBefore = spec.NotBefore.UTC()
+	var errs field.ErrorList
+	read := func(name string, from *v1alpha1.Time, into *time.Time) {
+		switch {
+		case from == nil:
+		case from.Invalid != "":
+			errs = append(errs, field.Invalid(path.Child(name), from.Invalid, `is not a time such as "2027-01-01T00:00:00Z"`))
+		default:
+			*into = from.Time.UTC()
+		}
 	}
-	if spec.NotAfter != nil {
-		v.notAfter = spec.NotAfter.UTC()
-	}
+	read("notBefore", spec.NotBefore, &v.notBefore)
+	read("notAfter", spec.NotAfter, &v.notAfter)
 	switch {
+	case len(errs) > 0:
+		return validity{}, errs
 	case v.isZero():
 		return validity{}, fielderr.New(path, "at least one of notBefore and notAfter must be set")
 	case !v.notBefore.IsZero() && !v.notAfter.IsZero() && !v.notBefore.Before(v.notAfter):

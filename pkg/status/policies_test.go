@@ -173,7 +173,7 @@ func TestIdentityWithoutTrustRoot(t *testing.T) {
 	}
 	unlogged := &v1alpha1.Key{PEM: pem, TransparencyLog: v1alpha1.TransparencyLogNotRequired}
 	windowed := naming("windowed", "absent", unlogged)
-	windowed.Spec.Validity = &v1alpha1.Validity{NotAfter: &metav1.Time{Time: time.Now()}}
+	windowed.Spec.Validity = &v1alpha1.Validity{NotAfter: v1alpha1.NewTime(time.Now())}
 	all := []*v1alpha1.TrustedIdentity{
 		naming("named", "corp", nil), naming("default", "default", nil), naming("absent", "absent", nil),
 		naming("key", "absent", &v1alpha1.Key{PEM: pem}), naming("unlogged", "absent", unlogged), windowed,

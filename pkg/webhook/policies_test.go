@@ -64,7 +64,7 @@ func TestPolicies(t *testing.T) {
 		{"a waiver that has ended", "ChartPolicy", policyOf + `allowUnverified: {reason: x, until: "2026-12-31"}}`, true, "spec.allowUnverified.until: 2026-12-31 has passed, so the policy denies every chart that it matches"},
 		{"an exclusion of everything", "ChartPolicy", `spec: {match: {charts: ["oci://ghcr.io/acme/**"], exclude: ["oci://ghcr.io/**"]}, require: [{anyOf: [known]}]}`, false, "spec.match.exclude[0]: Invalid value"},
 		{"an issuer with a slash", "TrustedIdentity", `spec: {keyless: {issuer: "https://gitlab.com/", subject: s}}`, false, "write that\n  where:    spec.keyless.issuer\n"},
-		{"a time without a zone", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, validity: {notAfter: "2027-01-31"}}`, false, `"2027-01-31" is not a time such as "2027-01-01T00:00:00Z"`},
+		{"a time without a zone", "TrustedIdentity", `spec: {keyless: {issuer: "https://i.example", subject: s}, validity: {notAfter: "2027-01-31"}}`, false, `spec.validity.notAfter: Invalid value: "2027-01-31": is not a time such as "2027-01-01T00:00:00Z"`},
 		{"a ConfigMap with an issuer with a slash", "ConfigMap", configMap(strings.Replace(list, "https://i.example", "https://gitlab.com/", 1)), false, "data[identities.yaml][0].keyless.issuer"},
 		{"a ConfigMap with a classic repository", "ConfigMap", configMap(strings.Replace(list, "oci://", "https://", 1)), true, "data[identities.yaml][0].charts[0]: "},
 		{"a policy of another type", "ChartPolicy", `spec: {match: 1}`, false, "spec.match: must be a map of fields, and is a number"},

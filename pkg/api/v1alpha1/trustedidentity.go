@@ -58,10 +58,10 @@ type TrustedIdentitySpec struct {
 type Validity struct {
 	// NotBefore is the first time at which a signature is accepted.
 	// +optional
-	NotBefore *metav1.Time `json:"notBefore,omitempty"`
+	NotBefore *Time `json:"notBefore,omitempty"`
 	// NotAfter is the last time at which a signature is accepted.
 	// +optional
-	NotAfter *metav1.Time `json:"notAfter,omitempty"`
+	NotAfter *Time `json:"notAfter,omitempty"`
 }
 
 // Keyless describes a signing certificate. All given fields must match.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -13,11 +14,8 @@ import (
 	"github.com/chartgate/chartgate/pkg/audit"
 	"github.com/chartgate/chartgate/pkg/gate"
 	"github.com/chartgate/chartgate/pkg/inventory"
-	"github.com/chartgate/chartgate/pkg/policystore"
-	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/source"
-	"github.com/chartgate/chartgate/pkg/trust"
-	"github.com/chartgate/chartgate/pkg/trustrootstore"
+	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 // auditFlags configure the background verification.
@@ -50,12 +48,7 @@ func (f *auditFlags) check() error {
 
 // auditing is what the background verification shares with admissions.
 type auditing struct {
-	engine     *engine
-	cluster    *inventory.Cluster
-	policies   *policystore.Store
-	roots      *trust.Roots
-	trustRoots *trustrootstore.Store
-	registry   registry.Options
+	parts
 	registerer prometheus.Registerer
 }
 
@@ -73,11 +66,12 @@ func (f *serveFlags) audit(mgr manager.Manager, with auditing) error {
 	if err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
+	log := mgr.GetLogger().WithName("audit")
 	return mgr.Add(audit.New(audit.Options{
-		Rows:   &clusterRows{cluster: with.cluster, gate: with.engine.gate.Background(client), options: with.engine.options},
+		Rows:   &clusterRows{cluster: with.cluster, gate: with.engine.gate.Background(client), options: with.engine.options, log: log},
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(),
 		Interval: f.auditInterval, State: with.state, WithoutReports: !f.auditReports,
-		Metrics: metrics, Log: mgr.GetLogger().WithName("audit"),
+		Metrics: metrics, Log: log,
 	}))
 }
 
@@ -94,6 +88,12 @@ type clusterRows struct {
 	cluster *inventory.Cluster
 	gate    *gate.Gate
 	options source.Options
+	log     logr.Logger
+}
+
+// failed logs what a row does not show.
+func (r *clusterRows) failed(about verdict.Subject, cause error) {
+	r.log.Error(cause, "a chart could not be verified", "kind", about.Kind, "namespace", about.Namespace, "name", about.Name, "field", about.Field)
 }
 
 // Scan implements audit.Rows.
@@ -104,7 +104,7 @@ func (r *clusterRows) Scan(ctx context.Context, yield audit.Yield) ([]inventory.
 	}
 	inspector := inventory.New(inventory.Options{
 		Gate: r.gate, Extractor: source.NewExtractor(found, r.options), Reader: found,
-		Judged: true, PerHost: auditPerHost, Timeout: auditPatience, Now: time.Now,
+		Judged: true, PerHost: auditPerHost, Timeout: auditPatience, Now: time.Now, Failed: r.failed,
 	})
 	return found.Problems, audit.Each(ctx, inspector.Objects(ctx, slices.Values(found.Objects())), yield)
 }

@@ -41,6 +41,8 @@ type inventoryFlags struct {
 	argoNamespace string
 	helmReleases  bool
 	timeout       time.Duration
+	// known are the keys that the scan can recognize.
+	known []evidence.PublicKey
 }
 
 // scanPerHost is how many charts of one registry are examined at a time: a person waits, and most
@@ -54,7 +56,7 @@ func (f *inventoryFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "scan all namespaces, as without -n")
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with manifests to scan instead of a cluster, - for standard input (repeatable)")
 	flags.StringVar(&f.argoNamespace, "argo-namespace", "argocd", "`namespace` in which Argo CD keeps its repository Secrets; empty if Argo CD is not used")
-	flags.BoolVar(&f.helmReleases, "helm-releases", true, "list the releases that helm itself installed, too; this reads the Secrets in which helm keeps them")
+	flags.BoolVar(&f.helmReleases, "helm-releases", true, "list the releases that helm itself installed, too; this reads the Secrets and ConfigMaps in which helm keeps them")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "longest `time` for each chart")
 }
 
@@ -265,6 +267,9 @@ func (f *inventoryFlags) inspector(policies fixedPolicies, judged bool, s stock)
 		}
 	}
 	wanted := policies.set.Signers(names)
+	for _, key := range wanted.Keys {
+		f.known = append(f.known, key.PublicKey)
+	}
 	return inventory.New(inventory.Options{
 		Gate: engine.gate, Extractor: engine.extractor, Reader: s.reader, Discover: &wanted, Judged: judged,
 		PerHost: scanPerHost, Timeout: f.timeout, Now: time.Now, Local: localVerdict,

@@ -66,7 +66,7 @@ func (f *suggestFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := suggest.For(found, until).Write(cmd.OutOrStdout()); err != nil {
+	if err := suggest.For(found, suggest.Options{Until: until, Keys: f.known}).Write(cmd.OutOrStdout()); err != nil {
 		return err
 	}
 	if len(found.Problems) == 0 {

@@ -27,7 +27,7 @@ func outcomeOf(row inventory.Row) outcome {
 	case "Deferred":
 		return undecided
 	case "Denied", "Warned":
-		if passing(row.Reason) {
+		if passing(row.Reason) && !row.Lasting {
 			return undecided
 		}
 		return fails

@@ -32,6 +32,9 @@ var (
 	unavailable = with(denied, func(r *inventory.Row) {
 		r.Reason, r.Digest, r.Message = verdict.RegistryUnavailable, "", "HelmRelease apps/web denied (RegistryUnavailable): down"
 	})
+	rootless = with(unavailable, func(r *inventory.Row) {
+		r.Reason, r.Digest, r.Lasting, r.Message = verdict.TrustRootUnavailable, digestA, true, "HelmRelease apps/web denied (TrustRootUnavailable): gone"
+	})
 	moved      = with(denied, func(r *inventory.Row) { r.Digest, r.Findings = digestB, tagMoved })
 	tagMoved   = []inventory.Finding{{Kind: inventory.TagMoved, Detail: "the tag moved"}}
 	endingSoon = with(waived, func(r *inventory.Row) {
@@ -74,6 +77,8 @@ func TestWhatIsNew(t *testing.T) {
 		{"it is told again when it passed in between", []inventory.Row{trusted, denied, trusted, denied}, []string{byPolicy}, "NoLongerTrusted"},
 		{"a registry that is down says nothing about trust", []inventory.Row{trusted, unavailable}, nil, ""},
 		{"and hides no loss of trust", []inventory.Row{trusted, unavailable, denied}, []string{byPolicy}, "NoLongerTrusted"},
+		{"a TrustRoot that is deleted does", []inventory.Row{trusted, rootless}, []string{strings.Replace(byPolicy, "(IdentityNotAllowed): a stranger", "(TrustRootUnavailable): gone", 1)}, "NoLongerTrusted"},
+		{"a TrustRoot whose mirror is down does not", []inventory.Row{trusted, with(rootless, func(r *inventory.Row) { r.Lasting = false })}, nil, ""},
 		{"and ends no finding", []inventory.Row{trusted, denied, unavailable}, nil, "NoLongerTrusted"},
 		{"so that it is not told twice", []inventory.Row{trusted, denied, unavailable, denied}, nil, "NoLongerTrusted"},
 		{"what passes again has no finding", []inventory.Row{trusted, denied, trusted}, []string{again}, ""},

@@ -28,6 +28,12 @@ type remembered struct {
 	version         string // of the report
 }
 
+// isOf reports whether this is remembered where it belongs: anyone who can write reports in a
+// namespace can let one name the UID of another namespace's object.
+func (r remembered) isOf(object inventory.Object) bool {
+	return r.name == "" || r.namespace == object.Namespace && r.name == reportName(object)
+}
+
 // recollection is what was remembered of one object.
 type recollection struct {
 	rows map[key]*past

@@ -95,7 +95,7 @@ func (r *run) remember(ctx context.Context, of inventory.Object, rows []inventor
 	if err != nil {
 		return mark{}, err
 	}
-	if known, found := r.known[types.UID(of.UID)]; found && known.rows == identity {
+	if known, found := r.known[types.UID(of.UID)]; found && known.rows == identity && known.isOf(of) {
 		return known.mark, nil
 	}
 	before, err := r.memory.recall(ctx, of)

@@ -255,3 +255,34 @@ func TestManyCharts(t *testing.T) {
 		t.Errorf("the name %s", r.Name)
 	}
 }
+
+// TestAForgedReportHidesNothing: whoever can write reports in a namespace of their own lets one say
+// that an object of another namespace has been looked at already.
+func TestAForgedReportHidesNothing(t *testing.T) {
+	f := newFleet(t)
+	if err := f.leader(t).look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.rows["a"] = denied
+	victim := inventory.Object{Group: "helm.toolkit.fluxcd.io", Version: "v2", Kind: "HelmRelease", Namespace: "apps", Name: "a", UID: "uid-a"}
+	row := denied
+	row.Object = victim
+	identity, err := identify(victim, []inventory.Row{row})
+	if err != nil {
+		t.Fatal(err)
+	}
+	victim.Namespace = "zz" // listed after the true one
+	forged, err := encode(newReport(flavors[0], victim, nil, mark{rows: identity}))
+	if err == nil {
+		err = f.api.Create(t.Context(), forged)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.leader(t).look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.events(t); got != "a NoLongerTrusted" {
+		t.Errorf("Events: %s", got)
+	}
+}

@@ -127,6 +127,15 @@ func instead(blockType string) string {
 	}
 }
 
+// PEM returns the key as policies hold it; "" for the zero value.
+func (k PublicKey) PEM() string {
+	der, err := x509.MarshalPKIXPublicKey(k.key)
+	if err != nil {
+		return ""
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
 // Key returns the key for a verifier.
 func (k PublicKey) Key() crypto.PublicKey { return k.key }
 

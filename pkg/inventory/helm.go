@@ -12,6 +12,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
@@ -43,19 +44,40 @@ const (
 // releaseKey names a release where helm keeps it.
 type releaseKey struct{ namespace, name string }
 
-// newest is the Secret of a release's newest revision.
-type newest struct {
-	secret   string
-	revision int
+// driver is a place in which helm keeps releases (HELM_DRIVER; pkg/storage/driver).
+type driver struct {
+	kind     string
+	selector fields.Selector
 }
 
-// Releases lists the releases that helm itself installed, by the Secrets in which it keeps them.
-// Those of HelmReleases in s are left out. It needs the right to list and get Secrets; what it
-// cannot read is a problem.
+// drivers are those whose releases are in the cluster. With "sql" they are in a database.
+func drivers() []driver {
+	return []driver{{"Secret", fields.OneTermEqualSelector("type", secretType)}, {"ConfigMap", fields.Everything()}}
+}
+
+// newest is the object of a release's newest revision.
+type newest struct {
+	kind, object string
+	revision     int
+}
+
+// Releases lists the releases that helm itself installed, by the Secrets or ConfigMaps in which it
+// keeps them. Those of HelmReleases in s are left out. It needs the right to list and get both; what
+// it cannot read is a problem.
 func (c *Cluster) Releases(ctx context.Context, kube client.Reader, s *Snapshot) ([]HelmRelease, []Problem) {
-	found, err := c.newestReleases(ctx, kube)
-	if err != nil {
-		return nil, []Problem{c.releaseProblem(err)}
+	found := map[releaseKey]newest{}
+	var problems []Problem
+	var forbidden []string
+	for _, in := range drivers() {
+		switch err := c.addNewest(ctx, kube, in, found); {
+		case apierrors.IsForbidden(err):
+			forbidden = append(forbidden, in.kind+"s")
+		case err != nil:
+			problems = append(problems, Problem{What: "releases that helm itself installed, in " + in.kind + "s " + c.where(), Why: firstLine(err)})
+		}
+	}
+	if len(forbidden) > 0 {
+		problems = append(problems, c.withoutRight(forbidden))
 	}
 	for _, object := range s.objects {
 		if object.Kind == helmv2.HelmReleaseKind {
@@ -65,42 +87,41 @@ func (c *Cluster) Releases(ctx context.Context, kube client.Reader, s *Snapshot)
 		}
 	}
 	if len(found) > maxReleases {
-		return nil, []Problem{{What: "releases that helm itself installed, " + c.where(), Why: fmt.Sprintf("there are more than %d", maxReleases), Next: "scan one namespace at a time, with -n"}}
+		return nil, append(problems, Problem{What: "releases that helm itself installed, " + c.where(), Why: fmt.Sprintf("there are more than %d", maxReleases), Next: "scan one namespace at a time, with -n"})
 	}
-	return c.readReleases(ctx, kube, found)
+	releases, unread := c.readReleases(ctx, kube, found)
+	return releases, append(problems, unread...)
 }
 
-func (c *Cluster) releaseProblem(err error) Problem {
-	p := Problem{What: "releases that helm itself installed, " + c.where(), Why: firstLine(err)}
-	if apierrors.IsForbidden(err) {
-		p.Why = "helm keeps them in Secrets, which this user may not list"
-		p.Next = "ask the cluster's admin for the right to list and get secrets, or leave them out: --helm-releases=false"
+func (c *Cluster) withoutRight(kinds []string) Problem {
+	return Problem{
+		What: "releases that helm itself installed, " + c.where(),
+		Why:  "helm keeps them in " + strings.Join(kinds, " and ") + ", which this user may not list",
+		Next: "ask the cluster's admin for the right to list and get " + strings.ToLower(strings.Join(kinds, " and ")) + ", or leave them out: --helm-releases=false",
 	}
-	return p
 }
 
-// newestReleases finds the newest revision of each release, without the content of any Secret.
-func (c *Cluster) newestReleases(ctx context.Context, kube client.Reader) (map[releaseKey]newest, error) {
-	found := map[releaseKey]newest{}
+// addNewest finds the newest revision of each release, without the content of any object.
+func (c *Cluster) addNewest(ctx context.Context, kube client.Reader, in driver, found map[releaseKey]newest) error {
 	token := ""
 	for {
 		var list metav1.PartialObjectMetadataList
-		list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+		list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(in.kind + "List"))
 		err := kube.List(ctx, &list, client.InNamespace(c.Namespace), client.MatchingLabels{"owner": "helm"},
-			client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("type", secretType)}, client.Limit(secretsPage), client.Continue(token))
+			client.MatchingFieldsSelector{Selector: in.selector}, client.Limit(secretsPage), client.Continue(token))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, secret := range list.Items {
-			revision, err := strconv.Atoi(secret.Labels["version"])
-			key := releaseKey{secret.Namespace, secret.Labels["name"]}
-			if err != nil || key.name == "" || secret.Labels["status"] == "uninstalled" || found[key].revision >= revision {
+		for _, each := range list.Items {
+			revision, err := strconv.Atoi(each.Labels["version"])
+			key := releaseKey{each.Namespace, each.Labels["name"]}
+			if err != nil || key.name == "" || each.Labels["status"] == "uninstalled" || found[key].revision >= revision {
 				continue
 			}
-			found[key] = newest{secret.Name, revision}
+			found[key] = newest{in.kind, each.Name, revision}
 		}
 		if token = list.Continue; token == "" {
-			return found, nil
+			return nil
 		}
 	}
 }
@@ -143,7 +164,7 @@ func (c *Cluster) readReleases(ctx context.Context, kube client.Reader, found ma
 	group.SetLimit(readsAtOnce)
 	for key, at := range found {
 		group.Go(func() error {
-			chart, version, err := readRelease(ctx, kube, client.ObjectKey{Namespace: key.namespace, Name: at.secret})
+			chart, version, err := readRelease(ctx, kube, at.kind, client.ObjectKey{Namespace: key.namespace, Name: at.object})
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -164,7 +185,14 @@ func (c *Cluster) readReleases(ctx context.Context, kube client.Reader, found ma
 	return releases, problems
 }
 
-func readRelease(ctx context.Context, kube client.Reader, key client.ObjectKey) (chart, version string, err error) {
+func readRelease(ctx context.Context, kube client.Reader, kind string, key client.ObjectKey) (chart, version string, err error) {
+	if kind == "ConfigMap" {
+		var configMap corev1.ConfigMap
+		if err := kube.Get(ctx, key, &configMap); err != nil {
+			return "", "", err
+		}
+		return chartOf([]byte(configMap.Data["release"]))
+	}
 	var secret corev1.Secret
 	if err := kube.Get(ctx, key, &secret); err != nil {
 		return "", "", err
@@ -172,7 +200,7 @@ func readRelease(ctx context.Context, kube client.Reader, key client.ObjectKey) 
 	return chartOf(secret.Data["release"])
 }
 
-var errNotARelease = errors.New("its Secret holds no release that can be read")
+var errNotARelease = errors.New("its object holds no release that can be read")
 
 // chartOf finds name and version of the chart in a release as helm stores it: JSON, mostly
 // compressed, in base64 (pkg/storage/driver/util.go). It reads no further than it has to.

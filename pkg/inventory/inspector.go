@@ -35,6 +35,8 @@ type Options struct {
 	// Local renders verdicts for the reader; nil leaves them as they are in a cluster.
 	Local func(verdict.Verdict) verdict.Verdict
 	Now   func() time.Time
+	// Failed is told of errors of chartgate's own, of which a row shows no cause; nil is told nothing.
+	Failed func(about verdict.Subject, cause error)
 }
 
 // Inspector says what objects deploy. Equal questions are asked once in its life, so make one for
@@ -150,18 +152,29 @@ func (i *Inspector) judged(row Row, v verdict.Verdict) Row {
 	v = i.options.Local(v)
 	row.Verdict, row.Reason, row.Message = v.String(), v.Reason(), v.Message()
 	if denials := v.Denials(); len(denials) > 0 {
-		row.Next = denials[0].Next
+		row.Next, row.Lasting = denials[0].Next, denials[0].Lasting
+	}
+	for _, d := range v.Denials() {
+		row.add(d.By)
+		if d.Reason == verdict.InternalError && i.options.Failed != nil {
+			i.options.Failed(v.Subject, d.Cause)
+		}
 	}
 	for _, a := range v.Acceptances() {
-		if !slices.Contains(row.Policies, a.Policy) {
-			row.Policies = append(row.Policies, a.Policy)
-		}
+		row.add(a.Policy)
 	}
 	if !i.options.Judged && !v.Admits() && onlyByPolicy(v.Reason()) {
 		row.Verdict, row.Next = NotJudged, ""
 		row.Message = fmt.Sprintf("%s is not judged, because there are no policies", v.Subject)
 	}
 	return row
+}
+
+// add adds a policy to those that have a say; "" is none.
+func (r *Row) add(policy string) {
+	if policy != "" && !slices.Contains(r.Policies, policy) {
+		r.Policies = append(r.Policies, policy)
+	}
 }
 
 // Unreadable returns the row of a document that names no object.

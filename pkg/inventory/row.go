@@ -55,6 +55,9 @@ type Row struct {
 	Findings []Finding `json:"findings,omitempty"`
 	// Message is the whole text that a user would see, with its lines where, policy, found, next.
 	Message string `json:"message,omitempty"`
+	// Lasting is set where chartgate could not find out, and will not until a person has changed
+	// something.
+	Lasting bool `json:"-"`
 	// Next is the command or act that fixes a denial; "" if there is none.
 	Next string `json:"next,omitempty"`
 }
@@ -138,7 +141,7 @@ const (
 	WaiverEnding FindingKind = "WaiverEnding"
 )
 
-// HelmRelease is a release that helm itself installed, by its newest Secret.
+// HelmRelease is a release that helm itself installed, by its newest Secret or ConfigMap.
 type HelmRelease struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`

@@ -19,7 +19,7 @@ const (
 	KindUnauthorized        // the registry rejected the credentials, or requires some
 	KindDigestMismatch      // the content does not match its digest
 	KindLimitExceeded       // a size or count exceeds a limit of chartgate
-	KindTimeout             // no answer within the admission's deadline
+	KindTimeout             // no answer within the time limit of an admission or a command
 	KindSourceNotFound      // an object that the reference goes through does not exist
 	KindUnsupported         // a kind, field or value that chartgate does not know
 	KindNotStored           // the login cannot be used before the object that names it is stored

@@ -62,7 +62,7 @@ func panicked(reason any) *verdict.Rejection {
 func deadlinePassed(err error) error {
 	return &problem.Error{
 		Kind:   problem.KindTimeout,
-		Detail: "the admission's deadline passed while signatures were verified",
+		Detail: "the time limit passed while signatures were verified",
 		Err:    err,
 	}
 }

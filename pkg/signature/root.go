@@ -96,7 +96,7 @@ func (v *Verifier) trustRoot(ctx context.Context, name string) trustRoot {
 
 // required is the rejection of an attachment, described by what, that needs the missing trust root.
 func (t trustRoot) required(what string) *verdict.Rejection {
-	return &verdict.Rejection{Reason: verdict.TrustRootUnavailable, Detail: what + ": " + t.missing.Detail, Err: t.missing.Err}
+	return &verdict.Rejection{Reason: verdict.TrustRootUnavailable, Detail: what + ": " + t.missing.Detail, Err: t.missing.Err, Lasting: t.missing.Lasting}
 }
 
 // PublicGood returns the TUF repository of Sigstore's public-good instance, and a root.json with

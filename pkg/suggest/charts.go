@@ -23,7 +23,9 @@ type used struct {
 // locationOf returns the location in the reference of a row.
 func locationOf(row inventory.Row) (chart.Location, error) {
 	where := row.Reference
-	if row.Pinning != "" {
+	if scheme, _, _ := strings.Cut(where, "://"); scheme == chart.SchemeGit || scheme == chart.SchemeBucket {
+		where, _, _ = strings.Cut(where, "?ref=")
+	} else if row.Pinning != "" {
 		where, _, _ = strings.Cut(where, "@sha256:")
 		if colon := strings.LastIndexByte(where, ':'); colon > strings.LastIndexByte(where, '/') {
 			where = where[:colon]

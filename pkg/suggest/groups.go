@@ -30,9 +30,13 @@ type area struct {
 	charts []used
 }
 
+// pattern matches the area. Of a URL with a query, a pattern keeps that there is one.
 func (a area) pattern() string {
 	if a.below {
 		return a.path + "/**"
+	}
+	if bare, _, query := strings.Cut(a.path, "?"); query {
+		return bare + "?*"
 	}
 	return a.path
 }

@@ -50,6 +50,17 @@ func compareIdentities(a, b identity) int {
 		cmp.Compare(a.trustRoot, b.trustRoot), cmp.Compare(flag(a.unlogged), flag(b.unlogged)))
 }
 
+// keys are public keys in PEM, by their fingerprints.
+type keys map[string]string
+
+func keysOf(all []evidence.PublicKey) keys {
+	known := keys{}
+	for _, key := range all {
+		known[key.Fingerprint()] = key.PEM()
+	}
+	return known
+}
+
 // identities are TrustedIdentities by their names.
 type identities map[identity]string
 
@@ -90,7 +101,7 @@ func (id identity) slug() string {
 	return slug(strings.NewReplacer(".github/workflows/", "", ".yaml@", "@", ".yml@", "@", "@refs/heads/", "@", "@refs/tags/", "@tags").Replace(path))
 }
 
-func (ids identities) documents(charts []used) []document {
+func (ids identities) documents(charts []used, known keys) []document {
 	var all []document
 	for id, name := range ids {
 		signed := 0
@@ -99,13 +110,16 @@ func (ids identities) documents(charts []used) []document {
 				signed++
 			}
 		}
-		d := document{name: name, comment: []string{fmt.Sprintf("Signed %d of the charts below.", signed)}, disabled: id.key != ""}
-		if id.key != "" {
+		d := document{name: name, comment: []string{fmt.Sprintf("Signed %d of the charts below.", signed)}, disabled: id.key != "" && known[id.key] == ""}
+		if id.key == "" && id.trustRoot != evidence.DefaultTrustRoot {
+			d.comment = append(d.comment, "It needs the TrustRoot "+oneLine(id.trustRoot)+", which is not in this file.")
+		}
+		if d.disabled {
 			d.comment = append(d.comment, "A scan cannot know the key itself. Put the public key with the fingerprint "+oneLine(id.key)+" into key.pem, and uncomment the document.")
 		}
 		d.object = v1alpha1.TrustedIdentity{
 			TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: "TrustedIdentity"},
-			ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: id.spec(),
+			ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: id.spec(known[id.key]),
 		}
 		all = append(all, d)
 	}
@@ -113,12 +127,16 @@ func (ids identities) documents(charts []used) []document {
 	return all
 }
 
-func (id identity) spec() v1alpha1.TrustedIdentitySpec {
+// spec describes the signer; pem is its key, if it has one and that is known.
+func (id identity) spec(pem string) v1alpha1.TrustedIdentitySpec {
 	log := v1alpha1.TransparencyLog("")
 	if id.unlogged {
 		log = v1alpha1.TransparencyLogNotRequired
 	}
-	if id.key != "" {
+	switch {
+	case pem != "":
+		return v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem, TransparencyLog: log}}
+	case id.key != "":
 		return v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: "-----BEGIN PUBLIC KEY-----\n(the key with the fingerprint " + oneLine(id.key) + ")\n-----END PUBLIC KEY-----\n", TransparencyLog: log}}
 	}
 	keyless := &v1alpha1.Keyless{Issuer: id.issuer, Subject: id.subject, TransparencyLog: log}

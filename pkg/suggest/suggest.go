@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
+	"github.com/chartgate/chartgate/pkg/evidence"
 	"github.com/chartgate/chartgate/pkg/inventory"
 	"github.com/chartgate/chartgate/pkg/policy"
 )
@@ -32,8 +33,16 @@ type document struct {
 	disabled bool
 }
 
-// For suggests policies. Waivers end with the day of until.
-func For(found inventory.Inventory, until time.Time) Suggestion {
+// Options say what an inventory does not hold.
+type Options struct {
+	// Until is the last day of waivers.
+	Until time.Time
+	// Keys are those that the scan has recognized.
+	Keys []evidence.PublicKey
+}
+
+// For suggests policies.
+func For(found inventory.Inventory, o Options) Suggestion {
 	s := Suggestion{from: oneLine(found.From), at: found.At.UTC().Format(time.DateOnly)}
 	charts, open := chartsOf(found.Rows)
 	s.open = open
@@ -41,11 +50,12 @@ func For(found inventory.Inventory, until time.Time) Suggestion {
 		s.open = append(s.open, "Not scanned, so nothing is suggested for it: "+oneLine(p.String()))
 	}
 	ids := identitiesOf(charts)
-	s.identities = ids.documents(charts)
+	known := keysOf(o.Keys)
+	s.identities = ids.documents(charts, known)
 	names := namer{}
 	groups := slices.DeleteFunc(grouped(charts, bystanders(found.Rows, charts)), func(g group) bool { return g.outside })
 	for _, g := range groups {
-		s.policies = append(s.policies, g.policies(ids, names, s.at, until)...)
+		s.policies = append(s.policies, g.policies(ids, names, known, s.at, o.Until)...)
 	}
 	s.check()
 	s.open = append(s.open, uncovered(found.Rows, groups)...)
@@ -67,7 +77,7 @@ func (s *Suggestion) check() {
 }
 
 // policies returns the policies of a group: one, or more where a policy cannot hold all charts.
-func (g group) policies(ids identities, names namer, at string, until time.Time) []document {
+func (g group) policies(ids identities, names namer, known keys, at string, until time.Time) []document {
 	var all []document
 	for patterns := range slices.Chunk(g.patterns(), maxPatterns) {
 		spec := v1alpha1.ChartPolicySpec{Match: v1alpha1.Match{Charts: patterns, Exclude: g.exclude}}
@@ -79,7 +89,7 @@ func (g group) policies(ids identities, names namer, at string, until time.Time)
 			spec.AllowUnverified = &v1alpha1.AllowUnverified{Reason: g.why + " (chartgate scan, " + at + ")", Until: until.UTC().Format(time.DateOnly)}
 		default:
 			spec.Require = []v1alpha1.Requirement{{AnyOf: ids.names(g.signers)}}
-			d.disabled = slices.ContainsFunc(g.signers, func(id identity) bool { return id.key != "" })
+			d.disabled = slices.ContainsFunc(g.signers, func(id identity) bool { return id.key != "" && known[id.key] == "" })
 		}
 		if d.disabled {
 			d.comment = append(d.comment, "Signed by a key: fill in its public key above first.")

@@ -191,9 +191,9 @@ func (r *Roots) Root(ctx context.Context, name string) (signature.Root, error) {
 	}
 	switch {
 	case found == nil:
-		return signature.Root{}, unavailable(fmt.Sprintf("the TrustRoot %s does not exist", name), nil)
+		return signature.Root{}, mistaken(fmt.Sprintf("the TrustRoot %s does not exist", name))
 	case found.unusable != nil:
-		return signature.Root{}, unavailable(fmt.Sprintf("the TrustRoot %s cannot be used: %v", name, found.unusable), nil)
+		return signature.Root{}, mistaken(fmt.Sprintf("the TrustRoot %s cannot be used: %v", name, found.unusable))
 	case found.follower != nil:
 		return found.follower.root(ctx)
 	default:
@@ -212,6 +212,13 @@ func (r *Roots) Close() {
 
 func unavailable(detail string, err error) *verdict.Rejection {
 	return &verdict.Rejection{Reason: verdict.TrustRootUnavailable, Detail: detail, Err: err}
+}
+
+// mistaken is unavailable until a person changes it.
+func mistaken(detail string) *verdict.Rejection {
+	rejection := unavailable(detail, nil)
+	rejection.Lasting = true
+	return rejection
 }
 
 var _ signature.Roots = (*Roots)(nil)

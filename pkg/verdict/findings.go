@@ -54,6 +54,11 @@ func (f Findings) signers(statement evidence.Statement) []string {
 	return names
 }
 
+// lasting reports whether all that keeps attachments from being verified is lasting.
+func (f Findings) lasting(reason Reason) bool {
+	return !slices.ContainsFunc(f.Rejections, func(r *Rejection) bool { return r.Reason == reason && !r.Lasting })
+}
+
 // worst returns the reason that the reader should fix first: without a trust root, the other
 // findings say little.
 func (f Findings) worst() Reason {
@@ -145,7 +150,7 @@ func Unsigned(subject Subject, wants string, f Findings) Denial {
 		d.Summary = fmt.Sprintf("%s has no signature that could be verified", subject.Chart())
 		d.Next = cmp.Or(ask, "sign the chart again with an allowed identity: cosign sign "+image)
 		if d.Reason != SignatureInvalid {
-			d.Next = nextFor(d.Reason)
+			d.Next, d.Lasting = nextFor(d.Reason), f.lasting(d.Reason)
 		}
 	default:
 		d.Reason = SignatureMissing
@@ -190,6 +195,7 @@ func (f Findings) unattested(d *Denial, unmet Unmet, chart, image string) {
 		d.Next = nextFor(AttestationRejected)
 	case len(f.Rejections) > 0 && f.worst() != SignatureInvalid:
 		d.Reason = f.worst()
+		d.Lasting = f.lasting(d.Reason)
 		d.Summary = fmt.Sprintf("%s has no attestation %s that could be verified", chart, unmet.Predicate)
 		d.Next = nextFor(d.Reason)
 	default:

@@ -85,6 +85,9 @@ type Rejection struct {
 	Reason Reason // SignatureInvalid, TrustRootUnavailable, LimitExceeded or InternalError
 	Detail string // for users
 	Err    error  // for the log
+	// Lasting is set if the reason stays until a person has changed something: a TrustRoot does not
+	// exist.
+	Lasting bool
 	// Claims is who made the attachment by its own words: the fingerprint of a key, or what its
 	// certificate says. None of it is proven.
 	Claims evidence.Signer
@@ -112,7 +115,7 @@ func FromError(err error) Denial {
 		reason := reasonOf(perr.Kind)
 		return Denial{Reason: reason, Summary: perr.Detail, Next: cmp.Or(perr.Next, nextFor(reason)), Cause: err}
 	case errors.As(err, &rejection) && rejection.Reason != "":
-		return Denial{Reason: rejection.Reason, Summary: rejection.Detail, Next: nextFor(rejection.Reason), Cause: err}
+		return Denial{Reason: rejection.Reason, Summary: rejection.Detail, Next: nextFor(rejection.Reason), Lasting: rejection.Lasting, Cause: err}
 	default:
 		return Denial{Reason: InternalError, Summary: internalSummary, Next: nextFor(InternalError), Cause: err}
 	}

@@ -19,11 +19,16 @@ type Subject struct {
 
 // Denial is why something was denied, or would be if its policy enforced.
 type Denial struct {
-	Reason  Reason
+	Reason Reason
+	// By is the name of the policy that denies; "" if the denial is not a policy's.
+	By      string
 	Summary string   // completes the sentence "X denied (Reason): …"
 	Policy  []string // what each policy requires
 	Found   []string // what was found instead
 	Next    string   // what the reader can do; a Verdict fills in an empty one by the reason
+	// Lasting is set if chartgate could not find out, and will not until a person has changed
+	// something.
+	Lasting bool
 	// Exclusion is set if other policies accept the chart.
 	Exclusion *Exclusion
 	Cause     error // for the log only, never rendered

@@ -55,7 +55,7 @@ func open(ctx context.Context) (*site, error) {
 		return s, err
 	}
 	s.Site, err = harness.Open(ctx, harness.Setup{
-		Options: cluster.Options{CRDs: []string{"crds/flux"}, Namespaces: []string{"apps"}},
+		Options: cluster.Options{CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps"}},
 		Values: map[string]any{
 			"plainHTTP": []string{s.registry.Host()}, "trustedRoot": map[string]any{"json": string(root)},
 			"audit": map[string]any{"interval": "1h"},
@@ -95,7 +95,7 @@ func with(t *testing.T, definitions []string, policies string, args ...string) *
 	for _, each := range []string{"helmreleases.helm.toolkit.fluxcd.io", "ocirepositories.source.toolkit.fluxcd.io", "events"} {
 		s.kubectl(t, "", "delete", each, "--all", "-n", "apps")
 	}
-	s.kubectl(t, "", "delete", "chartpolicies,trustedidentities", "--all")
+	s.kubectl(t, "", "delete", "chartpolicies,trustedidentities,trustroots", "--all")
 	for _, each := range []string{openReports, policyReports} {
 		path, err := cluster.Path("test", "fixtures", "reports", each)
 		if err != nil {

@@ -102,7 +102,7 @@ func TestSlowRegistryIsDeniedInTime(t *testing.T) {
 		}
 	})
 	want := harness.Denied("Timeout spec.chart.spec", `
-HelmRelease apps/app denied (Timeout): the admission's deadline passed before ghcr.io had given what the verification of oci://ghcr.io/acme/charts/slow:1.0.0 needs
+HelmRelease apps/app denied (Timeout): the time limit passed before ghcr.io had given what the verification of oci://ghcr.io/acme/charts/slow:1.0.0 needs
   where:    spec.chart.spec
   policy:   `+acmeWants+`
   next:     try again; if the error persists, ask the cluster's admin to raise webhook.timeoutSeconds (30 at most)`)

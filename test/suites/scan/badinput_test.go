@@ -126,7 +126,7 @@ func TestMissingRights(t *testing.T) {
 	for _, says := range []string{
 		"not scanned: OCIRepositories in all namespaces: this user may not list them; next: ask the cluster's admin for the right to list ocirepositories.source.toolkit.fluxcd.io; " +
 			"to check: kubectl auth can-i list ocirepositories.source.toolkit.fluxcd.io -A\n",
-		"not scanned: releases that helm itself installed, in all namespaces: helm keeps them in Secrets, which this user may not list; next: ",
+		"not scanned: releases that helm itself installed, in all namespaces: helm keeps them in Secrets and ConfigMaps, which this user may not list; next: ",
 	} {
 		if !strings.Contains(got.Stderr, says) {
 			t.Errorf("standard error lacks %q: %s", says, got.Stderr)

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chartgate/chartgate/pkg/evidence"
@@ -106,7 +108,23 @@ func (p *place) installByHand(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return p.keepInConfigMap(ctx)
+}
+
+// keepInConfigMap copies a release of helm's into a ConfigMap, as helm writes it with
+// HELM_DRIVER=configmap.
+func (p *place) keepInConfigMap(ctx context.Context) error {
+	var secret corev1.Secret
+	if err := p.Client.Get(ctx, client.ObjectKey{Namespace: "apps", Name: "sh.helm.release.v1.by-hand.v2"}, &secret); err != nil {
+		return err
+	}
+	return p.Client.Create(ctx, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "apps", Name: "sh.helm.release.v1.other-driver.v1",
+			Labels: map[string]string{"owner": "helm", "name": "other-driver", "version": "1", "status": "deployed"},
+		},
+		Data: map[string]string{"release": string(secret.Data["release"])},
+	})
 }
 
 // Stop stops the cluster and the registry.

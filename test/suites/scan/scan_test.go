@@ -109,7 +109,7 @@ func TestCluster(t *testing.T) {
 			"Under DIR/policies.yaml, 9 would pass, 0 would pass with a warning, and 4 would be denied.",
 			"Without a verified signature: 2 (1 of them signed by an unknown signer). Without a policy: 0. Without a pin: 1.",
 			"4 deploy another digest than their tag means now.",
-			"Outside the gate: helm itself installed 1 release.",
+			"Outside the gate: helm itself installed 2 releases.",
 			"  legacy: 2 objects",
 		}},
 		{"without policies, signers and pins are found all the same", nil, 0, func(r row) (row, bool) {
@@ -148,7 +148,7 @@ func TestCluster(t *testing.T) {
 // helm's own releases are listed by chart and version; those of a HelmRelease are not.
 func TestHelmReleases(t *testing.T) {
 	p := thePlace(t)
-	want := []inventory.HelmRelease{{Namespace: "apps", Name: "by-hand", Chart: "byhand", Version: "2.0.0"}}
+	want := []inventory.HelmRelease{{Namespace: "apps", Name: "by-hand", Chart: "byhand", Version: "2.0.0"}, {Namespace: "apps", Name: "other-driver", Chart: "byhand", Version: "2.0.0"}}
 	got := p.scan(t, "-o", "json")
 	if diff := cmp.Diff(want, got.inventory(t).Outside); diff != "" {
 		t.Errorf("releases (-want +got):\n%s", diff)

@@ -1,0 +1,111 @@
+package inventory
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/chartgate/chartgate/pkg/problem"
+	"github.com/chartgate/chartgate/pkg/verdict"
+)
+
+// A registry that gives no answer several times in a row is not asked again; one answer is enough to
+// go on.
+func TestSilentHosts(t *testing.T) {
+	silent := verdict.Deny(verdict.Subject{}, verdict.Denial{Reason: verdict.Timeout})
+	down := verdict.Deny(verdict.Subject{}, verdict.Denial{Reason: verdict.RegistryUnavailable})
+	answer := verdict.Deny(verdict.Subject{}, verdict.Denial{Reason: verdict.SignatureMissing})
+	for _, c := range []struct {
+		sentence string
+		observed []verdict.Verdict
+		asked    bool
+	}{
+		{"nothing is known", nil, true},
+		{"two answers did not come", []verdict.Verdict{silent, down}, true},
+		{"three did not", []verdict.Verdict{silent, down, silent}, false},
+		{"three did not, with an answer in between", []verdict.Verdict{silent, down, answer, silent}, true},
+		{"an answer that was under way comes after the third", []verdict.Verdict{silent, silent, silent, answer}, false},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			h := newHosts(1)
+			for _, v := range c.observed {
+				h.observe("ghcr.io", v)
+			}
+			leave, err := h.enter(t.Context(), "ghcr.io")
+			if (err == nil) != c.asked {
+				t.Fatal(err)
+			}
+			if perr, ok := errors.AsType[*problem.Error](err); err != nil && (!ok || perr.Kind != problem.KindUnavailable) {
+				t.Error(err)
+			}
+			if leave != nil {
+				leave()
+			}
+			if _, err := h.enter(t.Context(), "quay.io"); err != nil {
+				t.Errorf("another host: %v", err)
+			}
+		})
+	}
+}
+
+// A place at a host is waited for, and no longer than the scan lasts.
+func TestPlacesAtAHost(t *testing.T) {
+	h := newHosts(2)
+	first, err := h.enter(t.Context(), "ghcr.io")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.enter(t.Context(), "ghcr.io"); err != nil {
+		t.Fatal(err)
+	}
+	over, stop := context.WithCancel(t.Context())
+	stop()
+	_, err = h.enter(over, "ghcr.io")
+	if perr, ok := errors.AsType[*problem.Error](err); !ok || perr.Kind != problem.KindTimeout {
+		t.Errorf("a third place: %v", err)
+	}
+	first()
+	if _, err := h.enter(t.Context(), "ghcr.io"); err != nil {
+		t.Error(err)
+	}
+}
+
+// The chart of a release is read from what helm stores, and only as far as it must be.
+func TestChartOf(t *testing.T) {
+	const release = `{"name": "x", "info": {"status": "deployed"}, "chart": {"metadata": {"name": "podinfo", "version": "6.7.1"}, "templates": [`
+	packed := func(text string) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = z.Write([]byte(text))
+		_ = z.Close()
+		return []byte(base64.StdEncoding.EncodeToString(b.Bytes()))
+	}
+	plain := func(text string) []byte { return []byte(base64.StdEncoding.EncodeToString([]byte(text))) }
+	for _, c := range []struct {
+		sentence string
+		stored   []byte
+		want     string
+	}{
+		{"compressed, as helm writes it", packed(release), "podinfo 6.7.1"},
+		{"uncompressed, as helm 2 wrote it", plain(release), "podinfo 6.7.1"},
+		{"the chart behind a large field", packed(`{"config": "` + strings.Repeat("x", 1<<20) + `", "chart": {"metadata": {"name": "a", "version": "1"}}}`), "a 1"},
+		{"the chart behind more than is unpacked", packed(`{"config": "` + strings.Repeat("x", maxUnpacked) + `", "chart": {"metadata": {"name": "a"}}}`), ""},
+		{"no chart", packed(`{"name": "x"}`), ""},
+		{"a chart without a name", packed(`{"chart": {"metadata": {"version": "1"}}}`), ""},
+		{"a chart that is a text", packed(`{"chart": "podinfo"}`), ""},
+		{"a list", packed(`[]`), ""},
+		{"nothing", nil, ""},
+		{"one letter", []byte("x"), ""},
+		{"no base64", []byte("%%%%"), ""},
+		{"a damaged archive", plain("\x1f\x8bxxxx"), ""},
+	} {
+		name, version, err := chartOf(c.stored)
+		if got := strings.TrimSpace(name + " " + version); got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%s: %q, %v", c.sentence, got, err)
+		}
+	}
+}

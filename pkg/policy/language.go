@@ -164,19 +164,24 @@ func alphabet(languages [2]language) []rune {
 // languageOfPattern is the set of locations that a pattern matches. "*" does not stand for "%":
 // whether it matches an encoded character is left to the pattern itself.
 func languageOfPattern(p pattern) language {
-	scheme, rest, _ := strings.Cut(strings.TrimSuffix(p.String(), anyQuery), "://")
+	const deep = `[^/]+(?:/[^/]+)*`
 	var segments []string
-	for segment := range strings.SplitSeq(rest, "/") {
+	for i, segment := range p.segments {
 		switch segment {
 		case anyDepth:
-			segments = append(segments, `[^/]+(?:/[^/]+)*`)
+			if p.hasFolders() && i == len(p.segments)-1 && !slices.Contains(p.segments, separator) {
+				// repositories, with or without folders, or the folders of the repository before it
+				segments = append(segments, `(?:`+deep+`(?://`+deep+`)?|/`+deep+`)`)
+				continue
+			}
+			segments = append(segments, deep)
 		case "*": // a location has no empty segment
 			segments = append(segments, `[^/%]+`)
 		default:
 			segments = append(segments, strings.ReplaceAll(regexp.QuoteMeta(segment), `\*`, `[^/%]*`))
 		}
 	}
-	expression := regexp.QuoteMeta(scheme+"://") + strings.Join(segments, "/")
+	expression := regexp.QuoteMeta(p.scheme+"://") + strings.Join(segments, "/")
 	if p.query {
 		expression += regexp.QuoteMeta(anyQuery)
 	}
@@ -186,24 +191,20 @@ func languageOfPattern(p pattern) language {
 
 // coversAll reports whether the pattern surely matches every chart that the other one matches.
 func (p pattern) coversAll(other pattern) bool {
-	if p.hasFolders() || other.hasFolders() {
-		return p.String() == other.String()
-	}
 	return p.query == other.query && strings.HasPrefix(other.literal(), p.literal()) &&
 		languageOfPattern(other).within(languageOfPattern(p)) == yes
 }
 
 // meets reports whether a chart can exist that both patterns match.
 func (p pattern) meets(other pattern) bool {
-	a, b := p.literal(), other.literal()
-	if p.hasFolders() || other.hasFolders() {
-		return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+	if p.hasFolders() && other.hasFolders() { // which some servers read in any case (mayMatch)
+		p.segments, other.segments = lowerCase(p.segments), lowerCase(other.segments)
 	}
+	a, b := p.literal(), other.literal()
 	return (strings.HasPrefix(a, b) || strings.HasPrefix(b, a)) && languageOfPattern(p).meets(languageOfPattern(other)) != no
 }
 
-// hasFolders reports whether the pattern is of a Git repository or bucket. What "**" stands for there
-// depends on where the repository ends, which a language does not know.
+// hasFolders reports whether the pattern is of a Git repository or bucket.
 func (p pattern) hasFolders() bool {
 	return p.scheme == chart.SchemeGit || p.scheme == chart.SchemeBucket
 }

@@ -119,6 +119,9 @@ func TestMistakesInWhatAPolicyMatches(t *testing.T) {
 		{"a waiver for every registry", waive("'oci://**'"), "spec.match.charts[0]: the waiver admits every chart of every OCI registry without verification until 2026-12-31; name the repository of the charts that it is for", require("'oci://**'")},
 		{"a waiver for hosts of any name", waive("'oci://*/charts/**'"), "spec.match.charts[0]: the waiver admits every chart of every OCI registry without verification until 2026-12-31; name the repository of the charts that it is for", waive("'oci://*.acme.example/**'")},
 		{"a waiver for every server", waive("'https://**'"), "spec.match.charts[0]: the waiver admits every chart of every server without verification until 2026-12-31; name the repository of the charts that it is for", waive("'https://charts.acme.example/**'")},
+		{"a waiver for every Git server", waive("'git://**'"), "spec.match.charts[0]: the waiver admits every chart of every server without verification until 2026-12-31; name the repository of the charts that it is for", waive("'git://git.acme.example/**'")},
+		{"a waiver for a Git server where anyone can push", waive("'git://github.com/**'"), "spec.match.charts[0]: the waiver admits every chart of every owner at github.com, where anyone can push, without verification until 2026-12-31; name the repository of the charts that it is for", waive("'git://github.com/acme/**'")},
+		{"a waiver for every bucket of a store", waive("'bucket://s3.amazonaws.com/**'"), "spec.match.charts[0]: the waiver admits every chart of every owner at s3.amazonaws.com, where anyone can push, without verification until 2026-12-31; name the repository of the charts that it is for", waive("'bucket://s3.amazonaws.com/acme-charts//**'")},
 		{"a waiver for a registry where anyone can push", waive("'oci://ghcr.io/**'"), "spec.match.charts[0]: the waiver admits every chart of every owner at ghcr.io, where anyone can push, without verification until 2026-12-31; name the repository of the charts that it is for", waive("'oci://ghcr.io/acme/**'")},
 	} {
 		m.check(t, lintPolicy)
@@ -310,6 +313,7 @@ func TestPoliciesInEachOthersWay(t *testing.T) {
 	}
 	const vendored = "oci://registry.vendor.example/charts/**"
 	waiver := named("legacy", "{match: {charts: ['"+vendored+"']}, allowUnverified: {reason: r, until: '2026-12-31'}}")
+	folders := named("folders", "{match: {charts: ['git://github.com/acme/apps//charts/*']}, allowUnverified: {reason: r, until: '2026-12-31'}}")
 	vendor := named("vendor", "{match: {charts: ['"+vendored+"']}, require: [{anyOf: [vendor-release]}]}")
 	for _, c := range []struct {
 		sentence   string
@@ -323,7 +327,16 @@ func TestPoliciesInEachOthersWay(t *testing.T) {
 		{"a vendor within a policy for everything", vendor, require("everything", "oci://**", ""), "spec.match.charts[0]: policy everything matches these charts too, so they need a signature by acme-release in addition; exclude " + vendored + " there if one of the two is meant"},
 		{"a policy for everything around a vendor", require("everything", "oci://**", ""), vendor, `spec.match.charts: contain the charts of policy vendor, which then need a signature by vendor-release and one by acme-release; write exclude: ["` + vendored + `"] if one of the two is meant`},
 		{"two policies for the same signer", require("narrow", vendored, ""), require("everything", "oci://**", ""), ""},
-		{"a policy for everything in mode Warn", vendor, named("everything", "{match: {charts: ['oci://**']}, mode: Warn, require: [{anyOf: [acme-release]}]}"), ""},
+		{"a policy for everything in mode Warn", vendor, named("everything", "{match: {charts: ['oci://**']}, mode: Warn, require: [{anyOf: [acme-release]}]}"),
+			"spec.match.charts[0]: policy everything matches these charts too, so without a signature by acme-release each of them causes a warning, and is denied once that policy enforces; exclude " + vendored + " there if that is not meant"},
+		{"a policy in mode Warn around a waiver", named("everything", "{match: {charts: ['oci://**']}, mode: Warn, require: [{anyOf: [acme-release]}]}"), waiver,
+			`spec.match.charts: contain the charts of policy legacy, so without a signature by acme-release each of them causes a warning, and is denied once this policy enforces; write exclude: ["` + vendored + `"] if that is not meant`},
+		{"a waiver of folders in Git within a policy that denies", folders, require("everything", "git://**", ""), "spec.match.charts[0]: the waiver has no effect on git://github.com/acme/apps//charts/*, because policy everything matches these charts too and requires a signature; exclude git://github.com/acme/apps//charts/* there"},
+		{"the same for all folders of the repository", folders, require("apps", "git://github.com/acme/apps/**", ""), "spec.match.charts[0]: the waiver has no effect on git://github.com/acme/apps//charts/*, because policy apps matches these charts too and requires a signature; exclude git://github.com/acme/apps//charts/* there"},
+		{"a waiver of folders beside other folders", folders, require("apps", "git://github.com/acme/apps//other/**", ""), ""},
+		{"a waiver of folders beside other repositories", folders, require("apps", "git://github.com/acme/apps/*", ""), ""},
+		{"a waiver of a bucket within a policy that denies", named("bucket", "{match: {charts: ['bucket://minio.acme.example/charts//*']}, allowUnverified: {reason: r, until: '2026-12-31'}}"), require("everything", "bucket://minio.acme.example/**", ""),
+			"spec.match.charts[0]: the waiver has no effect on bucket://minio.acme.example/charts//*, because policy everything matches these charts too and requires a signature; exclude bucket://minio.acme.example/charts//* there"},
 		{"two policies for the same charts", vendor, require("review", vendored, ""), ""},
 		{"the same policy as it was", waiver, named("legacy", "{match: {charts: ['oci://**']}, require: [{anyOf: [acme-release]}]}"), ""},
 	} {

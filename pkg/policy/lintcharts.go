@@ -17,6 +17,14 @@ func ownerRegistries() []string {
 	return []string{"ghcr.io", "docker.io", "quay.io", "registry.gitlab.com", "public.ecr.aws"}
 }
 
+// ownerForges are Git servers on which anyone can have a repository, and ownerStores are stores in
+// which anyone can have a bucket.
+func ownerForges() []string {
+	return []string{"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"}
+}
+
+func ownerStores() []string { return []string{"s3.amazonaws.com", "storage.googleapis.com"} }
+
 // knownRegistries are hosts that a misspelled host is compared with. Those that differ in one
 // letter only are here so that none is taken for another one.
 func knownRegistries() []string {
@@ -131,8 +139,15 @@ func (p pattern) anyone() string {
 	default:
 		return "every server"
 	}
-	for _, host := range ownerRegistries() {
-		owner, _ := languageOf(chart.SchemeOCI + "://" + strings.ReplaceAll(host, ".", `\.`) + "/[a-z]*" + stranger + "[a-z]*/.*")
+	hosts := ownerRegistries()
+	switch p.scheme {
+	case chart.SchemeGit:
+		hosts = ownerForges()
+	case chart.SchemeBucket:
+		hosts = ownerStores()
+	}
+	for _, host := range hosts {
+		owner, _ := languageOf(p.scheme + "://" + strings.ReplaceAll(host, ".", `\.`) + "/[a-z]*" + stranger + "[a-z]*/.*")
 		if languageOfPattern(p).meets(owner) == yes {
 			return "every owner at " + host + ", where anyone can push,"
 		}

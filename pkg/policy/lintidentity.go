@@ -277,10 +277,10 @@ func (l Linter) lintValidity(found *Findings, path *field.Path, validity *v1alph
 	if validity == nil {
 		return
 	}
-	if from := validity.NotBefore; from != nil && from.After(l.now) {
-		found.warn(path.Child("notBefore"), fmt.Sprintf("%s is still to come, and no signature counts before it", from.UTC().Format(time.RFC3339)))
+	if from := validity.NotBefore; from != nil && from.Time.After(l.now) {
+		found.warn(path.Child("notBefore"), fmt.Sprintf("%s is still to come, and no signature counts before it", from.Time.UTC().Format(time.RFC3339)))
 	}
-	if to := validity.NotAfter; to != nil && to.Time.Before(firstSignature()) {
-		found.warn(path.Child("notAfter"), fmt.Sprintf("no signature of a chart is as old as %s, so none counts", to.UTC().Format(time.RFC3339)))
+	if to := validity.NotAfter; to != nil && to.Invalid == "" && to.Time.Time.Before(firstSignature()) {
+		found.warn(path.Child("notAfter"), fmt.Sprintf("no signature of a chart is as old as %s, so none counts", to.Time.UTC().Format(time.RFC3339)))
 	}
 }

@@ -43,10 +43,10 @@ func (l Linter) lintNeighbors(found *Findings, path *field.Path, obj parsedPolic
 	}
 }
 
-// swallowed returns the place of a pattern of inner all charts of which outer denies, at least
-// without a signer that inner does not name; -1 if there is none.
+// swallowed returns the place of a pattern of inner all charts of which outer denies or warns of, at
+// least without a signer that inner does not name; -1 if there is none.
 func swallowed(inner, outer parsedPolicy) int {
-	if len(outer.Spec.Require) == 0 || outer.Spec.Mode == v1alpha1.ModeWarn || inner.Spec.Mode == v1alpha1.ModeWarn || !inAddition(inner.Spec, outer.Spec) {
+	if len(outer.Spec.Require) == 0 || inner.Spec.Mode == v1alpha1.ModeWarn || !inAddition(inner.Spec, outer.Spec) {
 		return -1
 	}
 	return slices.IndexFunc(inner.charts, func(p pattern) bool {
@@ -72,6 +72,10 @@ func inAddition(inner, outer v1alpha1.ChartPolicySpec) bool {
 
 // inside is the finding about a policy that lies within another one.
 func inside(spec v1alpha1.ChartPolicySpec, other parsedPolicy, p pattern) string {
+	if other.Spec.Mode == v1alpha1.ModeWarn {
+		return fmt.Sprintf("policy %s matches these charts too, so without a signature by %s each of them causes a warning, and is denied once that policy enforces; exclude %s there if that is not meant",
+			other.Name, signersOf(other.Spec), p)
+	}
 	if spec.AllowUnverified != nil {
 		return fmt.Sprintf("the waiver has no effect on %s, because policy %s matches these charts too and requires a signature; exclude %s there", p, other.Name, p)
 	}
@@ -81,6 +85,10 @@ func inside(spec v1alpha1.ChartPolicySpec, other parsedPolicy, p pattern) string
 
 // around is the finding about a policy that contains another one.
 func around(spec v1alpha1.ChartPolicySpec, other parsedPolicy, p pattern) string {
+	if spec.Mode == v1alpha1.ModeWarn {
+		return fmt.Sprintf("contain the charts of policy %s, so without a signature by %s each of them causes a warning, and is denied once this policy enforces; write exclude: [%q] if that is not meant",
+			other.Name, signersOf(spec), p)
+	}
 	if waiver := other.Spec.AllowUnverified; waiver != nil {
 		return fmt.Sprintf("contain the charts of policy %s, whose waiver has no effect while this policy requires a signature; write exclude: [%q]", other.Name, p)
 	}

@@ -82,8 +82,8 @@ from becoming ready.
 {{- with get $keyless "issuer" }}
 {{- if not (regexMatch "^https?://[^/\\s]" .) }}
 {{ printf "- %s.issuer is %q: write its whole URL, https://%s" $at . (regexReplaceAll "^.*://" . "") }}
-{{- else if hasSuffix "/" . }}
-{{ printf "- %s.issuer is %q: write it without the slash at the end. If the certificates have it, as those of Auth0, write issuerRegExp: %q" $at . (printf "%s" (replace "." "\\." .)) }}
+{{- else if and (hasSuffix "/" .) (has (trimSuffix "/" .) (list "https://token.actions.githubusercontent.com" "https://gitlab.com" "https://accounts.google.com" "https://github.com/login/oauth" "https://login.microsoftonline.com" "https://agent.buildkite.com")) }}
+{{ printf "- %s.issuer is %q: certificates spell this issuer %s; write that" $at . (trimSuffix "/" .) }}
 {{- end }}
 {{- end }}
 {{- with get $keyless "subject" }}

@@ -6,6 +6,7 @@ What the notes warn of: values that can work, but not as the cluster is now. All
 {{- define "chartgate.warnings" -}}
 {{- include "chartgate.warn.users" . }}
 {{- include "chartgate.warn.objects" . }}
+{{- include "chartgate.warn.issuers" . }}
 {{- if eq (int .Values.replicas) 1 }}
 - replicas is 1: while that pod is replaced, every write that changes a chart is denied. Set 2.
 {{- else if or (eq (toString .Values.podDisruptionBudget.maxUnavailable) "100%") (and (not (hasSuffix "%" (toString .Values.podDisruptionBudget.maxUnavailable))) (ge (int .Values.podDisruptionBudget.maxUnavailable) (int .Values.replicas))) }}
@@ -27,6 +28,17 @@ What the notes warn of: values that can work, but not as the cluster is now. All
 {{- end }}
 {{- end }}
 
+{{/* Issuers that pkg/policy warns of, too. Those of Auth0 and of Entra ID version 1 do end in a slash. */}}
+{{- define "chartgate.warn.issuers" -}}
+{{- range $i, $identity := .Values.identities }}
+{{- with get ($identity.keyless | default dict) "issuer" }}
+{{- if and (hasSuffix "/" .) (not (regexMatch "^https://([^/]+[.]auth0[.]com|sts[.]windows[.]net)/" .)) }}
+{{ printf "- identities[%d].keyless.issuer is %q: most issuers have no / at the end, and certificates name them exactly. Write %s, unless the issuer's own document has the /." $i . (trimSuffix "/" .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Users of Flux and Argo CD. */}}
 {{- define "chartgate.warn.users" -}}
 {{- range $value, $crd := dict "artifactWriters" "helmcharts.source.toolkit.fluxcd.io" "releaseWriters" "helmreleases.helm.toolkit.fluxcd.io" "argoUsers" "applications.argoproj.io" }}
@@ -36,6 +48,7 @@ What the notes warn of: values that can work, but not as the cluster is now. All
 {{- if not (lookup "v1" "ServiceAccount" (index $parts 2) (index $parts 3)) }}
 {{ printf "- %s names a service account that does not exist: %s. Find the right one with \"kubectl get serviceaccounts -A | grep -E 'source-controller|helm-controller|argocd'\"." $value $user }}
 {{- if eq $value "releaseWriters" }} With a wrong one, no HelmRelease is installed or upgraded.{{ end }}
+{{- if eq $value "artifactWriters" }} With a wrong one, Flux pulls no chart.{{ end }}
 {{- end }}
 {{- else }}
 {{ printf "- %s is empty, and the cluster has %s: name the service account of the controller that writes them." $value $crd }}

@@ -123,7 +123,7 @@ func TestNotes(t *testing.T) {
 	for _, warning := range []string{
 		"artifactWriters names a service account that does not exist: system:serviceaccount:flux-system:source-controller.",
 		"releaseWriters names a service account that does not exist: system:serviceaccount:flux-system:helm-controller.",
-		"With a wrong one, no HelmRelease is installed or upgraded.",
+		"With a wrong one, no HelmRelease is installed or upgraded.", "With a wrong one, Flux pulls no chart.",
 		"argoUsers names a service account that does not exist: system:serviceaccount:argocd:argocd-application-controller.",
 		"registryConfig.existingSecrets[0] names the Secret pull, which does not exist in chartgate-system",
 		"trustedRoot.existingConfigMap names the ConfigMap corp-root, which does not exist in chartgate-system",
@@ -145,10 +145,11 @@ func TestNotes(t *testing.T) {
 	if stdout = c.helm("", "upgrade", "chartgate", chartDir); strings.Contains(stdout, "WARNING") {
 		t.Error(stdout)
 	}
-	stdout = c.helm("{artifactWriters: [], env: [{name: HTTPS_PROXY, value: x}], podDisruptionBudget: {maxUnavailable: 2}, resources: {limits: {memory: 256Mi}}}", "upgrade", "chartgate", chartDir, "--values", "-")
+	stdout = c.helm("{artifactWriters: [], env: [{name: HTTPS_PROXY, value: x}], podDisruptionBudget: {maxUnavailable: 2}, resources: {limits: {memory: 256Mi}}, identities: [{name: a, charts: ['oci://r.corp/**'], keyless: {issuer: 'https://login.corp/', subject: s}}]}", "upgrade", "chartgate", chartDir, "--values", "-")
 	for _, warning := range []string{
 		"artifactWriters is empty, and the cluster has helmcharts.source.toolkit.fluxcd.io: name the service account",
 		"env sets HTTPS_PROXY without NO_PROXY", "resources.limits.memory is 256Mi: below 384Mi", "podDisruptionBudget.maxUnavailable lets all pods be evicted at once",
+		`identities[0].keyless.issuer is "https://login.corp/": most issuers have no / at the end`,
 	} {
 		if !strings.Contains(stdout, warning) {
 			t.Errorf("the notes do not warn: %s\n%s", warning, stdout)

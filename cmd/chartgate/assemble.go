@@ -31,6 +31,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/releaseindex"
 	"github.com/chartgate/chartgate/pkg/source"
 	"github.com/chartgate/chartgate/pkg/status"
+	"github.com/chartgate/chartgate/pkg/tracing"
 	"github.com/chartgate/chartgate/pkg/trust"
 	"github.com/chartgate/chartgate/pkg/trustrootstore"
 	"github.com/chartgate/chartgate/pkg/webhook"
@@ -77,68 +78,93 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 	})
 }
 
-// assemble wires the parts: policies → engine → webhook.
+// parts are what decides about charts in a cluster, with what it follows there.
+type parts struct {
+	engine     *engine
+	policies   *policystore.Store
+	roots      *trust.Roots
+	trustRoots *trustrootstore.Store
+	releases   *releaseindex.Index
+	cluster    *inventory.Cluster
+	registry   registry.Options
+	traces     *tracing.Tracing
+}
+
+// assemble starts what asks the engine: the webhook and the background verification.
 func (f *serveFlags) assemble(mgr manager.Manager, mode webhook.Mode) error {
-	keyReader := f.keys(mgr.GetAPIReader())
-	policies := policystore.New(mgr.GetClient(), types.NamespacedName{Namespace: f.namespace, Name: f.configMap}, keyReader)
-	if err := policies.SetupWithManager(mgr); err != nil {
-		return fmt.Errorf("watch the policies: %w", err)
-	}
-	if err := status.NewPolicyWriter(mgr.GetClient(), policies, keyReader).SetupWithManager(mgr); err != nil {
-		return fmt.Errorf("write status: %w", err)
-	}
-	traces, err := f.traces(mgr)
+	made, err := f.parts(mgr)
 	if err != nil {
 		return err
 	}
-	consumers, err := f.consumers(mgr)
-	if err != nil {
-		return err
-	}
-	requests, err := f.measureRequests(metrics.Registry, policies)
-	if err != nil {
-		return err
-	}
-	roots, trustRoots, err := f.trustRoots(mgr)
-	if err != nil {
-		return fmt.Errorf("follow the TrustRoots: %w", err)
-	}
-	versions := objects.NewVersions(mgr.GetRESTMapper())
-	releases := releaseindex.New(mgr.GetConfig(), mgr.GetHTTPClient(), versions)
-	if err := mgr.Add(releases); err != nil {
-		return fmt.Errorf("follow the HelmReleases: %w", err)
-	}
-	siblings := objects.NewReader(mgr.GetAPIReader(), versions, releases)
-	reach := registry.Options{
-		Instrument: func(next http.RoundTripper) http.RoundTripper { return traces.Transport(requests.measure(next)) },
-		Connect:    consumers.Resolve,
-	}
-	engine, err := f.build(inputs{
-		policies: policies, siblings: siblings, roots: roots,
-		source: source.Options{
-			ArtifactWriters: f.artifactWriters, ReleaseWriters: f.releaseWriters, ArgoUsers: f.argoUsers, TrustRequests: f.required(),
-		},
-		registry: reach,
-	})
-	if err != nil {
-		return err
-	}
-	if err := f.audit(mgr, auditing{
-		engine: engine, policies: policies, roots: roots, trustRoots: trustRoots, registry: reach, registerer: metrics.Registry,
-		cluster: &inventory.Cluster{Config: mgr.GetConfig(), HTTP: mgr.GetHTTPClient(), Versions: versions, Live: siblings},
-	}); err != nil {
+	if err := f.audit(mgr, auditing{parts: made, registerer: metrics.Registry}); err != nil {
 		return fmt.Errorf("verify in the background: %w", err)
 	}
-	hooks := &hooks{flags: f, mode: mode, manager: mgr, engine: engine, policies: policies, trustRoots: trustRoots, roots: roots, registerer: metrics.Registry, traces: traces}
+	hooks := &hooks{parts: made, flags: f, mode: mode, manager: mgr, registerer: metrics.Registry}
 	if err := hooks.start(); err != nil {
 		return err
 	}
 	return errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("policies", policies.Ready),
-		mgr.AddReadyzCheck("releases", releases.Ready),
+		mgr.AddReadyzCheck("policies", made.policies.Ready),
+		mgr.AddReadyzCheck("releases", made.releases.Ready),
 		mgr.AddReadyzCheck("webhook", hooks.ready),
 	)
+}
+
+// parts makes the engine, and what it reads: policies, trust roots, objects and registries.
+func (f *serveFlags) parts(mgr manager.Manager) (parts, error) {
+	made := parts{}
+	var err error
+	if made.policies, err = f.followPolicies(mgr); err != nil {
+		return made, err
+	}
+	if made.traces, err = f.traces(mgr); err != nil {
+		return made, err
+	}
+	consumers, err := f.consumers(mgr)
+	if err != nil {
+		return made, err
+	}
+	requests, err := f.measureRequests(metrics.Registry, made.policies)
+	if err != nil {
+		return made, err
+	}
+	made.registry = registry.Options{
+		Instrument: func(next http.RoundTripper) http.RoundTripper {
+			return made.traces.Transport(requests.measure(next))
+		},
+		Connect: consumers.Resolve,
+	}
+	if made.roots, made.trustRoots, err = f.trustRoots(mgr); err != nil {
+		return made, fmt.Errorf("follow the TrustRoots: %w", err)
+	}
+	versions := objects.NewVersions(mgr.GetRESTMapper())
+	made.releases = releaseindex.New(mgr.GetConfig(), mgr.GetHTTPClient(), versions)
+	if err := mgr.Add(made.releases); err != nil {
+		return made, fmt.Errorf("follow the HelmReleases: %w", err)
+	}
+	siblings := objects.NewReader(mgr.GetAPIReader(), versions, made.releases)
+	made.cluster = &inventory.Cluster{Config: mgr.GetConfig(), HTTP: mgr.GetHTTPClient(), Versions: versions, Live: siblings}
+	made.engine, err = f.build(inputs{
+		policies: made.policies, siblings: siblings, roots: made.roots, registry: made.registry,
+		source: source.Options{
+			ArtifactWriters: f.artifactWriters, ReleaseWriters: f.releaseWriters, ArgoUsers: f.argoUsers, TrustRequests: f.required(),
+		},
+	})
+	return made, err
+}
+
+// followPolicies keeps the policies in force equal to those of the cluster, and writes their status.
+func (f *serveFlags) followPolicies(mgr manager.Manager) (*policystore.Store, error) {
+	keyReader := f.keys(mgr.GetAPIReader())
+	policies := policystore.New(mgr.GetClient(), types.NamespacedName{Namespace: f.namespace, Name: f.configMap}, keyReader)
+	if err := policies.SetupWithManager(mgr); err != nil {
+		return nil, fmt.Errorf("watch the policies: %w", err)
+	}
+	if err := status.NewPolicyWriter(mgr.GetClient(), policies, keyReader).SetupWithManager(mgr); err != nil {
+		return nil, fmt.Errorf("write status: %w", err)
+	}
+	return policies, nil
 }
 
 // namedHosts are the hosts to which the admin lets logins of consumers go: those of --login-hosts,

@@ -18,10 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
-	"github.com/chartgate/chartgate/pkg/policystore"
-	"github.com/chartgate/chartgate/pkg/tracing"
 	"github.com/chartgate/chartgate/pkg/trust"
-	"github.com/chartgate/chartgate/pkg/trustrootstore"
 	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
@@ -33,15 +30,11 @@ const (
 
 // hooks runs the webhook server once there is a certificate.
 type hooks struct {
+	parts
 	flags      *serveFlags
 	mode       webhook.Mode
 	manager    manager.Manager
-	engine     *engine
-	policies   *policystore.Store
-	trustRoots *trustrootstore.Store
-	roots      *trust.Roots
 	registerer prometheus.Registerer
-	traces     *tracing.Tracing
 	drain      drain
 	// answers is the server's own check, once there is a server.
 	answers atomic.Pointer[func(*http.Request) error]

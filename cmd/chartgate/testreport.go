@@ -90,7 +90,7 @@ func (r testReport) junit(w io.Writer) error {
 }
 
 func (o testOutcome) testcase() junit.Testcase {
-	found := junit.Testcase{Name: o.name, Classname: o.file, Time: "0"}
+	found := junit.Testcase{Name: o.name, Classname: o.file}
 	switch {
 	case len(o.wrong) > 0:
 		text := strings.Join(append(append([]string{fmt.Sprintf("%s:%d", o.file, o.position.line)}, o.wrong...), o.messages...), "\n")

@@ -17,6 +17,7 @@ import (
 	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
 // said is what a test compares of a response.
@@ -135,23 +136,39 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// One place to read from the API server, held by a write that gets no answer.
-func TestConcurrency(t *testing.T) {
-	w := newWorld(t, repositories())
+// occupied is a webhook with one place to read from the API server, which a write holds that gets no
+// answer until it is let go.
+func (w *world) occupied(t *testing.T) (charts *webhook.Charts, letGo func() admission.Response) {
+	t.Helper()
 	blocked, free := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	w.read = func(_ context.Context, id source.ID) ([]source.Object, error) {
 		once.Do(func() { close(blocked); <-free })
 		return w.find(id), nil
 	}
-	charts := w.charts(t, 1)
+	charts = w.charts(t, 1)
 	first := make(chan admission.Response, 1)
 	go func() { first <- charts.Handle(t.Context(), create(t, helmRelease("podinfo", "acme"))) }()
 	<-blocked
+	return charts, func() admission.Response {
+		close(free)
+		return <-first
+	}
+}
 
+// handleInVain is the answer to a write that has no time to wait for a place.
+func handleInVain(t *testing.T, charts *webhook.Charts) admission.Response {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	second := charts.Handle(ctx, create(t, helmRelease("other", "acme")))
+	return charts.Handle(ctx, create(t, helmRelease("other", "acme")))
+}
+
+// One place to read from the API server, held by a write that gets no answer.
+func TestConcurrency(t *testing.T) {
+	w := newWorld(t, repositories())
+	charts, letGo := w.occupied(t)
+	second := handleInVain(t, charts)
 	if diff := cmp.Diff(denied("Timeout"), saidBy(second)); diff != "" {
 		t.Errorf("a second write must wait, and be denied at its deadline: %s", diff)
 	}
@@ -162,8 +179,7 @@ func TestConcurrency(t *testing.T) {
 	if diff := cmp.Diff(said{Allowed: true}, saidBy(unchanged)); diff != "" {
 		t.Errorf("a write that changes no chart must not wait: %s", diff)
 	}
-	close(free)
-	if diff := cmp.Diff(said{Allowed: true}, saidBy(<-first)); diff != "" {
+	if diff := cmp.Diff(said{Allowed: true}, saidBy(letGo())); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(said{Allowed: true}, saidBy(charts.Handle(t.Context(), create(t, helmRelease("other", "acme"))))); diff != "" {

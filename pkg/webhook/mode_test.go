@@ -190,21 +190,9 @@ func review(t *testing.T, w *world, req admission.Request) *admissionv1.Admissio
 func TestWarnAdmitsWritesThatWaitTooLong(t *testing.T) {
 	w := newWorld(t, repositories()+folders)
 	w.mode = webhook.Warn
-	blocked, free := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	w.read = func(_ context.Context, id source.ID) ([]source.Object, error) {
-		once.Do(func() { close(blocked); <-free })
-		return w.find(id), nil
-	}
-	charts := w.charts(t, 1)
-	first := make(chan admission.Response, 1)
-	go func() { first <- charts.Handle(t.Context(), create(t, helmRelease("podinfo", "acme"))) }()
-	<-blocked
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	second := charts.Handle(ctx, create(t, helmRelease("other", "acme")))
-	close(free)
-	<-first
+	charts, letGo := w.occupied(t)
+	second := handleInVain(t, charts)
+	letGo()
 	if !second.Allowed || !strings.HasPrefix(strings.Join(second.Warnings, ""), "chartgate would deny this (Timeout): ") {
 		t.Errorf("%+v", second)
 	}

@@ -63,10 +63,10 @@ func TestTimesThatGoDoesNotRead(t *testing.T) {
 			sentence: "a chart whose policy names it",
 			object:   releaseFrom("team", "dated/app", "1.0.0"),
 			want: harness.Denied("PolicyInvalid spec.chart.spec", `
-HelmRelease apps/app denied (PolicyInvalid): policy dated, which matches oci://ghcr.io/acme/dated/app:1.0.0, is invalid: x
+HelmRelease apps/app denied (PolicyInvalid): policy dated, which matches oci://ghcr.io/acme/dated/app:1.0.0, is invalid: spec.require[0].anyOf[0]: TrustedIdentity "dated" is invalid: spec.validity.notAfter: Invalid value: "2099-01-01t00:00:00z": is not a time such as "2027-01-01T00:00:00Z"
   where:    spec.chart.spec
   policy:   dated cannot be evaluated
-  next:     x`),
+  next:     ask the platform team to fix the policy; its Ready condition says the same`),
 		},
 	})
 	harness.Eventually(t, func() string {

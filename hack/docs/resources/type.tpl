@@ -7,7 +7,7 @@
 {{ with $type.SortedReferences }}
 Part of {{ range $i, $t := . }}{{ if $i }}, {{ end }}{{ markdownRenderTypeLink $t }}{{ end }}.
 {{ end }}
-{{ with $type.Members -}}
+{{ if not (has "Type: string" $type.Validation) }}{{ with $type.Members -}}
 | Field | Meaning | Default | Rules |
 |---|---|---|---|
 {{ range . -}}
@@ -17,7 +17,7 @@ Part of {{ range $i, $t := . }}{{ if $i }}, {{ end }}{{ markdownRenderTypeLink $
 | `{{ .Name }}`{{ if has "Required: {}" .Validation }}, required{{ end }}<br>{{ markdownRenderType .Type }} | {{ template "text" .Doc }} | {{ with .Default }}`{{ . }}`{{ end }} | {{ range $i, $v := without .Validation "Required: {}" "Optional: {}" }}{{ if $i }}<br>{{ end }}{{ template "text" $v }}{{ end }} |
 {{ end -}}
 {{ end }}
-{{ end -}}
+{{ end }}{{ end -}}
 {{ with $type.EnumValues -}}
 | Value | Meaning |
 |---|---|

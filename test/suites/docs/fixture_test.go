@@ -25,14 +25,19 @@ func read(t *testing.T, path string) string {
 // pages are the documents, by their paths in the repository.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("find docs/*.md: %d files, %v", len(paths), err)
-	}
-	found := map[string]string{"README.md": read(t, "README.md"), "CHANGELOG.md": read(t, "CHANGELOG.md")}
-	for _, path := range paths {
-		name := "docs/" + filepath.Base(path)
-		found[name] = read(t, name)
+	found := map[string]string{}
+	for _, pattern := range []string{"README.md", "CHANGELOG.md", "docs/*.md", "docs/reference/*.md", "charts/chartgate/README.md"} {
+		paths, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("find %s: %d files, %v", pattern, len(paths), err)
+		}
+		for _, path := range paths {
+			name, err := filepath.Rel(root, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[name] = read(t, name)
+		}
 	}
 	return found
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -46,7 +47,7 @@ import (
 const gracefulShutdown = 32 * time.Second
 
 func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", f.kubeconfig)
+	config, err := f.apiServer()
 	if err != nil {
 		return nil, fmt.Errorf("find the API server: %w", err)
 	}
@@ -63,7 +64,7 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 		MapperProvider:                objects.NewMapper,
 		Logger:                        log,
 		LeaderElection:                f.leaderElect,
-		LeaderElectionID:              "chartgate-leader",
+		LeaderElectionID:              "chartgate", // charts/chartgate names this Lease, too
 		LeaderElectionNamespace:       f.namespace,
 		LeaderElectionReleaseOnCancel: true,
 		HealthProbeBindAddress:        f.probeAddr,
@@ -76,6 +77,13 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 		}},
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	})
+}
+
+func (f *serveFlags) apiServer() (*rest.Config, error) {
+	if f.kubeconfig == "" {
+		return rest.InClusterConfig()
+	}
+	return clientcmd.BuildConfigFromFlags("", f.kubeconfig)
 }
 
 // parts are what decides about charts in a cluster, with what it follows there.

@@ -18,11 +18,12 @@ import (
 )
 
 // The rights of pkg/servingcert. charts/chartgate leaves them out where it does not run, and
-// recognizes them by their resources, so no other right is written together with them.
+// recognizes them by their resources, so no other right is written together with them. A Secret of
+// this name can be created by a server-side apply only: the name of a POST is not known to RBAC.
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations,verbs=list;watch
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations,resourceNames=chartgate,verbs=get;update;patch
 // +kubebuilder:rbac:groups="",namespace=chartgate-system,resources=secrets,verbs=list;watch
-// +kubebuilder:rbac:groups="",namespace=chartgate-system,resources=secrets,resourceNames=chartgate-certificate,verbs=get;update;patch
+// +kubebuilder:rbac:groups="",namespace=chartgate-system,resources=secrets,resourceNames=chartgate-certificate,verbs=get;create;update;patch
 
 // certificateFlags say where the webhook's serving certificate comes from.
 type certificateFlags struct {
@@ -36,7 +37,7 @@ type certificateFlags struct {
 func (f *certificateFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.certificates, "certificates", "Files", "Managed: chartgate makes and renews its certificate and serves it from the Secret --certificate-secret; Files: another program puts tls.crt and tls.key into --cert-dir")
 	flags.StringVar(&f.certDir, "cert-dir", "/tmp/certs", "`directory` with tls.crt and tls.key, for --certificates=Files")
-	flags.StringVar(&f.certSecret, "certificate-secret", "chartgate-certificate", "`name` of the Secret of a managed certificate; it must exist")
+	flags.StringVar(&f.certSecret, "certificate-secret", "chartgate-certificate", "`name` of the Secret of a managed certificate")
 	flags.StringVar(&f.webhookConfig, "webhook-configuration", "chartgate", "`name` of the ValidatingWebhookConfiguration into which the CA of a managed certificate is written")
 	flags.StringVar(&f.webhookSvc, "webhook-service", "chartgate", "`name` of the Service that a managed certificate is for")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.uber.org/zap/zapcore"
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
@@ -109,6 +110,7 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	ctrl.SetLogger(log)
+	klog.SetLogger(log) // of client-go
 	mgr, err := f.manager(log)
 	if err != nil {
 		return err

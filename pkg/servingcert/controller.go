@@ -7,16 +7,21 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	corev1apply "k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/client-go/util/cert"
 	"k8s.io/client-go/util/retry"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -32,15 +37,18 @@ const (
 	// settle is how long an announced CA is given to reach the API servers before this replica
 	// changes to a certificate of it, where the one that it serves is still trusted.
 	settle = 5 * time.Second
+	// absence is how long the Secret is gone before a replica that serves makes it again. An
+	// uninstallation deletes it before the pods end, and they must not bring it back.
+	absence = 10 * time.Second
 	// firstRetry and lastRetry bound the pause after an error.
 	firstRetry, lastRetry = 10 * time.Millisecond, 15 * time.Second
 )
 
 // Options say what a certificate is for and where it is kept.
 type Options struct {
-	Secret        types.NamespacedName // exists already; it may be empty
-	Configuration string               // the ValidatingWebhookConfiguration
-	DNSName       string               // that the API server calls the webhook by
+	Secret        types.NamespacedName
+	Configuration string // the ValidatingWebhookConfiguration
+	DNSName       string // that the API server calls the webhook by
 }
 
 // Controller looks after the certificate. Every replica runs one; whichever writes first wins, and
@@ -53,9 +61,10 @@ type Controller struct {
 
 	serving atomic.Pointer[tls.Certificate]
 	ready   chan struct{}
-	// served and announced belong to Reconcile, which runs one at a time.
+	// served, announced and goneSince belong to Reconcile, which runs one at a time.
 	served    state
 	announced announcement
+	goneSince time.Time // zero while the Secret exists
 }
 
 // announcement is a bundle that the webhook configuration holds, and since when this replica knows.
@@ -116,17 +125,28 @@ func (c *Controller) Reconcile(ctx context.Context, _ reconcile.Request) (reconc
 	if wait := c.serve(found); wait > 0 {
 		pause = min(pause, wait)
 	}
-	return reconcile.Result{RequeueAfter: pause}, nil
+	return reconcile.Result{RequeueAfter: min(pause, lookAgain)}, nil
 }
 
 // renew reads the Secret, and writes it where something is due.
 func (c *Controller) renew(ctx context.Context) (found state, pause time.Duration, err error) {
 	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		var secret corev1.Secret
-		if err := c.live.Get(ctx, c.options.Secret, &secret); err != nil {
+		wait, err := c.read(ctx, &secret)
+		if wait > 0 {
+			found, pause = c.served, wait
+		}
+		if err != nil || wait > 0 {
 			return err
 		}
-		if found, pause, err = parse(secret.Data).next(c.options.DNSName, c.now(), c.served); err != nil {
+		held := parse(secret.Data)
+		var known []*x509.Certificate
+		if !held.signing.signs(c.now()) {
+			if known, err = c.known(ctx); err != nil {
+				return err
+			}
+		}
+		if found, pause, err = held.next(c.options.DNSName, c.now(), known); err != nil {
 			return err
 		}
 		data, err := found.encode()
@@ -145,6 +165,59 @@ func (c *Controller) renew(ctx context.Context) (found state, pause time.Duratio
 		return nil
 	})
 	return found, pause, err
+}
+
+// read reads the Secret, and makes it where it does not exist. A replica that serves waits before it
+// makes it, and read returns how long.
+func (c *Controller) read(ctx context.Context, secret *corev1.Secret) (wait time.Duration, err error) {
+	if err := c.live.Get(ctx, c.options.Secret, secret); !apierrors.IsNotFound(err) {
+		c.goneSince = time.Time{}
+		return 0, err
+	}
+	log := ctrl.LoggerFrom(ctx)
+	if c.goneSince.IsZero() {
+		c.goneSince = c.now()
+		log.Info("the Secret with the serving certificate does not exist", "secret", c.options.Secret)
+	}
+	if wait := absence - c.now().Sub(c.goneSince); c.served.serving.Leaf != nil && wait > 0 {
+		return wait, nil
+	}
+	// Applied, and empty: what another replica has made meanwhile is not changed. RBAC can limit the
+	// names of Secrets that are made by such a request, and not of those that are made by a POST.
+	empty := corev1apply.Secret(c.options.Secret.Name, c.options.Secret.Namespace)
+	if err := c.writer.Apply(ctx, empty, client.FieldOwner("chartgate")); err != nil {
+		return 0, err
+	}
+	log.Info("made the Secret for the serving certificate", "secret", c.options.Secret)
+	return 0, c.live.Get(ctx, c.options.Secret, secret)
+}
+
+// maxKnown bounds what is taken over from the configuration.
+const maxKnown = 8
+
+// known are the CAs of what replicas may serve at this moment: those of this replica, and those that
+// the API server was told by others.
+func (c *Controller) known(ctx context.Context) ([]*x509.Certificate, error) {
+	var configuration admissionv1.ValidatingWebhookConfiguration
+	if err := c.live.Get(ctx, types.NamespacedName{Name: c.options.Configuration}, &configuration); err != nil {
+		return nil, fmt.Errorf("read the CAs that the API server trusts: %w", err)
+	}
+	known := slices.Clone(c.served.trusted)
+	if own := c.served.signing.certificate; own != nil {
+		known = append(known, own)
+	}
+	for _, webhook := range configuration.Webhooks {
+		told, err := cert.ParseCertsPEM(webhook.ClientConfig.CABundle)
+		if err != nil {
+			continue // none, or none that the API server can use
+		}
+		for _, ca := range told {
+			if ca.IsCA && len(known) < maxKnown && !slices.ContainsFunc(known, ca.Equal) {
+				known = append(known, ca)
+			}
+		}
+	}
+	return known, nil
 }
 
 // holds reports whether a Secret holds these items.

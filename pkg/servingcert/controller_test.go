@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -65,6 +66,12 @@ func newWorld(t *testing.T) *world {
 					return err
 				}
 				return c.Update(ctx, object, o...)
+			},
+			Apply: func(ctx context.Context, c client.WithWatch, object runtime.ApplyConfiguration, o ...client.ApplyOption) error {
+				if err := note("apply", &corev1.Secret{}); err != nil {
+					return err
+				}
+				return c.Apply(ctx, object, o...)
 			},
 			Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, o ...client.PatchOption) error {
 				if err := note("patch", object); err != nil {
@@ -145,7 +152,7 @@ func TestStart(t *testing.T) {
 		sentence string
 		asks     []string
 	}{
-		{"the first replica of a cluster", []string{"get Secret", "update Secret", "get Configuration", "patch Configuration"}},
+		{"the first replica of a cluster", []string{"get Secret", "get Configuration", "update Secret", "get Configuration", "patch Configuration"}},
 		{"a later one", []string{"get Secret", "get Configuration"}},
 	} {
 		c := w.replica()
@@ -205,10 +212,10 @@ func TestNoCallFails(t *testing.T) {
 			w.now = w.now.Add(overlap)
 		}
 	}
-	until(begin.Add(24 * time.Hour))
+	until(begin.Add(time.Hour))
 	first := parse(w.secret(t).Data)
-	w.now = begin.Add(servingLife - renewBefore - 24*time.Hour)
-	until(w.now.Add(48 * time.Hour))
+	w.now = begin.Add(servingLife - renewBefore - time.Hour)
+	until(w.now.Add(2 * time.Hour))
 	renewed := parse(w.secret(t).Data)
 	if sameLeaf(first, renewed) || !first.signing.certificate.Equal(renewed.signing.certificate) {
 		t.Error("the certificate was not renewed by the same CA")
@@ -218,13 +225,22 @@ func TestNoCallFails(t *testing.T) {
 	if err := w.Update(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	until(w.now.Add(24 * time.Hour))
+	until(w.now.Add(time.Hour))
 	repaired := parse(w.secret(t).Data)
 	if repaired.signing.certificate.Equal(renewed.signing.certificate) || len(repaired.trusted) > 0 {
 		t.Error("the CA was not made again, or the old one is still trusted")
 	}
-	jump(repaired.signing.certificate.NotAfter.Add(-renewBefore - 24*time.Hour))
-	until(w.now.Add(48 * time.Hour))
+	if err := w.Delete(t.Context(), w.secret(t)); err != nil {
+		t.Fatal(err)
+	}
+	until(w.now.Add(time.Hour))
+	remade := parse(w.secret(t).Data)
+	if remade.signing.certificate.Equal(repaired.signing.certificate) || len(remade.trusted) > 0 {
+		t.Error("the deleted Secret came back with the old CA, or the old one is still trusted")
+	}
+	repaired = remade
+	jump(repaired.signing.certificate.NotAfter.Add(-renewBefore - time.Hour))
+	until(w.now.Add(2 * time.Hour))
 	changed := parse(w.secret(t).Data)
 	if changed.signing.certificate.Equal(repaired.signing.certificate) || len(changed.trusted) > 0 {
 		t.Error("the CA was not changed, or the old one is still trusted")
@@ -256,7 +272,7 @@ func TestSettle(t *testing.T) {
 		t.Error("it never changes")
 	}
 	// Where the API server does not trust the old one any more, waiting would only cost writes.
-	fresh, _, err := state{}.next(dnsName, w.now, state{})
+	fresh, _, err := state{}.next(dnsName, w.now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,6 +286,64 @@ func TestSettle(t *testing.T) {
 	w.look(t, b)
 	if err := w.calls(t, b); err != nil {
 		t.Errorf("it goes on with a certificate that is not trusted: %v", err)
+	}
+}
+
+// TestDeletedSecret: a replica that serves goes on, and makes the Secret again after a while; one that
+// starts makes it at once, and the API server still trusts what the other one serves.
+func TestDeletedSecret(t *testing.T) {
+	for _, tc := range []struct {
+		sentence string
+		started  bool // another replica starts while it is gone
+		back     bool // somebody else makes it again, as helm does
+	}{
+		{"no other replica starts", false, false},
+		{"another replica starts", true, false},
+		{"helm makes it again", false, true},
+	} {
+		t.Run(tc.sentence, func(t *testing.T) {
+			w := newWorld(t)
+			old := w.replica()
+			w.look(t, old)
+			before, _ := old.GetCertificate(nil)
+			if err := w.Delete(t.Context(), w.secret(t)); err != nil {
+				t.Fatal(err)
+			}
+			if pause := w.look(t, old); pause != absence || !slices.Equal(w.asked, []string{"get Secret", "get Configuration"}) {
+				t.Errorf("it looks again in %s, and asks %v", pause, w.asked)
+			}
+			switch {
+			case tc.started:
+				started := w.replica()
+				w.look(t, started)
+				if err := w.calls(t, started); err != nil || !ready(started) {
+					t.Errorf("the new replica: %v", err)
+				}
+			case tc.back:
+				secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: options.Secret.Namespace, Name: options.Secret.Name}}
+				if err := w.Create(t.Context(), secret); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				w.now = w.now.Add(absence)
+			}
+			for range 2 { // the CA is announced and settles; then it changes
+				if err := w.calls(t, old); err != nil {
+					t.Error(err)
+				}
+				w.look(t, old)
+				w.now = w.now.Add(settle)
+			}
+			if err := w.calls(t, old); err != nil {
+				t.Error(err)
+			}
+			if now, _ := old.GetCertificate(nil); now == before {
+				t.Error("it never changes")
+			}
+			if trusted := parse(w.secret(t).Data).trusted; len(trusted) != 1 {
+				t.Errorf("%d older CAs are trusted", len(trusted))
+			}
+		})
 	}
 }
 
@@ -315,8 +389,13 @@ func TestRace(t *testing.T) {
 // what it serves goes on.
 func TestFailures(t *testing.T) {
 	refused := func() error { return apierrors.NewForbidden(corev1.Resource("secrets"), "x", errors.New("no")) }
-	for _, request := range []string{"get Secret", "update Secret", "get Configuration", "patch Configuration"} {
+	for _, request := range []string{"get Secret", "apply Secret", "update Secret", "get Configuration", "patch Configuration"} {
 		w := newWorld(t)
+		if request == "apply Secret" {
+			if err := w.Delete(t.Context(), w.secret(t)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		c := w.replica()
 		w.fail[request] = refused
 		if _, err := c.Reconcile(t.Context(), reconcile.Request{}); err == nil || ready(c) || c.serving.Load() != nil {
@@ -339,7 +418,7 @@ func TestForeignCAs(t *testing.T) {
 	c := w.replica()
 	w.look(t, c)
 	own := w.configuration(t).Webhooks[0].ClientConfig.CABundle
-	foreign, _, err := state{}.next(dnsName, w.now, state{})
+	foreign, _, err := state{}.next(dnsName, w.now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,8 +27,9 @@ const (
 	// overlap is how long an old CA is trusted after its last certificate was replaced: every
 	// replica serves the new one by then.
 	overlap = 10 * time.Minute
-	// lookAgain is the longest time between two looks at the Secret without any change.
-	lookAgain = 12 * time.Hour
+	// lookAgain is the longest time between two looks at the Secret. Also a replica whose watch has
+	// ended without notice serves a new certificate before the old CA is forgotten.
+	lookAgain = overlap / 2
 )
 
 // state is what the Secret holds. The zero value holds nothing.
@@ -98,22 +99,19 @@ func (s state) serves(name string, at time.Time, cas ...*x509.Certificate) bool 
 	return err == nil
 }
 
-// next returns what the Secret is to hold at a time, and when that is to be looked at again. served
-// is what this replica serves, whose CA stays trusted for a while where the Secret has lost it.
+// next returns what the Secret is to hold at a time, and when that is to be looked at again. known
+// are the CAs of what replicas serve, which stay trusted for a while where the Secret has lost its CA.
 //
 // A CA is replaced in steps, so that an API server never sees a certificate that it does not trust:
 // the new CA is announced beside the old one; after spread, it signs the certificate that is
 // served; after overlap, the old one is not trusted any more.
-func (s state) next(name string, now time.Time, served state) (state, time.Duration, error) {
+func (s state) next(name string, now time.Time, known []*x509.Certificate) (state, time.Duration, error) {
 	if !s.signing.signs(now) {
 		fresh, err := newAuthority(now)
 		if err != nil {
 			return state{}, 0, err
 		}
-		lost := state{signing: fresh}
-		if old := served.signing.certificate; old != nil {
-			lost.trusted = append([]*x509.Certificate{old}, served.trusted...)
-		}
+		lost := state{signing: fresh, trusted: known}
 		if lost.serving, err = fresh.issue(name, now); err != nil {
 			return state{}, 0, err
 		}

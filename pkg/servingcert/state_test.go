@@ -17,10 +17,14 @@ const dnsName = "chartgate.chartgate-system.svc"
 
 var begin = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// after returns what the Secret holds once it was looked at, with nothing served before.
+// after returns what the Secret holds once it was looked at by a replica that served something.
 func after(t *testing.T, data map[string][]byte, now time.Time, served state) (map[string][]byte, time.Duration) {
 	t.Helper()
-	s, pause, err := parse(data).next(dnsName, now, served)
+	var known []*x509.Certificate
+	if ca := served.signing.certificate; ca != nil {
+		known = append(known, ca)
+	}
+	s, pause, err := parse(data).next(dnsName, now, known)
 	if err != nil {
 		t.Fatal(err)
 	}

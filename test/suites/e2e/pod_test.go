@@ -83,11 +83,16 @@ func (w *site) checkWithoutPod(t *testing.T) {
 }
 
 // checkReadiness starts a new pod, which is not ready before it has its certificate, even if
-// everything else is. It takes the certificate from the Secret, which it may fill but not create.
+// everything else is. It cannot write the certificate into a Secret that nobody may change; once that
+// is gone, it makes another one, which RBAC allows for this name.
 func (w *site) checkReadiness(t *testing.T) {
 	t.Helper()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace, Name: "chartgate-certificate"}}
-	err := w.Client.Delete(t.Context(), secret)
+	key := metav1.ObjectMeta{Namespace: cluster.Namespace, Name: "chartgate-certificate"}
+	if err := w.Client.Delete(t.Context(), &corev1.Secret{ObjectMeta: key}); err != nil {
+		t.Fatal(err)
+	}
+	fixed := &corev1.Secret{ObjectMeta: key, Immutable: new(true)}
+	err := w.Client.Create(t.Context(), fixed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,16 +103,17 @@ func (w *site) checkReadiness(t *testing.T) {
 		if err := w.Gate.Ready(t.Context()); err == nil {
 			t.Fatal("ready without a certificate")
 		}
-		if !strings.Contains(w.Gate.Log(), "policies in force") {
-			return "the policies are not loaded"
+		for _, line := range []string{"policies in force", "field is immutable"} {
+			if !strings.Contains(w.Gate.Log(), line) {
+				return "it has not logged: " + line
+			}
 		}
 		return ""
 	})
 	if err := w.Gate.Ready(t.Context()); err == nil {
 		t.Error("ready without a certificate, with policies")
 	}
-	secret.ResourceVersion = ""
-	if err := errors.Join(w.Client.Create(t.Context(), secret), w.Gate.WaitReady(t.Context())); err != nil {
+	if err := errors.Join(w.Client.Delete(t.Context(), fixed), w.Gate.WaitReady(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -206,8 +206,10 @@ func (c *controlPlane) rights() {
 		{true, "list watch", own, "", "secrets", ""},
 		{true, "get", own, "", "secrets", "x"}, // public keys of TrustedIdentities
 		{true, "get update patch", own, "", "secrets", "chartgate-certificate"},
-		{false, "update patch", own, "", "secrets", "x"},
-		{false, "create delete", own, "", "secrets", "chartgate-certificate"},
+		{true, "create", own, "", "secrets", "chartgate-certificate"}, // by a server-side apply
+		{false, "create", own, "", "secrets", ""},                     // by a POST, of any name
+		{false, "create update patch", own, "", "secrets", "x"},
+		{false, "delete", own, "", "secrets", "chartgate-certificate"},
 		{true, "get create update", own, "coordination.k8s.io", "leases", "chartgate"},
 		{true, "create patch", own, "", "events", "x"},
 		{true, "create patch", own, "events.k8s.io", "events", "x"},

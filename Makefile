@@ -48,10 +48,15 @@ $(BIN)/chartgate-demo:
 	go build -o $@ ./cmd/chartgate-demo
 
 .PHONY: test
-test: build $(BIN)/chartgate-demo tools-test ## Run all tests, against real parts
+test: build $(BIN)/chartgate-demo tools-test tools-node ## Run all tests, against real parts
 	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test -timeout 60m ./...
 	$(MAKE) test-contract
 	$(MAKE) fuzz
+	@[ "$$(id -u)" = 0 ] || echo 'NOT RUN: test/suites/node, which runs pods on a Kubernetes node: it needs root'
+
+.PHONY: node
+node: tools-node $(CONTROL_PLANE) ## Start a Kubernetes node on this machine, for you to use; needs root
+	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/env/node/up
 
 .PHONY: test-contract
 test-contract: ## Compare pkg/source with the real types of Argo CD 2 and 3

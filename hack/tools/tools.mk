@@ -4,7 +4,7 @@
 #   make tools-test     what the tests run: a control plane, helm 3 and 4, cosign 2 and 3, a registry, a Sigstore (Fulcio,
 #                       Rekor, a timestamp authority), Flux's and Argo CD's controllers and CRDs, a browser, promtool,
 #                       helm-unittest, a check of SPDX documents, the image's certificate authorities
-#   make tools-node     what a Kubernetes node runs besides: a kubelet, containerd, runc, network plugins
+#   make tools-node     what a Kubernetes node runs besides: a kubelet, containerd, runc, network plugins, ip and nft
 #   make tools-verify   what `make verify` runs
 #   make tools          both
 #
@@ -16,7 +16,7 @@ ifndef KUBEBUILDER_ASSETS
 CONTROL_PLANE := $(BIN)/kube-apiserver $(BIN)/kubectl $(BIN)/etcd
 endif
 NODE := $(addprefix $(BIN)/,kube-controller-manager kube-scheduler kube-proxy kubelet \
-	containerd containerd-shim-runc-v2 ctr bridge loopback host-local portmap runc)
+	containerd containerd-shim-runc-v2 bridge loopback host-local pause runc ip nft)
 SIGSTORE := $(BIN)/fulcio $(BIN)/rekor $(BIN)/timestamp-server
 FLUX := $(BIN)/source-controller $(BIN)/helm-controller $(BIN)/kustomize-controller
 ARGO := $(BIN)/argocd-application-controller $(BIN)/argocd-repo-server $(BIN)/argocd-redis
@@ -63,21 +63,32 @@ $(addprefix $(BIN)/,kube-controller-manager kube-scheduler kube-proxy kubelet): 
 	$(call build,kubernetes,k8s.io/kubernetes/cmd/$*,$(kubernetes-flags))
 
 $(BIN)/containerd: $(call pins,containerd)
-$(BIN)/containerd-shim-runc-v2 $(BIN)/ctr: $(call pins,containerd) | $(BIN)/containerd
-$(addprefix $(BIN)/,containerd containerd-shim-runc-v2 ctr): $(BIN)/%:
+$(BIN)/containerd-shim-runc-v2: $(call pins,containerd) | $(BIN)/containerd
+$(addprefix $(BIN)/,containerd containerd-shim-runc-v2): $(BIN)/%:
 	$(call build,containerd,github.com/containerd/containerd/v2/cmd/$*)
 
 $(BIN)/bridge $(BIN)/loopback: $(BIN)/%: $(call pins,cni)
 	$(call build,cni,github.com/containernetworking/plugins/plugins/main/$*)
 $(BIN)/host-local: $(call pins,cni)
 	$(call build,cni,github.com/containernetworking/plugins/plugins/ipam/host-local)
-$(BIN)/portmap: $(call pins,cni)
-	$(call build,cni,github.com/containernetworking/plugins/plugins/meta/portmap)
 
-# Debian's own build: runc needs cgo and libseccomp.
+# What every pod's sandbox runs.
+$(BIN)/pause: $(ROOT)/test/env/node/pause/main.go
+	@mkdir -p $(BIN)
+	$(tool-go) build -trimpath -ldflags "-s -w" -o $@ ./test/env/node/pause
+
+# Debian's own build: runc needs cgo and libseccomp, which apt itself needs, too.
 $(BIN)/runc: $(TOOLS)/debian.sh
 	$(TOOLS)/debian.sh runc $(BIN)/debian/runc
 	ln -sf debian/runc/usr/sbin/runc $@
+
+# Debian's own builds: of what the node's network is made with, and kube-proxy's rules.
+$(BIN)/ip: $(TOOLS)/debian.sh $(TOOLS)/debian-program.sh
+	$(TOOLS)/debian.sh iproute2 $(BIN)/debian/ip
+	install -m 755 $(TOOLS)/debian-program.sh $@
+$(BIN)/nft: $(TOOLS)/debian.sh $(TOOLS)/debian-program.sh
+	$(TOOLS)/debian.sh nftables $(BIN)/debian/nft
+	install -m 755 $(TOOLS)/debian-program.sh $@
 
 $(BIN)/etcd: $(call pins,etcd)
 	$(call build,etcd,go.etcd.io/etcd/server/v3)

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -33,6 +34,29 @@ type Cluster struct {
 	environment *envtest.Environment
 	dir         string
 	kubectl     string
+}
+
+// Connect returns a cluster that runs already, as the admin of a kubeconfig. Stop leaves it running.
+func Connect(kubeconfig string) (*Cluster, error) {
+	log.SetLogger(logr.Discard())
+	binaries, err := assets()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{Kubeconfig: kubeconfig, kubectl: filepath.Join(binaries, "kubectl")}
+	if c.Config, err = clientcmd.BuildConfigFromFlags("", kubeconfig); err != nil {
+		return nil, err
+	}
+	return c, c.connect()
+}
+
+// connect makes the admin's client.
+func (c *Cluster) connect() (err error) {
+	c.Config.QPS = -1                           // tests that write at the same time really do so
+	c.Config.WarningHandler = rest.NoWarnings{} // tests that want them record them
+	// The kinds are asked for when they are needed: the API server may not answer yet.
+	c.Client, err = client.New(c.Config, client.Options{})
+	return err
 }
 
 // auditPolicy records who wrote what and the annotations of webhooks, without contents.
@@ -74,9 +98,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if c.Config, err = c.environment.Start(); err != nil {
 		return c, fmt.Errorf("start the control plane: %w", err)
 	}
-	c.Config.QPS = -1                           // tests that write at the same time really do so
-	c.Config.WarningHandler = rest.NoWarnings{} // tests that want them record them
-	if c.Client, err = client.New(c.Config, client.Options{}); err != nil {
+	if err := c.connect(); err != nil {
 		return c, err
 	}
 	if err := os.WriteFile(c.Kubeconfig, c.environment.KubeConfig, 0o600); err != nil {

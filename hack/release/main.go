@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chartgate/chartgate/hack/internal/binary"
+	"github.com/chartgate/chartgate/hack/internal/folder"
 	"github.com/chartgate/chartgate/hack/internal/image"
 	"github.com/chartgate/chartgate/hack/internal/sbom"
 	"github.com/chartgate/chartgate/hack/internal/source"
@@ -95,7 +96,7 @@ func prepare(ctx context.Context, o options) (*release, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.RemoveAll(o.output); err != nil {
+	if err := folder.Renew(o.output, programs); err != nil {
 		return nil, err
 	}
 	r := &release{
@@ -103,8 +104,11 @@ func prepare(ctx context.Context, o options) (*release, error) {
 		registry: registryAt{prefix: o.registry, plainHTTP: o.plainHTTP},
 		cosign:   cosign{program: filepath.Join(o.bin, "cosign3"), flags: strings.Fields(o.sign), plainHTTP: o.plainHTTP},
 	}
-	return r, os.MkdirAll(o.output, 0o755)
+	return r, os.Mkdir(filepath.Join(o.output, programs), 0o755)
 }
+
+// programs is the folder of the programs in that of the release.
+const programs = "programs"
 
 // build makes the programs and their archives.
 func (r *release) build(ctx context.Context) error {
@@ -115,7 +119,7 @@ func (r *release) build(ctx context.Context) error {
 			return err
 		}
 	}
-	builder := binary.Builder{Root: ".", Version: r.version, Dir: filepath.Join(r.output, "programs")}
+	builder := binary.Builder{Root: ".", Version: r.version, Dir: filepath.Join(r.output, programs)}
 	r.content = image.Content{Version: r.number, Commit: r.commit}
 	var files []string
 	for _, p := range platforms {

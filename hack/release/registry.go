@@ -96,11 +96,14 @@ func (r registryAt) tagIsFree(ctx context.Context, path, tag, digest string) err
 	return nil
 }
 
-// tag gives what was pushed its name.
+// tag gives what was pushed its name. A name that it has already stays, since some registries let no tag be written twice.
 func (r registryAt) tag(ctx context.Context, path, tag, digest string) error {
 	repository, err := r.repository(path)
 	if err != nil {
 		return err
+	}
+	if named, err := remote.Head(repository.Tag(tag), remoteOptions(ctx)...); err == nil && named.Digest.String() == digest {
+		return nil
 	}
 	pushed, err := remote.Get(repository.Digest(digest), remoteOptions(ctx)...)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/chartgate/chartgate/hack/internal/binary"
+	"github.com/chartgate/chartgate/hack/internal/folder"
 	"github.com/chartgate/chartgate/hack/internal/source"
 )
 
@@ -149,7 +150,7 @@ func checkStatic(b binary.Binary) error {
 
 // Layout writes an OCI image layout: a folder that skopeo, crane and others read, with the index under the name of its tag.
 func Layout(dir, tag string, index v1.ImageIndex) error {
-	if err := os.RemoveAll(dir); err != nil {
+	if err := folder.Renew(dir, "oci-layout"); err != nil {
 		return err
 	}
 	path, err := layout.Write(dir, empty.Index)

@@ -23,7 +23,7 @@ func TestTimesThatGoDoesNotRead(t *testing.T) {
 	const dated = "{keyless: {" + anyone + "}, validity: {notAfter: '2099-01-01t00:00:00z'}}"
 	w.check(t, []row{{
 		sentence: "the rules of the definition refuse it",
-		object:   harness.Identity("dated", dated),
+		object:   harness.Identity("wrong", dated),
 		want: invalid("TrustedIdentity", `spec.validity: Invalid value: "object": Invalid date-time formatted string 2099-01-01t00:00:00z: parsing time "2099-01-01t00:00:00z" as "2006-01-02T15:04:05": `+
 			`cannot parse "t00:00:00z" as "T" evaluating rule: at least one of notBefore and notAfter must be set`, "FieldValueInvalid spec.validity"),
 	}})

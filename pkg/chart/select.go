@@ -3,6 +3,7 @@ package chart
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -52,6 +53,23 @@ func (s Selector) Select(tags []string) (string, error) {
 	default:
 		return best.tag, nil
 	}
+}
+
+// Versions returns the versions that helm reads in tags, newest first: "_" in a tag stands for "+". It
+// passes over what helm passes over, which is every tag that is no complete semantic version.
+func Versions(tags []string) []string {
+	var found []*semver.Version
+	for _, tag := range tags {
+		if v := (Selector{dialect: Literal}).version(tag); v != nil && tagGrammar.MatchString(tag) {
+			found = append(found, v)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b *semver.Version) int { return b.Compare(a) })
+	var versions []string
+	for _, v := range found {
+		versions = append(versions, v.Original())
+	}
+	return versions
 }
 
 // newest is the newest version of some tags. The zero value is no version.

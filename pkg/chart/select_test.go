@@ -221,3 +221,15 @@ func pull(tag string, tags []string) (string, error) {
 	}
 	return tag, nil
 }
+
+func TestVersionsAreThoseOfHelm(t *testing.T) {
+	t.Parallel()
+	tags := []string{"1.0.0", "latest", "v9.0.0", "1.10.0", "1.2.0_build.5", "1.2.0-rc.1", "2", "2024.03.01", "sha256-abc.sig", "1.2.0+evil", "1.2.0 ", "1.2.0\n3.0.0", ""}
+	want := []string{"1.10.0", "1.2.0+build.5", "1.2.0-rc.1", "1.0.0"}
+	if diff := cmp.Diff(want, chart.Versions(tags)); diff != "" {
+		t.Error(diff)
+	}
+	if got := chart.Versions(nil); got != nil {
+		t.Error(got)
+	}
+}

@@ -80,6 +80,7 @@ type steps struct {
 	state      func() string
 	verify     func(context.Context, chart.Digest, attachment.Attachment, evidence.Wanted) (evidence.Evidence, error)
 	archive    func(context.Context, artifact.Resolved) ([]byte, error)
+	tags       func(context.Context, chart.Location) ([]string, error)
 	asked      func(attachment.Search) // what the registry is asked, and by which access
 	now        func() time.Time
 }
@@ -108,6 +109,11 @@ func (s steps) Signatures(ctx context.Context, r artifact.Resolved, search attac
 func (s steps) Archive(ctx context.Context, r artifact.Resolved, access sourceauth.Auth) ([]byte, error) {
 	s.asked(attachment.Search{Access: access})
 	return s.archive(ctx, r)
+}
+
+func (s steps) Tags(ctx context.Context, at chart.Location) ([]string, error) {
+	s.asked(attachment.Search{})
+	return s.tags(ctx, at)
 }
 
 func (s steps) State(context.Context, evidence.Wanted) string { return s.state() }
@@ -184,6 +190,7 @@ func fine(t testing.TB) steps {
 			return signedBy(d, subject), nil
 		},
 		archive: func(context.Context, artifact.Resolved) ([]byte, error) { return nil, errInjected },
+		tags:    func(context.Context, chart.Location) ([]string, error) { return nil, errInjected },
 		asked:   func(attachment.Search) {},
 		now:     func() time.Time { return today },
 	}

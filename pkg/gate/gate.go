@@ -43,6 +43,8 @@ type Registry interface {
 	Signatures(ctx context.Context, resolved artifact.Resolved, search attachment.Search) iter.Seq2[attachment.Attachment, error]
 	// Archive returns the chart's archive, whose digest is resolved.Layer.
 	Archive(ctx context.Context, resolved artifact.Resolved, access sourceauth.Auth) ([]byte, error)
+	// Tags lists the tags of a repository, all of them or none, by chartgate's own login.
+	Tags(ctx context.Context, at chart.Location) ([]string, error)
 }
 
 // Verifier proves who signed.

@@ -13,6 +13,29 @@ import (
 	"github.com/chartgate/chartgate/pkg/sourceauth"
 )
 
+// Tags lists the tags of a repository, all of them or none, over chartgate's own connection.
+func (c *Client) Tags(ctx context.Context, at chart.Location) ([]string, error) {
+	r, err := c.repository(ctx, at, sourceauth.Auth{})
+	if err != nil {
+		return nil, err
+	}
+	leave, err := r.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return r.allTags(ctx)
+}
+
+// allTags is tags with errors for users.
+func (r *repository) allTags(ctx context.Context) ([]string, error) {
+	tags, err := r.tags(ctx)
+	if err != nil {
+		return nil, r.chartProblem(ctx, "tags of "+r.location.String(), err)
+	}
+	return tags, nil
+}
+
 // tags lists all tags.
 func (r *repository) tags(ctx context.Context) ([]string, error) {
 	var all []string
@@ -131,9 +154,9 @@ func (r *repository) chartManifest(ctx context.Context, name, tagOrDigest string
 }
 
 func (r *repository) selectTag(ctx context.Context, s chart.Selector) (string, error) {
-	tags, err := r.tags(ctx)
+	tags, err := r.allTags(ctx)
 	if err != nil {
-		return "", r.chartProblem(ctx, "tags of "+r.location.String(), err)
+		return "", err
 	}
 	tag, err := s.Select(tags)
 	if p, ok := errors.AsType[*problem.Error](err); ok {

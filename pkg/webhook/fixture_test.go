@@ -160,6 +160,11 @@ func (w *world) Signatures(_ context.Context, r artifact.Resolved, _ attachment.
 	}
 }
 
+// Tags implements gate.Registry.
+func (w *world) Tags(context.Context, chart.Location) ([]string, error) {
+	return nil, errors.New("no admission lists tags")
+}
+
 // Archive implements gate.Registry.
 func (w *world) Archive(context.Context, artifact.Resolved, sourceauth.Auth) ([]byte, error) {
 	return nil, errors.New("there are no archives")

@@ -38,6 +38,13 @@ release: $(BIN)/ca-certificates.crt $(BIN)/cosign3 ## Build, push and sign a rel
 	go run ./hack/release -version=$(VERSION) -registry=$(REGISTRY) -platforms=$(PLATFORMS) -bin=$(BIN) \
 		-output=$(or $(OUTPUT),$(BIN)/release) -sign='$(SIGN)' $(if $(PLAIN_HTTP),-plain-http)
 
+# The chart's version, unless the caller says which.
+PLUGIN_VERSION ?= $(shell sed -n 's/^version: //p' charts/chartgate/Chart.yaml)
+
+.PHONY: plugins
+plugins: build ## Pack helm's plugins for this platform into bin/plugins (docs/helm-users.md)
+	hack/plugins/pack.sh $(BIN)/chartgate $(PLUGIN_VERSION) $$(go env GOOS)-$$(go env GOARCH) $(BIN)/plugins
+
 .PHONY: demo
 demo: $(BIN)/chartgate-demo ## Show the gate at work, without a cluster or a network
 	$(BIN)/chartgate-demo

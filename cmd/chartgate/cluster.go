@@ -35,6 +35,11 @@ type cluster struct {
 
 // connect finds the cluster. It sends no request yet.
 func (f *clusterFlags) connect() (*cluster, error) {
+	if ofHelm, err := helmContext(); err != nil {
+		return nil, fmt.Errorf("find the cluster: %w", err)
+	} else if f.context == "" {
+		f.context = ofHelm
+	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = f.kubeconfig
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: f.context})

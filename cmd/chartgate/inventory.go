@@ -247,7 +247,7 @@ func (f *inventoryFlags) fromCluster(ctx context.Context, at *scannedCluster, pr
 // inspector makes the engine, and what asks it.
 func (f *inventoryFlags) inspector(policies fixedPolicies, judged bool, s stock) (*inventory.Inspector, *trust.Roots, error) {
 	if len(f.registryConfigs) == 0 {
-		f.registryConfigs = dockerConfig()
+		f.registryConfigs = localLogins()
 	}
 	// There is no second attempt, so the first fetch of a TUF repository may take as long as a chart.
 	roots, err := f.roots(trust.Options{Patience: f.timeout, Default: policies.defaultRoot})

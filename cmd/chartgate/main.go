@@ -50,7 +50,7 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServeCommand(), newVerifyCommand(), newTestCommand(), newExplainCommand(), newScanCommand(), newSuggestCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newVerifyCommand(), newTestCommand(), newExplainCommand(), newScanCommand(), newSuggestCommand(), newGetterCommand(), newVersionCommand())
 	return root
 }
 

@@ -49,6 +49,9 @@ func (o offline) Archive(context.Context, artifact.Resolved, sourceauth.Auth) ([
 	return nil, o.refuse()
 }
 
+// Tags implements gate.Registry.
+func (o offline) Tags(context.Context, chart.Location) ([]string, error) { return nil, o.refuse() }
+
 // State implements gate.Verifier.
 func (offline) State(context.Context, evidence.Wanted) string { return "" }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,6 +21,11 @@ type registryFlags struct {
 	// registryIdentities are names of clouds.
 	registryIdentities []string
 	plainHTTP          []string
+
+	// What helm hands to the getter: a file with CAs as registryCA, and a login that goes before those
+	// of registryConfigs; "" and nil otherwise.
+	helmCA    string
+	helmLogin registry.Login
 }
 
 func (f *registryFlags) register(flags *pflag.FlagSet) {
@@ -69,37 +75,48 @@ func (f *registryFlags) mirrors() (registry.Mirrors, error) {
 // cas returns the system's CAs and those of --registry-ca; nil, which is the system's, without the
 // flag.
 func (f *registryFlags) cas() (*x509.CertPool, error) {
-	if f.registryCA == "" {
+	if f.registryCA == "" && f.helmCA == "" {
 		return nil, nil
-	}
-	content, err := os.ReadFile(f.registryCA)
-	if err != nil {
-		return nil, fmt.Errorf("read --registry-ca: %w", err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		return nil, fmt.Errorf("read the system's CAs: %w", err)
 	}
-	if !pool.AppendCertsFromPEM(content) {
-		return nil, fmt.Errorf("--registry-ca %s holds no certificate in PEM", f.registryCA)
+	return pool, errors.Join(addCAs(pool, "--registry-ca", f.registryCA), addCAs(pool, "helm's --ca-file", f.helmCA))
+}
+
+// addCAs adds the CAs in a file, which a flag names; it may be "".
+func addCAs(pool *x509.CertPool, flag, file string) error {
+	if file == "" {
+		return nil
 	}
-	return pool, nil
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", flag, err)
+	}
+	if !pool.AppendCertsFromPEM(content) {
+		return fmt.Errorf("%s %s holds no certificate in PEM", flag, file)
+	}
+	return nil
 }
 
 // credentials returns the logins of --registry-config: that of the first file that has one for a
 // repository. Without the flag it is nil, which is anonymous.
 func (f *registryFlags) credentials() (registry.Login, error) {
-	var files []registry.Login
+	var logins []registry.Login
+	if f.helmLogin != nil {
+		logins = append(logins, f.helmLogin)
+	}
 	for _, file := range f.registryConfigs {
 		if _, err := os.Stat(file); err != nil {
 			return nil, fmt.Errorf("read --registry-config: %w", err)
 		}
-		files = append(files, registry.DockerConfig(file))
+		logins = append(logins, registry.DockerConfig(file))
 	}
-	if len(files) == 0 {
+	if len(logins) == 0 {
 		return nil, nil
 	}
-	return registry.FirstOf(files...), nil
+	return registry.FirstOf(logins...), nil
 }
 
 // identity returns the logins of --registry-identity; nil without the flag.

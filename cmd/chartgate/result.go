@@ -77,6 +77,14 @@ func toResult(v verdict.Verdict) result {
 	return r
 }
 
+// line is the result as text; that of a denial has several lines.
+func (r result) line() string {
+	if r.Verdict == "Verified" {
+		return fmt.Sprintf("%s: %s, digest %s, signed by %s", r.Message, r.Reference, r.Digest, r.Signer)
+	}
+	return r.Message
+}
+
 // noChart is the result for a gated object that makes no chart deployable, such as
 // a suspended HelmRelease or an Application from Git.
 func noChart(id source.ID) result {
@@ -125,11 +133,7 @@ const manyResults = 5
 
 func (r report) text(w io.Writer) error {
 	for _, result := range r.results {
-		text := result.Message
-		if result.Verdict == "Verified" {
-			text += fmt.Sprintf(": %s, digest %s, signed by %s", result.Reference, result.Digest, result.Signer)
-		}
-		if _, err := fmt.Fprintln(w, text); err != nil {
+		if _, err := fmt.Fprintln(w, result.line()); err != nil {
 			return err
 		}
 	}

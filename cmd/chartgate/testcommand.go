@@ -59,7 +59,7 @@ func (f *testFlags) runTests(cmd *cobra.Command, paths []string) error {
 		return fmt.Errorf("read the tests: %w", err)
 	}
 	if !cmd.Flags().Changed("registry-config") {
-		f.registryConfigs = dockerConfig()
+		f.registryConfigs = localLogins()
 	}
 	var all testReport
 	for _, test := range tests {
@@ -99,7 +99,7 @@ func (f *testFlags) runTest(cmd *cobra.Command, test policyTest) (testReport, er
 	}
 	var outcomes testReport
 	for i := range test.Cases {
-		run := verifier{flags: &f.verifyFlags, stderr: cmd.ErrOrStderr(), login: login, policies: policies}
+		run := verifier{local: local{flags: &f.localFlags, stderr: cmd.ErrOrStderr(), login: login, policies: policies}}
 		outcome, err := f.runCase(cmd.Context(), run, in, test, i)
 		if err != nil {
 			return nil, fmt.Errorf("cases[%d]: %w", i, err)

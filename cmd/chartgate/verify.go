@@ -4,29 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/chartgate/chartgate/pkg/chart"
 	"github.com/chartgate/chartgate/pkg/gate"
-	"github.com/chartgate/chartgate/pkg/registry"
 	"github.com/chartgate/chartgate/pkg/source"
-	"github.com/chartgate/chartgate/pkg/trust"
 	"github.com/chartgate/chartgate/pkg/verdict"
 	"github.com/chartgate/chartgate/pkg/webhook"
 )
 
 type verifyFlags struct {
-	engineFlags
-	policies policyFlags
-	signer   signerFlags
-	files    []string
-	output   string
-	timeout  time.Duration
+	localFlags
+	files  []string
+	output string
 }
 
 const verifyExample = `  # Would a cluster admit these manifests?
@@ -65,7 +58,7 @@ HelmRepository or OCIRepository names are not read.`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	flags := cmd.Flags()
-	f.register(flags, "Deny")
+	f.engineFlags.register(flags, "Deny")
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with manifests, - for standard input (repeatable)")
 	f.policies.register(flags)
 	f.signer.register(flags)
@@ -90,19 +83,6 @@ func (f *verifyFlags) run(cmd *cobra.Command, references []string) error {
 	return f.verifyUnder(cmd, policies, references)
 }
 
-// loadPolicies returns the policies of --policy, or the one that cosign's flags stand for.
-func (f *verifyFlags) loadPolicies(ctx context.Context, cmd *cobra.Command) (fixedPolicies, error) {
-	given := f.signer.given(cmd.Flags())
-	switch {
-	case len(given) == 0:
-		return f.policies.load(ctx, cmd.InOrStdin(), cmd.ErrOrStderr())
-	case cmd.Flags().Changed("policy"):
-		return fixedPolicies{}, fmt.Errorf("--policy and %s exclude each other: the policies name the signers", given[0])
-	default:
-		return f.signer.policies(ctx, cmd.Flags())
-	}
-}
-
 // verifyUnder examines the files and references under policies.
 func (f *verifyFlags) verifyUnder(cmd *cobra.Command, policies fixedPolicies, references []string) error {
 	read, err := readDocuments(cmd.InOrStdin(), f.files, gatedKinds)
@@ -119,26 +99,12 @@ func (f *verifyFlags) verifyUnder(cmd *cobra.Command, policies fixedPolicies, re
 	for _, text := range read.warnings {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", text)
 	}
-	if !cmd.Flags().Changed("registry-config") {
-		f.registryConfigs = dockerConfig()
-	}
-	// There is no second attempt, so the first fetch of a TUF repository may take as long as an
-	// object.
-	roots, err := f.roots(trust.Options{Patience: f.timeout, Default: policies.defaultRoot})
+	opened, done, err := f.open(cmd, policies, objects)
 	if err != nil {
 		return err
 	}
-	defer roots.Close()
-	roots.Set(policies.trustRoots)
-	engine, err := f.build(inputs{policies: policies, siblings: objects, roots: roots, registry: registry.Options{Local: true}})
-	if err != nil {
-		return err
-	}
-	login, err := f.credentials()
-	if err != nil {
-		return err
-	}
-	run := verifier{engine: engine, flags: f, stderr: cmd.ErrOrStderr(), login: login, policies: policies}
+	defer done()
+	run := verifier{local: opened, fromFiles: len(f.files) > 0}
 	results, skipped, err := run.verify(cmd.Context(), read, objects, references)
 	if err != nil {
 		return err
@@ -146,19 +112,17 @@ func (f *verifyFlags) verifyUnder(cmd *cobra.Command, policies fixedPolicies, re
 	return report{results, skipped + len(read.notes)}.print(cmd.OutOrStdout(), f.output)
 }
 
-// verifier is the gate on this machine, and what its messages need to know of it.
+// verifier is the gate on this machine, for manifests and references.
 type verifier struct {
-	engine   *engine
-	flags    *verifyFlags
-	stderr   io.Writer      // for the causes of chartgate's own failures
-	login    registry.Login // nil without any
-	policies fixedPolicies
+	local
+	// fromFiles is set where manifests were given: at least one must be of a gated kind then.
+	fromFiles bool
 }
 
 // verify returns a result for each use of a chart, and the number of objects of other kinds, which
 // are skipped.
 func (r verifier) verify(ctx context.Context, read reading, objects siblings, references []string) (results []result, skipped int, err error) {
-	engine, f := r.engine, r.flags
+	engine := r.engine
 	for _, b := range read.broken {
 		result := r.result(ctx, b.verdict())
 		result.at = b.at
@@ -174,56 +138,15 @@ func (r verifier) verify(ctx context.Context, read reading, objects siblings, re
 			results = append(results, result)
 		}
 	}
-	if len(f.files) > 0 && len(results) == 0 {
+	if r.fromFiles && len(results) == 0 {
 		return nil, skipped, errors.New("the files hold no object that chartgate gates (HelmRelease, HelmRepository, HelmChart, OCIRepository, Application)")
 	}
 	for _, text := range references {
-		ctx, cancel := context.WithTimeout(ctx, f.timeout)
+		ctx, cancel := context.WithTimeout(ctx, r.flags.timeout)
 		results = append(results, r.result(ctx, engine.gate.Decide(ctx, questionOf(text))))
 		cancel()
 	}
 	return results, skipped, nil
-}
-
-// result renders a verdict for the user who runs the command. There is no log, so the cause of an
-// internal error goes to standard error.
-func (r verifier) result(ctx context.Context, v verdict.Verdict) result {
-	if v.Reason() == verdict.InternalError {
-		for _, cause := range v.Causes() {
-			fmt.Fprintf(r.stderr, "cause: %s: %v\n", v.Subject, cause)
-		}
-	}
-	return toResult(v.Local(func(d verdict.Denial) string { return r.next(ctx, v.Subject.Reference.Location, d) }))
-}
-
-// next returns the next step of a denial where this machine's files and logins tell more than its
-// reason; "" otherwise.
-func (r verifier) next(ctx context.Context, at chart.Location, d verdict.Denial) string {
-	switch d.Reason {
-	case verdict.PolicyInvalid:
-		named := func(place string) bool {
-			_, rest, _ := strings.Cut(place, " ")
-			name, _, _ := strings.Cut(rest, " in ")
-			return slices.ContainsFunc(d.Policy, func(text string) bool { return strings.HasPrefix(text, name+" ") })
-		}
-		places := r.policies.invalid
-		if slices.ContainsFunc(places, named) {
-			places = slices.DeleteFunc(slices.Clone(places), func(place string) bool { return !named(place) })
-		}
-		if len(places) > 0 {
-			return "correct " + strings.Join(places, ", ")
-		}
-	case verdict.IdentityNotAllowed:
-		return r.policies.hint
-	case verdict.RegistryUnauthorized:
-		if r.login == nil || len(r.flags.registryMirrors) > 0 {
-			return ""
-		}
-		if username, password, err := r.login(ctx, at); err == nil && username+password != "" {
-			return fmt.Sprintf("the login for %[1]s was sent and is not enough: log in again (helm registry login %[1]s, docker login %[1]s), or get the right to pull this chart", at.Host())
-		}
-	}
-	return ""
 }
 
 func (r verifier) verifyObject(ctx context.Context, object source.Object) []result {

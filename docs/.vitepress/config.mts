@@ -69,6 +69,7 @@ export default defineConfig({
           page('Policies', 'policies'),
           page('Publish charts', 'publish-charts'),
           page('Command line', 'cli'),
+          page('helm itself', 'helm-users'),
           page('The page of a scan', 'scan'),
         ],
       },

@@ -95,7 +95,7 @@ func (f *getterFlags) run(cmd *cobra.Command, a asked) error {
 		return f.deny(cmd, decided)
 	}
 	if _, isChart := target.(gate.Chart); isChart {
-		fmt.Fprintln(cmd.ErrOrStderr(), toResult(decided).line())
+		fmt.Fprintln(cmd.ErrOrStderr(), forHelm(toResult(decided).line()))
 	}
 	if _, err := cmd.OutOrStdout().Write(content); err != nil {
 		return fmt.Errorf("hand the chart to helm: %w", err)

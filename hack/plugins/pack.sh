@@ -7,9 +7,9 @@
 # plugin twice, with one binary: in a folder of the plugin's name, where helm 4 wants it in a local file, and at
 # its root, where helm 3 wants it behind a URL.
 set -euo pipefail
-cd "$(dirname "$0")"
 [ $# -eq 4 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
-binary=$1 version=${2#v} platform=$3 folder=$4
+binary=$(realpath "$1") version=${2#v} platform=$3 folder=$(realpath -m "$4")
+cd "$(dirname "$0")"
 name=chartgate
 [ "${platform%%-*}" != windows ] || name=chartgate.exe
 work=$(mktemp -d)

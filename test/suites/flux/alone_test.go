@@ -8,11 +8,6 @@ import (
 	"sync"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/chartgate/chartgate/test/harness"
 )
 
@@ -52,7 +47,7 @@ func TestReleasesFromBeforeChartgate(t *testing.T) {
 	}
 	for i := range rows {
 		rows[i].team = newTeam(t)
-		rows[i].evil = rows[i].own().push(t, "1.0.0", "one")
+		rows[i].evil = rows[i].own().Push(t, "1.0.0", "one")
 	}
 	theSite(t).withoutGate(t, func() {
 		for _, row := range rows {
@@ -82,7 +77,7 @@ func TestReleasesFromBeforeChartgate(t *testing.T) {
 			if row.then == "" {
 				return
 			}
-			row.own().sign(t, row.evil)
+			row.own().Sign(t, row.evil)
 			row.deploys(t, "app", row.then)
 			row.becomesReady(t, release("app", ""))
 			harness.Eventually(t, func() string {
@@ -98,37 +93,8 @@ func TestReleasesFromBeforeChartgate(t *testing.T) {
 // withoutGate runs a function while chartgate's webhooks are not configured.
 func (w *site) withoutGate(t *testing.T, do func()) {
 	t.Helper()
-	configuration := &unstructured.Unstructured{}
-	configuration.SetGroupVersionKind(schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingWebhookConfiguration"})
-	if err := w.Client.Get(t.Context(), client.ObjectKey{Name: "chartgate"}, configuration); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Client.Delete(t.Context(), configuration.DeepCopy()); err != nil {
-		t.Fatal(err)
-	}
 	probe := newTeam(t)
-	w.gated(t, probe, false)
-	do()
-	configuration.SetResourceVersion("")
-	configuration.SetUID("")
-	if err := w.Client.Create(t.Context(), configuration); err != nil {
-		t.Fatal(err)
-	}
-	w.gated(t, probe, true)
-}
-
-// gated waits until the API server calls chartgate, or does not.
-func (w *site) gated(t *testing.T, probe *team, want bool) {
-	t.Helper()
-	unsigned := probe.object(t, helmRepository("probe", probe.abroad()))
-	resource := w.Resource(t, admin, unsigned)
-	harness.Eventually(t, func() string {
-		_, err := resource.Create(t.Context(), unsigned, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if denied := err != nil && strings.Contains(err.Error(), "charts.chartgate.dev"); denied != want {
-			return fmt.Sprintf("gated %t: %v", denied, err)
-		}
-		return ""
-	})
+	w.WithoutGate(t, probe.object(t, helmRepository("probe", probe.abroad())), do)
 }
 
 // TestRepackagedChartOfASwappedRepository: no digest proves an archive that source-controller made
@@ -138,8 +104,8 @@ func (w *site) gated(t *testing.T, probe *team, want bool) {
 func TestRepackagedChartOfASwappedRepository(t *testing.T) {
 	start := func() *team {
 		m := newTeam(t)
-		m.own().signed(t, "1.0.0", "one")
-		m.elsewhere().push(t, "1.0.0", "evil")
+		m.own().Signed(t, "1.0.0", "one")
+		m.elsewhere().Push(t, "1.0.0", "evil")
 		m.apply(t, helmRepository("charts", m.own()), helmChart("app", "charts", "1.0.0", ", valuesFiles: [values.yaml, values-prod.yaml]"),
 			releaseBy("app", "HelmChart", "app"))
 		m.deploys(t, "app", "one prod")
@@ -173,8 +139,8 @@ func TestRepackagedChartOfASwappedRepository(t *testing.T) {
 func TestChartgateIsDown(t *testing.T) {
 	m, n := newTeam(t), newTeam(t)
 	for _, team := range []*team{m, n} {
-		team.own().signed(t, "1.0.0", "one")
-		team.own().signed(t, "1.1.0", "two")
+		team.own().Signed(t, "1.0.0", "one")
+		team.own().Signed(t, "1.1.0", "two")
 		team.apply(t, ociRepository("app", team.own(), "1.0.0"), configMapOf("none"),
 			helmRelease("app", "valuesFrom: [{kind: ConfigMap, name: values}], chartRef: {kind: OCIRepository, name: app}"))
 		team.deploys(t, "app", "one none")

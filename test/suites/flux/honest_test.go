@@ -11,35 +11,35 @@ import (
 // way is one of the ways in which Flux gets a chart.
 type way struct {
 	sentence string
-	objects  func(at place, version string) []string
+	objects  func(at harness.Place, version string) []string
 	extra    string // of values.yaml; of values-prod.yaml where the chart is repackaged with it
 	floating bool   // the tag is no version
 }
 
 func ways() []way {
 	return []way{
-		{sentence: "a HelmRepository", extra: "none", objects: func(at place, version string) []string {
+		{sentence: "a HelmRepository", extra: "none", objects: func(at harness.Place, version string) []string {
 			return []string{helmRepository("charts", at), releaseOf("app", "charts", version, "")}
 		}},
-		{sentence: "a HelmRepository, repackaged with values files", extra: "prod", objects: func(at place, version string) []string {
+		{sentence: "a HelmRepository, repackaged with values files", extra: "prod", objects: func(at harness.Place, version string) []string {
 			return []string{helmRepository("charts", at), releaseOf("app", "charts", version, ", valuesFiles: [values.yaml, values-prod.yaml]")}
 		}},
-		{sentence: "a HelmChart with chartRef", extra: "none", objects: func(at place, version string) []string {
+		{sentence: "a HelmChart with chartRef", extra: "none", objects: func(at harness.Place, version string) []string {
 			return []string{helmRepository("charts", at), helmChart("app", "charts", version, ""), releaseBy("app", "HelmChart", "app")}
 		}},
-		{sentence: "an OCIRepository", extra: "none", objects: func(at place, version string) []string {
+		{sentence: "an OCIRepository", extra: "none", objects: func(at harness.Place, version string) []string {
 			return []string{ociRepository("app", at, version), releaseBy("app", "OCIRepository", "app")}
 		}},
-		{sentence: "an OCIRepository, repackaged", extra: "none", objects: func(at place, version string) []string {
+		{sentence: "an OCIRepository, repackaged", extra: "none", objects: func(at harness.Place, version string) []string {
 			return []string{repackaging("app", at, version, ""), releaseBy("app", "OCIRepository", "app")}
 		}},
-		{sentence: "an OCIRepository by a tag that is no version", extra: "none", floating: true, objects: func(at place, version string) []string {
+		{sentence: "an OCIRepository by a tag that is no version", extra: "none", floating: true, objects: func(at harness.Place, version string) []string {
 			return []string{ociRepository("app", at, "stable-"+version), releaseBy("app", "OCIRepository", "app")}
 		}},
-		{sentence: "an OCIRepository after its release", extra: "none", objects: func(at place, version string) []string {
+		{sentence: "an OCIRepository after its release", extra: "none", objects: func(at harness.Place, version string) []string {
 			return []string{releaseBy("app", "OCIRepository", "app"), ociRepository("app", at, version)}
 		}},
-		{sentence: "a HelmRepository after its release", extra: "none", objects: func(at place, version string) []string {
+		{sentence: "a HelmRepository after its release", extra: "none", objects: func(at harness.Place, version string) []string {
 			return []string{releaseOf("app", "charts", version, ""), helmRepository("charts", at)}
 		}},
 	}
@@ -57,8 +57,8 @@ func TestSignedChartsAreDeployed(t *testing.T) {
 				at = m.floating()
 			}
 			publish := func(version, message string) {
-				digest := at.signed(t, version, message)
-				if err := at.Tag(at.repo+"/app", "stable-"+version, digest); err != nil {
+				digest := at.Signed(t, version, message)
+				if err := at.Registry.Tag(at.Repository(), "stable-"+version, digest); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -77,7 +77,7 @@ func TestSignedChartsAreDeployed(t *testing.T) {
 			m.patch(t, release("app", spec("suspend: null")))
 			m.deploys(t, "app", "two resumed")
 			m.becomesReady(t, release("app", ""))
-			if got := m.refused(t, helmController, "helmreleases", "app"); got > 0 {
+			if got := m.refused(t, helmController, release("app", "")); got > 0 {
 				t.Errorf("%d writes of helm-controller were denied", got)
 			}
 		})
@@ -88,13 +88,13 @@ func TestSignedChartsAreDeployed(t *testing.T) {
 func TestRollback(t *testing.T) {
 	t.Parallel()
 	m := newTeam(t)
-	m.own().signed(t, "1.0.0", "one")
+	m.own().Signed(t, "1.0.0", "one")
 	m.apply(t, ociRepository("app", m.own(), "1.0.0"), release("app",
 		spec("interval: 10m, install: {disableWait: true}, upgrade: {disableWait: true, remediation: {retries: 1, remediateLastFailure: true}}, "+
 			"chartRef: {kind: OCIRepository, name: app}")))
 	m.deploys(t, "app", "one none")
 
-	m.own().sign(t, m.own().pushTemplate(t, "1.1.0", "{apiVersion: v1, kind: ConfigMap, metadata: {name: app}, data: {message: {no: text}}}"))
+	m.own().Sign(t, m.own().PushTemplate(t, "1.1.0", "{apiVersion: v1, kind: ConfigMap, metadata: {name: app}, data: {message: {no: text}}}"))
 	m.apply(t, ociRepository("app", m.own(), "1.1.0"))
 	harness.Eventually(t, func() string {
 		if got := harness.Condition(m.get(t, release("app", "")), "Remediated"); !strings.HasPrefix(got, "Remediated=True") {
@@ -105,7 +105,7 @@ func TestRollback(t *testing.T) {
 	if got := m.deployed(t, "app"); got != "one none" {
 		t.Errorf("rolled back to %q", got)
 	}
-	m.own().signed(t, "1.2.0", "three")
+	m.own().Signed(t, "1.2.0", "three")
 	m.apply(t, ociRepository("app", m.own(), "1.2.0"))
 	m.deploys(t, "app", "three none")
 }
@@ -118,14 +118,14 @@ func TestMovedTag(t *testing.T) {
 		t.Run(way.sentence, func(t *testing.T) {
 			t.Parallel()
 			m := newTeam(t)
-			m.own().signed(t, "1.0.0", "one")
+			m.own().Signed(t, "1.0.0", "one")
 			m.apply(t, way.objects(m.own(), "1.0.0")...)
 			m.deploys(t, "app", "one none")
 
-			digest := m.own().push(t, "1.0.0", "moved")
+			digest := m.own().Push(t, "1.0.0", "moved")
 			m.reconcile(t, source("OCIRepository", "app", ""), "moved")
 			harness.Eventually(t, func() string {
-				if got := m.refused(t, sourceController, "ocirepositories", "app"); got < 2 {
+				if got := m.refused(t, sourceController, source("OCIRepository", "app", "")); got < 2 {
 					return fmt.Sprintf("%d writes of source-controller were denied", got)
 				}
 				return ""
@@ -133,7 +133,7 @@ func TestMovedTag(t *testing.T) {
 			if got := m.deployed(t, "app"); got != "one none" {
 				t.Errorf("deployed %q", got)
 			}
-			m.own().sign(t, digest)
+			m.own().Sign(t, digest)
 			m.deploys(t, "app", "moved none")
 		})
 	}
@@ -143,7 +143,7 @@ func TestMovedTag(t *testing.T) {
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	m := newTeam(t)
-	m.own().signed(t, "1.0.0", "one")
+	m.own().Signed(t, "1.0.0", "one")
 	m.apply(t, ociRepository("app", m.own(), "1.0.0"),
 		helmRelease("app", "driftDetection: {mode: enabled}, chartRef: {kind: OCIRepository, name: app}"))
 	m.deploys(t, "app", "one none")

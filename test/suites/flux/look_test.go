@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -19,15 +18,7 @@ import (
 // nothing.
 func (m *team) deployed(t *testing.T, name string) string {
 	t.Helper()
-	var found corev1.ConfigMap
-	err := m.Client.Get(t.Context(), client.ObjectKey{Namespace: m.name, Name: name}, &found)
-	if apierrors.IsNotFound(err) {
-		return ""
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found.Data["message"] + " " + found.Data["extra"]
+	return m.Deployed(t, m.name, name)
 }
 
 // deploys waits until a release has put that into the cluster.
@@ -104,19 +95,9 @@ func (m *team) warnings(t *testing.T, kind, name string) []string {
 
 // refused counts the writes of a user about an object that were denied, or failed because chartgate
 // is down.
-func (m *team) refused(t *testing.T, user, resource, name string) int {
+func (m *team) refused(t *testing.T, user, text string) int {
 	t.Helper()
-	events, err := m.Audit(resource, m.name, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var refused int
-	for _, e := range events {
-		if e.User.Username == user && (e.ResponseStatus.Code == 403 || e.ResponseStatus.Code == 500) {
-			refused++
-		}
-	}
-	return refused
+	return m.Refused(t, user, m.object(t, text))
 }
 
 // The objects of rows, in a form that shows what differs. An object without a spec is the start of
@@ -127,8 +108,8 @@ func source(kind, name, body string) string { return harness.Source(kind, name, 
 func spec(format string, args ...any) string { return "spec: {" + fmt.Sprintf(format, args...) + "}" }
 
 // helmRepository is a HelmRepository of type oci at a place.
-func helmRepository(name string, at place) string {
-	return source("HelmRepository", name, spec("type: oci, insecure: true, interval: 10m, url: %q", at.url()))
+func helmRepository(name string, at harness.Place) string {
+	return source("HelmRepository", name, spec("type: oci, insecure: true, interval: 10m, url: %q", at.URL()))
 }
 
 // helmChart is a HelmChart of the chart app.
@@ -138,18 +119,18 @@ func helmChart(name, repository, version, more string) string {
 }
 
 // ociRepository is an OCIRepository of the chart app with Helm's layer as it is.
-func ociRepository(name string, at place, tag string) string {
+func ociRepository(name string, at harness.Place, tag string) string {
 	return source("OCIRepository", name, ociSpec(at, tag, harness.HelmLayer+", "))
 }
 
 // repackaging is an OCIRepository of the chart app for which source-controller makes another
 // archive.
-func repackaging(name string, at place, tag, more string) string {
+func repackaging(name string, at harness.Place, tag, more string) string {
 	return source("OCIRepository", name, ociSpec(at, tag, more))
 }
 
-func ociSpec(at place, tag, more string) string {
-	return spec("%sinterval: 10m, insecure: true, url: %q, ref: {tag: %q}", more, at.url()+"/app", tag)
+func ociSpec(at harness.Place, tag, more string) string {
+	return spec("%sinterval: 10m, insecure: true, url: %q, ref: {tag: %q}", more, at.URL()+"/app", tag)
 }
 
 // helmRelease is a HelmRelease that does not wait for readiness, since there is no node.

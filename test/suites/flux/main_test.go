@@ -1,4 +1,4 @@
-// Package flux_test runs the real source-controller and helm-controller in front of a real API
+// Package flux_test runs the real source-, helm- and kustomize-controller in front of a real API
 // server with the webhook configuration of chartgate's own chart and the real chartgate.
 //
 // What helm-controller 1.6.4 does, on which the gate on HelmRelease/status relies (seen in these
@@ -35,13 +35,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
-	"github.com/chartgate/chartgate/test/env/process"
+	"github.com/chartgate/chartgate/test/env/flux"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/fixtures/sigstore"
 	"github.com/chartgate/chartgate/test/harness"
@@ -65,8 +62,6 @@ const (
 	editor           = harness.Editor // of every namespace
 	sourceController = harness.SourceController
 	helmController   = harness.HelmController
-
-	fluxNamespace = "flux-system"
 )
 
 // site is a cluster with chartgate and Flux in it, and two registries.
@@ -79,9 +74,7 @@ type site struct {
 	// foreign is a registry that no policy is about.
 	foreign *registrytest.Registry
 
-	dir    string // of the controllers
-	source *process.Server
-	helm   *process.Server
+	flux *flux.Flux
 }
 
 func openSite(ctx context.Context) (*site, error) {
@@ -102,7 +95,7 @@ func openSite(ctx context.Context) (*site, error) {
 		return w, err
 	}
 	w.Site, err = harness.Open(ctx, harness.Setup{
-		Options: cluster.Options{CRDs: []string{"crds/flux"}, Namespaces: []string{fluxNamespace}},
+		Options: cluster.Options{CRDs: flux.CRDs(), Namespaces: []string{flux.Namespace}},
 		Values: map[string]any{
 			"plainHTTP":   []string{w.registry.Host(), w.foreign.Host()},
 			"trustedRoot": map[string]any{"json": string(root)},
@@ -115,42 +108,25 @@ func openSite(ctx context.Context) (*site, error) {
 	if err != nil {
 		return w, err
 	}
-	return w, w.startFlux(ctx)
+	w.flux, err = flux.Start(ctx, w.Cluster)
+	return w, err
 }
 
 // Stop stops all that was started.
 func (w *site) Stop() error {
-	var errs []error
-	for _, s := range []*process.Server{w.source, w.helm} {
-		if s != nil {
-			errs = append(errs, s.Kill())
-		}
-	}
-	errs = append(errs, w.Site.Stop())
+	err := errors.Join(w.flux.Stop(), w.Site.Stop())
 	w.registry.Close()
 	w.foreign.Close()
-	if w.dir != "" {
-		errs = append(errs, os.RemoveAll(w.dir))
-	}
-	return errors.Join(errs...)
+	return err
 }
 
 // Log is what the programs have written, for a suite that failed.
 func (w *site) Log() string {
-	var text strings.Builder
-	for name, s := range map[string]*process.Server{"source-controller": w.source, "helm-controller": w.helm, "chartgate": w.gate()} {
-		if s != nil {
-			fmt.Fprintf(&text, "== %s\n%s\n", name, s.Log())
-		}
+	text := w.flux.Log()
+	if w.Site != nil && w.Gate != nil {
+		text += "== chartgate\n" + w.Gate.Log()
 	}
-	return text.String()
-}
-
-func (w *site) gate() *process.Server {
-	if w.Site == nil || w.Gate == nil {
-		return nil
-	}
-	return w.Gate.Server
+	return text
 }
 
 const policies = `
@@ -181,22 +157,6 @@ spec:
 
 // roles: what the editor may do beside flux-edit is part of Kubernetes' own role edit.
 const roles = harness.FluxEdit + `
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: source-controller, namespace: flux-system}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: helm-controller, namespace: flux-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: flux}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
-subjects:
-- {kind: ServiceAccount, name: source-controller, namespace: flux-system}
-- {kind: ServiceAccount, name: helm-controller, namespace: flux-system}
----
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: team}
@@ -220,60 +180,3 @@ metadata: {name: team}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: team}
 subjects: [{kind: User, name: jane, apiGroup: rbac.authorization.k8s.io}]
 `
-
-// startFlux starts both controllers with the flags of their own deployments, but on 127.0.0.1 and
-// without an election. Each writes as its service account.
-func (w *site) startFlux(ctx context.Context) error {
-	var err error
-	if w.dir, err = os.MkdirTemp("", "chartgate-flux-"); err != nil {
-		return err
-	}
-	storage, err := process.FreePort()
-	if err != nil {
-		return err
-	}
-	address, artifacts := fmt.Sprintf("127.0.0.1:%d", storage), filepath.Join(w.dir, "artifacts")
-	if err := os.Mkdir(artifacts, 0o700); err != nil {
-		return err
-	}
-	w.source, err = w.launch(ctx, "source-controller",
-		"--storage-path="+artifacts, "--storage-addr="+address, "--storage-adv-addr="+address)
-	if err != nil {
-		return err
-	}
-	if w.helm, err = w.launch(ctx, "helm-controller"); err != nil {
-		return err
-	}
-	if err := w.source.WaitReady(ctx); err != nil {
-		return err
-	}
-	return w.helm.WaitReady(ctx)
-}
-
-func (w *site) launch(ctx context.Context, name string, args ...string) (*process.Server, error) {
-	binary, err := cluster.Tool(name)
-	if err != nil {
-		return nil, err
-	}
-	health, err := process.FreePort()
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(w.dir, name)
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	if err := w.WriteKubeconfig(ctx, kubeconfig, fluxNamespace, name); err != nil {
-		return nil, err
-	}
-	address := fmt.Sprintf("127.0.0.1:%d", health)
-	return process.Program{
-		Binary: binary, Dir: dir, Probe: "http://" + address + "/readyz",
-		Env: []string{"KUBECONFIG=" + kubeconfig, "RUNTIME_NAMESPACE=" + fluxNamespace},
-		Args: append(args, "--watch-all-namespaces", "--log-level=debug", "--log-encoding=json",
-			"--health-addr="+address, "--metrics-addr=0",
-			// By default the time between attempts doubles up to 15 minutes.
-			"--max-retry-delay=5s"),
-	}.Start()
-}

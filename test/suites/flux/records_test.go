@@ -24,7 +24,7 @@ func TestForgedHistory(t *testing.T) {
 	t.Parallel()
 	start := func(t *testing.T) *team {
 		m := newTeam(t)
-		m.own().signed(t, "1.0.0", "one")
+		m.own().Signed(t, "1.0.0", "one")
 		m.apply(t, ociRepository("app", m.own(), "1.0.0"), helmRelease("app",
 			"driftDetection: {mode: enabled}, chartRef: {kind: OCIRepository, name: app}"))
 		m.deploys(t, "app", "one none")

@@ -62,7 +62,7 @@ func (m *team) denied(t *testing.T, writes int, deployed string) {
 		if got := m.deployed(t, "app"); got != deployed {
 			t.Fatalf("deployed %q", got)
 		}
-		if got := m.refused(t, helmController, "helmreleases", "app"); got < writes {
+		if got := m.refused(t, helmController, release("app", "")); got < writes {
 			return fmt.Sprintf("helm-controller was denied %d times: %s", got, m.ready(t, release("app", "")))
 		}
 		return ""
@@ -99,8 +99,8 @@ func TestSourceSwappedWhileItsReleaseIsVerified(t *testing.T) {
 		t.Run(row.sentence, func(t *testing.T) {
 			t.Parallel()
 			m := newTeam(t)
-			m.own().signed(t, "1.0.0", "one")
-			m.evil = m.abroad().push(t, "1.0.0", "evil")
+			m.own().Signed(t, "1.0.0", "one")
+			m.evil = m.abroad().Push(t, "1.0.0", "evil")
 			if row.before != nil {
 				row.before(t, m)
 			}
@@ -108,13 +108,13 @@ func TestSourceSwappedWhileItsReleaseIsVerified(t *testing.T) {
 			// request.
 			m.apply(t, repackaging("swapped", m.own(), "1.0.0", "suspend: true, "))
 
-			held, free := hold(t, m.registry, "/"+m.own().repo+"/app/manifests/1.0.0")
+			held, free := hold(t, m.registry, "/"+m.own().Repository()+"/manifests/1.0.0")
 			written := make(chan error, 1)
 			object := m.object(t, releaseBy("app", "OCIRepository", "swapped"))
 			resource := m.Resource(t, editor, object)
 			go func() { written <- tryApply(t.Context(), resource, object) }()
 			wait(t, held)
-			m.patch(t, source("OCIRepository", "swapped", spec("suspend: false, url: %q", m.abroad().url()+"/app")))
+			m.patch(t, source("OCIRepository", "swapped", spec("suspend: false, url: %q", m.abroad().URL()+"/app")))
 			m.becomesReady(t, source("OCIRepository", "swapped", ""))
 			free()
 			if err := <-written; err != nil {
@@ -146,7 +146,7 @@ func (m *team) attempt(version, digest string) string {
 // same version, so helm-controller upgrades when the values change.
 func (m *team) swapRepackaged(t *testing.T) {
 	t.Helper()
-	held, free := hold(t, m.registry, "GET /v2/"+m.elsewhere().repo+"/app/blobs/"+m.elsewhere().layer(t, "1.0.0"))
+	held, free := hold(t, m.registry, "GET /v2/"+m.elsewhere().Repository()+"/blobs/"+m.elsewhere().Layer(t, "1.0.0"))
 	m.apply(t, helmRepository("charts", m.elsewhere()))
 	m.patch(t, source("HelmChart", "app", spec("interval: 11m"))) // another generation is pulled again
 	wait(t, held)

@@ -2,7 +2,6 @@ package flux_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 	"github.com/chartgate/chartgate/test/harness"
 )
@@ -37,85 +35,16 @@ func newTeam(t *testing.T) *team {
 	return m
 }
 
-// place is a chart's place in a registry.
-type place struct {
-	*registrytest.Registry
-	repo string
-}
-
 // own holds the team's signed charts, elsewhere is below the same policy's pattern, in floating
 // tags need not be versions, and abroad is a registry that no policy matches.
-func (m *team) own() place       { return place{m.registry, "charts/" + m.name} }
-func (m *team) elsewhere() place { return place{m.registry, "charts/" + m.name + "-elsewhere"} }
-func (m *team) floating() place  { return place{m.registry, "floating/" + m.name} }
-func (m *team) abroad() place    { return place{m.foreign, "abroad/" + m.name} }
+func (m *team) own() harness.Place       { return m.place(m.registry, "charts/"+m.name) }
+func (m *team) elsewhere() harness.Place { return m.place(m.registry, "charts/"+m.name+"-elsewhere") }
+func (m *team) floating() harness.Place  { return m.place(m.registry, "floating/"+m.name) }
+func (m *team) abroad() harness.Place    { return m.place(m.foreign, "abroad/"+m.name) }
 
-func (p place) url() string { return "oci://" + p.Host() + "/" + p.repo }
-
-// push pushes the chart app, which holds one ConfigMap with that message, and answers with its
-// manifest's digest. values-prod.yaml changes its other content.
-func (p place) push(t *testing.T, version, message string) string {
-	t.Helper()
-	return p.pushTemplate(t, version, fmt.Sprintf(configMap, message))
-}
-
-// pushTemplate pushes the chart app with another template.
-func (p place) pushTemplate(t *testing.T, version, template string) string {
-	t.Helper()
-	archive, err := charts.Archive("app", version,
-		charts.File{Name: "values.yaml", Body: "extra: none\n"},
-		charts.File{Name: "values-prod.yaml", Body: "extra: prod\n"},
-		charts.File{Name: "templates/configmap.yaml", Body: template})
-	if err != nil {
-		t.Fatal(err)
-	}
-	digest, _, err := p.PushChart(p.repo+"/app", version, archive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return digest
-}
-
-const configMap = `apiVersion: v1
-kind: ConfigMap
-metadata: {name: {{ .Release.Name }}}
-data: {message: %q, extra: {{ .Values.extra | quote }}}
-`
-
-// layer is the digest of a chart's archive.
-func (p place) layer(t *testing.T, version string) string {
-	t.Helper()
-	raw, err := p.Manifest(p.repo+"/app", version)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var manifest struct {
-		Layers []struct {
-			Digest string `json:"digest"`
-		} `json:"layers"`
-	}
-	if err := json.Unmarshal(raw, &manifest); err != nil || len(manifest.Layers) != 1 {
-		t.Fatalf("layers of %s: %v", raw, err)
-	}
-	return manifest.Layers[0].Digest
-}
-
-// sign signs a chart as the policy requires.
-func (p place) sign(t *testing.T, digest string) {
-	t.Helper()
-	w := theSite(t)
-	signing := harness.Signing{Sigstore: w.sigstore, By: w.key, Registry: p.Registry}
-	if err := signing.Bundle(p.repo+"/app", digest); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// signed pushes and signs a chart.
-func (p place) signed(t *testing.T, version, message string) string {
-	t.Helper()
-	digest := p.push(t, version, message)
-	p.sign(t, digest)
-	return digest
+// place is one whose charts are signed as the policies require.
+func (m *team) place(registry *registrytest.Registry, folder string) harness.Place {
+	return harness.Place{Signing: harness.Signing{Sigstore: m.sigstore, By: m.key, Registry: registry}, Folder: folder}
 }
 
 // object reads YAML of one object, and puts it into the team's namespace.

@@ -23,7 +23,7 @@ import (
 func TestWhatHelmControllerWrites(t *testing.T) {
 	t.Parallel()
 	m := newTeam(t)
-	digest := m.own().signed(t, "1.0.0", "one")
+	digest := m.own().Signed(t, "1.0.0", "one")
 	m.apply(t, ociRepository("app", m.own(), "1.0.0"))
 	m.becomesReady(t, source("OCIRepository", "app", ""))
 	seen := m.follow(t, release("app", ""))

@@ -78,6 +78,9 @@ func written(t *testing.T, rows []inventory.Row, keys ...evidence.PublicKey) (po
 	for _, document := range strings.Split(out.String(), "\n---\n")[1:] {
 		var kind struct{ Kind string }
 		err := yaml.Unmarshal([]byte(document), &kind)
+		if err != nil {
+			t.Fatal(err)
+		}
 		switch kind.Kind {
 		case "TrustedIdentity":
 			var obj v1alpha1.TrustedIdentity

@@ -28,7 +28,8 @@ func TestOperatePage(t *testing.T) {
 			ran++
 			command := released.ReplaceAllString(step.Command, "charts/chartgate")
 			if block.Mark == "later" { // what chartgate does a moment after its start
-				command = fmt.Sprintf("until { %s}; do sleep 0.1; done", command)
+				command = fmt.Sprintf("end=$((SECONDS + %d)); until { %s} || [ $SECONDS -ge $end ]; do sleep 0.1; done; [ $SECONDS -lt $end ]",
+					int(harness.Patience.Seconds()), command)
 			}
 			if printed, err := shell.Run(command, false); err != nil {
 				t.Fatalf("%s%v\n%s", step.Command, err, printed)

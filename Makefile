@@ -55,7 +55,7 @@ $(BIN)/chartgate-demo:
 	go build -o $@ ./cmd/chartgate-demo
 
 .PHONY: test
-test: build $(BIN)/chartgate-demo tools-test tools-node ## Run all tests, against real parts
+test: build $(BIN)/chartgate-demo tools-test ## Run all tests, against real parts
 	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test -timeout 60m ./...
 	$(MAKE) test-contract
 	$(MAKE) fuzz

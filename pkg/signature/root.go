@@ -89,7 +89,7 @@ func (v *Verifier) trustRoot(ctx context.Context, name string) trustRoot {
 	missing := noTrustRoot("the trust root " + name + " cannot be used")
 	missing.Err = err
 	if known, ok := errors.AsType[*verdict.Rejection](err); ok {
-		missing.Detail = known.Detail
+		missing.Detail, missing.Lasting = known.Detail, known.Lasting
 	}
 	return trustRoot{material: empty, missing: missing}
 }

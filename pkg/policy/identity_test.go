@@ -295,6 +295,10 @@ func TestTimesThatAreNone(t *testing.T) {
 			t.Errorf("written as %s", written)
 		}
 	}
+	empty := decode[v1alpha1.TrustedIdentitySpec](t, `{keyless: {issuer: "https://issuer.example", subject: s}, validity: {notAfter: "", notBefore: "2026-01-01T00:00:00Z"}}`)
+	if errs := policy.CheckIdentity(v1alpha1.TrustedIdentity{Spec: empty}); len(errs) != 1 || errs[0].Field != "spec.validity.notAfter" {
+		t.Errorf("an empty text, without which the identity has no end: %v", errs)
+	}
 	status := must(json.Marshal(decode[v1alpha1.Status](t, `{conditions: [{type: Ready, lastTransitionTime: "2026-01-01t00:00:00z"}]}`)))(t)
 	root := decode[v1alpha1.TrustRootStatus](t, `{version: 3, refreshed: "2026-01-01T00:00:00Z", digest: d, conditions: [{type: Ready, status: "True"}]}`)
 	if string(status) != "{}" || root.Version != 3 || root.Digest != "d" || root.Refreshed == nil || len(root.Conditions) != 1 {

@@ -22,7 +22,7 @@ func compileValidity(path *field.Path, spec *v1alpha1.Validity) (validity, field
 	read := func(name string, from *v1alpha1.Time, into *time.Time) {
 		switch {
 		case from == nil:
-		case from.Invalid != "":
+		case from.Invalid != "", from.Time.IsZero(): // an empty text is no time either
 			errs = append(errs, field.Invalid(path.Child(name), from.Invalid, `is not a time such as "2027-01-01T00:00:00Z"`))
 		default:
 			*into = from.Time.UTC()

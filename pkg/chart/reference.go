@@ -25,6 +25,12 @@ func ParseReference(s string) (Reference, error) {
 	if strings.HasPrefix(s, SchemeGit+"://") || strings.HasPrefix(s, SchemeBucket+"://") {
 		return parseTreeReference(s)
 	}
+	if _, rest, _ := strings.Cut(s, "://"); strings.Contains(rest[:strings.IndexByte(rest+"/", '/')], "@") {
+		// A user name: what follows it is no digest.
+		if _, err := ParseLocation(s); err != nil {
+			return Reference{}, err
+		}
+	}
 	where, version := s, ""
 	if i := strings.IndexByte(s, '@'); i >= 0 {
 		where, version = s[:i], s[i:]

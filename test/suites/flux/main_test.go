@@ -103,7 +103,7 @@ func openSite(ctx context.Context) (*site, error) {
 			// time.
 			"webhook": map[string]any{"timeoutSeconds": 30},
 		},
-		Objects: roles + fmt.Sprintf(policies, harness.Indented(string(pem), 6), w.registry.Host(), w.registry.Host()),
+		Objects: roles + fmt.Sprintf(policies, harness.Indented(string(pem), 6), w.registry.Host(), w.registry.Host(), w.registry.Host()),
 	})
 	if err != nil {
 		return w, err
@@ -153,6 +153,13 @@ spec:
   match: {charts: ["oci://%s/floating/**"]}
   require: [{anyOf: [acme]}]
   pinning: Floating
+---
+apiVersion: chartgate.dev/v1alpha1
+kind: ChartPolicy
+metadata: {name: waived}
+spec:
+  match: {charts: ["oci://%s/waived/**"]}
+  allowUnverified: {reason: a vendor without signatures, until: "2099-01-31"}
 `
 
 // roles: what the editor may do beside flux-edit is part of Kubernetes' own role edit.

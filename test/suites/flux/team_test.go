@@ -36,10 +36,12 @@ func newTeam(t *testing.T) *team {
 }
 
 // own holds the team's signed charts, elsewhere is below the same policy's pattern, in floating
-// tags need not be versions, and abroad is a registry that no policy matches.
+// tags need not be versions, waived needs no signatures, and abroad is a registry that no policy
+// matches.
 func (m *team) own() harness.Place       { return m.place(m.registry, "charts/"+m.name) }
 func (m *team) elsewhere() harness.Place { return m.place(m.registry, "charts/"+m.name+"-elsewhere") }
 func (m *team) floating() harness.Place  { return m.place(m.registry, "floating/"+m.name) }
+func (m *team) waived() harness.Place    { return m.place(m.registry, "waived/"+m.name) }
 func (m *team) abroad() harness.Place    { return m.place(m.foreign, "abroad/"+m.name) }
 
 // place is one whose charts are signed as the policies require.

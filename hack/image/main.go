@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -17,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/chartgate/chartgate/hack/internal/binary"
+	"github.com/chartgate/chartgate/hack/internal/command"
 	"github.com/chartgate/chartgate/hack/internal/image"
 	"github.com/chartgate/chartgate/hack/internal/sbom"
 	"github.com/chartgate/chartgate/hack/internal/source"
@@ -35,14 +35,7 @@ func main() {
 	flag.StringVar(&o.output, "output", "", "folder that takes the image; image in -bin if empty")
 	flag.StringVar(&o.push, "push", "", "repository to push to, as registry.corp.example/chartgate")
 	flag.BoolVar(&o.plainHTTP, "plain-http", false, "the registry speaks HTTP")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := o.run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "image:", err)
-		os.Exit(1)
-	}
+	command.Main("image", o.run)
 }
 
 func (o options) run(ctx context.Context) error {

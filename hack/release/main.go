@@ -7,12 +7,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/chartgate/chartgate/hack/internal/binary"
+	"github.com/chartgate/chartgate/hack/internal/command"
 	"github.com/chartgate/chartgate/hack/internal/folder"
 	"github.com/chartgate/chartgate/hack/internal/image"
 	"github.com/chartgate/chartgate/hack/internal/sbom"
@@ -39,14 +39,7 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin", "folder with cosign3 and ca-certificates.crt")
 	flag.StringVar(&o.sign, "sign", "", "flags of cosign sign, attest and sign-blob, separated by spaces, as --key=cosign.key")
 	flag.BoolVar(&o.plainHTTP, "plain-http", false, "the registry speaks HTTP")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := o.run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "release:", err)
-		os.Exit(1)
-	}
+	command.Main("release", o.run)
 }
 
 func (o options) run(ctx context.Context) error {

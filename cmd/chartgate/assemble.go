@@ -67,8 +67,8 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 		LeaderElectionID:              "chartgate", // charts/chartgate names this Lease, too
 		LeaderElectionNamespace:       f.namespace,
 		LeaderElectionReleaseOnCancel: true,
-		HealthProbeBindAddress:        f.probeAddr,
-		Metrics:                       metricsserver.Options{BindAddress: f.metricsAddr, ExtraHandlers: f.profiles()},
+		HealthProbeBindAddress:        noAddress, // both: ports.go
+		Metrics:                       metricsserver.Options{BindAddress: noAddress},
 		GracefulShutdownTimeout:       &grace,
 		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
 			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{f.namespace: {}}},
@@ -112,10 +112,10 @@ func (f *serveFlags) assemble(mgr manager.Manager, mode webhook.Mode) error {
 		return err
 	}
 	return errors.Join(
-		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("policies", made.policies.Ready),
-		mgr.AddReadyzCheck("releases", made.releases.Ready),
-		mgr.AddReadyzCheck("webhook", hooks.ready),
+		listen(mgr, "probes", f.probeAddr, probes(map[string]healthz.Checker{
+			"policies": made.policies.Ready, "trustroots": made.trustRoots.Ready, "releases": made.releases.Ready, "webhook": hooks.ready,
+		})),
+		listen(mgr, "metrics", f.metricsAddr, f.observations(metrics.Registry)),
 	)
 }
 
@@ -229,6 +229,5 @@ func (f *serveFlags) trustRoots(mgr manager.Manager) (*trust.Roots, *trustrootst
 	return roots, store, errors.Join(
 		store.SetupWithManager(mgr),
 		status.NewTrustRootWriter(mgr.GetClient(), roots, changes).SetupWithManager(mgr),
-		mgr.AddReadyzCheck("trustroots", store.Ready),
 	)
 }

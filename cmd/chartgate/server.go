@@ -148,7 +148,7 @@ func (s *server) Start(ctx context.Context) error {
 		}
 	}()
 	s.started.Store(true)
-	if err := limited.ServeTLS(webhook.Bound(listener), "", ""); !errors.Is(err, http.ErrServerClosed) {
+	if err := limited.ServeTLS(webhook.Bound(listener, webhook.MaxConnections), "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	<-ended

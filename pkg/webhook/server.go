@@ -12,9 +12,9 @@ import (
 
 // Limits on what a client of the webhook's port may cost before any byte of a body is read.
 const (
-	// maxConnections bounds the TCP connections; more are closed at once. One address gets
-	// three quarters of them (package fair): an API server keeps a few.
-	maxConnections = 400
+	// MaxConnections bounds the TCP connections to the webhook's port; more are closed at once. One
+	// address gets three quarters of them (package fair): an API server keeps a few.
+	MaxConnections = 400
 	// maxRequestHeader bounds a header: an API server's has 1 KiB.
 	maxRequestHeader = 16 << 10
 	// maxStreams bounds the requests in progress on one connection: an API server opens
@@ -65,8 +65,8 @@ type boundedListener struct {
 }
 
 // Bound bounds the connections that a listener accepts.
-func Bound(listener net.Listener) net.Listener {
-	return &boundedListener{Listener: listener, places: fair.NewSemaphore(maxConnections)}
+func Bound(listener net.Listener, connections int64) net.Listener {
+	return &boundedListener{Listener: listener, places: fair.NewSemaphore(connections)}
 }
 
 // Accept returns the next connection for which there is a place.

@@ -27,6 +27,10 @@ const (
 	certificates = "etc/ssl/certs/ca-certificates.crt"
 )
 
+// temporary is the one folder that the user can write to, where the root file system is not read-only. It is HOME, below
+// which "verify" and "scan" keep the metadata of trust roots.
+const temporary = "tmp"
+
 // user is the one that distroless images call nonroot. It is a number, as Kubernetes needs it for runAsNonRoot.
 const user = "65532:65532"
 
@@ -46,7 +50,7 @@ func (c Content) Index() (v1.ImageIndex, error) {
 	if len(c.Binaries) == 0 {
 		return nil, errors.New("no binary for linux")
 	}
-	authorities, err := file{path: certificates, content: c.Authorities, mode: 0o644}.layer(c.Commit.Time)
+	authorities, err := file{path: certificates, content: c.Authorities, mode: 0o644, beside: temporary}.layer(c.Commit.Time)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +100,7 @@ func (c Content) image(b binary.Binary, authorities v1.Layer) (v1.Image, error) 
 	config.OS, config.Architecture, config.Created = b.OS, b.Arch, created
 	config.Config = v1.Config{
 		User: user, Entrypoint: []string{"/" + program}, WorkingDir: "/",
-		Env: []string{"PATH=/usr/local/bin"}, Labels: c.annotations(),
+		Env: []string{"PATH=/usr/local/bin", "HOME=/" + temporary}, Labels: c.annotations(),
 	}
 	if image, err = mutate.ConfigFile(image, config); err != nil {
 		return nil, err

@@ -105,7 +105,7 @@ func TestIndex(t *testing.T) {
 			t.Errorf("the index says %s, and the image %s/%s", described.Platform, config.OS, config.Architecture)
 		}
 		if diff := cmp.Diff([]string{
-			"etc/ 755", "etc/ssl/ 755", "etc/ssl/certs/ 755", "etc/ssl/certs/ca-certificates.crt 644",
+			"etc/ 755", "etc/ssl/ 755", "etc/ssl/certs/ 755", "tmp/ 1777", "etc/ssl/certs/ca-certificates.crt 644",
 			"usr/ 755", "usr/local/ 755", "usr/local/bin/ 755", "usr/local/bin/chartgate 755",
 		}, files(t, image)); diff != "" {
 			t.Errorf("files (-want +got):\n%s", diff)

@@ -19,6 +19,8 @@ type file struct {
 	path    string // without a leading slash
 	content []byte
 	mode    int64
+	// beside is a folder for every user's files, in the same layer; none if empty.
+	beside string
 }
 
 // layer holds the file, and the directories above it: owned by root, at a fixed time, without what differs between
@@ -30,6 +32,12 @@ func (f file) layer(modified time.Time) (v1.Layer, error) {
 		header := &tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755, ModTime: modified, Format: tar.FormatPAX}
 		if err := writer.WriteHeader(header); err != nil {
 			return nil, fmt.Errorf("%s: %w", dir, err)
+		}
+	}
+	if f.beside != "" {
+		header := &tar.Header{Typeflag: tar.TypeDir, Name: f.beside + "/", Mode: 0o1777, ModTime: modified, Format: tar.FormatPAX}
+		if err := writer.WriteHeader(header); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.beside, err)
 		}
 	}
 	header := &tar.Header{

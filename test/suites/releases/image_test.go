@@ -73,7 +73,7 @@ func TestWhatIsInTheImage(t *testing.T) {
 	labels := config.Config.Labels
 	config.Config.Labels = nil
 	want := v1.Config{
-		User: "65532:65532", Entrypoint: []string{program}, WorkingDir: "/", Env: []string{"PATH=/usr/local/bin"},
+		User: "65532:65532", Entrypoint: []string{program}, WorkingDir: "/", Env: []string{"PATH=/usr/local/bin", "HOME=/tmp"},
 	}
 	if diff := cmp.Diff(want, config.Config); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)

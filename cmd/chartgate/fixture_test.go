@@ -33,7 +33,8 @@ var openShop = sync.OnceValues(func() (*shop, error) {
 })
 
 // newShop sells version 1.0.0 of charts below acme/, by the subject that signed each; "" is nobody.
-// The chart "attested" has an attestation, and "keyed" is signed by a key, in no log. The shop is open until the process ends.
+// The chart "attested" has an attestation; "keyed" and "logged" are signed by a key, in no log and in one. The shop is open until
+// the process ends.
 func newShop(subjects map[string]string) (*shop, error) {
 	trust, err := sigstore.New(time.Now)
 	if err != nil {
@@ -72,8 +73,11 @@ func newShop(subjects map[string]string) (*shop, error) {
 			identity.Claims = map[string]string{"sourceRepositoryURI": repository}
 		}
 		signer, options := sigstore.Signer(identity), []sigstore.Option(nil)
-		if name == "keyed" {
+		switch name {
+		case "keyed":
 			signer, options = key, []sigstore.Option{sigstore.WithoutLog()}
+		case "logged":
+			signer = key
 		}
 		bundle, err := trust.Bundle(signer, s.digests[name], sigstore.SignPredicateType, nil, options...)
 		if err != nil {

@@ -130,6 +130,20 @@ func TestWhatIsSuggestedAdmitsExactlyWhatRuns(t *testing.T) {
 	}
 }
 
+// uncommented are the policies of a suggestion with those that it leaves to a person.
+func uncommented(text string) string {
+	var b strings.Builder
+	within := false
+	for line := range strings.Lines(text) {
+		within = line == "# ---\n" || within && strings.HasPrefix(line, "# ")
+		if within {
+			line = strings.TrimPrefix(line, "# ")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
 // What cannot be suggested safely is a comment that says what to do, and no policy.
 func TestSuggestedComments(t *testing.T) {
 	s := theShop(t)
@@ -137,7 +151,7 @@ func TestSuggestedComments(t *testing.T) {
 	got := s.suggest(t, manifests, "--until", "2099-01-31")
 	for _, text := range []string{
 		"# - HelmRelease apps/absent: oci://ghcr.io/acme/absent:1.0.0 could not be examined",
-		"# - HelmRepository legacy/classic: no chart of https://charts.example.com is used",
+		"# - HelmRepository legacy/classic: no chart of https://charts.example.com is used, so nothing is suggested for it",
 		"until: \"2099-01-31\"", "no signature of the chart was found", "- oci://ghcr.io/acme/unsigned\n", "- oci://ghcr.io/acme/podinfo\n", "subject: release@acme.example",
 	} {
 		if !strings.Contains(got.Stdout, text) {
@@ -146,6 +160,36 @@ func TestSuggestedComments(t *testing.T) {
 	}
 	if strings.Contains(got.Stdout, "acme/absent\n") || got.Code != exitAdmitted {
 		t.Errorf("%+v", got)
+	}
+	for policies, want := range map[string]string{got.Stdout: "Denied", uncommented(got.Stdout): "Covered"} {
+		if verdicts, _ := s.under(t, manifests, policies); verdicts["HelmRepository/classic"] != want || verdicts["HelmRelease/podinfo"] != "Verified" {
+			t.Errorf("want %s, got %v under\n%s", want, verdicts, policies)
+		}
+	}
+}
+
+// A key must log its signatures if it has logged the one that was found.
+func TestSuggestedKeys(t *testing.T) {
+	s, err := newShop(map[string]string{"keyed": "by a key", "logged": "by a key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := documentsOf(acmePolicy, fmt.Sprintf("apiVersion: chartgate.dev/v1alpha1\nkind: TrustedIdentity\nmetadata: {name: release}\nspec: {key: {pem: %q, transparencyLog: NotRequired}}\n", s.key))
+	dir := s.files(t, map[string]string{"known.yaml": known})
+	manifests := documentsOf(acmeRepository, release("keyed", ""), release("logged", ""))
+	got := s.suggest(t, manifests, "--policy", dir+"/known.yaml")
+	for text, want := range map[string]int{"kind: TrustedIdentity\n": 2, "transparencyLog: NotRequired\n": 1, "was verified, so none is required.\n": 1} {
+		if n := strings.Count(got.Stdout, text); n != want {
+			t.Errorf("%d times %q, want %d: %+v", n, text, want, got)
+		}
+	}
+	verdicts, _ := s.under(t, manifests, got.Stdout)
+	if verdicts["HelmRelease/keyed"] != "Verified" || verdicts["HelmRelease/logged"] != "Verified" {
+		t.Errorf("%v under\n%s", verdicts, got.Stdout)
+	}
+	strict := strings.Replace(got.Stdout, "transparencyLog: NotRequired", "transparencyLog: Required", 1)
+	if verdicts, _ := s.under(t, manifests, strict); verdicts["HelmRelease/keyed"] != "Denied" || verdicts["HelmRelease/logged"] != "Verified" {
+		t.Errorf("%v under\n%s", verdicts, strict)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/attachment"
@@ -124,21 +125,21 @@ func (g *Gate) statements(
 // hundreds, and the verified ones come first.
 const maxStatements = 50
 
-// add adds statements that are not there yet, and counts at most maxStatements that are unverified.
+// add adds statements that say something new, and counts at most maxStatements that are unverified.
 func (d *Discovered) add(more []Statement) {
 	for _, s := range more {
-		if !d.has(s) && (s.Unverified == "" || len(d.Statements) < maxStatements) {
-			d.Statements = append(d.Statements, s)
+		if slices.ContainsFunc(d.Statements, func(other Statement) bool { return other.says(s) }) {
+			continue
+		}
+		if s.Unverified == "" || len(d.Statements) < maxStatements {
+			d.Statements = append(slices.DeleteFunc(d.Statements, s.says), s)
 		}
 	}
 }
 
-func (d *Discovered) has(s Statement) bool {
-	for _, other := range d.Statements {
-		if other.Signer.Describe() == s.Signer.Describe() && other.Predicate == s.Predicate && other.TrustRoot == s.TrustRoot &&
-			other.Logged == s.Logged && other.Unverified == s.Unverified {
-			return true
-		}
-	}
-	return false
+// says reports whether s says all that another statement says. A log entry is what a signature by a
+// key has beside one without: any trust root proves the latter.
+func (s Statement) says(other Statement) bool {
+	same := s.Signer.Describe() == other.Signer.Describe() && s.Predicate == other.Predicate && s.Unverified == other.Unverified
+	return same && (s.Logged == other.Logged && s.TrustRoot == other.TrustRoot || s.Logged && !other.Logged && s.Signer.Key != "")
 }

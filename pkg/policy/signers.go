@@ -7,16 +7,16 @@ import (
 	"github.com/chartgate/chartgate/pkg/evidence"
 )
 
-// Signers returns everyone whose signature can be recognized: the holders of all keys in the set,
-// logged or not, and of certificates under the trust roots of these names. It is for reports of who
-// signed, and says nothing about whom a policy accepts.
+// Signers returns everyone whose signature can be recognized: the holders of all keys in the set, and
+// of certificates under the trust roots of these names, logged or not. Which it is, one of these
+// trust roots tells. It is for reports of who signed, and says nothing about whom a policy accepts.
 func (s *Set) Signers(trustRoots []string) evidence.Wanted {
 	wanted := evidence.Wanted{Keyless: trustRoots, KeylessUnlogged: trustRoots}
 	for _, id := range s.identities(chart.Location{}) {
 		for _, key := range id.keys {
 			known := func(k evidence.WantedKey) bool { return k.Fingerprint() == key.Fingerprint() }
 			if !slices.ContainsFunc(wanted.Keys, known) {
-				wanted.Keys = append(wanted.Keys, evidence.WantedKey{PublicKey: key, AllowUnlogged: true})
+				wanted.Keys = append(wanted.Keys, evidence.WantedKey{PublicKey: key, TrustRoots: trustRoots, AllowUnlogged: true})
 			}
 		}
 	}

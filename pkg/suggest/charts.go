@@ -11,6 +11,9 @@ import (
 	"github.com/chartgate/chartgate/pkg/inventory"
 )
 
+// notOCI is why charts elsewhere have a waiver.
+const notOCI = "not in an OCI registry, so it cannot be signed"
+
 // used is a chart with what is known of its uses.
 type used struct {
 	at       chart.Location
@@ -99,7 +102,7 @@ func chartOf(at chart.Location, rows []inventory.Row) (*used, []string) {
 	}
 	slices.Sort(c.objects)
 	if !at.IsOCI() {
-		c.why = "not in an OCI registry, so it cannot be signed"
+		c.why = notOCI
 		return c, nil
 	}
 	if foreign := unverified(rows); len(foreign) > 0 {

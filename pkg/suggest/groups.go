@@ -1,12 +1,9 @@
 package suggest
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/chartgate/chartgate/pkg/inventory"
 )
 
 // maxPatterns is how many patterns a ChartPolicy may hold.
@@ -201,30 +198,14 @@ func (g group) usedBy() string {
 		objects = append(objects, c.objects...)
 	}
 	slices.Sort(objects)
-	objects = slices.Compact(objects)
+	return "Used by " + named(slices.Compact(objects)) + "."
+}
+
+// named names objects, the first of many.
+func named(objects []string) string {
 	text := strings.Join(objects[:min(maxNamed, len(objects))], ", ")
 	if more := len(objects) - maxNamed; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return "Used by " + text + "."
-}
-
-// uncovered notes the repositories of which no chart is used: a gate denies them, because no policy
-// matches anything in them.
-func uncovered(rows []inventory.Row, groups []group) []string {
-	var open []string
-	for _, row := range rows {
-		at, err := locationOf(row)
-		if row.NamesChart() || row.Object.Kind != "HelmRepository" || row.Reference == "" || err != nil {
-			continue
-		}
-		covers := func(a area) bool {
-			whole := area{path: at.String(), below: true}
-			return whole.holds(a.path) || a.below && strings.HasPrefix(at.String()+"/", a.path+"/")
-		}
-		if !slices.ContainsFunc(groups, func(g group) bool { return slices.ContainsFunc(g.areas, covers) }) {
-			open = append(open, fmt.Sprintf("%s: no chart of %s is used, so nothing is suggested for it, and a gate denies it. Delete it, or write a policy", objectOf(row), cmp.Or(at.String(), oneLine(row.Reference))))
-		}
-	}
-	return open
+	return text
 }

@@ -19,8 +19,8 @@ import (
 type identity struct {
 	key, issuer, subject string
 	repository           string // the claim; only where tags is set
-	trustRoot            string
-	tags                 bool // subject ends in @refs/tags/, and any tag may follow
+	trustRoot            string // "" where a key proves a signature alone
+	tags                 bool   // subject ends in @refs/tags/, and any tag may follow
 	unlogged             bool
 }
 
@@ -31,7 +31,11 @@ const tagsOf = "@refs/tags/"
 func identityOf(s inventory.Signer) identity {
 	id := identity{key: s.Key, issuer: s.Issuer, subject: s.Subject, trustRoot: s.TrustRoot, unlogged: s.Unlogged}
 	if id.key != "" {
-		return identity{key: s.Key, unlogged: s.Unlogged}
+		id = identity{key: s.Key, unlogged: s.Unlogged}
+		if !s.Unlogged {
+			id.trustRoot = cmp.Or(s.TrustRoot, evidence.DefaultTrustRoot)
+		}
+		return id
 	}
 	if workflow, tag, ok := strings.Cut(s.Subject, tagsOf); ok && tag != "" && s.Repository != "" {
 		id.subject, id.repository, id.tags = workflow+tagsOf, s.Repository, true
@@ -111,8 +115,11 @@ func (ids identities) documents(charts []used, known keys) []document {
 			}
 		}
 		d := document{name: name, comment: []string{fmt.Sprintf("Signed %d of the charts below.", signed)}, disabled: id.key != "" && known[id.key] == ""}
-		if id.key == "" && id.trustRoot != evidence.DefaultTrustRoot {
+		if id.needsTrustRoot() {
 			d.comment = append(d.comment, "It needs the TrustRoot "+oneLine(id.trustRoot)+", which is not in this file.")
+		}
+		if id.unlogged {
+			d.comment = append(d.comment, "No entry of its signatures in a transparency log was verified, so none is required.")
 		}
 		if d.disabled {
 			d.comment = append(d.comment, "A scan cannot know the key itself. Put the public key with the fingerprint "+oneLine(id.key)+" into key.pem, and uncomment the document.")
@@ -127,25 +134,32 @@ func (ids identities) documents(charts []used, known keys) []document {
 	return all
 }
 
+// needsTrustRoot reports whether the signer's certificates or log entries are those of a Sigstore with a TrustRoot of
+// its own.
+func (id identity) needsTrustRoot() bool {
+	return id.trustRoot != "" && id.trustRoot != evidence.DefaultTrustRoot
+}
+
 // spec describes the signer; pem is its key, if it has one and that is known.
 func (id identity) spec(pem string) v1alpha1.TrustedIdentitySpec {
+	var spec v1alpha1.TrustedIdentitySpec
 	log := v1alpha1.TransparencyLog("")
 	if id.unlogged {
 		log = v1alpha1.TransparencyLogNotRequired
 	}
 	switch {
 	case pem != "":
-		return v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: pem, TransparencyLog: log}}
+		spec.Key = &v1alpha1.Key{PEM: pem, TransparencyLog: log}
 	case id.key != "":
-		return v1alpha1.TrustedIdentitySpec{Key: &v1alpha1.Key{PEM: "-----BEGIN PUBLIC KEY-----\n(the key with the fingerprint " + oneLine(id.key) + ")\n-----END PUBLIC KEY-----\n", TransparencyLog: log}}
+		spec.Key = &v1alpha1.Key{PEM: "-----BEGIN PUBLIC KEY-----\n(the key with the fingerprint " + oneLine(id.key) + ")\n-----END PUBLIC KEY-----\n", TransparencyLog: log}
+	default:
+		spec.Keyless = &v1alpha1.Keyless{Issuer: id.issuer, Subject: id.subject, TransparencyLog: log}
 	}
-	keyless := &v1alpha1.Keyless{Issuer: id.issuer, Subject: id.subject, TransparencyLog: log}
 	if id.tags {
-		keyless.Subject, keyless.SubjectRegExp = "", "^"+regexp.QuoteMeta(id.subject)+".+$"
-		keyless.Claims = map[string]string{"sourceRepositoryURI": id.repository}
+		spec.Keyless.Subject, spec.Keyless.SubjectRegExp = "", "^"+regexp.QuoteMeta(id.subject)+".+$"
+		spec.Keyless.Claims = map[string]string{"sourceRepositoryURI": id.repository}
 	}
-	spec := v1alpha1.TrustedIdentitySpec{Keyless: keyless}
-	if id.trustRoot != evidence.DefaultTrustRoot {
+	if id.needsTrustRoot() {
 		spec.TrustRoot = id.trustRoot
 	}
 	return spec

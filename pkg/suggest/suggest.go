@@ -57,8 +57,13 @@ func For(found inventory.Inventory, o Options) Suggestion {
 	for _, g := range groups {
 		s.policies = append(s.policies, g.policies(ids, names, known, s.at, o.Until)...)
 	}
+	for _, u := range unusedOf(found.Rows, groups) {
+		s.open = append(s.open, u.note())
+		if u.waived() {
+			s.policies = append(s.policies, u.waiver(names, s.at, o.Until))
+		}
+	}
 	s.check()
-	s.open = append(s.open, uncovered(found.Rows, groups)...)
 	slices.Sort(s.open)
 	s.open = slices.Compact(s.open)
 	return s
@@ -86,7 +91,7 @@ func (g group) policies(ids identities, names namer, known keys, at string, unti
 		switch {
 		case len(g.signers) == 0:
 			prefix = "unverified-"
-			spec.AllowUnverified = &v1alpha1.AllowUnverified{Reason: g.why + " (chartgate scan, " + at + ")", Until: until.UTC().Format(time.DateOnly)}
+			spec.AllowUnverified = waiverOf(g.why, at, until)
 		default:
 			spec.Require = []v1alpha1.Requirement{{AnyOf: ids.names(g.signers)}}
 			d.disabled = slices.ContainsFunc(g.signers, func(id identity) bool { return id.key != "" && known[id.key] == "" })
@@ -106,4 +111,9 @@ func (g group) policies(ids identities, names namer, known keys, at string, unti
 		all = append(all, d)
 	}
 	return all
+}
+
+// waiverOf is a waiver for the reason, which a scan of that day has found.
+func waiverOf(why, at string, until time.Time) *v1alpha1.AllowUnverified {
+	return &v1alpha1.AllowUnverified{Reason: why + " (chartgate scan, " + at + ")", Until: until.UTC().Format(time.DateOnly)}
 }

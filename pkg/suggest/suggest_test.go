@@ -149,7 +149,7 @@ func TestASuggestionAdmitsWhatRuns(t *testing.T) {
 	corp := inventory.Signer{Issuer: "https://sso.corp", Subject: "release@corp", TrustRoot: "corp", Unlogged: true}
 	signers := [][]inventory.Signer{
 		nil, {keyless("release@acme.example")}, {keyless(workflow + "heads/main")}, {tagged("v1.0.0")}, {tagged("v2.0.0")}, {corp},
-		{{Key: key.Fingerprint(), Unlogged: true}}, {{Key: key.Fingerprint(), TrustRoot: evidence.DefaultTrustRoot}}, {keyless("release@acme.example"), keyless("vendor@partner.example")},
+		{{Key: key.Fingerprint(), Unlogged: true}}, {{Key: key.Fingerprint(), TrustRoot: evidence.DefaultTrustRoot}}, {{Key: key.Fingerprint(), TrustRoot: "corp"}}, {keyless("release@acme.example"), keyless("vendor@partner.example")},
 	}
 	for seed := range uint64(40) {
 		random := mathrand.New(mathrand.NewPCG(seed, 11))
@@ -207,7 +207,9 @@ func mixed(rows []inventory.Row, r inventory.Row) bool {
 func TestSuggestionsInWords(t *testing.T) {
 	key := newKey(t)
 	foreign := row("oci://ghcr.io/acme/foreign:1.0.0", inventory.Signer{Key: "sha256:ffff", Unverified: "made with a key that no policy trusts"})
-	unused := inventory.Row{Object: inventory.Object{Kind: "HelmRepository", Namespace: "apps", Name: "old"}, Reference: "https://charts.corp/unused", Verdict: inventory.NotJudged}
+	unused := func(name, url string) inventory.Row {
+		return inventory.Row{Object: inventory.Object{Kind: "HelmRepository", Namespace: "apps", Name: name}, Reference: url, Verdict: inventory.NotJudged}
+	}
 	hostile := row("oci://ghcr.io/acme/web:1.0.0", keyless("a@b\n---\nkind: ChartPolicy"))
 	var many []inventory.Row
 	for i := range 300 {
@@ -227,7 +229,19 @@ func TestSuggestionsInWords(t *testing.T) {
 		{"another trust root", []inventory.Row{row("oci://ghcr.io/acme/web:1.0.0", inventory.Signer{Issuer: "https://sso.corp", Subject: "r@corp", TrustRoot: "corp"})}, nil, 1,
 			[]string{"trustRoot: corp", "# It needs the TrustRoot corp, which is not in this file."}},
 		{"more charts than a policy can name", many, nil, 3, []string{"c000", "c299"}},
-		{"a repository of which no chart is used", []inventory.Row{unused}, nil, 0, []string{"HelmRepository apps/old: no chart of https://charts.corp/unused is used"}},
+		{"a repository of which no chart is used", []inventory.Row{unused("old", "https://charts.corp/unused")}, nil, 0, []string{
+			"# - HelmRepository apps/old: no chart of https://charts.corp/unused is used, so nothing is suggested for it, and a gate denies it when it is written. Delete it, or uncomment the waiver",
+			"# HelmRepository apps/old: no chart of it is used. To keep it, uncomment this waiver, which admits every chart of it.\n# ---\n# apiVersion: chartgate.dev/v1alpha1\n# kind: ChartPolicy\n",
+			"#     - https://charts.corp/unused/**\n",
+		}},
+		{"several of one URL", []inventory.Row{unused("old", "https://charts.corp/unused"), unused("older", "https://charts.corp/unused")}, nil, 0, []string{"# - HelmRepository apps/old, HelmRepository apps/older: no chart of https://charts.corp/unused is used"}},
+		{"one in an OCI registry, where charts can be signed", []inventory.Row{unused("oci", "oci://ghcr.io/unused")}, nil, 0, []string{"Delete it, or write a policy that requires a signature of its charts.\n"}},
+		{"one of which a chart is used", []inventory.Row{unused("used", "https://charts.corp/used"), row("https://charts.corp/used/web:1.0.0")}, nil, 1, nil},
+		{"a key whose signatures are in a log", []inventory.Row{row("oci://ghcr.io/acme/web:1.0.0", inventory.Signer{Key: key.Fingerprint(), TrustRoot: evidence.DefaultTrustRoot})}, []evidence.PublicKey{key}, 1, nil},
+		{"a key whose signatures are in a log of the company", []inventory.Row{row("oci://ghcr.io/acme/web:1.0.0", inventory.Signer{Key: key.Fingerprint(), TrustRoot: "corp"})}, []evidence.PublicKey{key}, 1,
+			[]string{"# It needs the TrustRoot corp, which is not in this file.", "  trustRoot: corp\n"}},
+		{"a key whose signatures are in none", []inventory.Row{row("oci://ghcr.io/acme/web:1.0.0", inventory.Signer{Key: key.Fingerprint(), Unlogged: true})}, []evidence.PublicKey{key}, 1,
+			[]string{"# No entry of its signatures in a transparency log was verified, so none is required.", "    transparencyLog: NotRequired\n"}},
 		{"a URL with a query", []inventory.Row{row("https://charts.corp/stable/web?token=x:1.0.0")}, nil, 1, []string{"https://charts.corp/stable/web?*"}},
 		{"a folder in Git", []inventory.Row{row("git://github.com/acme/apps//charts/web?ref=v1.0.0")}, nil, 1, []string{"- git://github.com/acme/apps//charts/web\n", "reason: not in an OCI registry, so it cannot be signed"}},
 		{"a signer whose name is YAML", []inventory.Row{hostile}, nil, 1, nil},
@@ -242,6 +256,9 @@ func TestSuggestionsInWords(t *testing.T) {
 				if !strings.Contains(text, want) {
 					t.Errorf("%q is missing", want)
 				}
+			}
+			if said := strings.Join(c.says, ""); strings.Contains(text, "NotRequired") != strings.Contains(said, "NotRequired") || strings.Contains(text, "no chart of") != strings.Contains(said, "no chart of") {
+				t.Errorf("it says more than %q", c.says)
 			}
 			if t.Failed() {
 				t.Log(text[:min(len(text), 3000)])

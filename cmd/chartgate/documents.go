@@ -151,11 +151,7 @@ func (r *reading) value(at place, value any) {
 	case map[string]any:
 		r.object(at, unstructured.Unstructured{Object: value})
 	case []any:
-		about := func(item any) bool {
-			fields, ok := item.(map[string]any)
-			return ok && r.kinds.has("", idOf(unstructured.Unstructured{Object: fields}).Kind)
-		}
-		if slices.ContainsFunc(value, about) {
+		if slices.ContainsFunc(value, r.holds) {
 			r.items(at, value)
 			return
 		}
@@ -177,6 +173,14 @@ func (r *reading) object(at place, object unstructured.Unstructured) {
 	apiVersion, _ := object.Object["apiVersion"].(string)
 	items, listed := object.Object["items"].([]any)
 	of, isList := strings.CutSuffix(id.Kind, "List")
+	if !isList && id.Kind != "" && listed {
+		if r.kinds.has("", id.Kind) {
+			items = r.ofKind(apiVersion, id.Kind, items)
+		}
+		if slices.ContainsFunc(items, r.holds) {
+			r.items(at, items) // and the object itself: kustomize takes it for no list
+		}
+	}
 	switch {
 	case len(object.Object) == 0:
 	case isList && listed && apiVersion != "":
@@ -199,6 +203,17 @@ func (r *reading) object(at place, object unstructured.Unstructured) {
 	default:
 		r.documents = append(r.documents, document{where: at.String(), at: at, object: object})
 	}
+}
+
+// holds reports whether a value is about one of the kinds, or lists what is. kubectl and
+// kustomize-controller take every object with items for a list, whatever its kind is called.
+func (r *reading) holds(value any) bool {
+	fields, ok := value.(map[string]any)
+	if !ok {
+		return false
+	}
+	items, _ := fields["items"].([]any)
+	return r.kinds.has("", idOf(unstructured.Unstructured{Object: fields}).Kind) || slices.ContainsFunc(items, r.holds)
 }
 
 // ofKind gives the items of a list of one kind what they may leave out.

@@ -60,6 +60,10 @@ func TestVerifyFolders(t *testing.T) {
 		{"a list whose items leave out their kind", "x.yaml", "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmReleaseList\nitems: [{metadata: {name: listed, namespace: apps}, spec: {chart: {spec: {chart: unsigned, version: 1.0.0, sourceRef: {kind: HelmRepository, name: acme}}}}}]\n", "", "HelmRelease apps/listed denied (SignatureMissing)"},
 		{"a list of YAML with a release in it", "x.yaml", "- " + strings.ReplaceAll(strings.TrimSpace(release("unsigned", "")), "\n", "\n  ") + "\n", "", "HelmRelease apps/unsigned denied (SignatureMissing)"},
 		{"a List with scalars", "x.yaml", "apiVersion: v1\nkind: List\nitems: [x]\n", "items[0]: not a Kubernetes object", ""},
+		{"an object of another kind that lists a release", "x.yaml", `{"apiVersion": "v1", "kind": "Bundle", "items": [{"apiVersion": "v1", "kind": "Bundle", "items": [` + inJSON("unsigned") + `]}]}`, "", "HelmRelease apps/unsigned denied (SignatureMissing)"},
+		{"a release that lists another one of its kind", "x.json", strings.TrimSuffix(inJSON("podinfo"), "}") + `, "items": [{"metadata": {"name": "within", "namespace": "apps"}, "spec": {"chart": {"spec": {"chart": "unsigned", "version": "1.0.0", "sourceRef": {"kind": "HelmRepository", "name": "acme"}}}}}]}`, "", "HelmRelease apps/within denied (SignatureMissing)"},
+		{"a release that lists a good one is examined itself", "x.json", strings.TrimSuffix(inJSON("unsigned"), "}") + `, "items": [` + inJSON("podinfo") + `]}`, "", "HelmRelease apps/unsigned denied (SignatureMissing)"},
+		{"Helm values with items", "values.yaml", "items: [{kind: HelmRelease, name: x}]\n", "apiVersion or kind is missing", ""},
 		{"the same object twice", "again.yaml", release("podinfo", ""), "", ""},
 		{"another source of the same name", "again.yaml", strings.Replace(acmeRepository, "ghcr.io/acme", "ghcr.io/acme/other", 1),
 			"warning: HelmRepository apps/acme is given twice, with different content: ", "HelmRelease apps/podinfo denied (ReferenceInvalid): HelmRepository apps/acme was found 2 times"},
@@ -77,7 +81,7 @@ func TestVerifyFolders(t *testing.T) {
 		{"an ApplicationSet", "x.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: all, namespace: argocd}\nspec: {}\n",
 			"x.yaml: document 1: ApplicationSet argocd/all is not examined; a cluster examines the Applications that it generates", ""},
 		{"a source with a login of its own", "x.yaml", strings.Replace(strings.Replace(acmeRepository, "name: acme", "name: private", 1), "spec: {", "spec: {secretRef: {name: x}, provider: aws, ", 1),
-			"x.yaml: document 1: HelmRepository apps/private names spec.secretRef, spec.provider, which verify does not use", ""},
+			"x.yaml: document 1: HelmRepository apps/private names spec.secretRef, spec.provider, which only a cluster uses", ""},
 		{"a source without one", "x.yaml", strings.Replace(strings.Replace(acmeRepository, "name: acme", "name: public", 1), "spec: {", "spec: {provider: generic, ", 1), "", ""},
 		{"a Secret that SOPS has encrypted", "secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata: {a: \"ENC[AES256_GCM,data:x]\"}\nsops: {mac: x}\n", "", ""},
 	} {
@@ -103,6 +107,11 @@ func TestVerifyFolders(t *testing.T) {
 			}
 		})
 	}
+}
+
+// inJSON is a HelmRelease of a chart of the shop.
+func inJSON(chart string) string {
+	return `{"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {"name": "` + chart + `", "namespace": "apps"}, "spec": {"chart": {"spec": {"chart": "` + chart + `", "version": "1.0.0", "sourceRef": {"kind": "HelmRepository", "name": "acme"}}}}}`
 }
 
 // What the reader of files takes for a gated kind is what the gate takes for one.

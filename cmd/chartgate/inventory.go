@@ -65,7 +65,7 @@ type stock struct {
 	from     string
 	reader   source.Reader
 	objects  []source.Object
-	files    map[source.ID]string
+	files    []string        // of the objects, in their order; nil without any
 	rows     []inventory.Row // of documents that cannot be read
 	outside  []inventory.HelmRelease
 	problems []inventory.Problem
@@ -107,11 +107,16 @@ func (f *inventoryFlags) collect(cmd *cobra.Command) (inventory.Inventory, error
 		return inventory.Inventory{}, err
 	}
 	defer roots.Close()
-	rows := slices.Clone(s.rows)
-	for row := range inspector.Rows(ctx, slices.Values(s.objects)) {
-		row.File = s.files[source.ID{Group: row.Object.Group, Kind: row.Object.Kind, Namespace: row.Object.Namespace, Name: row.Object.Name}]
-		rows = append(rows, row)
-		progress.show("examined %d of %d objects", len(rows), len(s.objects))
+	rows, examined := slices.Clone(s.rows), 0
+	for of := range inspector.Objects(ctx, slices.Values(s.objects)) {
+		for _, row := range of {
+			if s.files != nil {
+				row.File = s.files[examined]
+			}
+			rows = append(rows, row)
+		}
+		examined++
+		progress.show("examined %d of %d objects", examined, len(s.objects))
 	}
 	if err := ctx.Err(); err != nil {
 		return inventory.Inventory{}, fmt.Errorf("the scan was stopped: %w", err)
@@ -162,15 +167,15 @@ func (f *inventoryFlags) fromFiles(cmd *cobra.Command) (stock, error) {
 	for _, n := range read.notes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "skipped: %s: %s\n", n.where, n.why)
 	}
-	s := stock{from: strings.Join(f.files, ", "), files: map[source.ID]string{}}
-	for _, d := range read.documents {
-		s.files[idOf(d.object)] = d.where
+	for _, text := range read.warnings {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", text)
 	}
+	s := stock{from: strings.Join(f.files, ", ")}
 	for _, b := range read.broken {
 		s.rows = append(s.rows, inventory.Unreadable(b.where, localVerdict(b.verdict())))
 	}
 	var kept siblings
-	for _, object := range all {
+	for i, object := range all {
 		row, ok := inventory.Keep(object)
 		if !ok {
 			if object.Group == sourcev1.GroupVersion.Group { // a GitRepository or Bucket: no row, but where charts come from
@@ -181,7 +186,7 @@ func (f *inventoryFlags) fromFiles(cmd *cobra.Command) (stock, error) {
 		object = row
 		kept = append(kept, object)
 		if f.namespace == "" || object.Namespace == f.namespace {
-			s.objects = append(s.objects, object)
+			s.objects, s.files = append(s.objects, object), append(s.files, read.places[i].String())
 		}
 	}
 	s.reader = kept

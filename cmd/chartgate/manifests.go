@@ -42,7 +42,7 @@ func (s siblings) find(id source.ID) []source.Object {
 	return found
 }
 
-// toObjects converts documents, and warns of what verify cannot do as a cluster does it. What is
+// toObjects converts documents, and warns of what is done in another way than in a cluster. What is
 // given twice with the same content is one object. A patch of an object of a gated kind is not an
 // object: it is skipped or, where it changes which chart is deployed, broken.
 func (r *reading) toObjects() (siblings, error) {
@@ -71,7 +71,7 @@ func (r *reading) toObjects() (siblings, error) {
 			}
 			places[id] = d.where
 			if fields := unusedAccess(id, d.object); len(fields) > 0 {
-				r.warnings = append(r.warnings, fmt.Sprintf("%s: %s names %s, which verify does not use: it logs in with --registry-config or, without it, "+
+				r.warnings = append(r.warnings, fmt.Sprintf("%s: %s names %s, which only a cluster uses: for files, chartgate logs in with --registry-config or, without it, "+
 					"with the credentials of docker login, and takes CAs from --registry-ca and the proxy from HTTPS_PROXY", d.where, id, strings.Join(fields, ", ")))
 			}
 			objects = append(objects, source.Object{ID: id, JSON: raw})

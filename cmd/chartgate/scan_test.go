@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -83,5 +84,32 @@ func TestScanFiles(t *testing.T) {
 				t.Errorf("exit code %d, rows (-want +got):\n%s", got.Code, diff)
 			}
 		})
+	}
+}
+
+// Objects of one name, as overlays for several clusters hold them, keep the files that they are in;
+// and what is done in another way than in a cluster is said.
+func TestScanNamesFiles(t *testing.T) {
+	s := theShop(t)
+	dir := s.files(t, map[string]string{
+		"objects/production.yaml": documentsOf(strings.Replace(acmeRepository, "spec: {", "spec: {secretRef: {name: x}, ", 1), release("podinfo", "")),
+		"objects/staging.yaml":    release("podinfo", "interval: 1m, "), "objects/broken.yaml": "kind: HelmRelease\nspec: [\n",
+		"root.json": string(s.root),
+	})
+	got := s.command(t, "", "scan", "-f", dir+"/objects", "--trusted-root", dir+"/root.json", "--plain-http", s.host, "-o", "json")
+	var found inventory.Inventory
+	if err := json.Unmarshal([]byte(got.Stdout), &found); err != nil {
+		t.Fatalf("%v: %+v", err, got)
+	}
+	var files []string
+	for _, r := range found.Rows {
+		files = append(files, r.Object.Kind+" in "+strings.TrimPrefix(r.File, dir+"/objects/"))
+	}
+	want := []string{"Document in broken.yaml: document 1", "HelmRepository in production.yaml: document 1", "HelmRelease in production.yaml: document 2", "HelmRelease in staging.yaml: document 1"}
+	if diff := cmp.Diff(want, files); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(got.Stderr, "warning: "+dir+"/objects/production.yaml: document 1: HelmRepository apps/acme names spec.secretRef, which only a cluster uses") {
+		t.Errorf("nothing is said of the login: %s", got.Stderr)
 	}
 }

@@ -216,8 +216,11 @@ func (want expectation) compare(r result, policies gate.Policies) (wrong []strin
 		wrong = append(wrong, fmt.Sprintf("%s: expected %s, found %s", what, orNone(expected), orNone(found)))
 	}
 	if !undecided {
-		if want.Verdict != "" && want.Verdict != r.Verdict && (want.Verdict != admitted || !r.admitted) {
+		switch {
+		case want.Verdict != "" && want.Verdict != r.Verdict && (want.Verdict != admitted || !r.admitted):
 			differs("verdict", want.Verdict, r.Verdict)
+		case want.Verdict != "" && want.Reason == "" && r.Reason.Obstacle():
+			wrong = append(wrong, fmt.Sprintf("verdict: it is %s because chartgate could not find out (%s), which says nothing about the policies", r.Verdict, r.Reason))
 		}
 		if want.Reason != "" && want.Reason != r.Reason {
 			differs("reason", string(want.Reason), string(r.Reason))
@@ -251,9 +254,9 @@ func (want expectation) compare(r result, policies gate.Policies) (wrong []strin
 // if a registry could still make it true.
 func (want expectation) decidedBefore() string {
 	switch {
-	case want.Verdict == "AllowedUnverified", want.Verdict == "Covered":
+	case want.Verdict == "AllowedUnverified", want.Verdict == "Covered", want.Verdict == "Deferred":
 		return want.Verdict
-	case want.Reason == verdict.NoPolicy, want.Reason == verdict.NotPinned, want.Reason == verdict.PolicyInvalid:
+	case slices.Contains([]verdict.Reason{verdict.NoPolicy, verdict.NotPinned, verdict.NotOCI, verdict.SourceNotFound, verdict.PolicyInvalid}, want.Reason):
 		return string(want.Reason)
 	default:
 		return ""

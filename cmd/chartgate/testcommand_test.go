@@ -70,6 +70,8 @@ func TestPolicyTests(t *testing.T) {
 		{"a waiver that has ended", "reference: 'oci://ghcr.io/old/x:1.0.0', at: '2027-02-01T00:00:00Z', expect: {verdict: Denied, reason: NoPolicy}", passes, passes, ""},
 		{"a waiver that should have ended", "reference: 'oci://ghcr.io/old/x:1.0.0', at: 2027-01-31, expect: {verdict: Denied}", fails, fails, "verdict: expected Denied, found AllowedUnverified"},
 		{"a waiver where policies ask", ours + ", expect: {verdict: AllowedUnverified}", fails, fails, "expected AllowedUnverified, found "},
+		{"a source that should be missing", ours + ", expect: {reason: SourceNotFound}", fails, fails, "SourceNotFound, found "},
+		{"an admission for now", ours + ", expect: {verdict: Deferred}", fails, fails, "expected Deferred, found "},
 		{"an object among several", object("1.0.0") + ", judge: HelmRelease apps/unsigned, expect: {reason: SignatureMissing}", passes, skipped, ""},
 		{"another one of them", object("1.0.0") + ", judge: HelmRepository apps/acme, expect: {verdict: Covered}", passes, passes, ""},
 		{"all of them", object("1.x") + ", expect: {verdict: Denied}", fails, fails, "HelmRepository apps/acme spec.url: verdict: expected Denied, found Covered"},
@@ -206,6 +208,20 @@ func TestOfflineAsksNobody(t *testing.T) {
 	}
 	if got := s.test(t, files); got.Code != 1 || !strings.Contains(got.Stdout, string(verdict.PolicyInvalid)) {
 		t.Errorf("with a KMS that is down: %+v", got)
+	}
+}
+
+// A registry that is down denies, which is not what a test of a denial is about: it must be named.
+func TestPolicyTestsDuringAnOutage(t *testing.T) {
+	s := theShop(t)
+	down := strings.Replace(acmePolicy, "oci://ghcr.io/acme/**", "oci://127.0.0.1:1/**", 1)
+	const chart = "reference: 'oci://127.0.0.1:1/acme/unsigned:1.0.0'"
+	got := s.test(t, map[string]string{
+		"policies/acme.yaml": documentsOf(down, releaseIdentity),
+		"test.yaml":          policyTestOf(chart+", expect: {verdict: Denied}", chart+", expect: {verdict: Denied, reason: RegistryUnavailable}", chart+", expect: {asks: [release]}"),
+	}, "--plain-http", "127.0.0.1:1")
+	if got.Code != 1 || !strings.Contains(got.Stdout, "2 passed, 1 failed, 0 skipped") || !strings.Contains(got.Stdout, "it is Denied because chartgate could not find out (RegistryUnavailable)") {
+		t.Errorf("%+v", got)
 	}
 }
 

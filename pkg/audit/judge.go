@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/chartgate/chartgate/pkg/inventory"
-	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 // outcome is what a verdict means for someone who watches a chart over time.
@@ -27,23 +26,12 @@ func outcomeOf(row inventory.Row) outcome {
 	case "Deferred":
 		return undecided
 	case "Denied", "Warned":
-		if passing(row.Reason) && !row.Lasting {
+		if row.Reason.Obstacle() && !row.Lasting {
 			return undecided
 		}
 		return fails
 	default:
 		return fails
-	}
-}
-
-// passing reports whether the reason is an obstacle that says nothing about the chart: a registry
-// that is down for an hour must not make every chart in it untrusted.
-func passing(reason verdict.Reason) bool {
-	switch reason {
-	case verdict.RegistryUnavailable, verdict.RegistryUnauthorized, verdict.TrustRootUnavailable, verdict.Timeout, verdict.InternalError:
-		return true
-	default:
-		return false
 	}
 }
 

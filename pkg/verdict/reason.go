@@ -48,6 +48,17 @@ func Reasons() []Reason {
 	}
 }
 
+// Obstacle reports whether the reason says nothing about the chart, but that chartgate could not find
+// out: a registry that is down for an hour makes no chart in it untrusted.
+func (r Reason) Obstacle() bool {
+	switch r {
+	case RegistryUnavailable, RegistryUnauthorized, TrustRootUnavailable, Timeout, InternalError:
+		return true
+	default:
+		return false
+	}
+}
+
 // reasonOf maps the kinds of chart problems to reasons, one to one with one exception: an object
 // that is not stored yet is a source that does not exist.
 func reasonOf(kind problem.Kind) Reason {

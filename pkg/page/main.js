@@ -39,8 +39,8 @@ const renderPages = () => {
   $("pages").replaceChildren(el("span", {}, "Page " + state.page + " of " + last), go(state.page - 1, "Previous"), go(state.page + 1, "Next"));
 };
 
-const renderTable = (list) => {
-  const body = list.flatMap((row) => (state.open.has(row.at) ? [rowOf(row), detailsOf(row)] : [rowOf(row)]));
+const renderTable = (list, openOf = detailsOf) => {
+  const body = list.flatMap((row) => (state.open.has(row.at) ? [rowOf(row), openOf(row)] : [rowOf(row)]));
   $("rows").replaceChildren(...(body.length ? body : [el("tr", { role: "row" }, el("td", { colspan: sorts.length, class: "empty", role: "cell" }, rows.length ? "No row matches the filters." : "No charts were found."))]));
   for (const head of document.querySelectorAll("#table th[data-sort]")) {
     if (head.dataset.sort === state.sort) head.setAttribute("aria-sort", state.dir === "desc" ? "descending" : "ascending");
@@ -150,12 +150,13 @@ $("filters").addEventListener("reset", (event) => { event.preventDefault(); stat
 addEventListener("hashchange", readHash);
 
 // Paper has no pages of the table and nothing to open: it gets the selected rows, with the message
-// of each that needs work.
+// of each that needs work. Chromium takes some milliseconds of CPU time for each row, and as many again
+// for details that paper does not show: they are not made.
 const maxPrinted = 500;
 addEventListener("beforeprint", () => {
   const kept = state.open;
   state.open = new Set(shown.filter((row) => row.status === "denied" || row.status === "warned").map((row) => row.at));
-  renderTable(shown.slice(0, maxPrinted));
+  renderTable(shown.slice(0, maxPrinted), printedOf);
   if (shown.length > maxPrinted) $("rows").append(el("tr", { role: "row" }, el("td", { colspan: sorts.length, role: "cell" }, "… and " + (shown.length - maxPrinted).toLocaleString("en") + " more rows, which are in the file")));
   state.open = kept;
 });

@@ -80,22 +80,26 @@ const userLines = (row) => {
   return el("ul", { class: "users" }, lines);
 };
 
-const detailsOf = (row) => {
+// What needs work: the part of the details that paper gets, too.
+const workOf = (row) => el("div", {},
+  row.message ? block("Message", el("pre", {}, row.message)) : null,
+  row.next ? block("How to fix it", copyable(row.next, "how to fix it")) : null,
+  (row.findings || []).length ? block("Findings", el("ul", {}, row.findings.map((f) => el("li", {}, el("strong", {}, f.kind), ": ", text(f.detail))))) : null);
+const factsOf = (row) => {
   const deployed = row.deployed || {};
   const users = userLines(row);
   const signers = signerLines(row);
-  return el("tr", { class: "details", role: "row", id: "d" + row.at }, el("td", { colspan: sorts.length, role: "cell" }, el("div", { class: "box" },
-    el("div", {},
-      row.message ? block("Message", el("pre", {}, row.message)) : null,
-      row.next ? block("How to fix it", copyable(row.next, "how to fix it")) : null,
-      (row.findings || []).length ? block("Findings", el("ul", {}, row.findings.map((f) => el("li", {}, el("strong", {}, f.kind), ": ", text(f.detail))))) : null),
-    el("div", { class: "facts-of" }, ...block("Chart", pairs([
-      ["Object", text(row.object.kind + " " + nameOf(row))], ["Field", row.field && text(row.field, "code")], ["File", row.file && text(row.file, "code")],
-      ["Reference", row.reference && text(row.reference, "code")], ["Pinned by", row.pinning], ["Digest", row.digest && text(row.digest, "code")],
-      ["Deployed", deployed.revision && text(deployed.revision, "code")], ["Its manifest", deployed.manifest && text(deployed.manifest, "code")],
-      ["Its archive", deployed.archive && text(deployed.archive, "code")],
-      ["Compared", { Same: "what is deployed is what the reference means now", Moved: "the reference now means another digest than the one deployed", Unknown: "no digest tells whether this is what the reference means now" }[deployed.is]],
-      ["Policies", (row.policies || []).length && text(row.policies.join(", "))]])),
-      signers.length ? block("Signatures and attestations", el("ul", {}, signers)) : null,
-      users ? block("The same chart is used by", users) : null))));
+  return el("div", {}, ...block("Chart", pairs([
+    ["Object", text(row.object.kind + " " + nameOf(row))], ["Field", row.field && text(row.field, "code")], ["File", row.file && text(row.file, "code")],
+    ["Reference", row.reference && text(row.reference, "code")], ["Pinned by", row.pinning], ["Digest", row.digest && text(row.digest, "code")],
+    ["Deployed", deployed.revision && text(deployed.revision, "code")], ["Its manifest", deployed.manifest && text(deployed.manifest, "code")],
+    ["Its archive", deployed.archive && text(deployed.archive, "code")],
+    ["Compared", { Same: "what is deployed is what the reference means now", Moved: "the reference now means another digest than the one deployed", Unknown: "no digest tells whether this is what the reference means now" }[deployed.is]],
+    ["Policies", (row.policies || []).length && text(row.policies.join(", "))]])),
+    signers.length ? block("Signatures and attestations", el("ul", {}, signers)) : null,
+    users ? block("The same chart is used by", users) : null);
 };
+const details = (row, ...parts) => el("tr", { class: "details", role: "row", id: "d" + row.at },
+  el("td", { colspan: sorts.length, role: "cell" }, el("div", { class: "box" }, ...parts)));
+const detailsOf = (row) => details(row, workOf(row), factsOf(row));
+const printedOf = (row) => details(row, workOf(row));

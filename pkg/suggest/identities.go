@@ -93,7 +93,8 @@ func (ids identities) names(of []identity) []string {
 // slug names an identity after its repository and workflow, its address or its key.
 func (id identity) slug() string {
 	if id.key != "" {
-		return "key-" + id.key[:min(12, len(id.key))]
+		digits := slug(strings.TrimPrefix(id.key, "sha256:"))
+		return "key-" + digits[:min(12, len(digits))]
 	}
 	_, path, ok := strings.Cut(id.subject, "://")
 	if !ok {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	"github.com/chartgate/chartgate/pkg/api/v1alpha1"
@@ -174,6 +175,16 @@ func TestASuggestionAdmitsWhatRuns(t *testing.T) {
 			}
 		}
 		in, text := written(t, rows, key)
+		for _, obj := range in.Identities {
+			if wrong := validation.IsDNS1123Subdomain(obj.Name); len(wrong) > 0 {
+				t.Errorf("seed %d: no TrustedIdentity can be called %s: %s", seed, obj.Name, wrong)
+			}
+		}
+		for _, obj := range in.Policies {
+			if wrong := validation.IsDNS1123Subdomain(obj.Name); len(wrong) > 0 {
+				t.Errorf("seed %d: no ChartPolicy can be called %s: %s", seed, obj.Name, wrong)
+			}
+		}
 		set, report := policy.Compile(in)
 		if len(report.Policies)+len(report.Identities) > 0 {
 			t.Fatalf("seed %d: %v\n%s", seed, report, text)

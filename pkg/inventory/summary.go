@@ -98,12 +98,15 @@ func (i Inventory) Words() []string {
 	for _, n := range s.Verdicts {
 		named += n
 	}
-	lines := []string{fmt.Sprintf("%s %s, with %s.", count(named, "place"), verb(named, "names a chart", "name charts"), count(s.Charts, "different reference"))}
+	lines := []string{fmt.Sprintf("%s %s, with %s.", count(named, "place", "places"), verb(named, "names a chart", "name charts"), count(s.Charts, "different reference", "different references"))}
 	if i.Policies == "" {
 		lines = append(lines, "There are no policies, so nothing is judged.")
 	} else {
 		pass := named - s.Verdicts[denied] - s.Verdicts["Warned"] - s.Verdicts["Deferred"]
 		lines = append(lines, fmt.Sprintf("Under %s, %d would pass, %d would pass with a warning, and %d would be denied.", i.Policies, pass, s.Verdicts["Warned"]+s.Verdicts["Deferred"], s.Verdicts[denied]))
+	}
+	if denied := i.deniedRepositories(); denied > 0 {
+		lines = append(lines, fmt.Sprintf("%s would be denied when %s written.", count(denied, "HelmRepository", "HelmRepositories"), verb(denied, "it is", "they are")))
 	}
 	lines = append(lines, fmt.Sprintf("Without a verified signature: %d (%d of them signed by an unknown signer). Without a policy: %d. Without a pin: %d.", s.Unsigned, s.Foreign, s.NoPolicy, s.NoPin))
 	if s.Unknown > 0 {
@@ -116,9 +119,19 @@ func (i Inventory) Words() []string {
 		lines = append(lines, fmt.Sprintf("%d pass by a waiver that ends within 14 days.", s.WaiverEnding))
 	}
 	if len(i.Outside) > 0 {
-		lines = append(lines, fmt.Sprintf("Outside the gate: helm itself installed %s.", count(len(i.Outside), "release")))
+		lines = append(lines, fmt.Sprintf("Outside the gate: helm itself installed %s.", count(len(i.Outside), "release", "releases")))
 	}
 	return append(lines, s.migration()...)
+}
+
+// deniedRepositories counts what is denied and names no chart.
+func (i Inventory) deniedRepositories() (n int) {
+	for _, row := range i.Rows {
+		if row.Denied() && !row.NamesChart() {
+			n++
+		}
+	}
+	return n
 }
 
 // migration lists the namespaces whose charts do not come from OCI registries.
@@ -128,17 +141,12 @@ func (s Summary) migration() []string {
 	}
 	lines := []string{"To be moved to an OCI registry, because they use classic repositories, Git or buckets, by namespace:"}
 	for _, namespace := range slices.Sorted(maps.Keys(s.NotOCI)) {
-		lines = append(lines, fmt.Sprintf("  %s: %s", namespace, count(s.NotOCI[namespace], "object")))
+		lines = append(lines, fmt.Sprintf("  %s: %s", namespace, count(s.NotOCI[namespace], "object", "objects")))
 	}
 	return lines
 }
 
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+func count(n int, one, many string) string { return fmt.Sprintf("%d %s", n, verb(n, one, many)) }
 
 func verb(n int, one, many string) string {
 	if n == 1 {

@@ -37,6 +37,7 @@ func TestSummarize(t *testing.T) {
 	}
 	words := `7 places name charts, with 5 different references.
 Under policies.yaml, 3 would pass, 0 would pass with a warning, and 4 would be denied.
+1 HelmRepository would be denied when it is written.
 Without a verified signature: 2 (1 of them signed by an unknown signer). Without a policy: 1. Without a pin: 1.
 2 could not be examined: their messages say why.
 1 deploy another digest than their tag means now.

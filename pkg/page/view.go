@@ -110,24 +110,36 @@ func rank(s status) int { return slices.Index([]status{denied, warned, waived, p
 
 // headline sums up everything in one sentence.
 func headline(rows []entry, judged bool) string {
-	refused, unsigned := 0, 0
+	uses, refused, unsigned, repositories := 0, 0, 0, 0
 	for _, row := range rows {
-		if row.Status == denied {
-			refused++
-		}
-		if row.Unsigned() {
-			unsigned++
+		switch is := row.Status == denied; {
+		case row.NamesChart():
+			uses++
+			if is {
+				refused++
+			}
+			if row.Unsigned() {
+				unsigned++
+			}
+		case is:
+			repositories++
 		}
 	}
-	all := plural(len(rows), "use of a chart", "uses of a chart")
+	all := plural(uses, "use of a chart", "uses of a chart")
+	also := ""
+	if repositories > 0 {
+		also = ", and so would " + plural(repositories, "repository of charts", "repositories of charts")
+	}
 	switch {
-	case len(rows) == 0:
+	case uses == 0 && repositories == 0:
 		return "No charts were found."
-	case judged && refused == 0:
-		return "None of " + all + " would be denied."
-	case judged:
-		return fmt.Sprintf("%d of %s would be denied.", refused, all)
-	default:
+	case !judged:
 		return fmt.Sprintf("%d of %s have no verified signature.", unsigned, all)
+	case refused > 0:
+		return fmt.Sprintf("%d of %s would be denied%s.", refused, all, also)
+	case repositories > 0:
+		return fmt.Sprintf("%s would be denied, and none of %s.", plural(repositories, "repository of charts", "repositories of charts"), all)
+	default:
+		return "None of " + all + " would be denied."
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,6 +60,7 @@ func drivers() []driver {
 type newest struct {
 	kind, object string
 	revision     int
+	uninstalled  bool // and kept as history
 }
 
 // Releases lists the releases that helm itself installed, by the Secrets or ConfigMaps in which it
@@ -79,6 +81,7 @@ func (c *Cluster) Releases(ctx context.Context, kube client.Reader, s *Snapshot)
 	if len(forbidden) > 0 {
 		problems = append(problems, c.withoutRight(forbidden))
 	}
+	maps.DeleteFunc(found, func(_ releaseKey, at newest) bool { return at.uninstalled })
 	for _, object := range s.objects {
 		if object.Kind == helmv2.HelmReleaseKind {
 			for _, key := range storedAs(object) {
@@ -115,10 +118,10 @@ func (c *Cluster) addNewest(ctx context.Context, kube client.Reader, in driver, 
 		for _, each := range list.Items {
 			revision, err := strconv.Atoi(each.Labels["version"])
 			key := releaseKey{each.Namespace, each.Labels["name"]}
-			if err != nil || key.name == "" || each.Labels["status"] == "uninstalled" || found[key].revision >= revision {
+			if err != nil || key.name == "" || found[key].revision >= revision {
 				continue
 			}
-			found[key] = newest{in.kind, each.Name, revision}
+			found[key] = newest{in.kind, each.Name, revision, each.Labels["status"] == "uninstalled"}
 		}
 		if token = list.Continue; token == "" {
 			return nil

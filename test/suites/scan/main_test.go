@@ -90,7 +90,7 @@ func open(ctx context.Context) (*place, error) {
 }
 
 // installByHand installs one chart with helm, twice, and one as helm-controller does for a
-// HelmRelease: it keeps its releases as helm does.
+// HelmRelease: it keeps its releases as helm does. A third one is uninstalled, and helm keeps its history.
 func (p *place) installByHand(ctx context.Context) error {
 	archive, err := charts.Archive("byhand", "2.0.0")
 	if err != nil {
@@ -103,6 +103,7 @@ func (p *place) installByHand(ctx context.Context) error {
 	for _, args := range [][]string{
 		{"install", "by-hand", file, "-n", "apps"}, {"upgrade", "by-hand", file, "-n", "apps"},
 		{"install", "podinfo", file, "-n", "apps"},
+		{"install", "gone", file, "-n", "apps"}, {"upgrade", "gone", file, "-n", "apps"}, {"uninstall", "gone", "--keep-history", "-n", "apps"},
 	} {
 		if _, err := cluster.Helm(ctx, "", append(args, "--kubeconfig", p.Kubeconfig)...); err != nil {
 			return err

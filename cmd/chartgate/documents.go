@@ -228,6 +228,17 @@ func (r *reading) ofKind(apiVersion, kind string, items []any) []any {
 	return items
 }
 
+// tell writes for people what is skipped, and what is done in another way than in a cluster. It holds
+// texts of the files.
+func (r *reading) tell(w io.Writer) {
+	for _, n := range r.notes {
+		fmt.Fprintln(w, printable(fmt.Sprintf("skipped: %s: %s", n.where, n.why)))
+	}
+	for _, text := range r.warnings {
+		fmt.Fprintln(w, printable("warning: "+text))
+	}
+}
+
 func (r *reading) pass(where, why string) { r.notes = append(r.notes, note{where, why}) }
 
 func (r *reading) reject(at place, id source.ID, err *problem.Error) {

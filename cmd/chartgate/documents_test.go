@@ -78,6 +78,8 @@ func TestVerifyFolders(t *testing.T) {
 		{"in a hidden folder", ".hidden/x.yaml", release("unsigned", ""), "", "HelmRelease apps/unsigned denied (SignatureMissing)"},
 		{"in the folder of Git, which no controller reads", ".git/x.yaml", release("unsigned", ""), "", ""},
 		{"with its name in upper case", "X.YAML", release("unsigned", ""), "", "HelmRelease apps/unsigned denied (SignatureMissing)"},
+		{"a name that moves the cursor of a terminal", "x.yaml", "apiVersion: v1\nkind: \"Pod\\e[2J\\nverified\"\nmetadata: {name: x}\n---\napiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: \"all\\e[2J\\nadmitted\", namespace: argocd}\nspec: {}\n",
+			"x.yaml: document 2: ApplicationSet argocd/all [2J admitted is not examined", ""},
 		{"an ApplicationSet", "x.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: all, namespace: argocd}\nspec: {}\n",
 			"x.yaml: document 1: ApplicationSet argocd/all is not examined; a cluster examines the Applications that it generates", ""},
 		{"a source with a login of its own", "x.yaml", strings.Replace(strings.Replace(acmeRepository, "name: acme", "name: private", 1), "spec: {", "spec: {secretRef: {name: x}, provider: aws, ", 1),

@@ -164,12 +164,7 @@ func (f *inventoryFlags) fromFiles(cmd *cobra.Command) (stock, error) {
 	if err != nil {
 		return stock{}, fmt.Errorf("read -f: %w", err)
 	}
-	for _, n := range read.notes {
-		fmt.Fprintf(cmd.ErrOrStderr(), "skipped: %s: %s\n", n.where, n.why)
-	}
-	for _, text := range read.warnings {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", text)
-	}
+	read.tell(cmd.ErrOrStderr())
 	s := stock{from: strings.Join(f.files, ", ")}
 	for _, b := range read.broken {
 		s.rows = append(s.rows, inventory.Unreadable(b.where, localVerdict(b.verdict())))

@@ -127,9 +127,7 @@ func readPolicies(stdin io.Reader, w io.Writer, paths []string) ([]document, err
 		return nil, fmt.Errorf("read --policy: %s: %w", b.where, b.err)
 	}
 	documents := read.policies()
-	for _, n := range read.notes {
-		fmt.Fprintf(w, "skipped: %s: %s\n", n.where, n.why)
-	}
+	read.tell(w)
 	if documents, err = checkPolicies(documents); err != nil {
 		return nil, fmt.Errorf("read --policy: %w", err)
 	}

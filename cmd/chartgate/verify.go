@@ -93,12 +93,7 @@ func (f *verifyFlags) verifyUnder(cmd *cobra.Command, policies fixedPolicies, re
 	if err != nil {
 		return fmt.Errorf("read -f: %w", err)
 	}
-	for _, n := range read.notes {
-		fmt.Fprintf(cmd.ErrOrStderr(), "skipped: %s: %s\n", n.where, n.why)
-	}
-	for _, text := range read.warnings {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", text)
-	}
+	read.tell(cmd.ErrOrStderr())
 	opened, done, err := f.open(cmd, policies, objects)
 	if err != nil {
 		return err

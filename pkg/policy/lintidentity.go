@@ -218,7 +218,7 @@ func lintClaims(found *Findings, path *field.Path, claims map[string]string) {
 	}
 }
 
-// secretItem is what the key of a Secret's item may be (Kubernetes: IsConfigMapKey).
+// lintKey checks where a key is said to be, and its PEM.
 func lintKey(found *Findings, path *field.Path, key v1alpha1.Key) {
 	if ref := key.SecretRef; ref != nil {
 		at := path.Child("secretRef")

@@ -54,8 +54,12 @@ demo: $(BIN)/chartgate-demo ## Show the gate at work, without a cluster or a net
 $(BIN)/chartgate-demo:
 	go build -o $@ ./cmd/chartgate-demo
 
+.PHONY: unittest
+unittest: $(BIN)/helm-unittest ## Test what the Helm chart renders
+	hack/unittest.sh
+
 .PHONY: test
-test: build $(BIN)/chartgate-demo tools-test ## Run all tests, against real parts
+test: build $(BIN)/chartgate-demo tools-test unittest ## Run all tests, against real parts
 	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test -timeout 60m ./...
 	$(MAKE) test-contract
 	$(MAKE) fuzz

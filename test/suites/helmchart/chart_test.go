@@ -1,5 +1,6 @@
-// Package helmchart_test checks the Helm chart: what it renders, which values it refuses, and how
-// it behaves when helm installs, upgrades and uninstalls it on a real API server.
+// Package helmchart_test checks the Helm chart where its own tests (charts/chartgate/tests, `make
+// unittest`) cannot: against the code, as a package, and on a real API server, where helm installs,
+// upgrades and uninstalls it.
 package helmchart_test
 
 import (
@@ -19,8 +20,9 @@ import (
 const (
 	chartDir  = "../../../charts/chartgate"
 	namespace = cluster.Namespace
+	valuesDir = chartDir + "/tests/values"
 	// imageValues names an image, without which the chart refuses all values.
-	imageValues = "testdata/image.yaml"
+	imageValues = valuesDir + "/image.yaml"
 )
 
 // template renders the chart with values, as YAML text.
@@ -87,29 +89,6 @@ func get[T any](t *testing.T, m manifests, key string) T {
 func pod(t *testing.T, values string) corev1.PodSpec {
 	t.Helper()
 	return get[appsv1.Deployment](t, render(t, values), "Deployment/chartgate").Spec.Template.Spec
-}
-
-// refuses checks that the chart's schema refuses values, with a message that contains a text.
-func refuses(t *testing.T, named map[string]string) {
-	t.Helper()
-	for values, want := range named {
-		t.Run(values, func(t *testing.T) {
-			t.Parallel()
-			if stderr := refused(t, values); !strings.Contains(stderr, "schema") || !strings.Contains(stderr, want) {
-				t.Errorf("the message does not name %s:\n%s", want, stderr)
-			}
-		})
-	}
-}
-
-// refused returns what helm says of values that the chart refuses.
-func refused(t *testing.T, values string) (stderr string) {
-	t.Helper()
-	out, err := cluster.Helm(t.Context(), values, "template", chartDir, "--values", imageValues, "--values", "-")
-	if err == nil {
-		t.Errorf("accepted:\n%s", out.Stdout)
-	}
-	return out.Stderr
 }
 
 // read is a file's content.

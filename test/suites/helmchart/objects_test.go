@@ -4,18 +4,18 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
+	"helm.sh/helm/v3/pkg/chart/loader"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
 )
 
 func TestLint(t *testing.T) {
 	t.Parallel()
-	for name, values := range installations {
+	for name, values := range installations(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := cluster.Helm(t.Context(), values, "lint", "--strict", "--values", imageValues, "--values", "-", chartDir); err != nil {
@@ -25,6 +25,8 @@ func TestLint(t *testing.T) {
 	}
 }
 
+// TestObjects: these objects and no others are rendered, each in its namespace. A test of helm-unittest
+// sees one template, and not what the whole chart renders.
 func TestObjects(t *testing.T) {
 	t.Parallel()
 	common := []string{
@@ -42,6 +44,7 @@ func TestObjects(t *testing.T) {
 		"ConfigMap/chartgate-dashboard", "ConfigMap/chartgate-identities", "ConfigMap/chartgate-trusted-root", "NetworkPolicy/chartgate",
 		"PodDisruptionBudget/chartgate", "PrometheusRule/chartgate", "Service/chartgate-metrics", "ServiceAccount/other", "ServiceMonitor/chartgate",
 	})
+	of := installations(t)
 	for name, want := range map[string][]string{
 		"the defaults": slices.Concat(common, crds, everywhere, []string{
 			"ConfigMap/chartgate-identities", "PodDisruptionBudget/chartgate", "Secret/chartgate-certificate", "ServiceAccount/chartgate",
@@ -58,7 +61,7 @@ func TestObjects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			slices.Sort(want)
-			rendered := render(t, installations[name])
+			rendered := render(t, of[name])
 			if diff := cmp.Diff(want, slices.Sorted(maps.Keys(rendered))); diff != "" {
 				t.Errorf("objects (-want +got):\n%s", diff)
 			}
@@ -74,41 +77,6 @@ func TestObjects(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestIdentities(t *testing.T) {
-	t.Parallel()
-	for _, values := range []string{``, everything} {
-		var want, got struct {
-			Identities any `json:"identities"`
-		}
-		if err := yaml.Unmarshal([]byte("identities: []\n"), &want); err != nil {
-			t.Fatal(err)
-		}
-		if err := yaml.Unmarshal([]byte(values), &want); err != nil {
-			t.Fatal(err)
-		}
-		text := get[corev1.ConfigMap](t, render(t, values), "ConfigMap/chartgate-identities").Data["identities.yaml"]
-		if err := yaml.UnmarshalStrict([]byte(text), &got.Identities); err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("identities.yaml (-want +got):\n%s", diff)
-		}
-	}
-}
-
-func TestTrustedRootIsCopiedVerbatim(t *testing.T) {
-	t.Parallel()
-	root := "{\n  \"mediaType\": \"application/vnd.dev.sigstore.trustedroot+json;version=0.1\", \"a\": \"{{ .Values }} # \\n\"\n}\n"
-	values, err := yaml.Marshal(map[string]any{"trustedRoot": map[string]any{"json": root}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rendered := render(t, string(values))
-	if diff := cmp.Diff(root, get[corev1.ConfigMap](t, rendered, "ConfigMap/chartgate-trusted-root").Data["trusted_root.json"]); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -141,5 +109,28 @@ func TestGeneratedCopies(t *testing.T) {
 	}
 	if diff := cmp.Diff(read(t, "../../../config/rbac/role.yaml"), read(t, chartDir+"/files/role.yaml")); diff != "" {
 		t.Errorf("role.yaml: run `make generate` (-original +copy):\n%s", diff)
+	}
+}
+
+// TestPackageHasNoTests: the chart's tests are no part of what helm packs and installs.
+func TestPackageHasNoTests(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if _, err := cluster.Helm(t.Context(), "", "package", chartDir, "--destination", dir, "--version", "1.2.3"); err != nil {
+		t.Fatal(err)
+	}
+	packed, err := loader.LoadFile(filepath.Join(dir, "chartgate-1.2.3.tgz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, file := range packed.Raw {
+		first, _, _ := strings.Cut(file.Name, "/")
+		got = append(got, first)
+	}
+	slices.Sort(got)
+	want := []string{"Chart.yaml", "README.md", "files", "templates", "values.schema.json", "values.yaml"}
+	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
+		t.Errorf("files and folders (-want +got):\n%s", diff)
 	}
 }

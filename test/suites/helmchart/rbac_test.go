@@ -10,6 +10,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
+// TestRules: the rights are those that the code declares (files/role.yaml is generated from it), less
+// what an installation does not need.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	var want struct{ cluster, own []rbacv1.PolicyRule }
@@ -28,7 +30,7 @@ func TestRules(t *testing.T) {
 	forReports := func(rule rbacv1.PolicyRule) bool {
 		return slices.Contains([]string{"openreports.io", "wgpolicyk8s.io"}, rule.APIGroups[0])
 	}
-	for name, values := range installations {
+	for name, values := range installations(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cluster, own := slices.Clone(want.cluster), slices.Clone(want.own)
@@ -44,65 +46,6 @@ func TestRules(t *testing.T) {
 			}
 			if diff := cmp.Diff(own, get[rbacv1.Role](t, rendered, "Role/chartgate").Rules); diff != "" {
 				t.Errorf("Role (-want +got):\n%s", diff)
-			}
-			serviceAccount := pod(t, values).ServiceAccountName
-			subjects := []rbacv1.Subject{{Kind: "ServiceAccount", Name: serviceAccount, Namespace: namespace}}
-			if diff := cmp.Diff(subjects, get[rbacv1.ClusterRoleBinding](t, rendered, "ClusterRoleBinding/chartgate").Subjects); diff != "" {
-				t.Errorf("ClusterRoleBinding (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(subjects, get[rbacv1.RoleBinding](t, rendered, "RoleBinding/chartgate").Subjects); diff != "" {
-				t.Errorf("RoleBinding (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-// TestRightsToReadSecrets: by name everywhere or in the namespaces that are listed, and by list and
-// watch in Argo CD's only.
-func TestRightsToReadSecrets(t *testing.T) {
-	t.Parallel()
-	byName := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets", "serviceaccounts"}, Verbs: []string{"get"}}}
-	argo := []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list", "watch"}},
-		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"argocd-tls-certs-cm"}, Verbs: []string{"get"}},
-	}
-	const inArgo = `argoNamespace: argocd`
-	for values, want := range map[string]struct {
-		everywhere bool
-		namespaces []string
-		argo       bool
-	}{
-		``:     {everywhere: true},
-		inArgo: {everywhere: true, argo: true},
-		`{secrets: {access: Namespaces, namespaces: [apps, team-b]}}`:         {namespaces: []string{"apps", "team-b"}},
-		`{secrets: {access: Namespaces, namespaces: [apps]}, ` + inArgo + `}`: {namespaces: []string{"apps"}, argo: true},
-		`{secrets: {access: None}, ` + inArgo + `}`:                           {},
-	} {
-		t.Run(values, func(t *testing.T) {
-			t.Parallel()
-			var everywhere, lists bool
-			var namespaces []string
-			for _, object := range parseAll(t, template(t, values)) {
-				one := manifests{"it": object}
-				switch object.GetKind() + "/" + object.GetName() {
-				case "ClusterRole/chartgate-secrets":
-					if diff := cmp.Diff(byName, get[rbacv1.ClusterRole](t, one, "it").Rules); diff != "" {
-						t.Errorf("by name (-want +got):\n%s", diff)
-					}
-				case "Role/chartgate-argocd":
-					if diff := cmp.Diff(argo, get[rbacv1.Role](t, one, "it").Rules); diff != "" || object.GetNamespace() != "argocd" {
-						t.Errorf("in %s (-want +got):\n%s", object.GetNamespace(), diff)
-					}
-				case "ClusterRoleBinding/chartgate-secrets":
-					everywhere = true
-				case "RoleBinding/chartgate-secrets":
-					namespaces = append(namespaces, object.GetNamespace())
-				case "RoleBinding/chartgate-argocd":
-					lists = true
-				}
-			}
-			if everywhere != want.everywhere || lists != want.argo || !slices.Equal(namespaces, want.namespaces) {
-				t.Errorf("everywhere %t, in %v, in Argo CD's %t; want %+v", everywhere, namespaces, lists, want)
 			}
 		})
 	}

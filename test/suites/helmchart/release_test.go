@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/yaml"
 
 	"github.com/chartgate/chartgate/pkg/servingcert"
 	"github.com/chartgate/chartgate/test/env/cluster"
@@ -28,7 +29,7 @@ import (
 // warns of pods that are not "restricted".
 func TestServerAccepts(t *testing.T) {
 	c := theControlPlane(t)
-	for name, values := range installations {
+	for name, values := range installations(t) {
 		t.Run(name, func(t *testing.T) {
 			if stderr := c.kubectl(template(t, values), "apply", "--dry-run=server", "--validate=strict", "-f", "-"); stderr != "" {
 				t.Errorf("warnings:\n%s", stderr)
@@ -88,9 +89,18 @@ func TestLifeOfARelease(t *testing.T) {
 	}
 
 	// And to a certificate by another CA, and back.
-	c.helm(installations["everything, with an existing certificate"], "upgrade", "chartgate", chartDir, "--values", "-")
-	if got := c.certificates()["caBundle of charts.chartgate.dev"]; got != someCertificate+"\n" {
-		t.Errorf("caBundle is %q", got)
+	existing := installations(t)["everything, with an existing certificate"]
+	var want struct {
+		Certificates struct {
+			CABundle string `json:"caBundle"`
+		} `json:"certificates"`
+	}
+	if err := yaml.Unmarshal([]byte(existing), &want); err != nil || want.Certificates.CABundle == "" {
+		t.Fatalf("no CA in the values: %v", err)
+	}
+	c.helm(existing, "upgrade", "chartgate", chartDir, "--values", "-")
+	if diff := cmp.Diff(want.Certificates.CABundle, c.certificates()["caBundle of charts.chartgate.dev"]); diff != "" {
+		t.Errorf("caBundle (-want +got):\n%s", diff)
 	}
 	c.helm("", "upgrade", "chartgate", chartDir, "--reset-values")
 	c.rotate()

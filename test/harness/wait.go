@@ -40,3 +40,15 @@ func Condition(object *unstructured.Unstructured, kind string) string {
 	}
 	return "no condition " + kind
 }
+
+// Field is a value of an object as text, or "" if it does not exist.
+func Field(object *unstructured.Unstructured, path ...string) string {
+	if object == nil {
+		return ""
+	}
+	value, found, err := unstructured.NestedFieldNoCopy(object.Object, path...)
+	if err != nil || !found {
+		return ""
+	}
+	return fmt.Sprint(value)
+}

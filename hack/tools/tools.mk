@@ -2,13 +2,13 @@
 # built into $(BIN) on first use; what is not in Go comes from Debian (debian.sh). The including Makefile sets ROOT and BIN.
 #
 #   make tools-test     what the tests run: a control plane, helm and helm-unittest, cosign 2 and 3, a registry, a
-#                       Sigstore (Fulcio, Rekor, a timestamp authority), Flux's controllers, Flux's and Argo CD's CRDs, a
+#                       Sigstore (Fulcio, Rekor, a timestamp authority), Flux's and Argo CD's controllers and CRDs, a
 #                       browser, promtool, a check of SPDX documents, the image's certificate authorities
 #   make tools-node     what a Kubernetes node runs besides: a kubelet, containerd, runc, network plugins, ip and nft
 #   make tools-verify   what `make verify` runs
 #   make tools          what the tests and `make verify` run
 #
-# What no test runs is built by name only: helm 4, Argo CD's controllers.
+# What no test runs is built by name only: helm 4.
 # With KUBEBUILDER_ASSETS set, the tests use that control plane, and none is built here.
 
 TOOLS := $(ROOT)/hack/tools
@@ -19,13 +19,14 @@ endif
 NODE := $(addprefix $(BIN)/,kube-controller-manager kube-scheduler kube-proxy kubelet \
 	containerd containerd-shim-runc-v2 bridge loopback host-local pause runc ip nft)
 SIGSTORE := $(BIN)/fulcio $(BIN)/rekor $(BIN)/timestamp-server
+ARGOCD := $(addprefix $(BIN)/argocd-,application-controller repo-server redis)
 FLUX := $(BIN)/source-controller $(BIN)/helm-controller $(BIN)/kustomize-controller
 CRDS := $(addprefix $(BIN)/crds/,flux flux-old kustomize argo argo3)
 
 .PHONY: tools tools-test tools-node tools-verify
 tools: tools-test tools-verify
 tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/helm-unittest $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry \
-	$(SIGSTORE) $(FLUX) $(CRDS) $(BIN)/chromium $(BIN)/promtool $(BIN)/spdx $(BIN)/ca-certificates.crt
+	$(SIGSTORE) $(FLUX) $(ARGOCD) $(CRDS) $(BIN)/chromium $(BIN)/promtool $(BIN)/spdx $(BIN)/ca-certificates.crt
 tools-node: $(NODE)
 tools-verify: $(BIN)/controller-gen $(BIN)/staticcheck $(BIN)/actionlint $(BIN)/crd-ref-docs $(BIN)/helm-docs
 

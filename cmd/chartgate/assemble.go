@@ -46,6 +46,14 @@ import (
 // answers what it has accepted.
 const gracefulShutdown = 32 * time.Second
 
+// A leader that cannot renew its Lease ends, and its webhook with it. It tries for longer than a busy
+// API server does not answer, or one that is replaced. In return, after a leader that was killed,
+// status is written and charts are verified again a minute later.
+const (
+	leaseDuration = time.Minute
+	renewDeadline = 45 * time.Second
+)
+
 func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 	config, err := f.apiServer()
 	if err != nil {
@@ -58,7 +66,6 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
-	grace := gracefulShutdown
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		MapperProvider:                objects.NewMapper,
@@ -67,9 +74,11 @@ func (f *serveFlags) manager(log logr.Logger) (manager.Manager, error) {
 		LeaderElectionID:              "chartgate", // charts/chartgate names this Lease, too
 		LeaderElectionNamespace:       f.namespace,
 		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 new(leaseDuration),
+		RenewDeadline:                 new(renewDeadline),
 		HealthProbeBindAddress:        noAddress, // both: ports.go
 		Metrics:                       metricsserver.Options{BindAddress: noAddress},
-		GracefulShutdownTimeout:       &grace,
+		GracefulShutdownTimeout:       new(gracefulShutdown),
 		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
 			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{f.namespace: {}}},
 			// Only their metadata, to learn that they change. Their content is read live.

@@ -38,8 +38,9 @@ const (
 	// changes to a certificate of it, where the one that it serves is still trusted.
 	settle = 5 * time.Second
 	// absence is how long the Secret is gone before a replica that serves makes it again. An
-	// uninstallation deletes it before the pods end, and they must not bring it back.
-	absence = 10 * time.Second
+	// uninstallation deletes it before the pods end, and they must not bring it back: it is longer
+	// than the chart's preStop and a drain.
+	absence = 15 * time.Second
 	// firstRetry and lastRetry bound the pause after an error.
 	firstRetry, lastRetry = 10 * time.Millisecond, 15 * time.Second
 )

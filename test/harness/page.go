@@ -148,6 +148,28 @@ func (s Step) CheckLines(printed string) error {
 	return nil
 }
 
+// Installation are the three commands of README.md that install chartgate.
+type Installation struct{ Install, Policies, Enforce string }
+
+var installation = regexp.MustCompile("(?s)```sh\n(helm install [^`]*)(kubectl apply -f policies.yaml[^\n]*\n)(helm upgrade [^`]*)```")
+
+// ReadInstallation reads them.
+func ReadInstallation() (Installation, error) {
+	path, err := cluster.Path("README.md")
+	if err != nil {
+		return Installation{}, err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Installation{}, err
+	}
+	found := installation.FindStringSubmatch(string(text))
+	if found == nil {
+		return Installation{}, fmt.Errorf("%s has no three commands that install chartgate", path)
+	}
+	return Installation{found[1], found[2], found[3]}, nil
+}
+
 // Shell is one bash in which commands are run one after another, as a user at a terminal would.
 type Shell struct {
 	cmd *exec.Cmd

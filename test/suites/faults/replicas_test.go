@@ -10,12 +10,8 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/env/process"
@@ -65,25 +61,6 @@ func (s *site) start(t *testing.T) *replica {
 	s.balancer.add(r.address)
 	t.Cleanup(func() { _ = r.process.Stop() }) // it may have been killed
 	return r
-}
-
-// unsignedIsAbsent checks that the cluster does not hold an unsigned chart.
-func (s *site) unsignedIsAbsent(t *testing.T) {
-	t.Helper()
-	var list unstructured.UnstructuredList
-	list.SetAPIVersion("helm.toolkit.fluxcd.io/v2")
-	list.SetKind("HelmReleaseList")
-	if err := s.Client.List(context.Background(), &list, client.InNamespace("apps")); err != nil {
-		t.Fatal(err)
-	}
-	for _, release := range list.Items {
-		if strings.HasPrefix(release.GetName(), "unsigned") {
-			t.Errorf("HelmRelease %s is in the cluster", release.GetName())
-		}
-	}
-	if len(list.Items) == 0 {
-		t.Error("there is no HelmRelease at all")
-	}
 }
 
 // balancer is a Service as kube-proxy implements it: each new connection goes to the next address,

@@ -185,28 +185,6 @@ func publish(t *testing.T) (registry *registrytest.Registry, root []byte) {
 	return registry, root
 }
 
-// publishChartgate publishes the chart of the checkout. It names no image, unlike that of a release.
-func publishChartgate(ctx context.Context, registry *registrytest.Registry) error {
-	source, err := cluster.Path("charts", "chartgate")
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "chartgate-chart-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if _, err := cluster.Helm(ctx, "", "package", source, "--destination", dir, "--version", "0.1.0"); err != nil {
-		return err
-	}
-	archive, err := os.ReadFile(filepath.Join(dir, "chartgate-0.1.0.tgz"))
-	if err != nil {
-		return err
-	}
-	_, _, err = registry.PushChart("chartgate/charts/chartgate", "0.1.0", archive)
-	return err
-}
-
 // reader makes the folder that the page starts with, and programs that know what differs from the
 // reader's world: ghcr.io and Sigstore are on this machine.
 func (s *site) reader(ctx context.Context, registry *registrytest.Registry, root []byte) error {
@@ -214,27 +192,13 @@ func (s *site) reader(ctx context.Context, registry *registrytest.Registry, root
 	if err != nil {
 		return err
 	}
-	helm, err := cluster.Tool("helm")
-	if err != nil {
+	if err := harness.PublishChartgate(ctx, registry, "0.1.0"); err != nil {
 		return err
 	}
-	if err := publishChartgate(ctx, registry); err != nil {
-		return err
-	}
-	trusted, values := filepath.Join(s.path, "trusted_root.json"), filepath.Join(s.path, "values.yaml")
+	trusted := filepath.Join(s.path, "trusted_root.json")
 	return errors.Join(
 		os.WriteFile(trusted, root, 0o600),
-		os.WriteFile(values, fmt.Appendf(nil, "image: {repository: registry.acme.example/chartgate}\nplainHTTP: [%q]\nregistry: {mirrors: {ghcr.io: %q}}\ntrustedRoot: {json: %q}\n", registry.Host(), registry.Host(), root), 0o600),
-		os.WriteFile(filepath.Join(s.path, "helm"), fmt.Appendf(nil, `#!/bin/bash
-arguments=("${@/#oci:\/\/ghcr.io/oci://%[1]s}")
-case $1 in
-install | upgrade) arguments+=(--values %[2]s --plain-http) ;;
-esac
-printed=$(%[3]s "${arguments[@]}" 2>&1)
-code=$?
-[ -z "$printed" ] || printf '%%s\n' "${printed//%[1]s/ghcr.io}"
-exit $code
-`, registry.Host(), values, helm), 0o700),
+		harness.Helm{Registry: registry.Host(), Image: "registry.acme.example/chartgate", TrustedRoot: root}.Write(s.path),
 		os.WriteFile(filepath.Join(s.path, "chartgate"), fmt.Appendf(nil, `#!/bin/sh
 command=$1
 shift

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -129,13 +128,16 @@ func TestVerifyAndInstall(t *testing.T) {
 	}
 	// By the digest, as the page says for those who worry about tags.
 	s.do(t, "helm show chart oci://"+p.Chart, false)
-	install, enforce := readme(t)
-	s.do(t, install, false)
+	readme, err := harness.ReadInstallation()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.do(t, readme.Install, false)
 	image := s.do(t, "kubectl get deployment chartgate --namespace chartgate-system --output=jsonpath='{.spec.template.spec.containers[0].image}'", false)
 	if strings.TrimSpace(image) != p.Image {
 		t.Errorf("the installed Deployment has the image %s, and the released one is %s", image, p.Image)
 	}
-	s.do(t, enforce, false)
+	s.do(t, readme.Enforce, false)
 	// What a kubelet would start: the program that was downloaded and verified.
 	t.Setenv("CHARTGATE_BIN", s.dir)
 	installed, err := c.Installed(t.Context())
@@ -162,27 +164,6 @@ kubectl apply -f acme.yaml`, true)
 		t.Errorf("the installed gate answers %s", denied)
 	}
 }
-
-// readme returns the commands of README.md's section: the installation, and the upgrade to Enforce. The policies between
-// them are the reader's.
-func readme(t *testing.T) (install, enforce string) {
-	t.Helper()
-	path, err := cluster.Path("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := installation.FindSubmatch(text)
-	if found == nil {
-		t.Fatal("README.md has no three commands that install chartgate")
-	}
-	return string(found[1]), string(found[2])
-}
-
-var installation = regexp.MustCompile("(?s)```sh\n(helm install [^`]*)kubectl apply -f policies.yaml[^\n]*\n(helm upgrade [^`]*)```")
 
 // TestForgedReleases: what the page's commands say of a release that somebody else has made, or changed.
 func TestForgedReleases(t *testing.T) {

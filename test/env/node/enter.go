@@ -10,6 +10,9 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+	"time"
+
+	"github.com/chartgate/chartgate/test/env/process"
 )
 
 // inside is the environment variable that holds the folder of the node. Who has it runs inside of
@@ -72,23 +75,45 @@ func enter() (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, removeCgroups(filepath.Base(dir)), os.RemoveAll(dir)) }()
 
-	// The program inside gets an interrupt from the terminal, too, and ends.
+	temporary := filepath.Join(dir, "tmp")
+	if err := os.Mkdir(temporary, 0o700); err != nil {
+		return 1, err
+	}
+	// The program inside gets an interrupt from the terminal, too, and ends. Other signals are handed on.
 	signal.Ignore(os.Interrupt)
 	// Pdeathsig is about the thread that starts the process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	command := exec.Command("/proc/self/exe", os.Args[1:]...)
 	command.Args[0] = os.Args[0]
-	command.Env = append(os.Environ(), inside+"="+dir)
+	command.Env = append(os.Environ(), inside+"="+dir, "TMPDIR="+temporary)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: syscall.SIGKILL}
 	if err := command.Start(); err != nil {
 		return 1, err
 	}
+	defer handOn(command.Process)()
 	err = os.WriteFile(filepath.Join(dir, pidFile), []byte(strconv.Itoa(command.Process.Pid)), 0o600)
 	err = errors.Join(command.Wait(), err)
 	if _, ended := errors.AsType[*exec.ExitError](err); ended {
 		return max(command.ProcessState.ExitCode(), 1), nil
 	}
 	return 0, err
+}
+
+// handOn hands on what tells this program to end, so that it is still there to remove what the program
+// inside leaves behind. It returns what stops it.
+func handOn(inside *os.Process) (stop func()) {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	go func() {
+		for signal := range told {
+			_ = inside.Signal(signal) // it may have ended
+			time.AfterFunc(process.Patience, func() { _ = inside.Kill() })
+		}
+	}()
+	return func() {
+		signal.Stop(told)
+		close(told)
+	}
 }

@@ -17,18 +17,16 @@ import (
 	"github.com/chartgate/chartgate/test/env/cluster"
 )
 
-// Image is an image of one static program, which is its entry point.
-type Image struct {
-	Reference string // such as "10.244.0.1:5000/chartgate:1"
-	Program   string // a file
-	User      string
-	Label     string // different ones make different images
-}
+// pause is the image of the sandbox of each pod: one static program, which is its entry point.
+func (n *Node) pause() string { return n.Registry.Host() + "/pause:1" }
 
-// Push pushes an image.
-func (n *Node) Push(ctx context.Context, i Image) error {
+func (n *Node) pushPause(ctx context.Context) error {
 	const entry = "/program"
-	content, err := os.ReadFile(i.Program)
+	program, err := cluster.Tool("pause")
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(program)
 	if err != nil {
 		return err
 	}
@@ -50,13 +48,13 @@ func (n *Node) Push(ctx context.Context, i Image) error {
 	}
 	image, err = mutate.ConfigFile(image, &v1.ConfigFile{
 		Architecture: "amd64", OS: "linux",
-		Config: v1.Config{Entrypoint: []string{entry}, User: i.User, Labels: map[string]string{"label": i.Label}},
+		Config: v1.Config{Entrypoint: []string{entry}},
 		RootFS: v1.RootFS{Type: "layers", DiffIDs: diffIDs(image)},
 	})
 	if err != nil {
 		return err
 	}
-	reference, err := name.ParseReference(i.Reference, name.Insecure)
+	reference, err := name.ParseReference(n.pause(), name.Insecure)
 	if err != nil {
 		return err
 	}
@@ -69,15 +67,4 @@ func diffIDs(image v1.Image) []v1.Hash {
 		return nil // the image is made in memory
 	}
 	return config.RootFS.DiffIDs
-}
-
-// pause is the image of the sandbox of each pod.
-func (n *Node) pause() string { return n.Registry.Host() + "/pause:1" }
-
-func (n *Node) pushPause(ctx context.Context) error {
-	program, err := cluster.Tool("pause")
-	if err != nil {
-		return err
-	}
-	return n.Push(ctx, Image{Reference: n.pause(), Program: program})
 }

@@ -59,7 +59,7 @@ unittest: $(BIN)/helm-unittest ## Test what the Helm chart renders
 	hack/unittest.sh
 
 .PHONY: test
-test: build $(BIN)/chartgate-demo tools-test unittest ## Run all tests, against real parts
+test: build $(BIN)/chartgate-demo tools-test unittest ## Run all tests, against real parts; the pods of test/suites/node need root
 	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test -timeout 60m ./...
 	$(MAKE) test-contract
 	$(MAKE) fuzz
@@ -88,6 +88,10 @@ bench: ## Measure verification: time, allocations, registry requests, round trip
 .PHONY: bench-start
 bench-start: build tools-test ## Measure the time from the start of the process until it is ready, ten times
 	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test -run '^$$' -bench Start -benchtime 10x ./test/suites/e2e
+
+.PHONY: bench-install
+bench-install: build tools-test ## Install chartgate on a Kubernetes node ten times, and measure how long its pods start; needs root
+	KUBEBUILDER_ASSETS=$(ASSETS) go test -run '^$$' -bench Install -benchtime 10x -timeout 30m ./test/suites/node
 
 .PHONY: bench-credentials
 bench-credentials: $(CONTROL_PLANE) ## Measure what an admission reads from a real API server for its login

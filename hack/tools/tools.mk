@@ -1,10 +1,11 @@
 # The tools that the tests and `make verify` need. Each is pinned by a small module of its own beside this file and
 # built into $(BIN) on first use; what is not in Go comes from Debian (debian.sh). The including Makefile sets ROOT and BIN.
 #
-#   make tools-test     what the tests run: a control plane, helm and helm-unittest, cosign 2 and 3, a registry, a
+#   make tools-test     what the tests run: a control plane and a node, helm and helm-unittest, cosign 2 and 3, a registry, a
 #                       Sigstore (Fulcio, Rekor, a timestamp authority), Flux's and Argo CD's controllers and CRDs, a
 #                       browser, promtool, a check of SPDX documents, the image's certificate authorities
-#   make tools-node     what a Kubernetes node runs besides: a kubelet, containerd, runc, network plugins, ip and nft
+#   make tools-node     of these, what a Kubernetes node runs besides a control plane: a kubelet, containerd, runc, network
+#                       plugins, ip and nft
 #   make tools-verify   what `make verify` runs
 #   make tools          what the tests and `make verify` run
 #
@@ -25,7 +26,7 @@ CRDS := $(addprefix $(BIN)/crds/,flux flux-old kustomize argo argo3)
 
 .PHONY: tools tools-test tools-node tools-verify
 tools: tools-test tools-verify
-tools-test: $(CONTROL_PLANE) $(BIN)/helm $(BIN)/helm-unittest $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry \
+tools-test: $(CONTROL_PLANE) tools-node $(BIN)/helm $(BIN)/helm-unittest $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry \
 	$(SIGSTORE) $(FLUX) $(ARGOCD) $(CRDS) $(BIN)/chromium $(BIN)/promtool $(BIN)/spdx $(BIN)/ca-certificates.crt
 tools-node: $(NODE)
 tools-verify: $(BIN)/controller-gen $(BIN)/staticcheck $(BIN)/actionlint $(BIN)/crd-ref-docs $(BIN)/helm-docs

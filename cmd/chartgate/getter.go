@@ -120,13 +120,18 @@ func (f *getterFlags) get(ctx context.Context, g *gate.Gate, question gate.Quest
 	return decided, index
 }
 
-// nextOfIndex is the next step where a repository has no tags: most people name the folder of their
-// charts, as they do for other kinds of repositories.
+// nextOfIndex is the next step where a repository has no tags, or no policy is about it: most people
+// name the folder of their charts, as they do for other kinds of repositories.
 func nextOfIndex(at chart.Location, d verdict.Denial) string {
-	if d.Reason != verdict.ChartNotFound {
+	next := fmt.Sprintf("a chartgate:// repository is one chart: if %[1]s is a folder of charts, append the name of one, as in %[1]s/podinfo", at)
+	switch d.Reason {
+	case verdict.ChartNotFound:
+		return next
+	case verdict.NoPolicy:
+		return next + "; if it is a chart, " + d.Next
+	default:
 		return ""
 	}
-	return fmt.Sprintf("a chartgate:// repository is one chart: if %[1]s is a folder of charts, append the name of one, as in %[1]s/podinfo", at)
 }
 
 // deny tells helm's user why there is no chart.

@@ -106,7 +106,7 @@ func TestGetterNext(t *testing.T) {
 		next     string
 	}{
 		{"no TLS", nil, "chartgate://" + private.Host() + "/acme/x:1.0.0", "allow that: CHARTGATE_PLAIN_HTTP=" + private.Host()},
-		{"no login", map[string]string{"CHARTGATE_PLAIN_HTTP": private.Host()}, "chartgate://" + private.Host() + "/acme/x:1.0.0", "CHARTGATE_REGISTRY_CONFIG"},
+		{"no login", map[string]string{"CHARTGATE_PLAIN_HTTP": private.Host()}, "chartgate://" + private.Host() + "/acme/x:1.0.0", "next:     log in (helm registry login " + private.Host() + ", docker login " + private.Host() + "), or give CHARTGATE_REGISTRY_CONFIG a file with a login that can pull acme/x; if it should be public"},
 		{"a wrong login", map[string]string{"CHARTGATE_PLAIN_HTTP": private.Host(), "HELM_PLUGIN_USERNAME": "me", "HELM_PLUGIN_PASSWORD": "wrong"},
 			"chartgate://" + private.Host() + "/acme/x:1.0.0", "log in again (helm registry login " + private.Host()},
 		{"a command of cosign stays as it is", nil, "chartgate://ghcr.io/acme/unsigned:1.0.0", "next:     release@acme.example must sign it: cosign sign --yes ghcr.io/acme/unsigned@sha256:<unsigned>\n"},
@@ -293,7 +293,7 @@ entries:
 	}{
 		{"the versions of a chart, newest first and without digests", "chartgate://ghcr.io/acme/podinfo/index.yaml", index, "", 1},
 		{"a chart without a version", "chartgate://ghcr.io/acme/tagless/index.yaml", "", "Chart denied (ChartNotFound): no tag of oci://ghcr.io/acme/tagless is a version\n", 1},
-		{"a chart that no policy is about: no request", "chartgate://ghcr.io/other/podinfo/index.yaml", "", "Chart denied (NoPolicy): ", 0},
+		{"a chart that no policy is about: no request", "chartgate://ghcr.io/other/podinfo/index.yaml", "", "Chart denied (NoPolicy): no policy matches oci://ghcr.io/other/podinfo\n  next:     a chartgate:// repository is one chart: if chartgate://ghcr.io/other/podinfo is a folder of charts, append the name of one, as in chartgate://ghcr.io/other/podinfo/podinfo; if it is a chart, ask the platform team", 0},
 		{"a folder of charts", "chartgate://ghcr.io/acme/charts/index.yaml", "", "Chart denied (ChartNotFound): ghcr.io has no tags of oci://ghcr.io/acme/charts\n  next:     a chartgate:// repository is one chart: if chartgate://ghcr.io/acme/charts is a folder of charts, append the name of one, as in chartgate://ghcr.io/acme/charts/podinfo\n", 1},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {

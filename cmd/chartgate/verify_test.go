@@ -173,7 +173,7 @@ func TestVerifySpeaksToItsUser(t *testing.T) {
 	}{
 		{"an invalid policy", signed, "invalid.yaml", nil, "next:     correct ChartPolicy acme in " + dir + "/invalid.yaml: document 1\n"},
 		{"a tag where the policy requires a digest", signed, "digest.yaml", nil, "next:     name the chart by its digest: oci://ghcr.io/acme/podinfo@sha256:"},
-		{"no login", "oci://" + private.Host() + "/acme/x:1.0.0", "policy.yaml", []string{"--plain-http", private.Host(), "--registry-config", dir + "/none.json"}, "next:     give chartgate credentials (--registry-config) that can pull acme/x"},
+		{"no login", "oci://" + private.Host() + "/acme/x:1.0.0", "policy.yaml", []string{"--plain-http", private.Host(), "--registry-config", dir + "/none.json"}, "next:     log in (helm registry login " + private.Host() + ", docker login " + private.Host() + "), or give --registry-config a file with a login that can pull acme/x; if it should be public"},
 		{"a wrong login", "oci://" + private.Host() + "/acme/x:1.0.0", "policy.yaml", []string{"--plain-http", private.Host(), "--registry-config", dir + "/wrong.json"},
 			"next:     the login for " + private.Host() + " was sent and is not enough: log in again (helm registry login " + private.Host()},
 		{"a host that does not exist", "oci://nowhere.invalid/acme/x:1.0.0", "policy.yaml", nil, "nowhere.invalid"},

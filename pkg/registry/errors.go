@@ -101,7 +101,8 @@ func (r *repository) loginStep(err error) string {
 		return "in the chart's source, name a Secret with credentials that can pull " + path + " from " + host +
 			": chartgate's own are not sent where the source brings its own CA, client certificate or proxy"
 	default:
-		return "give chartgate credentials (--registry-config) that can pull " + path + " from " + host
+		return r.forReader("log in (helm registry login "+host+", docker login "+host+"), or give --registry-config a file with a login that can pull "+path,
+			"give chartgate credentials (--registry-config) that can pull "+path+" from "+host)
 	}
 }
 

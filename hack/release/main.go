@@ -103,7 +103,7 @@ func prepare(ctx context.Context, o options) (*release, error) {
 // programs is the folder of the programs in that of the release.
 const programs = "programs"
 
-// build makes the programs and their archives.
+// build makes the programs, their archives, and helm's plugins with them.
 func (r *release) build(ctx context.Context) error {
 	platforms := binary.Platforms()
 	if r.platforms != "" {
@@ -128,7 +128,11 @@ func (r *release) build(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		files = append(files, name)
+		plugins, err := r.packPlugins(ctx, b)
+		if err != nil {
+			return err
+		}
+		files = append(append(files, name), plugins...)
 	}
 	document, err := sbom.Programs(r.number, r.commit, r.binaries)
 	if err != nil {

@@ -164,16 +164,30 @@ func TestArchives(t *testing.T) {
 	if err := os.WriteFile(program, []byte("program\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var names []string
-	for _, p := range binary.Platforms() {
-		name, err := r.archive(binary.Binary{Platform: p, Path: program})
-		if err != nil {
-			t.Fatal(err)
+	pack := func() (names []string) {
+		for _, p := range binary.Platforms() {
+			b := binary.Binary{Platform: p, Path: program}
+			name, err := r.archive(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plugins, err := r.packPlugins(t.Context(), b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names = append(append(names, name), plugins...)
 		}
-		names = append(names, name)
+		return names
 	}
+	names := pack()
 	slices.Sort(names)
 	if diff := cmp.Diff([]string{
+		"chartgate-1.2.3-darwin-amd64.tgz", "chartgate-1.2.3-darwin-arm64.tgz",
+		"chartgate-1.2.3-linux-amd64.tgz", "chartgate-1.2.3-linux-arm64.tgz",
+		"chartgate-1.2.3-windows-amd64.tgz", "chartgate-1.2.3-windows-arm64.tgz",
+		"chartgate-getter-1.2.3-darwin-amd64.tgz", "chartgate-getter-1.2.3-darwin-arm64.tgz",
+		"chartgate-getter-1.2.3-linux-amd64.tgz", "chartgate-getter-1.2.3-linux-arm64.tgz",
+		"chartgate-getter-1.2.3-windows-amd64.tgz", "chartgate-getter-1.2.3-windows-arm64.tgz",
 		"chartgate_1.2.3_darwin_amd64.tar.gz", "chartgate_1.2.3_darwin_arm64.tar.gz",
 		"chartgate_1.2.3_linux_amd64.tar.gz", "chartgate_1.2.3_linux_arm64.tar.gz",
 		"chartgate_1.2.3_windows_amd64.zip", "chartgate_1.2.3_windows_arm64.zip",
@@ -187,6 +201,8 @@ func TestArchives(t *testing.T) {
 	for _, command := range []string{
 		"sha256sum --check --strict checksums.txt",
 		"tar -xzf chartgate_1.2.3_linux_amd64.tar.gz && test -x chartgate && test -f LICENSE && rm chartgate LICENSE",
+		"tar -xzf chartgate-getter-1.2.3-linux-arm64.tgz chartgate-getter && test -x chartgate-getter/bin/chartgate && grep -q '^version: 1.2.3$' chartgate-getter/plugin.yaml && rm -r chartgate-getter",
+		"tar -xzf chartgate-1.2.3-windows-amd64.tgz chartgate && test -x chartgate/bin/chartgate.exe && rm -r chartgate",
 		`python3 -c 'import zipfile; z = zipfile.ZipFile("chartgate_1.2.3_windows_amd64.zip"); assert z.testzip() is None and z.namelist() == ["chartgate", "LICENSE"]' || ! command -v python3`,
 	} {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
@@ -195,11 +211,7 @@ func TestArchives(t *testing.T) {
 			t.Errorf("%s: %v\n%s", command, err, out)
 		}
 	}
-	for _, p := range binary.Platforms() {
-		if _, err := r.archive(binary.Binary{Platform: p, Path: program}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	pack()
 	if err := r.checksums(names); err != nil {
 		t.Fatal(err)
 	}

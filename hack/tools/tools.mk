@@ -1,7 +1,7 @@
 # The tools that the tests and `make verify` need. Each is pinned by a small module of its own beside this file and
 # built into $(BIN) on first use; what is not in Go comes from Debian (debian.sh). The including Makefile sets ROOT and BIN.
 #
-#   make tools-test     what the tests run: a control plane and a node, helm and helm-unittest, cosign 2 and 3, a registry, a
+#   make tools-test     what the tests run: a control plane and a node, helm 3 and 4, helm-unittest, cosign 2 and 3, a registry, a
 #                       Sigstore (Fulcio, Rekor, a timestamp authority), Flux's and Argo CD's controllers and CRDs, a
 #                       browser, promtool, a check of SPDX documents, the image's certificate authorities
 #   make tools-node     of these, what a Kubernetes node runs besides a control plane: a kubelet, containerd, runc, network
@@ -9,7 +9,6 @@
 #   make tools-verify   what `make verify` runs
 #   make tools          what the tests and `make verify` run
 #
-# What no test runs is built by name only: helm 4.
 # With KUBEBUILDER_ASSETS set, the tests use that control plane, and none is built here.
 
 TOOLS := $(ROOT)/hack/tools
@@ -26,7 +25,7 @@ CRDS := $(addprefix $(BIN)/crds/,flux flux-old kustomize argo argo3)
 
 .PHONY: tools tools-test tools-node tools-verify
 tools: tools-test tools-verify
-tools-test: $(CONTROL_PLANE) tools-node $(BIN)/helm $(BIN)/helm-unittest $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry \
+tools-test: $(CONTROL_PLANE) tools-node $(BIN)/helm $(BIN)/helm4 $(BIN)/helm-unittest $(BIN)/cosign2 $(BIN)/cosign3 $(BIN)/crane $(BIN)/registry \
 	$(SIGSTORE) $(FLUX) $(ARGOCD) $(CRDS) $(BIN)/chromium $(BIN)/promtool $(BIN)/spdx $(BIN)/ca-certificates.crt
 tools-node: $(NODE)
 tools-verify: $(BIN)/controller-gen $(BIN)/staticcheck $(BIN)/actionlint $(BIN)/crd-ref-docs $(BIN)/helm-docs

@@ -36,15 +36,36 @@ func (v Verify) Run(t testing.TB) Verdict {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), binary, append([]string{"verify"}, v.Args...)...)
+	return Verdict(Program{Path: binary, Args: append([]string{"verify"}, v.Args...), Stdin: v.Stdin, Dir: v.Dir, Env: v.Env}.Run(t))
+}
+
+// Program is a program to run to its end, whatever its exit code.
+type Program struct {
+	Path  string
+	Args  []string
+	Stdin string
+	Dir   string
+	Env   []string // in place of the environment if not nil
+}
+
+// Ended is what a program wrote, and its exit code.
+type Ended struct {
+	Stdout, Stderr string
+	Code           int
+}
+
+// Run runs the program, which must end by itself.
+func (p Program) Run(t testing.TB) Ended {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), p.Path, p.Args...)
 	var stdout, stderr bytes.Buffer
-	cmd.Dir, cmd.Env = v.Dir, v.Env
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(v.Stdin), &stdout, &stderr
-	err = cmd.Run()
+	cmd.Dir, cmd.Env = p.Dir, p.Env
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(p.Stdin), &stdout, &stderr
+	err := cmd.Run()
 	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
 		t.Fatal(err)
 	}
-	return Verdict{Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode()}
+	return Ended{Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode()}
 }
 
 // Paste runs a command that chartgate printed in a shell, in a directory where cosign is that tool

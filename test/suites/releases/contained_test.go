@@ -51,7 +51,7 @@ func contained() error {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	environment := []string{"HOME=/tmp", "PATH=/usr/local/bin"}
+	environment := []string{"HOME=/tmp", "PATH=/usr/local/bin"} // the image's (TestWhatIsInTheImage)
 	return fmt.Errorf("start %s: %w", program, syscall.Exec(program, append([]string{program}, os.Args[1:]...), environment))
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/env/release"
+	"github.com/chartgate/chartgate/test/fixtures/tuf"
 	"github.com/chartgate/chartgate/test/harness"
 )
 
@@ -63,7 +65,7 @@ func TestImageIsReproducible(t *testing.T) {
 	run(t, "spdx", output+".spdx.json")
 }
 
-// TestWhatIsInTheImage: two files, their directories, and the settings that the chart's pod needs.
+// TestWhatIsInTheImage: two files, their directories, a folder for temporary files, and the settings that the chart's pod needs.
 func TestWhatIsInTheImage(t *testing.T) {
 	p := published(t)
 	var config v1.ConfigFile
@@ -114,6 +116,53 @@ func unpack(t *testing.T, image string) string {
 		t.Fatal(err)
 	}
 	return root
+}
+
+// TestImageVerifies: the program in the image verifies a chart, as it is run outside of a cluster: the trust root comes from a
+// TUF repository, whose metadata it keeps below the HOME of the image.
+func TestImageVerifies(t *testing.T) {
+	p := published(t)
+	root, err := p.sigstore.TrustedRoot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository, err := tuf.New(time.Now().Add(time.Hour), map[string][]byte{"trusted_root.json": root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mirror := tuf.Serve(repository.Files())
+	t.Cleanup(mirror.Close)
+	dir := t.TempDir()
+	policies := fmt.Sprintf(`
+apiVersion: chartgate.dev/v1alpha1
+kind: TrustRoot
+metadata: {name: default}
+spec: {tuf: {mirror: %q, root: %q}}
+---
+apiVersion: chartgate.dev/v1alpha1
+kind: TrustedIdentity
+metadata: {name: release}
+spec: {keyless: {issuer: %q, subject: %q}}
+---
+apiVersion: chartgate.dev/v1alpha1
+kind: ChartPolicy
+metadata: {name: chartgate}
+spec: {match: {charts: ["oci://%s/**"]}, require: [{anyOf: [release]}]}
+`, mirror.URL, repository.Root(), p.by.Issuer, p.by.Subject, p.prefix())
+	if err := os.WriteFile(filepath.Join(dir, "policies.yaml"), []byte(policies), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	test, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cluster.Command{
+		Name: test, Env: []string{rootVariable + "=" + unpack(t, p.Image), "HOME=" + dir},
+		Args: []string{"verify", "oci://" + p.Chart, "--policy", filepath.Join(dir, "policies.yaml"), "--plain-http", p.registry.Host()},
+	}.Run(t.Context())
+	if err != nil || !strings.Contains(out.Stdout, "signed by release ") {
+		t.Errorf("%v, %+v", err, out)
+	}
 }
 
 // TestImageServes: the program in the image gates a real API server, as a pod of the chart would run it: without root,

@@ -62,6 +62,9 @@ func (r *reading) toObjects() (siblings, error) {
 				WithNext("verify what Kustomize makes of it: kustomize build DIR | chartgate verify -f - --policy PATH"))
 		case lacks != "":
 			r.pass(d.where, fmt.Sprintf("the %s names no %s: a patch that changes no chart", id.Kind, lacks))
+		case renderedBy(d.object) != "":
+			r.warnings = append(r.warnings, fmt.Sprintf("%s: the %s patches kinds that deploy charts, and the objects are examined without that: examine what it makes of them, as in: %s | chartgate verify -f - --policy PATH",
+				d.where, id.Kind, renderedBy(d.object)))
 		case id.Group == "argoproj.io" && id.Kind == "ApplicationSet":
 			r.pass(d.where, fmt.Sprintf("%s is not examined; a cluster examines the Applications that it generates", id))
 		case id.Name != "" && slices.ContainsFunc(objects, same):
@@ -79,6 +82,25 @@ func (r *reading) toObjects() (siblings, error) {
 		}
 	}
 	return objects, nil
+}
+
+// renderedBy returns the command that applies the patches of a Kustomization, if these are in the object
+// itself and name kinds that deploy charts; "" otherwise. Patches in files of their own are found there.
+func renderedBy(object unstructured.Unstructured) string {
+	fields, command := object.Object, "kustomize build DIR"
+	switch group, kind := object.GroupVersionKind().Group, object.GetKind(); {
+	case group == "kustomize.config.k8s.io":
+	case group == "kustomize.toolkit.fluxcd.io" && kind == "Kustomization":
+		fields, _ = object.Object["spec"].(map[string]any)
+		command = "flux build kustomization NAME --path DIR"
+	default:
+		return ""
+	}
+	text, err := json.Marshal([]any{fields["patches"], fields["patchesStrategicMerge"], fields["patchesJson6902"]})
+	if err != nil || !gatedKinds.mention.Match(text) {
+		return ""
+	}
+	return command
 }
 
 // unusedAccess returns the fields of a source that say how to reach its registry by means of a

@@ -38,7 +38,7 @@ func main() {
 	command.Main("image", o.run)
 }
 
-func (o options) run(ctx context.Context) error {
+func (o *options) run(ctx context.Context) error {
 	if o.output == "" {
 		o.output = filepath.Join(o.bin, "image")
 	}

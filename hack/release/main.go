@@ -42,8 +42,8 @@ func main() {
 	command.Main("release", o.run)
 }
 
-func (o options) run(ctx context.Context) error {
-	r, err := prepare(ctx, o)
+func (o *options) run(ctx context.Context) error {
+	r, err := prepare(ctx, *o)
 	if err != nil {
 		return err
 	}

@@ -34,13 +34,21 @@ func TestReachOfTheWebhooks(t *testing.T) {
 	chart := object("source.toolkit.fluxcd.io/v1", "HelmChart", "apps", "existing", helmChartSpec())
 	repository := object("source.toolkit.fluxcd.io/v1", "OCIRepository", "apps", "existing", oci)
 	app := object("argoproj.io/v1alpha1", "Application", "apps", "existing", applicationSpec())
+	templated := object("helm.toolkit.fluxcd.io/v2", "HelmRelease", "apps", "templated", map[string]any{
+		"interval": "1m", "chart": map[string]any{"spec": helmChartSpec()},
+	})
+	classic := object("source.toolkit.fluxcd.io/v1", "HelmRepository", "apps", "existing", map[string]any{"url": "https://charts.corp"})
+	hydrated := object("argoproj.io/v1alpha1", "Application", "apps", "hydrated", hydratedSpec())
+	old := func(apiVersion string, o *unstructured.Unstructured) *unstructured.Unstructured {
+		return object(apiVersion, o.GetKind(), o.GetNamespace(), o.GetName(), nil)
+	}
 	c.failWebhooks(func() {
-		for _, existing := range []client.Object{release, chart, repository, app} {
+		for _, existing := range []client.Object{release, chart, repository, app, templated, classic, hydrated} {
 			c.create(existing)
 		}
 	})
 
-	const charts, applications, policies, none = "charts.chartgate.dev", "applications.chartgate.dev", "policies.chartgate.dev", ""
+	const charts, releases, applications, policies, none = "charts.chartgate.dev", "releases.chartgate.dev", "applications.chartgate.dev", "policies.chartgate.dev", ""
 	configMap := func(namespace, name string) func(context.Context, client.Client) error {
 		return creating(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})
 	}
@@ -70,7 +78,7 @@ func TestReachOfTheWebhooks(t *testing.T) {
 		"an Application":             {creating(object("argoproj.io/v1alpha1", "Application", "apps", "x", applicationSpec())), applications},
 		"a GitRepository":            {creating(object("source.toolkit.fluxcd.io/v1", "GitRepository", "apps", "x", map[string]any{"interval": "1m", "url": "https://x"})), none},
 		"the status of a release":    {patchingStatus(release, `{"status":{"failures":1}}`), none},
-		"a release's chart":          {patchingStatus(release, `{"status":{"helmChart":"apps/x"}}`), "releases.chartgate.dev"},
+		"a release's chart":          {patchingStatus(release, `{"status":{"helmChart":"apps/x"}}`), releases},
 		"a condition of a chart":     {patchingStatus(chart, `{"status":{"observedGeneration":2}}`), none},
 		"a chart's artifact":         {patchingStatus(chart, `{"status":{"artifact":{"url":"http://x","path":"x","revision":"1","lastUpdateTime":"2026-11-20T00:00:00Z"}}}`), "artifacts.chartgate.dev"},
 		"a repository's artifact":    {patchingStatus(repository, `{"status":{"artifact":{"url":"http://x","path":"x","revision":"1","lastUpdateTime":"2026-11-20T00:00:00Z"}}}`), "artifacts.chartgate.dev"},
@@ -84,6 +92,52 @@ func TestReachOfTheWebhooks(t *testing.T) {
 		"a change of the identities": {annotating(identities), policies},
 		"another ConfigMap":          {configMap(namespace, "x"), none},
 		"one of that name elsewhere": {configMap("apps", "chartgate-identities"), none},
+
+		// Each field by which pkg/source finds a chart, alone.
+		"a release of another chart":          {patching(templated, `{"spec":{"chart":{"spec":{"chart":"y"}}}}`), charts},
+		"a release of another version":        {patching(templated, `{"spec":{"chart":{"spec":{"version":"2.0.0"}}}}`), charts},
+		"a release from another source":       {patching(templated, `{"spec":{"chart":{"spec":{"sourceRef":{"name":"y"}}}}}`), charts},
+		"a release with values files":         {patching(templated, `{"spec":{"chart":{"spec":{"valuesFiles":["a.yaml"]}}}}`), charts},
+		"an old release with a values file":   {patching(old("helm.toolkit.fluxcd.io/v2beta1", templated), `{"spec":{"chart":{"spec":{"valuesFile":"a.yaml"}}}}`), charts},
+		"the interval of a release's chart":   {patching(templated, `{"spec":{"chart":{"spec":{"interval":"7m"}}}}`), none},
+		"another chart":                       {patching(chart, `{"spec":{"chart":"y"}}`), charts},
+		"a chart from another source":         {patching(chart, `{"spec":{"sourceRef":{"name":"y"}}}`), charts},
+		"a chart with values files":           {patching(chart, `{"spec":{"valuesFiles":["a.yaml"]}}`), charts},
+		"an old chart with a values file":     {patching(old("source.toolkit.fluxcd.io/v1beta2", chart), `{"spec":{"valuesFile":"a.yaml"}}`), charts},
+		"a chart that is suspended":           {patching(chart, `{"spec":{"suspend":true}}`), charts},
+		"a source at another URL":             {patching(repository, `{"spec":{"url":"oci://r.corp/y"}}`), charts},
+		"a source that copies its layer":      {patching(repository, `{"spec":{"layerSelector":{"operation":"copy"}}}`), charts},
+		"a source without TLS":                {patching(repository, `{"spec":{"insecure":true}}`), charts},
+		"a source behind a proxy":             {patching(repository, `{"spec":{"proxySecretRef":{"name":"x"}}}`), charts},
+		"a source that is suspended":          {patching(repository, `{"spec":{"suspend":true}}`), charts},
+		"a HelmRepository at another URL":     {patching(classic, `{"spec":{"url":"https://other.corp"}}`), charts},
+		"a HelmRepository of another type":    {patching(classic, `{"spec":{"type":"oci"}}`), charts},
+		"a HelmRepository without TLS":        {patching(classic, `{"spec":{"insecure":true}}`), charts},
+		"a HelmRepository in a cloud":         {patching(classic, `{"spec":{"provider":"aws"}}`), charts},
+		"the interval of a HelmRepository":    {patching(classic, `{"spec":{"interval":"7m"}}`), none},
+		"an Application of another chart":     {patching(app, `{"spec":{"source":{"chart":"y"}}}`), applications},
+		"an Application from another source":  {patching(app, `{"spec":{"source":{"repoURL":"other.corp"}}}`), applications},
+		"an Application with more sources":    {patching(app, `{"spec":{"sources":[{"repoURL":"r.corp","chart":"y","targetRevision":"1.0.0"}]}}`), applications},
+		"an Application without its source":   {patching(hydrated, `{"spec":{"source":null}}`), applications},
+		"another dry source of a hydrator":    {patching(hydrated, `{"spec":{"sourceHydrator":{"drySource":{"targetRevision":"dev"}}}}`), applications},
+		"another branch of a hydrator":        {patching(hydrated, `{"spec":{"sourceHydrator":{"syncSource":{"targetBranch":"dev"}}}}`), applications},
+		"an Application without its hydrator": {patching(hydrated, `{"spec":{"sourceHydrator":null}}`), applications},
+
+		// What helm-controller records of its attempts.
+		"an attempt's version":                   {patchingStatus(release, `{"status":{"lastAttemptedRevision":"1.0.0"}}`), releases},
+		"an attempt's digest":                    {patchingStatus(release, `{"status":{"lastAttemptedRevisionDigest":"sha256:0"}}`), releases},
+		"an attempt's values":                    {patchingStatus(release, `{"status":{"lastAttemptedConfigDigest":"sha256:0"}}`), releases},
+		"an old attempt's values":                {patchingStatus(release, `{"status":{"lastAttemptedValuesChecksum":"0"}}`), releases},
+		"an install":                             {announcing(release, "Running 'install' action with timeout of 5m0s"), releases},
+		"an upgrade":                             {announcing(release, "Running 'upgrade' action with timeout of 5m0s"), releases},
+		"an action of a helm-controller to come": {announcing(release, "Running 'adopt' action with timeout of 5m0s"), releases},
+		"two announcements":                      {announcing(release, "Fulfilling prerequisites", "Fulfilling prerequisites"), releases},
+		"no action":                              {announcing(release, "Fulfilling prerequisites"), none},
+		"a rollback":                             {announcing(release, "Running 'rollback' action with timeout of 5m0s"), none},
+		"an uninstallation":                      {announcing(release, "Running 'uninstall' action with timeout of 5m0s"), none},
+		"an unlocking":                           {announcing(release, "Running 'unlock' action with timeout of 5m0s"), none},
+		"a test":                                 {announcing(release, "Running 'test' action with timeout of 5m0s"), none},
+		"a correction of drift":                  {announcing(release, "Running 'correct cluster drift' action with timeout of 5m0s"), none},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := tc.write(t.Context(), c.Client)
@@ -159,6 +213,15 @@ func patchingStatus(o *unstructured.Unstructured, patch string) func(context.Con
 	}
 }
 
+// announcing writes conditions of type Reconciling, by which helm-controller announces its actions.
+func announcing(o *unstructured.Unstructured, messages ...string) func(context.Context, client.Client) error {
+	var conditions []string
+	for _, message := range messages {
+		conditions = append(conditions, fmt.Sprintf(`{"type":"Reconciling","status":"True","reason":"Progressing","lastTransitionTime":"2026-11-20T00:00:00Z","message":%q}`, message))
+	}
+	return patchingStatus(o, `{"status":{"conditions":[`+strings.Join(conditions, ",")+`]}}`)
+}
+
 func helmChartSpec() map[string]any {
 	return map[string]any{"interval": "1m", "chart": "x", "sourceRef": map[string]any{"kind": "HelmRepository", "name": "x"}}
 }
@@ -168,4 +231,14 @@ func applicationSpec() map[string]any {
 		"project": "default", "destination": map[string]any{"namespace": "apps"},
 		"source": map[string]any{"repoURL": "r.corp", "chart": "x", "targetRevision": "1.0.0"},
 	}
+}
+
+// hydratedSpec is of an Application with a source and a hydrator.
+func hydratedSpec() map[string]any {
+	spec := applicationSpec()
+	spec["sourceHydrator"] = map[string]any{
+		"drySource":  map[string]any{"repoURL": "oci://r.corp/x", "path": ".", "targetRevision": "main"},
+		"syncSource": map[string]any{"targetBranch": "env", "path": "."},
+	}
+	return spec
 }

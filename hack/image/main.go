@@ -35,7 +35,7 @@ func main() {
 	flag.StringVar(&o.output, "output", "", "folder that takes the image; image in -bin if empty")
 	flag.StringVar(&o.push, "push", "", "repository to push to, as registry.corp.example/chartgate")
 	flag.BoolVar(&o.plainHTTP, "plain-http", false, "the registry speaks HTTP")
-	command.Main("image", o.run)
+	command.Main("image", func(ctx context.Context) error { return o.run(ctx) }) // with the flags, which are parsed by then
 }
 
 func (o *options) run(ctx context.Context) error {

@@ -39,7 +39,7 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin", "folder with cosign3 and ca-certificates.crt")
 	flag.StringVar(&o.sign, "sign", "", "flags of cosign sign, attest and sign-blob, separated by spaces, as --key=cosign.key")
 	flag.BoolVar(&o.plainHTTP, "plain-http", false, "the registry speaks HTTP")
-	command.Main("release", o.run)
+	command.Main("release", func(ctx context.Context) error { return o.run(ctx) }) // with the flags, which are parsed by then
 }
 
 func (o *options) run(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -127,7 +128,7 @@ type findings struct {
 	// write is the write, without what only decisions need of its objects; zero if it was not read:
 	// there are no Events then, since it may be a dry run.
 	write source.Write
-	// users are the HelmReleases that install what is denied.
+	// users are HelmReleases that install what is denied, and get an Event about it.
 	users []source.Object
 }
 
@@ -177,13 +178,19 @@ func (c *Charts) decide(ctx context.Context, r *review) findings {
 	return found
 }
 
-// usersOf returns the HelmReleases that install what the write of a source is about.
+// maxUsers bounds the HelmReleases that get an Event about one denied source. Anyone who can write a source makes
+// these Events, as often as they like, and all Events of chartgate share one recorder.
+const maxUsers = 10
+
+// usersOf returns the HelmReleases that install what the write of a source is about. Those of other namespaces are
+// left out: their owners can do nothing about the source, and what is denied is not for them to read.
 func (c *Charts) usersOf(ctx context.Context, req admission.Request, write source.Write) []source.Object {
 	users, err := reading(ctx, c, shareOf(req), func() ([]source.Object, error) { return c.extractor.Users(ctx, write.ID) })
 	if err != nil {
 		logr.FromContextOrDiscard(ctx).Error(err, "no Events on the HelmReleases that use a denied source", "source", write.ID.String())
 	}
-	return users
+	users = slices.DeleteFunc(slices.Clone(users), func(user source.Object) bool { return user.Namespace != write.Namespace })
+	return users[:min(len(users), maxUsers)]
 }
 
 // reading calls read, which reads from the API server, as soon as there is a place.

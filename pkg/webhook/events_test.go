@@ -45,7 +45,7 @@ func TestEvents(t *testing.T) {
 		return object("HelmChart", "apps/apps-podinfo", body)
 	}
 	ociRepository := object("OCIRepository", "apps/shared", `spec: {url: "oci://ghcr.io/acme/unsigned", ref: {tag: 1.0.0}}`)
-	byReference := object("HelmRelease", "team-b/x", "spec: {chartRef: {kind: OCIRepository, name: shared, namespace: apps}}")
+	byReference := object("HelmRelease", "apps/x", "spec: {chartRef: {kind: OCIRepository, name: shared, namespace: apps}}")
 	const v1, v2 = "source.toolkit.fluxcd.io/v1 ", "helm.toolkit.fluxcd.io/v2 "
 	for _, c := range []struct {
 		sentence, cluster string
@@ -61,8 +61,8 @@ func TestEvents(t *testing.T) {
 		{"a denied artifact is told on the releases that install it", helmRelease("podinfo", "acme") + helmRelease("other", "acme"), update(t, helmChart(""), helmChart("c"), "status"),
 			[]told{warning(v1+"HelmChart apps/apps-podinfo", "apps-podinfo-uid", "DigestMismatch"), warning(v2+"HelmRelease apps/podinfo", "podinfo-uid", "DigestMismatch")}},
 		{"an admitted artifact is not", helmRelease("podinfo", "acme"), update(t, helmChart(""), helmChart("b"), "status"), nil},
-		{"a denied OCIRepository is told on releases of other namespaces too", byReference, create(t, ociRepository),
-			[]told{warning(v1+"OCIRepository apps/shared", "shared-uid", "SignatureMissing"), warning(v2+"HelmRelease team-b/x", "x-uid", "SignatureMissing")}},
+		{"a denied OCIRepository is told on the releases of its namespace", byReference, create(t, ociRepository),
+			[]told{warning(v1+"OCIRepository apps/shared", "shared-uid", "SignatureMissing"), warning(v2+"HelmRelease apps/x", "x-uid", "SignatureMissing")}},
 		{"each denial is told", "", create(t, object("Application", "argocd/x", "spec: {sources: [{repoURL: ghcr.io/evil, chart: x, targetRevision: 1.0.0}, {repoURL: ghcr.io/acme, chart: unsigned, targetRevision: 1.0.0}]}")),
 			[]told{warning("argoproj.io/v1alpha1 Application argocd/x", "x-uid", "NoPolicy"), warning("argoproj.io/v1alpha1 Application argocd/x", "x-uid", "SignatureMissing")}},
 		{"a dry run makes no Event", byReference, change(create(t, ociRepository), func(r *admissionv1.AdmissionRequest) { r.DryRun = new(bool); *r.DryRun = true }), nil},
@@ -76,6 +76,26 @@ func TestEvents(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestAttackEventsInOtherNamespaces: many releases, of many namespaces, refer to a source that somebody writes again and
+// again to be denied. No other namespace gets an Event, and its own gets few.
+func TestAttackEventsInOtherNamespaces(t *testing.T) {
+	const of = "spec: {chartRef: {kind: OCIRepository, name: shared, namespace: apps}}"
+	var releases strings.Builder
+	for i := range 40 {
+		releases.WriteString(object("HelmRelease", fmt.Sprintf("team-%d/x", i), of) + object("HelmRelease", fmt.Sprintf("apps/x-%d", i), of))
+	}
+	w := newWorld(t, releases.String())
+	w.charts(t, 8).Handle(t.Context(), create(t, object("OCIRepository", "apps/shared", `spec: {url: "oci://ghcr.io/acme/unsigned", ref: {tag: 1.0.0}}`)))
+	if len(w.events) != 11 {
+		t.Errorf("%d Events, want one on the source and ten on releases", len(w.events))
+	}
+	for _, e := range w.events {
+		if !strings.Contains(e.On, " apps/") {
+			t.Errorf("an Event on %s", e.On)
+		}
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -44,10 +43,8 @@ func TestAirGappedWalkthrough(t *testing.T) {
 	}
 	dir := t.TempDir()
 	publisher := publish(t)
-	env := append(publisher.env(), "HOME="+dir, "CHARTGATE="+root(t))
-	if err := follow(t.Context(), dir, publisher.dir, env, blocks, isOutside, func(text string) string {
-		return strings.Replace(text, "SOURCE=ghcr.io/acme/charts\n", "SOURCE="+publisher.charts()+"\n", 1)
-	}, nil); err != nil {
+	env := append(publisher.env(), "HOME="+dir)
+	if err := follow(t.Context(), dir, publisher.dir, env, blocks, isOutside, publisher.adapted().Replace, nil); err != nil {
 		t.Fatal(err)
 	}
 	// Only what was carried in is available.

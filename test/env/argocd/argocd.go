@@ -151,6 +151,8 @@ func (a *ArgoCD) startController(ctx context.Context, redis, repoServer string) 
 			"--redis=" + redis, "--repo-server=" + repoServer, "--metrics-port=" + port(metrics),
 			// By default an idle application is refreshed every two to three minutes.
 			"--app-resync=10", "--app-resync-jitter=0",
+			// By default the time between repairs of an application grows up to five minutes.
+			"--self-heal-backoff-cap-seconds=3",
 		},
 		Probe: "http://" + metrics + "/healthz",
 	})

@@ -80,9 +80,13 @@ func (e *Extractor) Changes(w Write) (Changes, error) {
 	if err != nil {
 		return Changes{}, err
 	}
-	changed := slices.DeleteFunc(now, func(f gatedField) bool {
-		return slices.ContainsFunc(before, func(old gatedField) bool { return old.key() == f.key() })
-	})
+	// An Application can name some thousand sources in each of its lists, so each is looked up rather
+	// than compared with all.
+	known := make(map[gatedField]bool, len(before))
+	for _, f := range before {
+		known[f.key()] = true
+	}
+	changed := slices.DeleteFunc(now, func(f gatedField) bool { return known[f.key()] })
 	if err := checkSize(changed); err != nil {
 		return Changes{}, err
 	}

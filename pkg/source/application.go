@@ -1,5 +1,7 @@
 package source
 
+import "cmp"
+
 // application holds the fields of an Application that decide which charts Argo CD deploys.
 type application struct {
 	Spec struct {
@@ -9,6 +11,7 @@ type application struct {
 		SourceHydrator *struct {
 			DrySource  *argoSource `json:"drySource"`
 			SyncSource struct {
+				RepoURL      string `json:"repoURL"` // since Argo CD 3.5
 				TargetBranch string `json:"targetBranch"`
 				Path         string `json:"path"`
 			} `json:"syncSource"`
@@ -32,7 +35,9 @@ func (e *Extractor) applicationFields(w Write, app, old *application) ([]gatedFi
 		}
 	}
 	if synced := app.hydrated(); synced != nil {
-		fields = append(fields, e.argoField("spec.sourceHydrator.drySource", *app.Spec.SourceHydrator.DrySource, nil, onlySource)...)
+		if dry := app.Spec.SourceHydrator.DrySource; dry != nil {
+			fields = append(fields, e.argoField("spec.sourceHydrator.drySource", *dry, nil, onlySource)...)
+		}
 		fields = append(fields, e.argoField("spec.sourceHydrator.syncSource", *synced, nil, onlySource)...)
 	}
 	if app.Operation != nil {
@@ -71,13 +76,19 @@ func (a application) preferred() string {
 	}
 }
 
-// hydrated returns the source that Argo CD deploys if there is a hydrator: the dry source's
-// repository at the branch to sync from (ApplicationSpec.GetSource, v3.2). It is meant for Git, but
-// nothing keeps oci:// out of it.
+// hydrated returns the source that Argo CD deploys if there is a hydrator: the branch to sync from in
+// the dry source's repository, or in one of its own since Argo CD 3.5 (ApplicationSpec.GetSource v3.2,
+// SourceHydrator.GetSyncSource v3.5.1). Both are meant for Git, but nothing keeps oci:// out of them.
 func (a application) hydrated() *argoSource {
 	hydrator := a.Spec.SourceHydrator
-	if hydrator == nil || hydrator.DrySource == nil {
+	if hydrator == nil {
 		return nil
 	}
-	return &argoSource{RepoURL: hydrator.DrySource.RepoURL, TargetRevision: hydrator.SyncSource.TargetBranch, Path: hydrator.SyncSource.Path}
+	synced := argoSource{RepoURL: hydrator.SyncSource.RepoURL, TargetRevision: hydrator.SyncSource.TargetBranch, Path: hydrator.SyncSource.Path}
+	if hydrator.DrySource != nil {
+		synced.RepoURL = cmp.Or(synced.RepoURL, hydrator.DrySource.RepoURL)
+	} else if synced.RepoURL == "" {
+		return nil
+	}
+	return &synced
 }

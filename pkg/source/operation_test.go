@@ -49,6 +49,7 @@ func TestOperation(t *testing.T) {
 	operation := func(sync string) string { return app(helmSpec + "operation: {sync: {" + sync + "}}") }
 	const at = "operation.sync.source: oci://ghcr.io/acme/charts/podinfo:"
 	native := "source: " + nativeSource
+	hydratedSpec := "spec: {sourceHydrator: {drySource: " + gitSource + ", syncSource: {repoURL: \"oci://ghcr.io/evil/x\", targetBranch: 1.0.0}}}\n"
 	sources := "spec: {sources: [" + helmSource + ", " + gitSource + ", " + evilSource + "]}\n"
 	check(t, []row{
 		{sentence: "a sync deploys spec at its revision", old: app(helmSpec), new: operation("revision: 6.7.0"), want: []string{at + "6.7.0 Version"}},
@@ -62,6 +63,8 @@ func TestOperation(t *testing.T) {
 		{sentence: "turning the newest on in a running operation is news", old: operation("revision: 6.7.1"),
 			new: app(helmSpec + "operation: {retry: {refresh: true}, sync: {revision: 6.7.1}}"), want: []string{at + "6.7.1 Floating"}},
 		{sentence: "a native sync to a digest is pinned", old: app(helmSpec), new: operation(native + ", revision: \"" + hex("a") + "\""), want: []string{"operation.sync.source: oci://ghcr.io/acme/charts/podinfo@" + hex("a") + " Digest"}},
+		{sentence: "a sync of a hydrator deploys the repository that it syncs from", old: app(hydratedSpec), new: app(hydratedSpec + "operation: {sync: {revision: \"" + hex("e") + "\"}}"),
+			want: []string{"operation.sync.source: oci://ghcr.io/evil/x@" + hex("e") + " Digest"}},
 		{sentence: "a sync of another source brings its own revision", old: app(helmSpec), new: operation("source: " + evilSource), want: []string{"operation.sync.source: oci://ghcr.io/evil/x:1.0.0 Floating"}},
 		{sentence: "an empty source means spec", old: app(helmSpec), new: operation("source: {}, revision: 6.7.0"), want: []string{at + "6.7.0 Version"}},
 		{sentence: "the same operation is no news", old: operation("revision: 6.7.1"), new: operation("revision: 6.7.1, prune: true")},

@@ -93,7 +93,7 @@ func randomApplication(r *rand.Rand) fields {
 		return pick(r, nil, fields{"sync": pick(r, nil, randomSync(r)), "retry": fields{"refresh": pick(r, nil, true)}})
 	}
 	return fields{
-		"spec":      fields{"source": randomSource(r), "sources": randomSources(r), "sourceHydrator": pick(r, nil, fields{"drySource": randomSource(r)})},
+		"spec":      fields{"source": randomSource(r), "sources": randomSources(r), "sourceHydrator": pick(r, nil, fields{"drySource": randomSource(r), "syncSource": pick(r, nil, randomSource(r))})},
 		"operation": operation(),
 		"status":    fields{"operationState": pick(r, nil, fields{"operation": operation(), "syncResult": pick(r, nil, randomSync(r))})},
 	}

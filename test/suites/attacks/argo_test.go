@@ -151,6 +151,19 @@ func TestArgoSources(t *testing.T) {
 			create(editor, argo("sourceHydrator: {drySource: {repoURL: 'oci://ghcr.io/charts/unsigned', path: ., targetRevision: 1.0.0}, syncSource: {path: x, targetBranch: 1.0.0}}"),
 				"SignatureMissing spec.sourceHydrator.drySource; SignatureMissing spec.sourceHydrator.syncSource"),
 		}},
+		{"an unsigned chart beside Git to be hydrated, in the repository to sync from", argoHydrates, "", []write{
+			create(editor, argo("sourceHydrator: {drySource: {repoURL: 'https://git.example/apps', path: ., targetRevision: main}, "+
+				"syncSource: {repoURL: 'oci://ghcr.io/charts/unsigned', path: x, targetBranch: 1.0.0}}"), "SignatureMissing spec.sourceHydrator.syncSource"),
+		}},
+		{"an unsigned chart in the repository to sync from, given to an Application from Git", argoHydrates,
+			argo("sourceHydrator: {drySource: {repoURL: 'https://git.example/apps', path: ., targetRevision: main}, syncSource: {path: x, targetBranch: 1.0.0}}"), []write{
+				patch(editor, application("spec: {sourceHydrator: {syncSource: {repoURL: 'oci://ghcr.io/charts/unsigned'}}}"), "SignatureMissing spec.sourceHydrator.syncSource"),
+			}},
+		{"a sync to an unsigned digest in the repository that a hydrator syncs from", argoHydrates, "", []write{
+			create(admin, argo("sourceHydrator: {drySource: {repoURL: 'https://git.example/apps', path: ., targetRevision: main}, "+
+				"syncSource: {repoURL: 'oci://ghcr.io/charts/podinfo', path: x, targetBranch: 1.0.0}}"), admitted),
+			patch(editor, application("operation: {sync: {revision: 'digest(charts/podinfo:2.0.0)'}}"), "SignatureMissing operation.sync.source"),
+		}},
 		{"an unsigned source that was hidden behind sources", "", "", []write{
 			create(argoController, argo("sources: ["+helmSource("podinfo", "1.0.0")+"]"), admitted),
 			patch(editor, application("spec: {sources: null, source: "+helmSource("unsigned", "1.0.0")+"}"), "SignatureMissing spec.source"),

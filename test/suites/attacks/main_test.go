@@ -97,7 +97,7 @@ func openSite(ctx context.Context, mode string, crds []string) (*site, error) {
 	}
 	w.Site, err = harness.Open(ctx, harness.Setup{
 		Options: cluster.Options{CRDs: crds, Namespaces: []string{"apps", "argocd", "team-b", "flux-system"}},
-		Prepare: addRefresh,
+		Prepare: addLaterFields,
 		Values: map[string]any{
 			"mode":          mode,
 			"argoNamespace": "argocd",
@@ -109,9 +109,9 @@ func openSite(ctx context.Context, mode string, crds []string) (*site, error) {
 	return w, err
 }
 
-// addRefresh adds the field retry.refresh to the definition of Applications, which Argo CD has
-// since 3.1; the one in bin/ is of 2.14.
-func addRefresh(ctx context.Context, c *cluster.Cluster) error {
+// addLaterFields adds to the definition of Applications, which is of Argo CD 2.14 in bin/, the field
+// retry.refresh of 3.1 and the hydrator's syncSource.repoURL of 3.5.
+func addLaterFields(ctx context.Context, c *cluster.Cluster) error {
 	definition := &unstructured.Unstructured{}
 	definition.SetAPIVersion("apiextensions.k8s.io/v1")
 	definition.SetKind("CustomResourceDefinition")
@@ -124,8 +124,12 @@ func addRefresh(ctx context.Context, c *cluster.Cluster) error {
 	}
 	const schema = "/spec/versions/0/schema/openAPIV3Schema/properties"
 	var changes []string
-	for _, operation := range []string{"/operation", "/status/properties/operationState/properties/operation"} {
-		changes = append(changes, fmt.Sprintf(`{"op":"add","path":%q,"value":{"type":"boolean"}}`, schema+operation+"/properties/retry/properties/refresh"))
+	for _, field := range []struct{ path, typ string }{
+		{"/operation/properties/retry/properties/refresh", "boolean"},
+		{"/status/properties/operationState/properties/operation/properties/retry/properties/refresh", "boolean"},
+		{"/spec/properties/sourceHydrator/properties/syncSource/properties/repoURL", "string"},
+	} {
+		changes = append(changes, fmt.Sprintf(`{"op":"add","path":%q,"value":{"type":%q}}`, schema+field.path, field.typ))
 	}
 	return c.Client.Patch(ctx, definition, client.RawPatch(types.JSONPatchType, []byte("["+strings.Join(changes, ",")+"]")))
 }

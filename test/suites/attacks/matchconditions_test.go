@@ -183,6 +183,7 @@ func openListener(t *testing.T, values map[string]any) *listener {
 	w := &listener{seen: map[string]bool{}, clients: map[string]client.Client{}}
 	w.Site = harness.OpenForTest(t, harness.Setup{
 		Options: cluster.Options{CRDs: []string{"crds/flux", "crds/argo"}, Namespaces: []string{"apps"}}, Stopped: true, Values: values,
+		Prepare: addLaterFields,
 	})
 	ctx := t.Context()
 	server := httptest.NewTLSServer(http.HandlerFunc(w.admit))

@@ -104,6 +104,12 @@ func recordChanges(name string, of change) []change {
 func gitChanges(name string, of change) []change {
 	return []change{
 		of.by(name+"-all", nil).thatIsIdle(),
+		of.by(name+"-hydrator", func(r *rand.Rand, o fields) {
+			o["spec"].(fields)["sourceHydrator"] = fields{
+				"drySource":  fields{"repoURL": "https://git.example/dry", "path": ".", "targetRevision": "main"},
+				"syncSource": fields{"repoURL": pick(r, "oci://ghcr.io/a", "oci://ghcr.io/b"), "path": some(r), "targetBranch": "1.0.0"},
+			}
+		}),
 		of.by(name+"-operation", func(r *rand.Rand, o fields) {
 			o["operation"] = fields{"sync": fields{"source": gitSource(r), "revision": "main", "manifests": []any{"{}"}}}
 		}).thatIsIdle(),

@@ -220,7 +220,7 @@ func applicationBody(r *rand.Rand) fields {
 	if r.IntN(4) == 0 {
 		spec["sourceHydrator"] = fields{
 			"drySource":  fields{"repoURL": pick(r, "oci://ghcr.io/a", "https://git.example"), "path": ".", "targetRevision": pick(r, "1.0.0", "2.0.0")},
-			"syncSource": fields{"path": ".", "targetBranch": pick(r, "main", "dev")},
+			"syncSource": without(fields{"path": ".", "targetBranch": pick(r, "main", "dev"), "repoURL": pick[any](r, nil, "oci://ghcr.io/b", "https://git.example/b")}),
 		}
 	}
 	return without(fields{

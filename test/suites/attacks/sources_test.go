@@ -20,7 +20,8 @@ const (
 	argoTerminates = "argo-cd v2.14 server/application/application.go, TerminateOperation"
 	argoRollsBack  = "argo-cd v2.14 server/application/application.go, Rollback"
 	// Argo CD 3 tells OCI sources by the prefix oci://, which Argo CD 2 does not know.
-	argoIsOCI = "argo-cd v3.2 pkg/apis/application/v1alpha1/types.go, ApplicationSource.IsOCI and IsHelm"
+	argoIsOCI    = "argo-cd v3.2 pkg/apis/application/v1alpha1/types.go, ApplicationSource.IsOCI and IsHelm"
+	argoHydrates = "argo-cd v3.5.1 pkg/apis/application/v1alpha1/types.go, SourceHydrator.GetSyncSource; controller/sync.go, newSyncOperationResult"
 	// Any content with a Chart.yaml in it is rendered as a chart.
 	argoDiscovers = "argo-cd v2.14 reposerver/repository/repository.go, GetAppSourceType"
 

@@ -49,6 +49,9 @@ func (r *Release) ChartURL() string { return "oci://" + repository(r.Chart) }
 // ImageTag is the image by its tag, for those who do not know the digest.
 func (r *Release) ImageTag() string { return repository(r.Image) + ":" + r.Tag() }
 
+// ChartTag is the chart by its tag.
+func (r *Release) ChartTag() string { return repository(r.Chart) + ":" + r.Tag() }
+
 func repository(reference string) string {
 	name, _, _ := strings.Cut(reference, "@")
 	return name

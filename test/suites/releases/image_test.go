@@ -122,7 +122,8 @@ func unpack(t *testing.T, image string) string {
 // TUF repository, whose metadata it keeps below the HOME of the image.
 func TestImageVerifies(t *testing.T) {
 	p := published(t)
-	root, err := p.sigstore.TrustedRoot(t.Context())
+	_, by := p.Workflow(version)
+	root, err := p.Sigstore.TrustedRoot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ apiVersion: chartgate.dev/v1alpha1
 kind: ChartPolicy
 metadata: {name: chartgate}
 spec: {match: {charts: ["oci://%s/**"]}, require: [{anyOf: [release]}]}
-`, mirror.URL, repository.Root(), p.by.Issuer, p.by.Subject, p.prefix())
+`, mirror.URL, repository.Root(), by.Issuer, by.Subject, p.Prefix())
 	if err := os.WriteFile(filepath.Join(dir, "policies.yaml"), []byte(policies), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ spec: {match: {charts: ["oci://%s/**"]}, require: [{anyOf: [release]}]}
 	}
 	out, err := cluster.Command{
 		Name: test, Env: []string{rootVariable + "=" + unpack(t, p.Image), "HOME=" + dir},
-		Args: []string{"verify", "oci://" + p.Chart, "--policy", filepath.Join(dir, "policies.yaml"), "--plain-http", p.registry.Host()},
+		Args: []string{"verify", "oci://" + p.Chart, "--policy", filepath.Join(dir, "policies.yaml"), "--plain-http", p.Registry.Host()},
 	}.Run(t.Context())
 	if err != nil || !strings.Contains(out.Stdout, "signed by release ") {
 		t.Errorf("%v, %+v", err, out)

@@ -20,15 +20,16 @@ type stranger struct {
 
 func newStranger(t *testing.T, p *publisher, env ...string) *stranger {
 	t.Helper()
+	_, by := p.Workflow(version)
 	s := &stranger{dir: t.TempDir(), adapted: strings.NewReplacer(
 		"https://github.com/chartgate/chartgate/releases/download/"+version, p.page.URL,
-		"ghcr.io/chartgate", p.prefix(),
-		issuer, p.by.Issuer,
+		"ghcr.io/chartgate", p.Prefix(),
+		issuer, by.Issuer,
 		// The page's registry speaks TLS, and the page's Sigstore is the public one.
-		"./chartgate verify ", "./chartgate verify --plain-http="+p.registry.Host()+" --trusted-root=\"$TRUSTED_ROOT\" ",
+		"./chartgate verify ", "./chartgate verify --plain-http="+p.Registry.Host()+" --trusted-root=\"$TRUSTED_ROOT\" ",
 	)}
 	programs := t.TempDir()
-	root, err := p.sigstore.TrustedRoot(t.Context())
+	root, err := p.Sigstore.TrustedRoot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,16 +189,16 @@ func TestForgedReleases(t *testing.T) {
 		}
 	})
 	t.Run("a chart that another workflow has signed", func(t *testing.T) {
-		forger := p.issuer.Workflow("mallory/chartgate", "mallory/chartgate/.github/workflows/release.yaml@refs/tags/"+version)
+		forger := p.Issuer.Workflow("mallory/chartgate", "mallory/chartgate/.github/workflows/release.yaml@refs/tags/"+version)
 		s := newStranger(t, p)
 		s.do(t, strings.SplitN(get, "sha256sum", 2)[0]+"tar -xzf chartgate_0.1.0_linux_amd64.tar.gz chartgate", false)
 		s.do(t, trust, false)
 		digest := s.copyChart(t, p)
-		if err := p.sigstore.Sign(t.Context(), forger, p.registry.Host()+"/mallory/charts/chartgate@"+digest); err != nil {
+		if err := p.Sigstore.Sign(t.Context(), forger, p.Registry.Host()+"/mallory/charts/chartgate@"+digest); err != nil {
 			t.Fatal(err)
 		}
-		printed := s.do(t, strings.ReplaceAll("sed -i s,ghcr.io/chartgate/charts,"+p.registry.Host()+"/mallory/charts, chartgate-release.yaml\n"+onlyChart,
-			"oci://ghcr.io/chartgate/charts", "oci://"+p.registry.Host()+"/mallory/charts"), true)
+		printed := s.do(t, strings.ReplaceAll("sed -i s,ghcr.io/chartgate/charts,"+p.Registry.Host()+"/mallory/charts, chartgate-release.yaml\n"+onlyChart,
+			"oci://ghcr.io/chartgate/charts", "oci://"+p.Registry.Host()+"/mallory/charts"), true)
 		if !strings.Contains(printed, "IdentityNotAllowed") {
 			t.Errorf("it prints\n%s", printed)
 		}
@@ -214,7 +215,7 @@ func upTo(commands, text string) string {
 // copyChart puts the released chart, without its signatures, where its forger can push.
 func (s *stranger) copyChart(t *testing.T, p *publisher) string {
 	t.Helper()
-	s.do(t, "crane copy --insecure "+p.Chart+" "+p.registry.Host()+"/mallory/charts/chartgate:0.1.0", false)
+	s.do(t, "crane copy --insecure "+p.Chart+" "+p.Registry.Host()+"/mallory/charts/chartgate:0.1.0", false)
 	return digestOf(p.Chart)
 }
 

@@ -28,6 +28,8 @@ type Setup struct {
 	Args []string
 	// Stopped leaves it to the test to start chartgate.
 	Stopped bool
+	// Absent leaves it to the test to install chartgate.
+	Absent bool
 	// Local translates the names that rows use to those of this machine, Public translates them
 	// back. Nil changes nothing.
 	Local, Public func(string) string
@@ -65,6 +67,9 @@ func Open(ctx context.Context, setup Setup) (*Site, error) {
 		if err := setup.Prepare(ctx, s.Cluster); err != nil {
 			return s, err
 		}
+	}
+	if setup.Absent {
+		return s, nil
 	}
 	if s.Installation, err = s.Install(ctx, setup.Values, setup.ManagedCertificate); err != nil {
 		return s, err

@@ -30,7 +30,9 @@ type Installation struct {
 	env         []string // of it too, without what a kubelet would put in
 	trustedRoot string
 	registryCA  string
+	clientCA    string
 	certificate certificate // with Files only
+	binary      string      // of Pod only
 }
 
 // Install renders charts/chartgate and applies it. Values are the chart's. The serving certificate
@@ -66,27 +68,8 @@ func (c *Cluster) Install(ctx context.Context, values map[string]any, managed bo
 // Installed takes over what helm itself has installed: it replaces what needs a node, as Install does.
 // It is called again after an upgrade, which brings back what it replaced.
 func (c *Cluster) Installed(ctx context.Context) (*Installation, error) {
-	i := &Installation{cluster: c}
-	var err error
-	if i.port, err = process.FreePort(); err != nil {
-		return nil, err
-	}
-	var objects []*unstructured.Unstructured
-	for _, name := range []string{
-		"services/chartgate", "validatingwebhookconfigurations/chartgate", "deployments/chartgate",
-		"configmaps/chartgate-trusted-root", "configmaps/chartgate-registry-ca",
-	} {
-		out, err := c.Kubectl(ctx, "", "get", name, "--namespace", Namespace, "--ignore-not-found", "--output", "yaml")
-		if err != nil {
-			return nil, err
-		}
-		found, err := Objects(out.Stdout)
-		if err != nil {
-			return nil, err
-		}
-		objects = append(objects, found...)
-	}
-	if err := i.adapt(objects); err != nil {
+	i, objects, err := c.read(ctx, append([]string{"services/chartgate", "validatingwebhookconfigurations/chartgate"}, ofThePod...)...)
+	if err != nil {
 		return nil, err
 	}
 	for _, object := range objects {
@@ -98,6 +81,44 @@ func (c *Cluster) Installed(ctx context.Context) (*Installation, error) {
 		}
 	}
 	return i, nil
+}
+
+// Pod is what a kubelet starts for the Deployment as it is stored, with the binary of its image. Nothing in the cluster
+// changes: who calls this brings requests from the Service to the pod's Address.
+func (c *Cluster) Pod(ctx context.Context, binary string) (*Installation, error) {
+	i, _, err := c.read(ctx, ofThePod...)
+	if err != nil {
+		return nil, err
+	}
+	i.binary = binary
+	return i, nil
+}
+
+// ofThePod are the objects that a kubelet reads.
+var ofThePod = []string{
+	"deployments/chartgate", "configmaps/chartgate-trusted-root", "configmaps/chartgate-registry-ca", "configmaps/chartgate-client-ca",
+}
+
+// read reads the installation from the cluster, as far as it is in the named objects. The objects are returned adapted.
+func (c *Cluster) read(ctx context.Context, names ...string) (*Installation, []*unstructured.Unstructured, error) {
+	i := &Installation{cluster: c}
+	var err error
+	if i.port, err = process.FreePort(); err != nil {
+		return nil, nil, err
+	}
+	var objects []*unstructured.Unstructured
+	for _, name := range names {
+		out, err := c.Kubectl(ctx, "", "get", name, "--namespace", Namespace, "--ignore-not-found", "--output", "yaml")
+		if err != nil {
+			return nil, nil, err
+		}
+		found, err := Objects(out.Stdout)
+		if err != nil {
+			return nil, nil, err
+		}
+		objects = append(objects, found...)
+	}
+	return i, objects, i.adapt(objects)
 }
 
 // render returns the chart's objects, as helm renders them.
@@ -171,6 +192,8 @@ func (i *Installation) adapt(objects []*unstructured.Unstructured) error {
 				i.trustedRoot, _, err = unstructured.NestedString(object.Object, "data", "trusted_root.json")
 			case "chartgate-registry-ca":
 				i.registryCA, _, err = unstructured.NestedString(object.Object, "data", "ca.crt")
+			case "chartgate-client-ca":
+				i.clientCA, _, err = unstructured.NestedString(object.Object, "data", "ca.crt")
 			}
 		}
 		if err != nil {
@@ -178,7 +201,7 @@ func (i *Installation) adapt(objects []*unstructured.Unstructured) error {
 		}
 	}
 	if len(i.args) == 0 {
-		return errors.New("the chart renders no Deployment")
+		return errors.New("there is no Deployment of chartgate")
 	}
 	return nil
 }

@@ -37,9 +37,12 @@ func (i *Installation) Run(ctx context.Context, args ...string) (*Process, error
 
 // Launch is Run without waiting.
 func (i *Installation) Launch(ctx context.Context, args ...string) (*Process, error) {
-	binary, err := Chartgate(ctx)
-	if err != nil {
-		return nil, err
+	binary := i.binary
+	if binary == "" {
+		var err error
+		if binary, err = Chartgate(ctx); err != nil {
+			return nil, err
+		}
 	}
 	dir, err := os.MkdirTemp(i.cluster.dir, "pod-")
 	if err != nil {
@@ -82,7 +85,8 @@ func (i *Installation) pod(ctx context.Context, p *Process, dir string) ([]strin
 	args := []string{"--kubeconfig=" + kubeconfig, "--cert-dir=" + p.CertDir, "--tuf-cache=" + filepath.Join(dir, "tuf")}
 	for _, mount := range []struct{ flag, file, content string }{
 		{"--trusted-root=", "trusted_root.json", i.trustedRoot},
-		{"--registry-ca=", "ca.crt", i.registryCA},
+		{"--registry-ca=", "registry-ca.crt", i.registryCA},
+		{"--client-ca=", "client-ca.crt", i.clientCA},
 	} {
 		if mount.content == "" {
 			continue

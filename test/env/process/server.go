@@ -94,6 +94,16 @@ func (s *Server) WaitUntil(ctx context.Context, condition func(context.Context) 
 	}
 }
 
+// Ended reports whether the process has ended.
+func (s *Server) Ended() bool {
+	select {
+	case <-s.exited:
+		return true
+	default:
+		return false
+	}
+}
+
 // Terminate sends SIGTERM, as a kubelet does, and does not wait.
 func (s *Server) Terminate() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 

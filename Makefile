@@ -17,7 +17,7 @@ all: build
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 include hack/tools/tools.mk
 
@@ -63,6 +63,13 @@ test: build $(BIN)/chartgate-demo tools-test unittest ## Run all tests, against 
 	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test -timeout 60m ./...
 	$(MAKE) test-contract
 	$(MAKE) fuzz
+
+# Those that are there: each name is a suite that test/README.md describes.
+E2E = $(addprefix ./,$(wildcard $(addprefix test/suites/,e2e flux argocd gitops node)))
+
+.PHONY: e2e
+e2e: build tools-test ## Run only the suites with the real API server, Flux and Argo CD, which `make test` runs too
+	KUBEBUILDER_ASSETS=$(ASSETS) CHARTGATE_BIN=$(BIN) go test -timeout 60m $(E2E)
 
 .PHONY: node
 node: tools-node $(CONTROL_PLANE) ## Start a Kubernetes node on this machine, for you to use; needs root

@@ -139,6 +139,29 @@ func TestMovedTag(t *testing.T) {
 	}
 }
 
+// TestResumedAfterItsTagMoved: the tag of a suspended source moves to a chart without a signature. The source cannot be resumed
+// until that chart is signed, and what runs stays.
+func TestResumedAfterItsTagMoved(t *testing.T) {
+	t.Parallel()
+	m := newTeam(t)
+	m.own().Signed(t, "1.0.0", "one")
+	m.apply(t, ociRepository("app", m.own(), "1.0.0"), releaseBy("app", "OCIRepository", "app"))
+	m.deploys(t, "app", "one none")
+	m.patch(t, source("OCIRepository", "app", spec("suspend: true")))
+
+	digest := m.own().Push(t, "1.0.0", "moved")
+	resume := source("OCIRepository", "app", spec("suspend: null"))
+	if err := m.tryPatch(t, editor, resume); err == nil || !strings.Contains(err.Error(), "(SignatureMissing)") {
+		t.Errorf("resumed: %v", err)
+	}
+	if got := m.deployed(t, "app"); got != "one none" {
+		t.Errorf("deployed %q", got)
+	}
+	m.own().Sign(t, digest)
+	m.patch(t, resume)
+	m.deploys(t, "app", "moved none")
+}
+
 // TestDrift: helm-controller corrects what was changed by hand.
 func TestDrift(t *testing.T) {
 	t.Parallel()

@@ -54,7 +54,7 @@ func serve(ctx context.Context) error {
 	}
 	server := httptest.NewUnstartedServer(handler)
 	server.Config = chartgate.NewServer(handler, nil)
-	server.Listener = chartgate.Bound(server.Listener)
+	server.Listener = chartgate.Bound(server.Listener, chartgate.MaxConnections)
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()

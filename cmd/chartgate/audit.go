@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -106,5 +107,8 @@ func (r *clusterRows) Scan(ctx context.Context, yield audit.Yield) ([]inventory.
 		Gate: r.gate, Extractor: source.NewExtractor(found, r.options), Reader: found,
 		Judged: true, PerHost: auditPerHost, Timeout: auditPatience, Now: time.Now, Failed: r.failed,
 	})
-	return found.Problems, audit.Each(ctx, inspector.Objects(ctx, slices.Values(found.Objects())), yield)
+	objects := found.Objects()
+	// In no order that a tenant could choose: charts that are slow on purpose would be the first ones at their registry.
+	rand.Shuffle(len(objects), func(a, b int) { objects[a], objects[b] = objects[b], objects[a] })
+	return found.Problems, audit.Each(ctx, inspector.Objects(ctx, slices.Values(objects)), yield)
 }

@@ -87,16 +87,15 @@ func (i *Inspector) answer(ctx context.Context, q gate.Question) answer {
 		if !ok || !asked.Reference.Location.IsOCI() {
 			return answer{verdict: i.options.Gate.Decide(ctx, q).WithoutContent()}
 		}
-		host := asked.Reference.Location.Host()
-		leave, err := i.hosts.enter(ctx, host)
+		visit, err := i.hosts.enter(ctx, asked.Reference.Location.Host())
 		if err != nil {
 			return i.withoutRegistry(ctx, q, err)
 		}
-		defer leave()
+		defer visit.leave()
 		ctx, stop := context.WithTimeout(ctx, i.options.Timeout)
 		defer stop()
 		found := i.ask(ctx, q)
-		i.hosts.observe(host, found.verdict)
+		visit.observe(found.verdict)
 		return found
 	})
 }

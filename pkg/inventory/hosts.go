@@ -23,8 +23,17 @@ type hosts struct {
 }
 
 type host struct {
-	places *semaphore.Weighted
-	silent int // answers that did not come, in a row
+	places  *semaphore.Weighted
+	answers int // so far
+	silent  int // answers that did not come, in a row
+}
+
+// visit is a chart's turn at a registry.
+type visit struct {
+	*hosts
+	at *host
+	// answers are those that the registry had given to others when the turn began.
+	answers int
 }
 
 func newHosts(perHost int) *hosts { return &hosts{perHost: perHost, known: map[string]*host{}} }
@@ -40,38 +49,42 @@ func (h *hosts) of(name string) *host {
 	return found
 }
 
-// enter waits for a place at a registry. It fails where the registry is known not to answer.
-func (h *hosts) enter(ctx context.Context, name string) (leave func(), err error) {
+// enter waits for a place at a registry, until the visit leaves. It fails where the registry is known not to answer.
+func (h *hosts) enter(ctx context.Context, name string) (visit, error) {
 	at := h.of(name)
 	if err := at.places.Acquire(ctx, 1); err != nil {
-		return nil, &problem.Error{Kind: problem.KindTimeout, Detail: "the scan ended before " + name + " could be asked", Err: err}
+		return visit{}, &problem.Error{Kind: problem.KindTimeout, Detail: "the scan ended before " + name + " could be asked", Err: err}
 	}
-	if h.silent(at) {
-		at.places.Release(1)
-		return nil, &problem.Error{
+	h.mu.Lock()
+	v := visit{hosts: h, at: at, answers: at.answers}
+	silent := at.silent >= maxSilent
+	h.mu.Unlock()
+	if silent {
+		v.leave()
+		return visit{}, &problem.Error{
 			Kind:   problem.KindUnavailable,
 			Detail: fmt.Sprintf("%s gave no answer %d times in a row, so it was not asked again in this run", name, maxSilent),
 			Next:   "check that " + name + " is up and can be reached from here, and run again",
 		}
 	}
-	return func() { at.places.Release(1) }, nil
+	return v, nil
 }
 
-func (h *hosts) silent(at *host) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return at.silent >= maxSilent
-}
+// leave frees the place.
+func (v visit) leave() { v.at.places.Release(1) }
 
-// observe learns from a verdict whether the registry answers.
-func (h *hosts) observe(name string, v verdict.Verdict) {
-	at := h.of(name)
-	h.mu.Lock()
-	defer h.mu.Unlock()
+// observe learns from the verdict whether the registry answers. A registry that has answered to others
+// in the meantime does: whoever has some slow charts there must not hide all others.
+func (v visit) observe(found verdict.Verdict) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	switch {
-	case !v.Admits() && (v.Reason() == verdict.Timeout || v.Reason() == verdict.RegistryUnavailable):
-		at.silent++
-	case at.silent < maxSilent:
-		at.silent = 0
+	case found.Admits() || found.Reason() != verdict.Timeout && found.Reason() != verdict.RegistryUnavailable:
+		v.at.answers++
+		if v.at.silent < maxSilent {
+			v.at.silent = 0
+		}
+	case v.at.answers == v.answers:
+		v.at.silent++
 	}
 }

@@ -32,23 +32,57 @@ func TestSilentHosts(t *testing.T) {
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			h := newHosts(1)
-			for _, v := range c.observed {
-				h.observe("ghcr.io", v)
+			for _, found := range c.observed {
+				v, err := h.enter(t.Context(), "ghcr.io")
+				if err != nil { // it began before the third
+					v = visit{hosts: h, at: h.of("ghcr.io")}
+					v.observe(found)
+					continue
+				}
+				v.observe(found)
+				v.leave()
 			}
-			leave, err := h.enter(t.Context(), "ghcr.io")
+			last, err := h.enter(t.Context(), "ghcr.io")
 			if (err == nil) != c.asked {
 				t.Fatal(err)
 			}
 			if perr, ok := errors.AsType[*problem.Error](err); err != nil && (!ok || perr.Kind != problem.KindUnavailable) {
 				t.Error(err)
 			}
-			if leave != nil {
-				leave()
+			if err == nil {
+				last.leave()
 			}
 			if _, err := h.enter(t.Context(), "quay.io"); err != nil {
 				t.Errorf("another host: %v", err)
 			}
 		})
+	}
+}
+
+// Someone whose charts are slow on purpose does not keep the charts of others at the same registry from
+// being examined: it answers to those.
+func TestAttackSlowChartsHideNoOther(t *testing.T) {
+	h := newHosts(4)
+	var slow []visit
+	for range 3 {
+		v, err := h.enter(t.Context(), "ghcr.io")
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow = append(slow, v)
+	}
+	honest, err := h.enter(t.Context(), "ghcr.io")
+	if err != nil {
+		t.Fatal(err)
+	}
+	honest.observe(verdict.Deny(verdict.Subject{}, verdict.Denial{Reason: verdict.SignatureMissing}))
+	honest.leave()
+	for _, v := range slow {
+		v.observe(verdict.Deny(verdict.Subject{}, verdict.Denial{Reason: verdict.Timeout}))
+		v.leave()
+	}
+	if _, err := h.enter(t.Context(), "ghcr.io"); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -68,7 +102,7 @@ func TestPlacesAtAHost(t *testing.T) {
 	if perr, ok := errors.AsType[*problem.Error](err); !ok || perr.Kind != problem.KindTimeout {
 		t.Errorf("a third place: %v", err)
 	}
-	first()
+	first.leave()
 	if _, err := h.enter(t.Context(), "ghcr.io"); err != nil {
 		t.Error(err)
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/chartgate/chartgate/test/env/release"
 )
 
-// TestAVersionIsReleasedOnce: `make release` of another commit refuses the version before it signs anything, and the tags stay.
+// TestAVersionIsReleasedOnce: `make release` of another commit refuses the version before it signs
+// anything, and the tags stay.
 func TestAVersionIsReleasedOnce(t *testing.T) {
 	p := published(t)
 	bin, err := cluster.Path("bin")

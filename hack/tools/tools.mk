@@ -1,9 +1,9 @@
 # The tools that the tests and `make verify` need. Each is pinned by a small module of its own beside this file and
 # built into $(BIN) on first use; what is not in Go comes from Debian (debian.sh). The including Makefile sets ROOT and BIN.
 #
-#   make tools-test     what the tests run: a control plane and a node, helm 3 and 4, helm-unittest, cosign 2 and 3, a registry, a
-#                       Sigstore (Fulcio, Rekor, a timestamp authority), Flux's and Argo CD's controllers and CRDs, a
-#                       browser, promtool, a check of SPDX documents, the image's certificate authorities
+#   make tools-test     what the tests run: a control plane and a node, helm 3 and 4, helm-unittest, cosign 2 and 3, a
+#                       registry, a Sigstore (Fulcio, Rekor, a timestamp authority), Flux's and Argo CD's controllers and
+#                       CRDs, a browser, promtool, a check of SPDX documents, the image's certificate authorities
 #   make tools-node     of these, what a Kubernetes node runs besides a control plane: a kubelet, containerd, runc, network
 #                       plugins, ip and nft
 #   make tools-verify   what `make verify` runs

@@ -37,8 +37,8 @@ type published struct {
 	archive []byte
 }
 
-// publish fills the registries. The charts are signed in memory first, in a registry that keeps signatures in tags, as the
-// server does, and then copied with crane.
+// publish fills the registries. The charts are signed in memory first, in a registry that keeps
+// signatures in tags, as the server does, and then copied with crane.
 func (s *site) publish(ctx context.Context) error {
 	store := registrytest.New(registrytest.Options{NoReferrers: true})
 	defer store.Close()
@@ -149,8 +149,8 @@ func (s *site) writeRoot(context.Context) error {
 
 func (s *site) trustedRoot() string { return filepath.Join(s.dir, "trusted_root.json") }
 
-// withDefinition are the files of a chart with a definition of its own, which helm writes before the release record, and a hook,
-// which it runs after that.
+// withDefinition are the files of a chart with a definition of its own, which helm writes before the
+// release record, and a hook, which it runs after that.
 func withDefinition(group string) []charts.File {
 	return []charts.File{
 		{Name: "crds/crontabs.yaml", Body: strings.ReplaceAll(crontabs, "GROUP", group)},

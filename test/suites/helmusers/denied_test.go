@@ -8,7 +8,8 @@ import (
 	"github.com/chartgate/chartgate/test/harness"
 )
 
-// TestDeniedChartsReachNobody: helm stops before it writes anything, to the cluster or to a file, and says why and what to do.
+// TestDeniedChartsReachNobody: helm stops before it writes anything, to the cluster or to a file, and
+// says why and what to do.
 func TestDeniedChartsReachNobody(t *testing.T) {
 	down := hostThatIsDown(t)
 	both(t, func(t *testing.T, u *user) {
@@ -66,7 +67,8 @@ func TestDeniedChartsReachNobody(t *testing.T) {
 	})
 }
 
-// denied checks that helm has stopped, with a denial and a next step on standard error, and has written nothing.
+// denied checks that helm has stopped, with a denial and a next step on standard error, and has
+// written nothing.
 func (u *user) denied(t *testing.T, ended harness.Ended, says, next string) {
 	t.Helper()
 	if ended.Code == 0 || strings.Contains(ended.Stdout, "ConfigMap") || !strings.HasPrefix(ended.Stderr, says) || !strings.Contains(ended.Stderr, "\n  next:     "+next) {

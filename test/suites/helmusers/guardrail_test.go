@@ -72,8 +72,8 @@ func (u *user) secret(name string, kind corev1.SecretType, labels map[string]str
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: u.namespace, Name: name, Labels: labels}, Type: kind}
 }
 
-// TestGuardRail: an account that the page does not name cannot install, upgrade or roll back with helm, whatever its rights.
-// One that it names can, as in every other test of this suite.
+// TestGuardRail: an account that the page does not name cannot install, upgrade or roll back with
+// helm, whatever its rights. One that it names can, as in every other test of this suite.
 func TestGuardRail(t *testing.T) {
 	both(t, func(t *testing.T, u *user) {
 		u.waitForRail(t)
@@ -133,8 +133,8 @@ func TestWhatTheGuardRailDoesNotStop(t *testing.T) {
 	})
 }
 
-// TestGuardRailIsAboutRecordsOnly: what is a record of helm's cannot be written, and neither disguised nor taken over, and no
-// other Secret or ConfigMap is touched.
+// TestGuardRailIsAboutRecordsOnly: what is a record of helm's cannot be written, and neither disguised
+// nor taken over, and no other Secret or ConfigMap is touched.
 func TestGuardRailIsAboutRecordsOnly(t *testing.T) {
 	u := theSite(t).user(t, "helm3")
 	u.waitForRail(t)

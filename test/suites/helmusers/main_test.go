@@ -1,5 +1,6 @@
-// Package helmusers_test is about people who use helm itself: the real helm 3 and helm 4, with chartgate's plugins as
-// hack/plugins/pack.sh packs them, a registry server, and an API server with the guard rail of docs/helm-users.md.
+// Package helmusers_test is about people who use helm itself: the real helm 3 and helm 4, with
+// chartgate's plugins as hack/plugins/pack.sh packs them, a registry server, and an API server with
+// the guard rail of docs/helm-users.md.
 package helmusers_test
 
 import (
@@ -81,7 +82,8 @@ func (s *site) startRegistries(ctx context.Context) error {
 	return err
 }
 
-// The accounts that deploy, with every right that RBAC can give: deployer is one that the guard rail names, and jane is not.
+// The accounts that deploy, with every right that RBAC can give: deployer is one that the guard rail
+// names, and jane is not.
 const accounts = `
 {apiVersion: v1, kind: ServiceAccount, metadata: {name: deployer, namespace: ci}}
 ---

@@ -125,8 +125,8 @@ func TestPluginsAreReproducible(t *testing.T) {
 	}
 }
 
-// TestInstallingPlugins: the ways of the page. That the plugins work after an installation from a URL is what every other test
-// shows.
+// TestInstallingPlugins: the ways of the page. That the plugins work after an installation from a URL
+// is what every other test shows.
 func TestInstallingPlugins(t *testing.T) {
 	plugins := t.TempDir()
 	if err := pack(t.Context(), small(t, "#!/bin/sh\necho installed: $*\n", 0o755), plugins); err != nil {

@@ -9,8 +9,8 @@ import (
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
 )
 
-// TestHostileRegistries: a registry that changes its mind while helm downloads cannot hand over anything but the chart that
-// was verified.
+// TestHostileRegistries: a registry that changes its mind while helm downloads cannot hand over
+// anything but the chart that was verified.
 func TestHostileRegistries(t *testing.T) {
 	both(t, func(t *testing.T, u *user) {
 		layer := fmt.Sprintf("/blobs/sha256:%x", sha256.Sum256(u.published["podinfo:6.7.1"].archive))

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestRepositories: a chart is added as a repository, ranges are resolved by helm, and what they mean is verified.
+// TestRepositories: a chart is added as a repository, ranges are resolved by helm, and what they mean
+// is verified.
 func TestRepositories(t *testing.T) {
 	both(t, func(t *testing.T, u *user) {
 		u.helm(t, "repo", "add", "podinfo", "chartgate://ghcr.io/acme/charts/podinfo")
@@ -46,7 +47,8 @@ func TestRepositories(t *testing.T) {
 	})
 }
 
-// TestDependencies: helm dependency update and build verify what they download, and put nothing else into the chart.
+// TestDependencies: helm dependency update and build verify what they download, and put nothing else
+// into the chart.
 func TestDependencies(t *testing.T) {
 	both(t, func(t *testing.T, u *user) {
 		const podinfo = "charts/podinfo-6.8.0.tgz"

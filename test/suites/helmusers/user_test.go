@@ -30,8 +30,8 @@ func both(t *testing.T, test func(t *testing.T, u *user)) {
 	}
 }
 
-// user is someone with a helm of one version and chartgate's plugins, who trusts the site's policies. Users share nothing but
-// the plugins.
+// user is someone with a helm of one version and chartgate's plugins, who trusts the site's policies.
+// Users share nothing but the plugins.
 type user struct {
 	*site
 	version   string // "helm3"
@@ -126,7 +126,8 @@ func (u *user) files(t *testing.T) []string {
 	return found
 }
 
-// objects are what helm has written to the user's namespace: ConfigMaps with their message, and release records.
+// objects are what helm has written to the user's namespace: ConfigMaps with their message, and
+// release records.
 func (u *user) objects(t *testing.T) []string { return objectsIn(t, u.Cluster, u.namespace) }
 
 func objectsIn(t *testing.T, c *cluster.Cluster, namespace string) []string {

@@ -26,7 +26,7 @@ git -c user.name=test -c user.email=test@chartgate.test commit --quiet --all --m
 `, "clone", p.Tree, tree}}).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	out, err := release.Make(t.Context(), tree, bin, "release", "VERSION="+version, "REGISTRY="+p.prefix(), "PLATFORMS=linux/amd64",
+	out, err := release.Make(t.Context(), tree, bin, "release", "VERSION="+version, "REGISTRY="+p.Prefix(), "PLATFORMS=linux/amd64",
 		"OUTPUT="+filepath.Join(t.TempDir(), "release"), "PLAIN_HTTP=true")
 	if want := p.ImageTag() + ": the version exists already, with other content: " + digestOf(p.Image); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("want %q, got error %v\n%s", want, err, out.Stdout)

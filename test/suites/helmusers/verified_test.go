@@ -17,14 +17,16 @@ func TestVerifiedChartsArePulled(t *testing.T) {
 			sentence, url string
 			chart         string
 			file          string // what helm calls it: the last part of the URL
+			flags         []string
 		}{
-			{"by version", "podinfo:6.7.1", "podinfo:6.7.1", "podinfo:6.7.1"},
-			{"by the name of a file", "podinfo/podinfo-6.7.1.tgz", "podinfo:6.7.1", "podinfo-6.7.1.tgz"},
-			{"by digest", "podinfo@" + u.published["podinfo:6.7.0"].digest, "podinfo:6.7.0", "podinfo@" + u.published["podinfo:6.7.0"].digest},
-			{"a version with +", "built:1.0.0+build.7", "built:1.0.0+build.7", "built:1.0.0+build.7"},
+			{"by version", "podinfo:6.7.1", "podinfo:6.7.1", "podinfo:6.7.1", nil},
+			{"by version, with another one beside the URL", "podinfo:6.7.1", "podinfo:6.7.1", "podinfo:6.7.1", []string{"--version=6.8.0"}},
+			{"by the name of a file", "podinfo/podinfo-6.7.1.tgz", "podinfo:6.7.1", "podinfo-6.7.1.tgz", nil},
+			{"by digest", "podinfo@" + u.published["podinfo:6.7.0"].digest, "podinfo:6.7.0", "podinfo@" + u.published["podinfo:6.7.0"].digest, nil},
+			{"a version with +", "built:1.0.0+build.7", "built:1.0.0+build.7", "built:1.0.0+build.7", nil},
 		} {
 			t.Run(row.sentence, func(t *testing.T) {
-				ended := u.helm(t, "pull", "chartgate://ghcr.io/acme/charts/"+row.url)
+				ended := u.helm(t, append([]string{"pull", "chartgate://ghcr.io/acme/charts/" + row.url}, row.flags...)...)
 				u.took(t, row.chart, row.file)
 				if !strings.HasPrefix(ended.Stderr, "Chart admitted: oci://ghcr.io/acme/charts/") ||
 					!strings.Contains(ended.Stderr, "digest "+u.published[row.chart].digest+", signed by acme-release (subject "+workflow+", issuer "+issuer+")\n") {
@@ -35,7 +37,8 @@ func TestVerifiedChartsArePulled(t *testing.T) {
 	})
 }
 
-// took checks that a file in the working directory is a published chart, and removes it. There must be no other.
+// took checks that a file in the working directory is a published chart, and removes it. There must be
+// no other.
 func (u *user) took(t *testing.T, chart, file string) {
 	t.Helper()
 	if files := u.files(t); !slices.Equal(files, []string{file}) {

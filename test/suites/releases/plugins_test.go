@@ -12,7 +12,7 @@ import (
 // docs/install.md, and no other version of it.
 func TestHelmPlugins(t *testing.T) {
 	p := published(t)
-	s := newStranger(t, p, "CHARTGATE_POLICY=chartgate-release.yaml", "CHARTGATE_PLAIN_HTTP="+p.registry.Host())
+	s := newStranger(t, p, "CHARTGATE_POLICY=chartgate-release.yaml", "CHARTGATE_PLAIN_HTTP="+p.Registry.Host())
 	blocks, err := harness.ReadPage("docs", "helm-users.md")
 	if err != nil {
 		t.Fatal(err)

@@ -39,6 +39,7 @@ func TestRunning(t *testing.T) {
 		{"nothing was ever deployed", nil, ""},
 		{"the newest runs", []deployment{{"2.0.0", "deployed", ""}, {"1.0.0", "superseded", ""}}, "2.0.0"},
 		{"the newest has failed, and the one before runs", []deployment{{"3.0.0", "failed", ""}, {"2.0.0", "deployed", ""}, {"1.0.0", "superseded", ""}}, "2.0.0"},
+		{"the newest is being made, and the one before runs", []deployment{{"3.0.0", "pending-upgrade", ""}, {"2.0.0", "deployed", ""}}, "2.0.0"},
 		{"all have failed, so the newest has left something", []deployment{{"2.0.0", "failed", ""}, {"1.0.0", "failed", ""}}, "2.0.0"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {

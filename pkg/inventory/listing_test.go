@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/inventory"
+	"github.com/chartgate/chartgate/pkg/source"
 )
 
 // A list that has expired goes on with the token that the API server offers, or begins again; no
@@ -91,5 +92,72 @@ func TestTooLargeObjects(t *testing.T) {
 	want := []inventory.Problem{{What: "HelmRelease team-1/x-1", Why: "what HelmRelease team-1/x-1 says of its charts has more than 32 KiB"}}
 	if diff := cmp.Diff(want, snapshot.Problems); diff != "" || snapshot.Len() != 2 {
 		t.Errorf("%d objects, problems (-want +got):\n%s", snapshot.Len(), diff)
+	}
+}
+
+// A kind that the user may not list is a problem that says what to do, and the others are listed. A
+// server that breaks off is none: nothing is known of it.
+func TestWhatCannotBeListed(t *testing.T) {
+	s := &apiServer{listed: map[string]int{"helmreleases": 3, "helmrepositories": 3}, object: numbered}
+	s.before = func(w http.ResponseWriter, resource, _ string) bool {
+		if resource != "helmrepositories" {
+			return false
+		}
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": "no"}`)
+		return true
+	}
+	at := s.cluster(t)
+	for namespace, want := range map[string]inventory.Problem{
+		"": {What: "HelmRepositories in all namespaces", Why: "this user may not list them",
+			Next: "ask the cluster's admin for the right to list helmrepositories.source.toolkit.fluxcd.io; to check: kubectl auth can-i list helmrepositories.source.toolkit.fluxcd.io -A"},
+		"team-1": {What: "HelmRepositories in namespace team-1", Why: "this user may not list them",
+			Next: "ask the cluster's admin for the right to list helmrepositories.source.toolkit.fluxcd.io; to check: kubectl auth can-i list helmrepositories.source.toolkit.fluxcd.io -n team-1"},
+	} {
+		at.Namespace = namespace
+		snapshot, err := at.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]inventory.Problem{want}, snapshot.Problems); diff != "" || snapshot.Len() != 3 {
+			t.Errorf("%d objects, problems (-want +got):\n%s", snapshot.Len(), diff)
+		}
+	}
+	s.before = func(http.ResponseWriter, string, string) bool { panic(http.ErrAbortHandler) }
+	if snapshot, err := at.List(t.Context()); err == nil {
+		t.Errorf("a server that breaks off is taken for a problem: %v", snapshot.Problems)
+	}
+}
+
+// An object that is not in a list is read, unless the list holds all objects of its kind, or the
+// cluster does not serve the kind.
+func TestReadsBeyondAList(t *testing.T) {
+	id := func(kind string) source.ID {
+		return source.ID{Group: "source.toolkit.fluxcd.io", Kind: kind, Namespace: "other", Name: "x"}
+	}
+	live := held{}
+	for _, kind := range []string{"HelmChart", "HelmRepository"} {
+		live[id(kind)] = source.Object{ID: id(kind)}
+	}
+	for _, c := range []struct {
+		sentence, namespace, kind string
+		read                      bool
+	}{
+		{"a kind that is listed in all namespaces", "", "HelmRepository", false},
+		{"a kind that is listed in one namespace", "team-1", "HelmRepository", true},
+		{"a kind that is not served", "team-1", "HelmChart", false},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			s := &apiServer{listed: map[string]int{"helmrepositories": 3}, object: numbered}
+			at := s.cluster(t)
+			at.Namespace, at.Live = c.namespace, live
+			snapshot, err := at.List(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found, err := snapshot.Read(t.Context(), id(c.kind)); err != nil || len(found) == 1 != c.read {
+				t.Errorf("%v, %v; want read %t", found, err, c.read)
+			}
+		})
 	}
 }

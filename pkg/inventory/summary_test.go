@@ -1,6 +1,7 @@
 package inventory_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,5 +48,31 @@ To be moved to an OCI registry, because they use classic repositories, Git or bu
   apps: 2 objects`
 	if diff := cmp.Diff(words, strings.Join(found.Words(), "\n")); diff != "" {
 		t.Errorf("in words (-want +got):\n%s", diff)
+	}
+}
+
+// TestSummaryInWords: what is said of other inventories.
+func TestSummaryInWords(t *testing.T) {
+	row := func(kind, verdict string) inventory.Row {
+		return inventory.Row{Object: inventory.Object{Kind: kind, Namespace: "apps", Name: "x"}, Reference: "oci://ghcr.io/acme/" + verdict, Digest: "sha256:a", Verdict: verdict, Signers: []inventory.Signer{{Subject: "a"}}}
+	}
+	unread := row("HelmRelease", "Denied")
+	unread.Reference, unread.Digest, unread.Reason = "", "", "NotOCI"
+	for _, c := range []struct {
+		sentence, policies string
+		rows               []inventory.Row
+		want               string
+	}{
+		{"without policies", "", []inventory.Row{row("HelmRelease", "NotJudged")}, "There are no policies, so nothing is judged."},
+		{"what is deferred or warned of passes with a warning", "p.yaml", []inventory.Row{row("HelmRelease", "Deferred"), row("HelmChart", "Warned"), row("HelmChart", "Verified"), row("HelmChart", "Denied")},
+			"Under p.yaml, 1 would pass, 2 would pass with a warning, and 1 would be denied."},
+		{"a chart that is in no OCI registry, and has no reference", "p.yaml", []inventory.Row{unread}, "  apps: 1 object"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			found := inventory.Inventory{Policies: c.policies, Rows: c.rows, Summary: inventory.Summarize(c.rows)}
+			if words := found.Words(); !slices.Contains(words, c.want) {
+				t.Errorf("%q is missing in\n%s", c.want, strings.Join(words, "\n"))
+			}
+		})
 	}
 }

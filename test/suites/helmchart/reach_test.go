@@ -39,11 +39,21 @@ func TestReachOfTheWebhooks(t *testing.T) {
 	})
 	classic := object("source.toolkit.fluxcd.io/v1", "HelmRepository", "apps", "existing", map[string]any{"url": "https://charts.corp"})
 	hydrated := object("argoproj.io/v1alpha1", "Application", "apps", "hydrated", hydratedSpec())
+	syncing := object("argoproj.io/v1alpha1", "Application", "apps", "syncing", applicationSpec())
+	syncing.Object["status"] = map[string]any{"operationState": map[string]any{
+		"phase": "Running", "startedAt": "2026-11-20T00:00:00Z", "operation": map[string]any{"sync": map[string]any{"revision": "1.0.0"}},
+	}}
+	fromGit := func(key string, source any) *unstructured.Unstructured {
+		return object("argoproj.io/v1alpha1", "Application", "apps", "x", map[string]any{"project": "default", "destination": map[string]any{}, key: source})
+	}
+	terminating := func(fields string) func(context.Context, client.Client) error {
+		return patching(syncing, `{"status":{"operationState":{"phase":"Terminating"`+fields+`}}}`)
+	}
 	old := func(apiVersion string, o *unstructured.Unstructured) *unstructured.Unstructured {
 		return object(apiVersion, o.GetKind(), o.GetNamespace(), o.GetName(), nil)
 	}
 	c.failWebhooks(func() {
-		for _, existing := range []client.Object{release, chart, repository, app, templated, classic, hydrated} {
+		for _, existing := range []client.Object{release, chart, repository, app, templated, classic, hydrated, syncing} {
 			c.create(existing)
 		}
 	})
@@ -122,6 +132,16 @@ func TestReachOfTheWebhooks(t *testing.T) {
 		"another dry source of a hydrator":    {patching(hydrated, `{"spec":{"sourceHydrator":{"drySource":{"targetRevision":"dev"}}}}`), applications},
 		"another branch of a hydrator":        {patching(hydrated, `{"spec":{"sourceHydrator":{"syncSource":{"targetBranch":"dev"}}}}`), applications},
 		"an Application without its hydrator": {patching(hydrated, `{"spec":{"sourceHydrator":null}}`), applications},
+		"an Application from an OCI registry": {creating(fromGit("source", map[string]any{"repoURL": "OCI://r.corp/x", "path": "."})), applications},
+		"one among its sources is":            {creating(fromGit("sources", []any{map[string]any{"repoURL": "OCI://r.corp/x", "path": "."}})), applications},
+		"an Application from Git":             {creating(fromGit("source", map[string]any{"repoURL": "https://git.corp/oci:x", "path": "."})), none},
+
+		// An operation that is terminated deploys nothing.
+		"a sync that is terminated":      {terminating(``), none},
+		"one that has another operation": {terminating(`,"operation":{"sync":{"revision":"2.0.0"}}`), applications},
+		"one that has a result":          {terminating(`,"syncResult":{"revision":"2.0.0"}`), applications},
+		"one that is retried":            {terminating(`,"retryCount":2`), applications},
+		"one that is finished":           {terminating(`,"finishedAt":"2026-11-20T00:00:00Z"`), applications},
 
 		// What helm-controller records of its attempts.
 		"an attempt's version":                   {patchingStatus(release, `{"status":{"lastAttemptedRevision":"1.0.0"}}`), releases},

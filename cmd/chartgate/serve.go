@@ -3,17 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"go.uber.org/zap/zapcore"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/chartgate/chartgate/pkg/keys"
 	"github.com/chartgate/chartgate/pkg/webhook"
@@ -127,22 +123,3 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 
 // minKeyRefresh bounds the requests to a KMS, which may charge for each.
 const minKeyRefresh = time.Second
-
-// newLogger returns a structured logger. At level debug it shows every write, also those that
-// change no chart.
-func newLogger(w io.Writer, level, format string) (logr.Logger, error) {
-	levels := map[string]zapcore.Level{"debug": zapcore.DebugLevel, "info": zapcore.InfoLevel, "error": zapcore.ErrorLevel}
-	l, ok := levels[level]
-	if !ok {
-		return logr.Logger{}, fmt.Errorf("--log-level is %q, not debug, info or error", level)
-	}
-	encoder := zap.JSONEncoder()
-	switch format {
-	case "json":
-	case "text":
-		encoder = zap.ConsoleEncoder()
-	default:
-		return logr.Logger{}, fmt.Errorf("--log-format is %q, not json or text", format)
-	}
-	return zap.New(zap.WriteTo(w), zap.Level(l), encoder), nil
-}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"strings"
 	"testing"
 
@@ -50,35 +48,5 @@ func TestServeDefaults(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
-	}
-}
-
-func TestLogger(t *testing.T) {
-	for _, c := range []struct {
-		level, format string
-		want          []string // messages that are shown
-	}{
-		{"debug", "json", []string{`"msg":"detail"`, `"msg":"news"`, `"msg":"failure"`}},
-		{"info", "json", []string{`"msg":"news"`, `"msg":"failure"`}},
-		{"error", "json", []string{`"msg":"failure"`}},
-		{"info", "text", []string{"\tnews", "\tfailure"}},
-	} {
-		var out bytes.Buffer
-		log, err := newLogger(&out, c.level, c.format)
-		if err != nil {
-			t.Fatal(err)
-		}
-		log.V(1).Info("detail")
-		log.Info("news")
-		log.Error(errors.New("x"), "failure")
-		var got []string
-		for _, m := range []string{`"msg":"detail"`, `"msg":"news"`, `"msg":"failure"`, "\tdetail", "\tnews", "\tfailure"} {
-			if strings.Contains(out.String(), m) {
-				got = append(got, m)
-			}
-		}
-		if diff := cmp.Diff(c.want, got); diff != "" {
-			t.Errorf("%s %s: %s", c.level, c.format, diff)
-		}
 	}
 }

@@ -69,7 +69,7 @@ func (s Selector) Looseness() (why, next string) {
 	switch {
 	case s.floats:
 		return "the sync names no revision, or one that a retry resolves again, so Argo CD would look it up later, without the gate",
-			"sync to a concrete revision, as the CLI of Argo CD does, without retry.refresh"
+			"sync to a concrete revision, as the CLI of Argo CD does, without retry.refresh, or pin the source: " + s.dialect.settled()
 	case s.Pinning() == Version:
 		return "a tag can be moved to other content", next
 	case s.IsRange() && single:
@@ -90,6 +90,14 @@ func (s Selector) Looseness() (why, next string) {
 	default:
 		return problem.QuoteInput(s.text) + " is a tag without a complete version, and such tags are moved to other content", next
 	}
+}
+
+// settled returns how an Argo CD source names what a sync without a revision may deploy.
+func (d Dialect) settled() string {
+	if d == ArgoNative {
+		return d.spelled("sha256:<64 hex digits>")
+	}
+	return d.spelled("1.2.3")
 }
 
 // onlyVersion returns the version in a range that was meant to be one: "=1.2.3",

@@ -51,9 +51,14 @@ func TestLooseness(t *testing.T) {
 		{"a tag or a range", native, "1.x", `"1.x" is a floating tag or a range of versions, and names other content tomorrow`, `write one complete version, as in targetRevision: "1.2.3"`},
 		{"a range on the command line", cli, ":>=1", `">=1"` + aRange, "write one complete version, as in :1.2.3"},
 		{
-			"a sync that resolves later", func(s string) (chart.Selector, error) { s2, err := argo(s); return s2.Floating(), err }, "1.0.0",
+			"a sync that resolves later", func(s string) (chart.Selector, error) { s2, err := argo(s); return s2.Floating(), err }, "1.x",
 			"the sync names no revision, or one that a retry resolves again, so Argo CD would look it up later, without the gate",
-			"sync to a concrete revision, as the CLI of Argo CD does, without retry.refresh",
+			`sync to a concrete revision, as the CLI of Argo CD does, without retry.refresh, or pin the source: targetRevision: "1.2.3"`,
+		},
+		{
+			"a native sync that resolves later", func(s string) (chart.Selector, error) { s2, err := native(s); return s2.Floating(), err }, "1.0.0",
+			"the sync names no revision, or one that a retry resolves again, so Argo CD would look it up later, without the gate",
+			`sync to a concrete revision, as the CLI of Argo CD does, without retry.refresh, or pin the source: targetRevision: "sha256:<64 hex digits>"`,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

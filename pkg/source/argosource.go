@@ -71,8 +71,8 @@ type argoField struct {
 	argoSource
 	// project scopes the repository Secrets that Argo CD looks for.
 	project string
-	// unseen is set where Argo CD resolves the revision later on, without a write that chartgate
-	// would be asked about.
+	// unseen is set where Argo CD reads the source's own revision later on, without a write that
+	// chartgate would be asked about.
 	unseen bool
 	// when makes the same source a change at another time. For the state of an operation it is how
 	// far that is: a user who sets a finished operation going deploys its source again. For spec it
@@ -112,7 +112,7 @@ func (f argoField) key() gatedField {
 
 func (f argoField) use(_ context.Context, e *Extractor) Use {
 	reference, err := f.reference(e)
-	if f.unseen {
+	if f.unseen && !f.settled(reference.Selector) {
 		reference.Selector = reference.Selector.Floating()
 	}
 	found := Chart{
@@ -123,6 +123,24 @@ func (f argoField) use(_ context.Context, e *Extractor) Use {
 		found.LayerRule = artifact.WholeContent()
 	}
 	return Use{Field: f.path, Target: found.unless(err)}
+}
+
+// settled reports whether Argo CD pulls the same with this revision whenever it reads it, as in the
+// syncs without a revision that an ApplicationSet with RollingSync starts (syncApplication, v3.2). A
+// digest and a commit stay what they are. A complete version of a Helm source is not looked up, but
+// taken as it stands (newHelmClientResolveRevision, v2.14 and v3.2): a sync that names it pulls the
+// same. A tag of a native source is looked up each time, where a sync that names a revision has its
+// digest. Each retry reads spec again, with or without retry.refresh, but spec does not change
+// unseen: while there is an operation, a write of spec is a write of what the operation deploys too.
+func (f argoField) settled(revision chart.Selector) bool {
+	switch revision.Pinning() {
+	case chart.ByDigest:
+		return true
+	case chart.Version:
+		return f.Chart != ""
+	default:
+		return false
+	}
 }
 
 func (f argoField) reference(e *Extractor) (chart.Reference, error) {

@@ -33,7 +33,7 @@ const onlySource = -1
 type revisions struct {
 	single  string
 	list    []string
-	refresh bool // a retry resolves again, unseen
+	refresh bool // a retry forgets them
 	when    string
 }
 
@@ -76,7 +76,7 @@ func (r *revisions) apply(s argoSource, i int) argoSource {
 	return s
 }
 
-// unseen reports whether the controller resolves the revision by itself.
+// unseen reports whether the controller may read the revision from the source by itself.
 func (r *revisions) unseen(i int) bool {
 	return r != nil && (r.refresh || r.of(i) == "")
 }

@@ -32,6 +32,9 @@ func TestMessages(t *testing.T) {
 	legacy := podinfo(t, "https://charts.legacy.example/podinfo", "6.7.1")
 	again := at("6.7.1")
 	typed := verdict.Subject{Kind: "Chart", Reference: again.Reference}
+	if again.Reference.Selector, err = chart.ParseArgoNativeRevision("6.7.1"); err != nil {
+		t.Fatal(err)
+	}
 	again.Reference.Selector = again.Reference.Selector.Floating()
 	unsigned := func(s verdict.Subject, f verdict.Findings) verdict.Verdict {
 		return verdict.Deny(s, verdict.Unsigned(s, wants, f))
@@ -157,7 +160,7 @@ Chart denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7.1 is not pinned:
 HelmRelease apps/podinfo denied (NotPinned): oci://ghcr.io/acme/charts/podinfo:6.7.1 is not pinned: the sync names no revision, or one that a retry resolves again, so Argo CD would look it up later, without the gate
   where:    spec.chart.spec
   policy:   acme-charts requires pinning Version
-  next:     sync to a concrete revision, as the CLI of Argo CD does, without retry.refresh`},
+  next:     sync to a concrete revision, as the CLI of Argo CD does, without retry.refresh, or pin the source: targetRevision: "sha256:<64 hex digits>"`},
 		{"a waiver that is over", verdict.Deny(legacy, verdict.WaiverEnded(legacy, "legacy", "2027-01-31")), `
 HelmRelease apps/podinfo denied (NoPolicy): policy legacy allowed https://charts.legacy.example/podinfo:6.7.1 unverified until 2027-01-31, and that day has passed
   where:    spec.chart.spec

@@ -14,10 +14,16 @@ func TestForgedOperations(t *testing.T) {
 		mixed     = "Unsupported status.operationState"
 		benign    = "operation: {sync: {revision: 1.0.0}}"
 		bare      = "operation: {sync: {revision: 1.0.0}}" // of a state
+
+		refreshing = "operation: {sync: {revision: 'digest(charts/podinfo:1.0.0)'}, retry: {limit: 5, refresh: true}}"
 	)
 	evil := "source: " + helmSource("unsigned", "1.0.0") + ", revision: 1.0.0"
 	given := argo("source: " + helmSource("podinfo", "1.0.0"))
 	native := argo("source: " + nativeSource("podinfo", "digest(charts/podinfo:1.0.0)"))
+	byTag := argo("source: " + nativeSource("podinfo", "1.0.0"))
+	severalByTag := argo("sources: [" + nativeSource("podinfo", "1.0.0") + ", " + nativeSource("other", "1.0.0") + "]")
+	// As an ApplicationSet with RollingSync starts it.
+	const rolling = "operation: {initiatedBy: {username: applicationset-controller, automated: true}, retry: {limit: 5}, sync: {}}"
 	several := argo("sources: [" + helmSource("podinfo", "1.0.0") + ", " + helmSource("other", "1.0.0") + "]")
 	does := func(by, want string, fields ...string) []write {
 		return []write{patch(by, application(join(fields)), want)}
@@ -92,16 +98,30 @@ func TestForgedOperations(t *testing.T) {
 			{by: admin, verb: "push", object: "charts/moved:1.0.0", want: ""},
 			patch(editor, application("operation: {sync: {revision: 1.0.0}}"), unsigned),
 		}},
-		{"an operation without a revision", argoResolves, given, does(editor, "NotPinned operation.sync.source", "operation: {sync: {}}")},
+		{"an operation without a revision, of a native source by tag", argoResolves, byTag, does(editor, "NotPinned operation.sync.source", "operation: {sync: {}}")},
+		{"an operation without a revision, of a source of its own by tag", argoResolves, native,
+			does(editor, "NotPinned operation.sync.source", "operation: {sync: {source: "+nativeSource("podinfo", "1.0.0")+"}}")},
+		{"an operation without a revision, of a source of its own with a range", argoResolves, given,
+			does(editor, "NotPinned operation.sync.source", "operation: {sync: {source: "+helmSource("podinfo", ">=1.0.0")+"}}")},
+		{"an operation without a revision, of an unsigned source of its own", argoSources, given, does(editor, unsigned, "operation: {sync: {source: "+helmSource("unsigned", "1.0.0")+"}}")},
+		{"an operation without a revision, of unsigned sources of its own", argoSources, given,
+			does(editor, "SignatureMissing operation.sync.sources[0]", "operation: {sync: {sources: ["+helmSource("unsigned", "1.0.0")+"]}}")},
+		{"an operation without a revision, and spec with a tag before it starts or retries", argoResolves, native, []write{
+			patch(editor, application(rolling), admitted),
+			patch(editor, application("spec: {source: {targetRevision: 1.0.0}}"), "NotPinned operation.sync.source"),
+		}},
+		{"an operation without a revision, and spec with an unsigned version before it starts or retries", argoResolves, given, []write{
+			patch(editor, application(rolling), admitted),
+			patch(editor, application("spec: {source: {targetRevision: 2.0.0}}"), "SignatureMissing spec.source; "+unsigned),
+		}},
 		{"an operation with a range", argoResolves, given, does(editor, "NotPinned operation.sync.source", "operation: {sync: {revision: '>=1.0.0'}}")},
 		{"an operation with a floating tag of a native source", argoResolves, native, does(editor, "NotPinned operation.sync.source", "operation: {sync: {revision: latest}}")},
-		{"an operation whose retries take the newest", argoRefreshes, given, does(editor, "NotPinned operation.sync.source", "operation: {sync: {revision: 1.0.0}, retry: {limit: 5, refresh: true}}")},
-		{"an operation whose retries take the newest, in a running state", argoRefreshes, given,
-			does(editor, "NotPinned status.operationState.operation.sync.source", running("operation: {sync: {revision: 1.0.0}, retry: {limit: 5, refresh: true}}"))},
+		{"an operation whose retries take the newest", argoRefreshes, byTag, does(editor, "NotPinned operation.sync.source", refreshing)},
+		{"an operation whose retries take the newest, in a running state", argoRefreshes, byTag, does(editor, "NotPinned status.operationState.operation.sync.source", running(refreshing))},
 		{"an operation on several sources of which the second has an unsigned revision", argoSources, several,
 			does(editor, "SignatureMissing operation.sync.sources[1]", "operation: {sync: {revisions: [1.0.0, 2.0.0]}}", "spec: {sources: ["+helmSource("other", "1.0.0")+", "+helmSource("podinfo", "1.0.0")+"]}")},
-		{"an operation on several sources with one revision too few", argoSources, several, does(editor, "NotPinned operation.sync.sources[0]; NotPinned operation.sync.sources[1]", "operation: {sync: {revisions: [1.0.0]}}")},
-		{"an operation on several sources with the revision of a single one", argoSources, several,
+		{"an operation on several sources with one revision too few", argoSources, severalByTag, does(editor, "NotPinned operation.sync.sources[0]; NotPinned operation.sync.sources[1]", "operation: {sync: {revisions: [1.0.0]}}")},
+		{"an operation on several sources with the revision of a single one", argoSources, severalByTag,
 			does(editor, "NotPinned operation.sync.sources[0]; NotPinned operation.sync.sources[1]", "operation: {sync: {revision: 1.0.0}}")},
 		{"an operation whose sources differ from its source", argoSources, given,
 			does(editor, "SignatureMissing operation.sync.sources[0]", "operation: {sync: {source: "+helmSource("podinfo", "1.0.0")+", revision: 1.0.0, sources: ["+helmSource("unsigned", "1.0.0")+"], revisions: [1.0.0]}}")},
@@ -113,6 +133,10 @@ func TestForgedOperations(t *testing.T) {
 		}},
 
 		{"control: a benign operation", "", given, does(editor, admitted, benign)},
+		{"control: a RollingSync of a Helm-OCI source", argoRolls, given, does(applicationSets, admitted, rolling)},
+		{"control: a RollingSync of a native source by digest", argoRolls, native, does(applicationSets, admitted, rolling)},
+		{"control: a RollingSync of several sources", argoRolls, several, does(applicationSets, admitted, rolling)},
+		{"a RollingSync of a native source by tag, which Argo CD looks up later", argoRolls, byTag, does(applicationSets, "NotPinned operation.sync.source", rolling)},
 		{"control: a benign operation on several sources", "", several, does(argoController, admitted, "operation: {sync: {revisions: [1.0.0, 1.0.0]}}")},
 		{"control: a rollback to a signed version", "", argo("source: " + helmSource("podinfo", "1.1.0")), does(argoServer, admitted, "operation: {sync: {source: "+helmSource("podinfo", "1.0.0")+", revision: 1.0.0}}")},
 		{"control: Argo CD records a sync of what is unsigned by now", argoRepeats, given, does(argoController, admitted, running("operation: {sync: {"+evil+"}}", "syncResult: {"+evil+"}"))},

@@ -64,6 +64,7 @@ const (
 	helmController   = harness.HelmController
 	argoController   = harness.ArgoController
 	argoServer       = harness.ArgoServer
+	applicationSets  = "system:serviceaccount:argocd:argocd-applicationset-controller"
 	// Service accounts that a tenant created in their own namespace.
 	falseSourceController = "system:serviceaccount:apps:source-controller"
 	falseArgoController   = "system:serviceaccount:apps:argocd-application-controller"
@@ -280,4 +281,5 @@ subjects:
 - {kind: ServiceAccount, name: helm-controller, namespace: flux-system}
 - {kind: ServiceAccount, name: argocd-application-controller, namespace: argocd}
 - {kind: ServiceAccount, name: argocd-server, namespace: argocd}
+- {kind: ServiceAccount, name: argocd-applicationset-controller, namespace: argocd}
 `

@@ -10,6 +10,7 @@ const (
 	// What an operation leaves open is resolved when it is rendered.
 	argoResolves  = "argo-cd v2.14 controller/state.go, GetRepoObjs; reposerver/repository/repository.go, newHelmClientResolveRevision"
 	argoRefreshes = "argo-cd v3.2 pkg/apis/application/v1alpha1/types.go, RetryStrategy.Refresh"
+	argoRolls     = "argo-cd v3.2 applicationset/controllers/applicationset_controller.go, syncApplication"
 	// The controller's own patch is repeated until it succeeds, and holds a worker meanwhile.
 	argoRepeats    = "argo-cd v2.14 controller/appcontroller.go, setOperationState, RetryUntilSucceed"
 	argoPatches    = "argo-cd v3.2 controller/appcontroller.go, setOperationState"

@@ -1,5 +1,21 @@
 // Package argocd_test runs the real application controller and repo-server of Argo CD in front of a
 // real API server with the webhook configuration of chartgate's own chart and the real chartgate.
+//
+// What Argo CD 3.2.1 does, on which these tests and the gate on Applications rely (seen in these
+// tests, or read in its code where noted):
+//
+//   - Every sync of its own, automated or for a person, is an update that sets operation with a source
+//     and a revision, and removes status.operationState. For Helm-OCI the revision is a version, also
+//     where spec names a range; for native sources it is a digest, also where spec names a tag.
+//   - Where that update is denied, nothing is deployed, the condition SyncError holds the error as it
+//     is, and each later refresh tries again. A user's annotation argocd.argoproj.io/refresh makes one.
+//   - It keeps what it has pulled of a Helm-OCI version until a hard refresh.
+//   - It resumes status.operationState.syncResult, and skips what stands in its resources as synced: a
+//     forgery on top of an earlier result works only if it removes these.
+//   - A missing ConfigMap leaves an Application Healthy; after a rollback it is OutOfSync Healthy, and
+//     the operation's phase is Succeeded.
+//   - After a repair it waits 2 s for the next one, then three times as long each time, up to five
+//     minutes (code): test/env/argocd bounds that.
 package argocd_test
 
 import (

@@ -67,8 +67,8 @@ func TestMovedTag(t *testing.T) {
 
 // TestVersionMovedAndMovedBack: someone who can push to a repository has Argo CD pull other content
 // of a version while it is there, and puts the signed chart back. By version, Argo CD then deploys
-// what it has pulled, about which it asks nobody: docs/security.md says so. By digest, which native
-// sources always deploy, it does not.
+// what it has pulled, about which it asks nobody: docs/security.md says so. Its syncs of native sources
+// name a digest.
 func TestVersionMovedAndMovedBack(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

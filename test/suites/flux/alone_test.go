@@ -25,7 +25,7 @@ func TestReleasesFromBeforeChartgate(t *testing.T) {
 	byHelmRepository := func(m *team) []string {
 		return []string{helmRepository("charts", m.own()), releaseOf("app", "charts", "1.0.0", "")}
 	}
-	newValues := func(t *testing.T, m *team) { m.patch(t, release("app", spec("values: {extra: new}"))) }
+	newValues := func(t *testing.T, m *team) { m.Patch(t, release("app", spec("values: {extra: new}"))) }
 	rows := []struct {
 		sentence string
 		objects  func(*team) []string
@@ -36,11 +36,11 @@ func TestReleasesFromBeforeChartgate(t *testing.T) {
 		{sentence: "other values, OCIRepository", objects: byOCIRepository, action: newValues, then: "one new"},
 		{sentence: "other values, HelmRepository", objects: byHelmRepository, action: newValues, then: "one new"},
 		{sentence: "a forced upgrade", objects: byHelmRepository, action: func(t *testing.T, m *team) {
-			m.annotate(t, release("app", ""), map[string]string{"reconcile.fluxcd.io/requestedAt": "now", "reconcile.fluxcd.io/forceAt": "now"})
+			m.Annotate(t, release("app", ""), map[string]string{"reconcile.fluxcd.io/requestedAt": "now", "reconcile.fluxcd.io/forceAt": "now"})
 		}},
 		{sentence: "helm's record is deleted", objects: byOCIRepository, then: "one none", action: func(t *testing.T, m *team) {
 			for _, name := range m.revisions(t, "app") {
-				m.remove(t, "{apiVersion: v1, kind: Secret, metadata: {name: "+name+"}}")
+				m.Remove(t, "{apiVersion: v1, kind: Secret, metadata: {name: "+name+"}}")
 			}
 			m.reconcile(t, release("app", ""), "now")
 		}},
@@ -51,7 +51,7 @@ func TestReleasesFromBeforeChartgate(t *testing.T) {
 	}
 	theSite(t).withoutGate(t, func() {
 		for _, row := range rows {
-			row.apply(t, row.objects(row.team)...)
+			row.Apply(t, row.objects(row.team)...)
 		}
 		for _, row := range rows {
 			row.deploys(t, "app", "one none")
@@ -94,7 +94,7 @@ func TestReleasesFromBeforeChartgate(t *testing.T) {
 func (w *site) withoutGate(t *testing.T, do func()) {
 	t.Helper()
 	probe := newTeam(t)
-	w.WithoutGate(t, probe.object(t, helmRepository("probe", probe.abroad())), do)
+	w.WithoutGate(t, probe.Object(t, helmRepository("probe", probe.abroad())), do)
 }
 
 // TestRepackagedChartOfASwappedRepository: no digest proves an archive that source-controller made
@@ -106,7 +106,7 @@ func TestRepackagedChartOfASwappedRepository(t *testing.T) {
 		m := newTeam(t)
 		m.own().Signed(t, "1.0.0", "one")
 		m.elsewhere().Push(t, "1.0.0", "evil")
-		m.apply(t, helmRepository("charts", m.own()), helmChart("app", "charts", "1.0.0", ", valuesFiles: [values.yaml, values-prod.yaml]"),
+		m.Apply(t, helmRepository("charts", m.own()), helmChart("app", "charts", "1.0.0", ", valuesFiles: [values.yaml, values-prod.yaml]"),
 			releaseBy("app", "HelmChart", "app"))
 		m.deploys(t, "app", "one prod")
 		m.becomesReady(t, release("app", ""))
@@ -115,13 +115,13 @@ func TestRepackagedChartOfASwappedRepository(t *testing.T) {
 	attack := func(m *team) {
 		m.swapRepackaged(t)
 		harness.Eventually(t, func() string {
-			found := m.get(t, source("HelmChart", "app", ""))
-			if field(found, "status", "observedGeneration") != fmt.Sprint(found.GetGeneration()) {
+			found := m.Get(t, source("HelmChart", "app", ""))
+			if harness.Field(found, "status", "observedGeneration") != fmt.Sprint(found.GetGeneration()) {
 				return harness.Condition(found, "Ready")
 			}
 			return ""
 		})
-		m.patch(t, release("app", spec("values: {extra: new}")))
+		m.Patch(t, release("app", spec("values: {extra: new}")))
 	}
 
 	site, allowed, denied := theSite(t), start(), start()
@@ -130,7 +130,7 @@ func TestRepackagedChartOfASwappedRepository(t *testing.T) {
 
 	site.Restart(t, "--repackaged-charts=Deny")
 	defer site.Restart(t)
-	denied.patch(t, release("app", spec("values: {extra: new}")))
+	denied.Patch(t, release("app", spec("values: {extra: new}")))
 	denied.stoppedAt(t, "one prod")
 }
 
@@ -141,7 +141,7 @@ func TestChartgateIsDown(t *testing.T) {
 	for _, team := range []*team{m, n} {
 		team.own().Signed(t, "1.0.0", "one")
 		team.own().Signed(t, "1.1.0", "two")
-		team.apply(t, ociRepository("app", team.own(), "1.0.0"), configMapOf("none"),
+		team.Apply(t, ociRepository("app", team.own(), "1.0.0"), configMapOf("none"),
 			helmRelease("app", "valuesFrom: [{kind: ConfigMap, name: values}], chartRef: {kind: OCIRepository, name: app}"))
 		team.deploys(t, "app", "one none")
 		team.becomesReady(t, release("app", ""))
@@ -161,7 +161,7 @@ func TestChartgateIsDown(t *testing.T) {
 	for _, text := range []string{release("app", ""), source("OCIRepository", "app", "")} {
 		m.reconcile(t, text, "down")
 		harness.Eventually(t, func() string {
-			if got := field(m.get(t, text), "status", "lastHandledReconcileAt"); got != "down" {
+			if got := harness.Field(m.Get(t, text), "status", "lastHandledReconcileAt"); got != "down" {
 				return "last handled: " + got
 			}
 			return ""
@@ -172,9 +172,9 @@ func TestChartgateIsDown(t *testing.T) {
 	}
 	// n: the values change, about which the API server calls no webhook, and a new chart cannot be
 	// asked for.
-	n.apply(t, configMapOf("new"))
+	n.Apply(t, configMapOf("new"))
 	n.reconcile(t, release("app", ""), "values")
-	if err := n.tryPatch(t, editor, source("OCIRepository", "app", spec("ref: {tag: 1.1.0}"))); err == nil {
+	if err := n.TryPatch(t, editor, n.Object(t, source("OCIRepository", "app", spec("ref: {tag: 1.1.0}")))); err == nil {
 		t.Error("a new version was admitted while chartgate is down")
 	}
 	n.stoppedAt(t, "one none")
@@ -185,7 +185,7 @@ func TestChartgateIsDown(t *testing.T) {
 	start()
 	n.deploys(t, "app", "one new")
 	n.becomesReady(t, release("app", ""))
-	m.apply(t, ociRepository("app", m.own(), "1.1.0"))
+	m.Apply(t, ociRepository("app", m.own(), "1.1.0"))
 	m.deploys(t, "app", "two none")
 }
 

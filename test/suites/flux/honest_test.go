@@ -63,18 +63,18 @@ func TestSignedChartsAreDeployed(t *testing.T) {
 				}
 			}
 			publish("1.0.0", "one")
-			m.apply(t, way.objects(at, "1.0.0")...)
+			m.Apply(t, way.objects(at, "1.0.0")...)
 			m.deploys(t, "app", "one "+way.extra)
 			m.becomesReady(t, release("app", ""))
 
 			publish("1.1.0", "two")
-			m.apply(t, way.objects(at, "1.1.0")...)
+			m.Apply(t, way.objects(at, "1.1.0")...)
 			m.deploys(t, "app", "two "+way.extra)
 			m.becomesReady(t, release("app", ""))
 
-			m.patch(t, release("app", spec("suspend: true")))
-			m.patch(t, release("app", spec("values: {extra: resumed}")))
-			m.patch(t, release("app", spec("suspend: null")))
+			m.Patch(t, release("app", spec("suspend: true")))
+			m.Patch(t, release("app", spec("values: {extra: resumed}")))
+			m.Patch(t, release("app", spec("suspend: null")))
 			m.deploys(t, "app", "two resumed")
 			m.becomesReady(t, release("app", ""))
 			if got := m.refused(t, helmController, release("app", "")); got > 0 {
@@ -89,15 +89,15 @@ func TestRollback(t *testing.T) {
 	t.Parallel()
 	m := newTeam(t)
 	m.own().Signed(t, "1.0.0", "one")
-	m.apply(t, ociRepository("app", m.own(), "1.0.0"), release("app",
+	m.Apply(t, ociRepository("app", m.own(), "1.0.0"), release("app",
 		spec("interval: 10m, install: {disableWait: true}, upgrade: {disableWait: true, remediation: {retries: 1, remediateLastFailure: true}}, "+
 			"chartRef: {kind: OCIRepository, name: app}")))
 	m.deploys(t, "app", "one none")
 
 	m.own().Sign(t, m.own().PushTemplate(t, "1.1.0", "{apiVersion: v1, kind: ConfigMap, metadata: {name: app}, data: {message: {no: text}}}"))
-	m.apply(t, ociRepository("app", m.own(), "1.1.0"))
+	m.Apply(t, ociRepository("app", m.own(), "1.1.0"))
 	harness.Eventually(t, func() string {
-		if got := harness.Condition(m.get(t, release("app", "")), "Remediated"); !strings.HasPrefix(got, "Remediated=True") {
+		if got := harness.Condition(m.Get(t, release("app", "")), "Remediated"); !strings.HasPrefix(got, "Remediated=True") {
 			return got
 		}
 		return ""
@@ -106,7 +106,7 @@ func TestRollback(t *testing.T) {
 		t.Errorf("rolled back to %q", got)
 	}
 	m.own().Signed(t, "1.2.0", "three")
-	m.apply(t, ociRepository("app", m.own(), "1.2.0"))
+	m.Apply(t, ociRepository("app", m.own(), "1.2.0"))
 	m.deploys(t, "app", "three none")
 }
 
@@ -119,7 +119,7 @@ func TestMovedTag(t *testing.T) {
 			t.Parallel()
 			m := newTeam(t)
 			m.own().Signed(t, "1.0.0", "one")
-			m.apply(t, way.objects(m.own(), "1.0.0")...)
+			m.Apply(t, way.objects(m.own(), "1.0.0")...)
 			m.deploys(t, "app", "one none")
 
 			digest := m.own().Push(t, "1.0.0", "moved")
@@ -145,20 +145,20 @@ func TestResumedAfterItsTagMoved(t *testing.T) {
 	t.Parallel()
 	m := newTeam(t)
 	m.own().Signed(t, "1.0.0", "one")
-	m.apply(t, ociRepository("app", m.own(), "1.0.0"), releaseBy("app", "OCIRepository", "app"))
+	m.Apply(t, ociRepository("app", m.own(), "1.0.0"), releaseBy("app", "OCIRepository", "app"))
 	m.deploys(t, "app", "one none")
-	m.patch(t, source("OCIRepository", "app", spec("suspend: true")))
+	m.Patch(t, source("OCIRepository", "app", spec("suspend: true")))
 
 	digest := m.own().Push(t, "1.0.0", "moved")
 	resume := source("OCIRepository", "app", spec("suspend: null"))
-	if err := m.tryPatch(t, editor, resume); err == nil || !strings.Contains(err.Error(), "(SignatureMissing)") {
+	if err := m.TryPatch(t, editor, m.Object(t, resume)); err == nil || !strings.Contains(err.Error(), "(SignatureMissing)") {
 		t.Errorf("resumed: %v", err)
 	}
 	if got := m.deployed(t, "app"); got != "one none" {
 		t.Errorf("deployed %q", got)
 	}
 	m.own().Sign(t, digest)
-	m.patch(t, resume)
+	m.Patch(t, resume)
 	m.deploys(t, "app", "moved none")
 }
 
@@ -167,11 +167,11 @@ func TestDrift(t *testing.T) {
 	t.Parallel()
 	m := newTeam(t)
 	m.own().Signed(t, "1.0.0", "one")
-	m.apply(t, ociRepository("app", m.own(), "1.0.0"),
+	m.Apply(t, ociRepository("app", m.own(), "1.0.0"),
 		helmRelease("app", "driftDetection: {mode: enabled}, chartRef: {kind: OCIRepository, name: app}"))
 	m.deploys(t, "app", "one none")
 	m.becomesReady(t, release("app", ""))
-	m.patch(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: app}, data: {message: drifted}}")
+	m.Patch(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: app}, data: {message: drifted}}")
 	m.reconcile(t, release("app", ""), "drifted")
 	m.deploys(t, "app", "one none")
 	m.becomesReady(t, release("app", ""))

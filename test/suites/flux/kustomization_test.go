@@ -19,7 +19,7 @@ func TestKustomizationWithReleasesBeforeTheirSources(t *testing.T) {
 		releaseOf("by-repository", "charts", "1.0.0", ""), releaseBy("by-source", "OCIRepository", "chart"),
 		helmRepository("charts", m.own()), ociRepository("chart", m.own(), "1.0.0"))
 
-	m.apply(t, m.manifests("1.0.0"), kustomization)
+	m.Apply(t, m.manifests("1.0.0"), kustomization)
 	m.deploys(t, "by-repository", "one none")
 	m.deploys(t, "by-source", "one none")
 	m.becomesReady(t, kustomization)
@@ -40,7 +40,7 @@ func TestKustomizationWithAnUnsignedRelease(t *testing.T) {
 	m.own().Push(t, "2.0.0", "evil")
 	folder := func(revision, version string) {
 		m.publishFolder(t, revision, helmRepository("charts", m.own()), releaseOf("app", "charts", version, ""))
-		m.apply(t, m.manifests(revision), kustomization)
+		m.Apply(t, m.manifests(revision), kustomization)
 	}
 	folder("1.0.0", "1.0.0")
 	m.deploys(t, "app", "one none")
@@ -71,12 +71,12 @@ var kustomization = harness.Object("kustomize.toolkit.fluxcd.io/v1", "Kustomizat
 // publishFolder publishes a folder of manifests for the team's namespace, which no policy is about.
 func (m *team) publishFolder(t *testing.T, revision string, objects ...string) {
 	t.Helper()
-	text := strings.ReplaceAll(strings.Join(objects, ""), "namespace: apps", "namespace: "+m.name)
+	text := strings.ReplaceAll(strings.Join(objects, ""), "namespace: apps", "namespace: "+m.Name)
 	archive, err := charts.Pack(".", charts.File{Name: "apps.yaml", Body: m.Local(text)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.foreign.PushFluxArtifact("manifests/"+m.name, revision, archive); err != nil {
+	if _, err := m.foreign.PushFluxArtifact("manifests/"+m.Name, revision, archive); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -84,5 +84,5 @@ func (m *team) publishFolder(t *testing.T, revision string, objects ...string) {
 // manifests is the OCIRepository folder at a revision.
 func (m *team) manifests(revision string) string {
 	return source("OCIRepository", "folder", spec("interval: 10m, insecure: true, url: %q, ref: {tag: %q}",
-		"oci://"+m.foreign.Host()+"/manifests/"+m.name, revision))
+		"oci://"+m.foreign.Host()+"/manifests/"+m.Name, revision))
 }

@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chartgate/chartgate/test/harness"
@@ -18,7 +17,7 @@ import (
 // nothing.
 func (m *team) deployed(t *testing.T, name string) string {
 	t.Helper()
-	return m.Deployed(t, m.name, name)
+	return m.Deployed(t, m.Name, name)
 }
 
 // deploys waits until a release has put that into the cluster.
@@ -36,7 +35,7 @@ func (m *team) deploys(t *testing.T, name, want string) {
 func (m *team) revisions(t *testing.T, name string) []string {
 	t.Helper()
 	var list corev1.SecretList
-	if err := m.Client.List(t.Context(), &list, client.InNamespace(m.name), client.MatchingLabels{"owner": "helm", "name": name}); err != nil {
+	if err := m.Client.List(t.Context(), &list, client.InNamespace(m.Name), client.MatchingLabels{"owner": "helm", "name": name}); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
@@ -49,39 +48,27 @@ func (m *team) revisions(t *testing.T, name string) []string {
 
 func (m *team) ready(t *testing.T, text string) string {
 	t.Helper()
-	return harness.Condition(m.get(t, text), "Ready")
+	return harness.Condition(m.Get(t, text), "Ready")
 }
 
 // becomesReady waits until an object is Ready at its present generation.
 func (m *team) becomesReady(t *testing.T, text string) {
 	t.Helper()
 	harness.Eventually(t, func() string {
-		found := m.get(t, text)
+		found := m.Get(t, text)
 		ready := harness.Condition(found, "Ready")
-		if found == nil || !strings.HasPrefix(ready, "Ready=True") || field(found, "status", "observedGeneration") != fmt.Sprint(found.GetGeneration()) {
+		if found == nil || !strings.HasPrefix(ready, "Ready=True") || harness.Field(found, "status", "observedGeneration") != fmt.Sprint(found.GetGeneration()) {
 			return ready
 		}
 		return ""
 	})
 }
 
-// field is a value as text, or "" if it does not exist.
-func field(object *unstructured.Unstructured, path ...string) string {
-	if object == nil {
-		return ""
-	}
-	value, found, err := unstructured.NestedFieldNoCopy(object.Object, path...)
-	if err != nil || !found {
-		return ""
-	}
-	return fmt.Sprint(value)
-}
-
 // warnings are the reasons of chartgate's warnings about an object.
 func (m *team) warnings(t *testing.T, kind, name string) []string {
 	t.Helper()
 	var list eventsv1.EventList
-	if err := m.Client.List(t.Context(), &list, client.InNamespace(m.name)); err != nil {
+	if err := m.Client.List(t.Context(), &list, client.InNamespace(m.Name)); err != nil {
 		t.Fatal(err)
 	}
 	var reasons []string
@@ -97,7 +84,7 @@ func (m *team) warnings(t *testing.T, kind, name string) []string {
 // is down.
 func (m *team) refused(t *testing.T, user, text string) int {
 	t.Helper()
-	return m.Refused(t, user, m.object(t, text))
+	return m.Refused(t, user, m.Object(t, text))
 }
 
 // The objects of rows, in a form that shows what differs. An object without a spec is the start of

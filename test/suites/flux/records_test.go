@@ -25,7 +25,7 @@ func TestForgedHistory(t *testing.T) {
 	start := func(t *testing.T) *team {
 		m := newTeam(t)
 		m.own().Signed(t, "1.0.0", "one")
-		m.apply(t, ociRepository("app", m.own(), "1.0.0"), helmRelease("app",
+		m.Apply(t, ociRepository("app", m.own(), "1.0.0"), helmRelease("app",
 			"driftDetection: {mode: enabled}, chartRef: {kind: OCIRepository, name: app}"))
 		m.deploys(t, "app", "one none")
 		m.becomesReady(t, release("app", ""))
@@ -38,7 +38,7 @@ func TestForgedHistory(t *testing.T) {
 		})
 		m.reconcile(t, release("app", ""), "forged")
 		harness.Eventually(t, func() string {
-			if got := field(m.get(t, release("app", "")), "status", "lastHandledReconcileAt"); got != "forged" {
+			if got := harness.Field(m.Get(t, release("app", "")), "status", "lastHandledReconcileAt"); got != "forged" {
 				return "last handled: " + got
 			}
 			return ""
@@ -56,7 +56,7 @@ func TestForgedHistory(t *testing.T) {
 			"removed":               release("app", "status: {history: null}"),
 		} {
 			for _, user := range []string{editor, admin, sourceController} {
-				if err := m.tryPatch(t, user, patch, "status"); err == nil || !strings.Contains(err.Error(), "releases.chartgate.dev") {
+				if err := m.TryPatch(t, user, m.Object(t, patch), "status"); err == nil || !strings.Contains(err.Error(), "releases.chartgate.dev") {
 					t.Errorf("a history %s by %q: %v", sentence, user, err)
 				}
 			}
@@ -77,7 +77,7 @@ func TestForgedHistory(t *testing.T) {
 	t.Run("a forged record is believed where the history is of an older version", func(t *testing.T) {
 		t.Parallel()
 		m := start(t)
-		if err := m.tryPatch(t, helmController, m.history(t, undated), "status"); err != nil {
+		if err := m.TryPatch(t, helmController, m.Object(t, m.history(t, undated)), "status"); err != nil {
 			t.Fatal(err)
 		}
 		forge(t, m)
@@ -94,7 +94,7 @@ func TestForgedHistory(t *testing.T) {
 				"manifest": "{apiVersion: v1, kind: ConfigMap, metadata: {name: hook}, data: {message: evil, extra: hook}}",
 			}}
 		})
-		m.remove(t, release("app", ""))
+		m.Remove(t, release("app", ""))
 		m.deploys(t, "hook", "evil hook")
 	})
 }
@@ -102,7 +102,7 @@ func TestForgedHistory(t *testing.T) {
 // history is a patch of the newest entry in a release's status.history.
 func (m *team) history(t *testing.T, change func(snapshot map[string]any)) string {
 	t.Helper()
-	history, _, err := unstructured.NestedSlice(m.get(t, release("app", "")).Object, "status", "history")
+	history, _, err := unstructured.NestedSlice(m.Get(t, release("app", "")).Object, "status", "history")
 	if err != nil || len(history) == 0 {
 		t.Fatalf("no history: %v", err)
 	}
@@ -122,7 +122,7 @@ func (m *team) forgeRecord(t *testing.T, name string, change func(map[string]any
 		t.Fatal("helm has no record")
 	}
 	var secret corev1.Secret
-	key := client.ObjectKey{Namespace: m.name, Name: names[len(names)-1]}
+	key := client.ObjectKey{Namespace: m.Name, Name: names[len(names)-1]}
 	if err := m.Client.Get(t.Context(), key, &secret); err != nil {
 		t.Fatal(err)
 	}
@@ -154,9 +154,9 @@ func (m *team) forgeRecord(t *testing.T, name string, change func(map[string]any
 	if err := zip.Close(); err != nil {
 		t.Fatal(err)
 	}
-	object := m.object(t, "{apiVersion: v1, kind: Secret, metadata: {name: "+key.Name+"}}")
+	object := m.Object(t, "{apiVersion: v1, kind: Secret, metadata: {name: "+key.Name+"}}")
 	object.Object["data"] = map[string]any{
 		"release": base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString(out.Bytes()))),
 	}
-	m.patchObject(t, object)
+	m.PatchObject(t, object)
 }

@@ -75,7 +75,7 @@ func (m *team) denied(t *testing.T, writes int, deployed string) {
 func TestSourceSwappedWhileItsReleaseIsVerified(t *testing.T) {
 	t.Parallel()
 	other := func(t *testing.T, m *team) {
-		m.apply(t, repackaging("other", m.own(), "1.0.0", ""), releaseBy("app", "OCIRepository", "other"))
+		m.Apply(t, repackaging("other", m.own(), "1.0.0", ""), releaseBy("app", "OCIRepository", "other"))
 		m.deploys(t, "app", "one none")
 		m.becomesReady(t, release("app", ""))
 	}
@@ -91,7 +91,7 @@ func TestSourceSwappedWhileItsReleaseIsVerified(t *testing.T) {
 			before: func(t *testing.T, m *team) {
 				other(t, m)
 				// It may be denied; if it is admitted, the editor gains nothing.
-				_ = m.tryPatch(t, editor, release("app", m.attempt("1.0.0", m.evil)), "status")
+				_ = m.TryPatch(t, editor, m.Object(t, release("app", m.attempt("1.0.0", m.evil))), "status")
 			},
 			runs: "one none",
 		},
@@ -106,15 +106,15 @@ func TestSourceSwappedWhileItsReleaseIsVerified(t *testing.T) {
 			}
 			// Nothing is pulled: for a digest that was verified a moment ago, chartgate sends no
 			// request.
-			m.apply(t, repackaging("swapped", m.own(), "1.0.0", "suspend: true, "))
+			m.Apply(t, repackaging("swapped", m.own(), "1.0.0", "suspend: true, "))
 
 			held, free := hold(t, m.registry, "/"+m.own().Repository()+"/manifests/1.0.0")
 			written := make(chan error, 1)
-			object := m.object(t, releaseBy("app", "OCIRepository", "swapped"))
+			object := m.Object(t, releaseBy("app", "OCIRepository", "swapped"))
 			resource := m.Resource(t, editor, object)
-			go func() { written <- tryApply(t.Context(), resource, object) }()
+			go func() { written <- harness.ServerSideApply(t.Context(), resource, object) }()
 			wait(t, held)
-			m.patch(t, source("OCIRepository", "swapped", spec("suspend: false, url: %q", m.abroad().URL()+"/app")))
+			m.Patch(t, source("OCIRepository", "swapped", spec("suspend: false, url: %q", m.abroad().URL()+"/app")))
 			m.becomesReady(t, source("OCIRepository", "swapped", ""))
 			free()
 			if err := <-written; err != nil {
@@ -138,7 +138,7 @@ func (m *team) attempt(version, digest string) string {
 	const noValues = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	short := strings.TrimPrefix(digest, "sha256:")[:12]
 	return fmt.Sprintf("status: {lastAttemptedGeneration: 2, lastAttemptedRevision: %s+%s, lastAttemptedRevisionDigest: %q, "+
-		"lastAttemptedConfigDigest: %q, storageNamespace: %s}", version, short, digest, noValues, m.name)
+		"lastAttemptedConfigDigest: %q, storageNamespace: %s}", version, short, digest, noValues, m.Name)
 }
 
 // swapRepackaged points a HelmRepository to a chart without a signature below the same policy's
@@ -147,9 +147,9 @@ func (m *team) attempt(version, digest string) string {
 func (m *team) swapRepackaged(t *testing.T) {
 	t.Helper()
 	held, free := hold(t, m.registry, "GET /v2/"+m.elsewhere().Repository()+"/blobs/"+m.elsewhere().Layer(t, "1.0.0"))
-	m.apply(t, helmRepository("charts", m.elsewhere()))
-	m.patch(t, source("HelmChart", "app", spec("interval: 11m"))) // another generation is pulled again
+	m.Apply(t, helmRepository("charts", m.elsewhere()))
+	m.Patch(t, source("HelmChart", "app", spec("interval: 11m"))) // another generation is pulled again
 	wait(t, held)
-	m.apply(t, helmRepository("charts", m.own()))
+	m.Apply(t, helmRepository("charts", m.own()))
 	free()
 }

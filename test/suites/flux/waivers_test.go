@@ -31,7 +31,7 @@ func TestWaivedChartsAreDeployed(t *testing.T) {
 			at := m.waived()
 			for _, step := range []struct{ version, message string }{{"1.0.0", "one"}, {"1.1.0", "two"}} {
 				at.Push(t, step.version, step.message)
-				m.apply(t, tc.objects(at, step.version)...)
+				m.Apply(t, tc.objects(at, step.version)...)
 				m.deploys(t, "app", step.message+" none")
 				m.becomesReady(t, release("app", ""))
 			}
@@ -45,13 +45,13 @@ func TestContentFromElsewhereGetsAWaivedName(t *testing.T) {
 	t.Parallel()
 	m := newTeam(t)
 	m.abroad().Push(t, "1.0.0", "evil")
-	m.apply(t, repackaging("app", m.abroad(), "1.0.0", "layerSelector: {operation: copy}, "))
+	m.Apply(t, repackaging("app", m.abroad(), "1.0.0", "layerSelector: {operation: copy}, "))
 	m.becomesReady(t, source("OCIRepository", "app", ""))
-	m.patch(t, source("OCIRepository", "app", spec("suspend: true, url: %q", m.waived().URL()+"/app")))
-	stored := m.get(t, source("OCIRepository", "app", ""))
-	m.apply(t, releaseBy("app", "OCIRepository", "app"))
+	m.Patch(t, source("OCIRepository", "app", spec("suspend: true, url: %q", m.waived().URL()+"/app")))
+	stored := m.Get(t, source("OCIRepository", "app", ""))
+	m.Apply(t, releaseBy("app", "OCIRepository", "app"))
 	claim := source("OCIRepository", "app", fmt.Sprintf("status: {observedGeneration: %d}", stored.GetGeneration()))
-	if err := m.tryPatch(t, editor, claim, "status"); err != nil {
+	if err := m.TryPatch(t, editor, m.Object(t, claim), "status"); err != nil {
 		t.Fatal(err)
 	}
 	m.stoppedOnce(t, "")

@@ -24,22 +24,22 @@ func TestWhatHelmControllerWrites(t *testing.T) {
 	t.Parallel()
 	m := newTeam(t)
 	digest := m.own().Signed(t, "1.0.0", "one")
-	m.apply(t, ociRepository("app", m.own(), "1.0.0"))
+	m.Apply(t, ociRepository("app", m.own(), "1.0.0"))
 	m.becomesReady(t, source("OCIRepository", "app", ""))
 	seen := m.follow(t, release("app", ""))
 
-	m.apply(t, releaseBy("app", "OCIRepository", "app"))
+	m.Apply(t, releaseBy("app", "OCIRepository", "app"))
 	m.deploys(t, "app", "one none")
 	m.becomesReady(t, release("app", ""))
 	installed := seen()
 	t.Logf("install:\n%s", strings.Join(installed, "\n"))
 
-	m.patch(t, release("app", spec("interval: 11m")))
+	m.Patch(t, release("app", spec("interval: 11m")))
 	m.becomesReady(t, release("app", ""))
 	idle := seen()[len(installed):]
 	t.Logf("another interval:\n%s", strings.Join(idle, "\n"))
 
-	m.patch(t, release("app", spec("values: {extra: new}")))
+	m.Patch(t, release("app", spec("values: {extra: new}")))
 	m.deploys(t, "app", "one new")
 	m.becomesReady(t, release("app", ""))
 	upgraded := seen()[len(installed)+len(idle):]
@@ -49,7 +49,7 @@ func TestWhatHelmControllerWrites(t *testing.T) {
 	if got := first(installed, "lastAttempted"); got != attempt {
 		t.Errorf("before an install, helm-controller writes\n%s, want\n%s", got, attempt)
 	}
-	if got := field(m.get(t, release("app", "")), "status", "lastAttemptedRevisionDigest"); got != digest {
+	if got := harness.Field(m.Get(t, release("app", "")), "status", "lastAttemptedRevisionDigest"); got != digest {
 		t.Errorf("lastAttemptedRevisionDigest is %s, the artifact's is %s", got, digest)
 	}
 	if diff := cmp.Diff([]string{helmController}, m.statusWriters(t, "helmreleases", "app")); diff != "" {
@@ -68,7 +68,7 @@ func first(lines []string, part string) string {
 // statusWriters are the users whose writes of a status were admitted.
 func (m *team) statusWriters(t *testing.T, resource, name string) []string {
 	t.Helper()
-	events, err := m.Audit(resource, m.name, name)
+	events, err := m.Audit(resource, m.Name, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func (m *team) statusWriters(t *testing.T, resource, name string) []string {
 // manager: fields", with conditions as "Type=Status Reason".
 func (m *team) follow(t *testing.T, text string) func() []string {
 	t.Helper()
-	object := m.object(t, text)
+	object := m.Object(t, text)
 	resource := m.Resource(t, admin, object)
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)

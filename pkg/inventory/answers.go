@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/chartgate/chartgate/pkg/artifact"
 	"github.com/chartgate/chartgate/pkg/chart"
@@ -87,15 +88,16 @@ func (i *Inspector) answer(ctx context.Context, q gate.Question) answer {
 		if !ok || !asked.Reference.Location.IsOCI() {
 			return answer{verdict: i.options.Gate.Decide(ctx, q).WithoutContent()}
 		}
-		visit, err := i.hosts.enter(ctx, asked.Reference.Location.Host())
+		visit, err := i.hosts.enter(ctx, wayTo(asked))
 		if err != nil {
 			return i.withoutRegistry(ctx, q, err)
 		}
 		defer visit.leave()
 		ctx, stop := context.WithTimeout(ctx, i.options.Timeout)
 		defer stop()
+		began := time.Now()
 		found := i.ask(ctx, q)
-		visit.observe(found.verdict)
+		visit.observe(found.verdict, time.Since(began))
 		return found
 	})
 }

@@ -92,7 +92,7 @@ func newFleet(t testing.TB, trusted string, teams, releases, different int) *fle
 	policies := harness.Compile(t, policy.Input{
 		Policies: []v1alpha1.ChartPolicy{*chartPolicy}, Identities: []v1alpha1.TrustedIdentity{*kube.Identity("release", trusted)},
 	})
-	client := registry.New(registry.Options{PlainHTTP: []string{f.registry.Host()}})
+	client := deadProxies{registry.New(registry.Options{PlainHTTP: []string{f.registry.Host()}})}
 	f.gate = gate.New(policies, client, signature.New(roots), func() time.Time { return f.now })
 	return f
 }

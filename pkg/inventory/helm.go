@@ -61,10 +61,11 @@ type newest struct {
 	kind, object string
 	revision     int
 	uninstalled  bool // and kept as history
+	pending      bool // an install or upgrade is under way
 }
 
 // Releases lists the releases that helm itself installed, by the Secrets or ConfigMaps in which it
-// keeps them. Those of HelmReleases in s are left out. It needs the right to list and get both; what
+// keeps them. Those that helm-controller has installed, by the HelmReleases in s, are left out. It needs the right to list and get both; what
 // it cannot read is a problem.
 func (c *Cluster) Releases(ctx context.Context, kube client.Reader, s *Snapshot) ([]HelmRelease, []Problem) {
 	found := map[releaseKey]newest{}
@@ -82,13 +83,7 @@ func (c *Cluster) Releases(ctx context.Context, kube client.Reader, s *Snapshot)
 		problems = append(problems, c.withoutRight(forbidden))
 	}
 	maps.DeleteFunc(found, func(_ releaseKey, at newest) bool { return at.uninstalled })
-	for _, object := range s.objects {
-		if object.Kind == helmv2.HelmReleaseKind {
-			for _, key := range storedAs(object) {
-				delete(found, key)
-			}
-		}
-	}
+	leaveOut(found, s.objects)
 	if len(found) > maxReleases {
 		return nil, append(problems, Problem{What: "releases that helm itself installed, " + c.where(), Why: fmt.Sprintf("there are more than %d", maxReleases), Next: "scan one namespace at a time, with -n"})
 	}
@@ -121,7 +116,8 @@ func (c *Cluster) addNewest(ctx context.Context, kube client.Reader, in driver, 
 			if err != nil || key.name == "" || found[key].revision >= revision {
 				continue
 			}
-			found[key] = newest{in.kind, each.Name, revision, each.Labels["status"] == "uninstalled"}
+			status := each.Labels["status"]
+			found[key] = newest{in.kind, each.Name, revision, status == "uninstalled", strings.HasPrefix(status, "pending-")}
 		}
 		if token = list.Continue; token == "" {
 			return nil
@@ -129,9 +125,30 @@ func (c *Cluster) addNewest(ctx context.Context, kube client.Reader, in driver, 
 	}
 }
 
-// storedAs returns where helm-controller keeps the release of a HelmRelease (GetReleaseName,
-// GetStorageNamespace, v1.6): by its spec, and as its status records it.
-func storedAs(object source.Object) []releaseKey {
+// leaveOut drops the releases that helm-controller has installed. Its status says which: name, namespace and revision
+// must be those that it has recorded. A spec says nothing, because anyone who can write a HelmRelease can name a release
+// that helm itself installed, and suspend it. While an upgrade is under way, its revision is not recorded yet: then the
+// spec is believed.
+func leaveOut(found map[releaseKey]newest, objects map[source.ID]source.Object) {
+	for _, object := range objects {
+		if object.Kind != helmv2.HelmReleaseKind {
+			continue
+		}
+		next, recorded := storedAs(object)
+		for key, revisions := range recorded {
+			if at, ok := found[key]; ok && slices.Contains(revisions, at.revision) {
+				delete(found, key)
+			}
+		}
+		if found[next].pending {
+			delete(found, next)
+		}
+	}
+}
+
+// storedAs returns where helm-controller keeps the release of a HelmRelease by its spec (GetReleaseName,
+// GetStorageNamespace, v1.6), and the revisions that its status records.
+func storedAs(object source.Object) (next releaseKey, recorded map[releaseKey][]int) {
 	var o struct {
 		Spec struct {
 			ReleaseName      string `json:"releaseName"`
@@ -141,23 +158,24 @@ func storedAs(object source.Object) []releaseKey {
 		Status struct {
 			StorageNamespace string `json:"storageNamespace"`
 			History          []struct {
-				Name string `json:"name"`
+				Name    string `json:"name"`
+				Version int    `json:"version"`
 			} `json:"history"`
 		} `json:"status"`
 	}
 	if json.Unmarshal(object.JSON, &o) != nil {
-		return nil
+		return releaseKey{}, nil
 	}
 	name := cmp.Or(o.Spec.ReleaseName, object.Name)
 	if o.Spec.ReleaseName == "" && o.Spec.TargetNamespace != "" {
 		name = o.Spec.TargetNamespace + "-" + object.Name
 	}
-	namespace := cmp.Or(o.Status.StorageNamespace, o.Spec.StorageNamespace, object.Namespace)
-	keys := []releaseKey{{namespace, name}}
+	recorded = map[releaseKey][]int{}
 	for _, deployed := range o.Status.History {
-		keys = append(keys, releaseKey{namespace, deployed.Name})
+		key := releaseKey{o.Status.StorageNamespace, deployed.Name}
+		recorded[key] = append(recorded[key], deployed.Version)
 	}
-	return keys
+	return releaseKey{cmp.Or(o.Status.StorageNamespace, o.Spec.StorageNamespace, object.Namespace), name}, recorded
 }
 
 // readReleases reads what charts the releases are of.

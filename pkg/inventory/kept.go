@@ -148,7 +148,7 @@ func inside(name string, value json.RawMessage) any {
 func history(list []json.RawMessage) []any {
 	kept := []any{}
 	for _, item := range list[:min(len(list), maxHistory)] {
-		kept = append(kept, only(item, []string{"name", "chartVersion", "status", "ociDigest"}))
+		kept = append(kept, only(item, []string{"name", "version", "chartVersion", "status", "ociDigest"}))
 	}
 	return kept
 }

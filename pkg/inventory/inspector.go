@@ -102,6 +102,9 @@ func (i *Inspector) Objects(ctx context.Context, objects iter.Seq[source.Object]
 	}
 }
 
+// partial is a Reader of objects of which it could not keep some; whyUnread says why, and is nil for all others.
+type partial interface{ whyUnread(source.ID) error }
+
 // inspect returns the rows of one object, at least one. A panic is one of them: it must not end a
 // process that answers admissions.
 func (i *Inspector) inspect(ctx context.Context, object source.Object) (rows []Row) {
@@ -115,6 +118,11 @@ func (i *Inspector) inspect(ctx context.Context, object source.Object) (rows []R
 			rows = unread(fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
 		}
 	}()
+	if of, ok := i.options.Reader.(partial); ok {
+		if err := of.whyUnread(object.ID); err != nil {
+			return unread(err)
+		}
+	}
 	changes, err := i.options.Extractor.Changes(source.Write{Object: object})
 	switch {
 	case err != nil:

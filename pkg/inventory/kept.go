@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -75,8 +76,8 @@ const maxKept = 32 << 10
 // where it failed, an older one runs.
 const maxHistory = 5
 
-// keep returns the object with the kept fields only. An object of which too much would have to be
-// kept is an error: nothing but its name is known then.
+// keep returns the object with the kept fields only. With an error, which an object gets of which too much would have to
+// be kept, nothing but its name, API version and UID are in it.
 func (k kind) keep(raw []byte) (source.Object, error) {
 	var whole struct {
 		APIVersion string `json:"apiVersion"`
@@ -91,15 +92,19 @@ func (k kind) keep(raw []byte) (source.Object, error) {
 	}
 	err := kubejson.UnmarshalCaseSensitivePreserveInts(raw, &whole)
 	id := source.ID{Group: k.Group, Kind: k.Kind, Namespace: whole.Metadata.Namespace, Name: whole.Metadata.Name}
-	if err != nil {
-		return source.Object{ID: id}, &problem.Error{Kind: problem.KindInvalid, Detail: id.String() + " cannot be read", Err: err}
+	name, unnamed := json.Marshal(map[string]any{"apiVersion": whole.APIVersion, "kind": k.Kind, "metadata": whole.Metadata})
+	if err = cmp.Or(err, unnamed); err != nil {
+		return source.Object{ID: id, JSON: name}, &problem.Error{Kind: problem.KindInvalid, Detail: id.String() + " cannot be read", Err: err}
 	}
 	kept, err := json.Marshal(map[string]any{
 		"apiVersion": whole.APIVersion, "kind": k.Kind, "metadata": whole.Metadata,
 		"spec": only(whole.Spec, k.spec), "status": only(whole.Status, k.status),
 	})
 	if err != nil || len(kept) > maxKept {
-		return source.Object{ID: id}, &problem.Error{Kind: problem.KindLimitExceeded, Detail: "what " + id.String() + " says of its charts has more than 32 KiB", Err: err}
+		return source.Object{ID: id, JSON: name}, &problem.Error{
+			Kind: problem.KindLimitExceeded, Detail: "what " + id.String() + " says of its charts has more than 32 KiB", Err: err,
+			Next: "shorten it: names, versions and filters of charts have some hundred bytes",
+		}
 	}
 	return source.Object{ID: id, JSON: kept}, nil
 }

@@ -123,23 +123,12 @@ func (c *Cluster) listKind(ctx context.Context, s *Snapshot, k kind, gvk schema.
 			return err
 		}
 		object, err := k.keep(raw)
-		if err != nil {
-			s.Problems = append(s.Problems, Problem{What: object.String(), Why: detailOf(err)})
-			continue
-		}
-		s.add(object)
+		s.add(object, err)
 		if c.Listed != nil {
 			c.Listed(s.Len())
 		}
 	}
 	return nil
-}
-
-func detailOf(err error) string {
-	if known, ok := errors.AsType[*problem.Error](err); ok {
-		return known.Detail
-	}
-	return firstLine(err)
 }
 
 // objectList is a list whose items are not decoded yet.

@@ -3,13 +3,16 @@ package inventory_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chartgate/chartgate/pkg/inventory"
 	"github.com/chartgate/chartgate/pkg/source"
+	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
 // A list that has expired goes on with the token that the API server offers, or begins again; no
@@ -75,23 +78,37 @@ func TestWhatIsKept(t *testing.T) {
 	}
 }
 
-// An object that says too much of its charts is a problem of its own; the others are listed.
-func TestTooLargeObjects(t *testing.T) {
-	s := &apiServer{listed: map[string]int{"helmreleases": 3}, object: func(resource string, at int) string {
+// TestAttackOneTooLargeObjectFailsEveryRun: an object that says more of its charts than is kept is a row of its own. It is
+// no problem of the run, which would be tried again every five minutes and never be complete.
+func TestAttackOneTooLargeObjectFailsEveryRun(t *testing.T) {
+	s := &apiServer{listed: map[string]int{"ocirepositories": 3}, object: func(resource string, at int) string {
 		text := numbered(resource, at)
 		if at == 1 {
-			text = strings.Replace(text, "chart-1", strings.Repeat("x", 40_000), 1)
+			text = strings.Replace(text, `"spec": {}`, fmt.Sprintf(`"spec": {"suspend": true, "url": "oci://ghcr.io/acme/web", "ref": {"semver": "*", "semverFilter": %q}}`, strings.Repeat("x", 40_000)), 1)
 		}
 		return text
 	}}
 	at := s.cluster(t)
 	snapshot, err := at.List(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(snapshot.Problems) > 0 || snapshot.Len() != 3 {
+		t.Fatalf("%v, problems %v, %d objects", err, snapshot.Problems, snapshot.Len())
 	}
-	want := []inventory.Problem{{What: "HelmRelease team-1/x-1", Why: "what HelmRelease team-1/x-1 says of its charts has more than 32 KiB"}}
-	if diff := cmp.Diff(want, snapshot.Problems); diff != "" || snapshot.Len() != 2 {
-		t.Errorf("%d objects, problems (-want +got):\n%s", snapshot.Len(), diff)
+	objects := slices.DeleteFunc(snapshot.Objects(), func(o source.Object) bool { return o.Name != "x-1" })
+	inspector := inventory.New(inventory.Options{Extractor: source.NewExtractor(snapshot, source.Options{}), Reader: snapshot, Judged: true, Now: time.Now})
+	var rows []inventory.Row
+	for row := range inspector.Rows(t.Context(), slices.Values(objects)) {
+		row.Message = ""
+		rows = append(rows, row)
+	}
+	want := []inventory.Row{{
+		Object:  inventory.Object{Group: "source.toolkit.fluxcd.io", Kind: "OCIRepository", Namespace: "team-1", Name: "x-1", Version: "v1", UID: "u-1"},
+		Verdict: "Denied", Reason: verdict.LimitExceeded, Next: "shorten it: names, versions and filters of charts have some hundred bytes",
+	}}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if found, err := snapshot.Read(t.Context(), objects[0].ID); err == nil {
+		t.Errorf("what refers to it meets %s", found)
 	}
 }
 

@@ -16,7 +16,10 @@ import (
 // Snapshot holds the objects that take charts from somewhere, as a cluster had them when they were
 // listed: some hundred bytes each. It is a source.Reader, so that a scan reads no object twice.
 type Snapshot struct {
-	objects  map[source.ID]source.Object
+	objects map[source.ID]source.Object
+	// unread are the reasons why nothing but the name of an object is kept. That is a row of the object and no problem
+	// of the whole, so that nobody can make every run of the background verification fail with one object.
+	unread   map[source.ID]error
 	releases map[source.ID][]source.Object // by what their charts come from
 	// complete are the kinds of which every object of the cluster is here.
 	complete map[schema.GroupKind]bool
@@ -30,15 +33,20 @@ type Snapshot struct {
 
 func newSnapshot(live source.Reader) *Snapshot {
 	return &Snapshot{
-		objects: map[source.ID]source.Object{}, releases: map[source.ID][]source.Object{}, complete: map[schema.GroupKind]bool{}, live: live,
+		objects: map[source.ID]source.Object{}, unread: map[source.ID]error{}, releases: map[source.ID][]source.Object{}, complete: map[schema.GroupKind]bool{}, live: live,
 	}
 }
 
-func (s *Snapshot) add(object source.Object) {
+// add adds an object, of which only the name could be kept if there is a reason.
+func (s *Snapshot) add(object source.Object, unread error) {
 	if _, again := s.objects[object.ID]; again {
 		return // a list that was begun again
 	}
 	s.objects[object.ID] = object
+	if unread != nil {
+		s.unread[object.ID] = unread
+		return
+	}
 	if object.Kind != helmv2.HelmReleaseKind {
 		return
 	}
@@ -76,13 +84,14 @@ func (s *Snapshot) Objects() []source.Object {
 
 // Read implements source.Reader.
 func (s *Snapshot) Read(ctx context.Context, id source.ID) ([]source.Object, error) {
-	if object, ok := s.objects[id]; ok {
+	unread := s.unread[id]
+	if object, ok := s.objects[id]; ok && unread == nil {
 		return []source.Object{object}, nil
 	}
-	if s.live == nil || s.complete[schema.GroupKind{Group: id.Group, Kind: id.Kind}] {
-		return nil, nil
+	if s.live != nil && (unread != nil || !s.complete[schema.GroupKind{Group: id.Group, Kind: id.Kind}]) {
+		return s.live.Read(ctx, id)
 	}
-	return s.live.Read(ctx, id)
+	return nil, unread
 }
 
 // Releases implements source.Reader. Releases that could not be listed are missing.
@@ -90,4 +99,10 @@ func (s *Snapshot) Releases(_ context.Context, from source.ID) ([]source.Object,
 	return s.releases[from], nil
 }
 
-var _ source.Reader = (*Snapshot)(nil)
+// whyUnread implements partial.
+func (s *Snapshot) whyUnread(id source.ID) error { return s.unread[id] }
+
+var (
+	_ source.Reader = (*Snapshot)(nil)
+	_ partial       = (*Snapshot)(nil)
+)

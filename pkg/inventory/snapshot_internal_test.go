@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -25,19 +26,22 @@ func (a *asked) Releases(context.Context, source.ID) ([]source.Object, error) { 
 func TestSnapshotReads(t *testing.T) {
 	const flux = "source.toolkit.fluxcd.io"
 	held := source.ID{Group: flux, Kind: "HelmChart", Namespace: "apps", Name: "held"}
+	large := source.ID{Group: flux, Kind: "HelmChart", Namespace: "apps", Name: "large"}
 	for _, c := range []struct {
 		sentence string
 		id       source.ID
 		want     string // who answers: the snapshot, the cluster, or nobody
 	}{
 		{"an object of the list", held, "snapshot"},
+		{"an object of the list of which only the name is kept", large, "cluster"},
 		{"an object of a kind that is listed in whole", source.ID{Group: flux, Kind: "HelmChart", Namespace: "apps", Name: "other"}, "nobody"},
 		{"an object of a kind that is not", source.ID{Group: flux, Kind: "HelmRepository", Namespace: "apps", Name: "other"}, "cluster"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			live := &asked{}
 			s := newSnapshot(live)
-			s.add(source.Object{ID: held, JSON: []byte(`{}`)})
+			s.add(source.Object{ID: held, JSON: []byte(`{}`)}, nil)
+			s.add(source.Object{ID: large}, errors.New("injected"))
 			s.complete[schema.GroupKind{Group: flux, Kind: "HelmChart"}] = true
 			found, err := s.Read(t.Context(), c.id)
 			got := "nobody"
@@ -60,7 +64,7 @@ func TestSnapshotOrder(t *testing.T) {
 	s := newSnapshot(nil)
 	for _, name := range []string{"b/HelmChart/x", "a/OCIRepository/x", "a/HelmChart/y", "b/HelmChart/x", "a/HelmChart/x"} {
 		part := strings.Split(name, "/")
-		s.add(source.Object{ID: source.ID{Namespace: part[0], Kind: part[1], Name: part[2]}})
+		s.add(source.Object{ID: source.ID{Namespace: part[0], Kind: part[1], Name: part[2]}}, nil)
 	}
 	var got []string
 	for _, o := range s.Objects() {
@@ -78,8 +82,8 @@ func TestReleasesOfASource(t *testing.T) {
 		ID:   source.ID{Group: "helm.toolkit.fluxcd.io", Kind: "HelmRelease", Namespace: "apps", Name: "web"},
 		JSON: []byte(`{"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {"namespace": "apps", "name": "web"}, "spec": {"chartRef": {"kind": "OCIRepository", "name": "web"}}}`),
 	}
-	s.add(release)
-	s.add(release)
+	s.add(release, nil)
+	s.add(release, nil)
 	found, err := s.Releases(t.Context(), source.ID{Group: "source.toolkit.fluxcd.io", Kind: "OCIRepository", Namespace: "apps", Name: "web"})
 	if err != nil || len(found) != 1 {
 		t.Errorf("%d releases, %v", len(found), err)

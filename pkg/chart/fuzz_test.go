@@ -217,7 +217,7 @@ func FuzzSelectors(f *testing.F) {
 			}
 			valid := slices.DeleteFunc(slices.Clone(tags), func(tag string) bool { return !tagGrammar.MatchString(tag) })
 			compare(t, c, valid)
-			if got, err := s.Select(tags); err == nil && (!slices.Contains(tags, got) || !tagGrammar.MatchString(got)) {
+			if got, err := s.Select(t.Context(), tags); err == nil && (!slices.Contains(tags, got) || !tagGrammar.MatchString(got)) {
 				t.Fatalf("%s %q of %q: %q", c.name, version, tags, got)
 			}
 		}

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -15,7 +16,8 @@ import (
 // No match is KindNotFound, and says which tags the consumer passed over. Where two tags
 // are the same version by precedence (1.0.0 and v1.0.0, or two builds), consumers take
 // whichever the registry lists first, so the answer is not certain: that is KindInvalid.
-func (s Selector) Select(tags []string) (string, error) {
+// It ends with KindTimeout when ctx does.
+func (s Selector) Select(ctx context.Context, tags []string) (string, error) {
 	if !s.IsRange() {
 		return "", problem.Invalid("%s is not a range of versions", problem.QuoteInput(s.text)).WithNext("write one complete version, as in 1.2.3")
 	}
@@ -23,15 +25,18 @@ func (s Selector) Select(tags []string) (string, error) {
 	if err != nil {
 		return "", problem.Invalid("%s is not a range of versions", problem.QuoteInput(s.text)).WithNext("write one complete version, as in 1.2.3")
 	}
-	filter, err := regexp.Compile(s.filter)
+	filter, err := compileFilter(s.filter)
 	if err != nil {
-		return "", problem.Invalid("%s is not a regular expression", problem.QuoteInput(s.filter)).WithNext("correct spec.ref.semverFilter")
+		return "", err
 	}
 	var best newest
 	var tied string
 	for _, tag := range tags {
+		if ctx.Err() != nil {
+			return "", s.tooSlow(ctx)
+		}
 		v := s.version(tag)
-		if v == nil || !filter.MatchString(tag) || !constraint.Check(v) || tag == best.tag {
+		if v == nil || !constraint.Check(v) || !passes(filter, tag) || tag == best.tag {
 			continue
 		}
 		switch {
@@ -43,7 +48,7 @@ func (s Selector) Select(tags []string) (string, error) {
 	}
 	switch {
 	case best.version == nil:
-		return "", s.noMatch(tags, constraint, filter)
+		return "", s.noMatch(ctx, tags, constraint, filter)
 	case tied != "":
 		return "", problem.Invalid("the tags %s and %s are the same version, so the range %s has no single answer", problem.QuoteInput(best.tag), problem.QuoteInput(tied), problem.QuoteInput(s.text)).
 			WithNext("name the tag that is meant, where the tag alone decides: in an OCIRepository (ref.tag) or an Argo CD source with oci://; or remove one of the two tags from the registry")
@@ -53,6 +58,15 @@ func (s Selector) Select(tags []string) (string, error) {
 	default:
 		return best.tag, nil
 	}
+}
+
+// passes reports whether the filter lets a tag pass. One that no registry can hold does: it is refused if it is chosen.
+func passes(filter *regexp.Regexp, tag string) bool {
+	return len(tag) > maxTag || filter.MatchString(tag)
+}
+
+func (s Selector) tooSlow(ctx context.Context) *problem.Error {
+	return &problem.Error{Kind: problem.KindTimeout, Detail: "no tag for the range " + problem.QuoteInput(s.text) + " was found in time", Err: ctx.Err()}
 }
 
 // Versions returns the versions that helm reads in tags, newest first: "_" in a tag stands for "+". It
@@ -112,9 +126,12 @@ func (s Selector) version(tag string) *semver.Version {
 // noMatch is the problem with a range that no tag matches. It looks for the tag that its
 // author may have meant: one that the consumer cannot read, that the filter leaves out, or
 // a prerelease; and names the newest version otherwise.
-func (s Selector) noMatch(tags []string, constraint *semver.Constraints, filter *regexp.Regexp) *problem.Error {
+func (s Selector) noMatch(ctx context.Context, tags []string, constraint *semver.Constraints, filter *regexp.Regexp) *problem.Error {
 	var unread, filtered, prerelease, other newest
 	for _, tag := range tags {
+		if ctx.Err() != nil {
+			return s.tooSlow(ctx)
+		}
 		v, err := semver.NewVersion(strings.ReplaceAll(tag, "_", "+"))
 		if err != nil || !tagGrammar.MatchString(tag) {
 			continue

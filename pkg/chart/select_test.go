@@ -1,6 +1,7 @@
 package chart_test
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -75,7 +76,7 @@ func TestSelectTakesTheNewestMatchingTag(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := s.Select(tc.tags)
+			got, err := s.Select(t.Context(), tc.tags)
 			if tc.invalid != "" {
 				wantInvalid(t, err, tc.invalid)
 				return
@@ -103,8 +104,56 @@ func TestSelectIsForRangesOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = s.Select([]string{"1.0.0"})
+		_, err = s.Select(t.Context(), []string{"1.0.0"})
 		wantInvalid(t, err, "is not a range of versions")
+	}
+}
+
+// TestSelectEndsWithItsCaller: a list of tags is read no further when nobody waits for the answer.
+func TestSelectEndsWithItsCaller(t *testing.T) {
+	t.Parallel()
+	over, stop := context.WithCancel(t.Context())
+	stop()
+	for _, version := range []string{"*", "9"} {
+		s, err := chart.ParseFluxVersion(version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Select(over, []string{"1.0.0"})
+		if perr, ok := errors.AsType[*problem.Error](err); !ok || perr.Kind != problem.KindTimeout {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+}
+
+// TestAttackCostOfSemverFilter: a filter of 250 characters can have a million states, each of which meets each character
+// of 10,000 tags. Honest ones have less than a hundred.
+func TestAttackCostOfSemverFilter(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		sentence, filter string
+		refused          bool
+	}{
+		{"optional letters, counted", strings.Repeat("(.?){999}", 28) + "~", true},
+		{"letters up to a count", strings.Repeat(".{0,999}", 31) + "~", true},
+		{"a class up to a count", strings.Repeat(`\pL{0,999}`, 25) + "~", true},
+		{"a count in a count", "((a{30}){30})*~", true},
+		{"a count without an end", "a{600,}", true},
+		{"one large count", "a{501}", true},
+		{"no filter", "", false},
+		{"release candidates", ".*-rc.*", false},
+		{"a version, in full", `^v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)-(?:alpha|beta|rc)\.[0-9]+$`, false},
+		{"a time and a commit", `^[0-9]{14}-[0-9a-f]{40}$`, false},
+		{"a SHA-256", `-[0-9a-f]{64}$`, false},
+		{"a long word", strings.Repeat("a", 256), false},
+		{"many words", strings.Repeat("word|", 50), false},
+	} {
+		_, err := chart.ParseFluxRef(chart.FluxRef{SemVer: "*", SemVerFilter: c.filter})
+		if c.refused {
+			wantInvalid(t, err, "repeats too much")
+		} else if err != nil {
+			t.Errorf("%s: %v", c.sentence, err)
+		}
 	}
 }
 
@@ -117,10 +166,10 @@ func TestSelectIsOfAnyOrderOfTags(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, wantErr := s.Select(tags)
+		want, wantErr := s.Select(t.Context(), tags)
 		for range 50 {
 			random.Shuffle(len(tags), func(i, j int) { tags[i], tags[j] = tags[j], tags[i] })
-			if got, err := s.Select(tags); got != want || (err == nil) != (wantErr == nil) {
+			if got, err := s.Select(t.Context(), tags); got != want || (err == nil) != (wantErr == nil) {
 				t.Errorf("%s of %v: %q, %v; in another order %q, %v", version, tags, got, err, want, wantErr)
 			}
 		}
@@ -205,7 +254,7 @@ func lookUp(s chart.Selector, tags []string) (string, error) {
 	if tag, ok := s.Tag(); ok && (slices.Contains(tags, tag) || !s.IsRange()) {
 		return pull(tag, tags)
 	}
-	return s.Select(tags)
+	return s.Select(context.Background(), tags)
 }
 
 func lookUpError(s chart.Selector, tags []string) error {

@@ -96,13 +96,8 @@ func ParseFluxRef(ref FluxRef) (Selector, error) {
 		if err != nil {
 			return Selector{}, err
 		}
-		if len(ref.SemVerFilter) > maxVersion {
-			return Selector{}, problem.Invalid("the semverFilter %s is longer than %d characters", problem.QuoteInput(ref.SemVerFilter), maxVersion).
-				WithNext("write a shorter spec.ref.semverFilter")
-		}
-		if _, err := regexp.Compile(ref.SemVerFilter); err != nil {
-			return Selector{}, problem.Invalid("the semverFilter %s is not a regular expression", problem.QuoteInput(ref.SemVerFilter)).
-				WithNext("correct spec.ref.semverFilter; its syntax is that of Go: https://pkg.go.dev/regexp/syntax")
+		if _, err := compileFilter(ref.SemVerFilter); err != nil {
+			return Selector{}, err
 		}
 		s.filter, s.plus = ref.SemVerFilter, ref.ChartLayer
 		return s, nil

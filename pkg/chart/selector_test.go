@@ -264,7 +264,7 @@ func TestTheZeroSelectorChoosesNothing(t *testing.T) {
 	if diff := cmp.Diff(selected{Pinning: "Floating"}, look(zero)); diff != "" || !zero.IsZero() {
 		t.Errorf("zero selector (-want +got):\n%s", diff)
 	}
-	_, err := zero.Select([]string{"1.0.0"})
+	_, err := zero.Select(t.Context(), []string{"1.0.0"})
 	wantInvalid(t, err, "is not a range of versions")
 }
 

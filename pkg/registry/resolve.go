@@ -158,7 +158,7 @@ func (r *repository) selectTag(ctx context.Context, s chart.Selector) (string, e
 	if err != nil {
 		return "", err
 	}
-	tag, err := s.Select(tags)
+	tag, err := s.Select(ctx, tags)
 	if p, ok := errors.AsType[*problem.Error](err); ok {
 		located := *p
 		located.Detail = r.location.String() + ": " + p.Detail + r.mirrorNote()

@@ -21,6 +21,11 @@ type used struct {
 	signers  []identity // those that are needed to accept all of its uses; none: a waiver
 	why      string     // why it has a waiver
 	floating bool
+	// asks is set where only a person can say which of the signers is the right one: anyone who can push to a registry
+	// can add a signature to a chart.
+	asks bool
+	// unverified describes the signers beside them whose signatures could not be verified.
+	unverified []string
 }
 
 // locationOf returns the location in the reference of a row.
@@ -105,25 +110,38 @@ func chartOf(at chart.Location, rows []inventory.Row) (*used, []string) {
 		c.why = notOCI
 		return c, nil
 	}
-	if foreign := unverified(rows); len(foreign) > 0 {
+	unsigned := slices.DeleteFunc(slices.Clone(rows), func(row inventory.Row) bool { return !row.Unsigned() })
+	if foreign := unverified(unsigned); len(foreign) > 0 {
 		return nil, []string{fmt.Sprintf("%s is signed, but by a signer that could not be verified (%s), so it is neither trusted nor waived here. Name the signer in a TrustedIdentity (key.pem for a key, trustRoot for a Sigstore of your own), and run chartgate suggest again with --policy and that file",
 			at, strings.Join(foreign, "; "))}
 	}
-	if slices.ContainsFunc(rows, inventory.Row.Unsigned) {
+	if len(unsigned) > 0 {
 		c.why = "no signature of the chart was found"
 		return c, nil
 	}
-	c.signers = needed(rows)
-	return c, nil
+	c.signers, c.asks = signersOf(rows)
+	c.unverified = unverified(rows)
+	if c.asks = c.asks || len(c.unverified) > 0; !c.asks {
+		return c, nil
+	}
+	return c, []string{fmt.Sprintf("%s has signatures by several signers, and a scan cannot know which of them you trust, so no policy for it is in force: %s. Delete those that are not right from its policy below, and uncomment the rest with the identities that it names",
+		at, strings.Join(append(described(c.signers), c.unverified...), "; "))}
 }
 
-// unverified describes the signers of charts that have a signature, but none that was verified.
+// described names signers for people.
+func described(signers []identity) []string {
+	var all []string
+	for _, id := range signers {
+		all = append(all, oneLine(cmp.Or(id.subject, id.key)))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// unverified describes the signers of charts whose signatures could not be verified.
 func unverified(rows []inventory.Row) []string {
 	var all []string
 	for _, row := range rows {
-		if !row.Unsigned() {
-			continue
-		}
 		for _, s := range row.Signers {
 			if s.Predicate != "" || s.Unverified == "" {
 				continue
@@ -138,19 +156,34 @@ func unverified(rows []inventory.Row) []string {
 	return all
 }
 
-// needed returns signers of which each use has one: few, so that a signature that somebody has put
-// beside the right one is not trusted, too.
-func needed(rows []inventory.Row) []identity {
-	var sets [][]identity
+// signersOf returns the signers of the uses of a chart, each as one identity or as few as accept all of its uses. It
+// reports whether one use has several: then no rule, such as the most frequent one, can tell the right one from one that
+// a stranger has added.
+func signersOf(rows []inventory.Row) (signers []identity, several bool) {
+	sets := map[identity][][]identity{} // by who it is, of each use that it has signed
 	for _, row := range rows {
-		var set []identity
+		of := map[identity][]identity{}
 		for _, s := range row.Signers {
 			if s.Signs() {
-				set = append(set, identityOf(s))
+				id := identityOf(s)
+				of[id.who()] = append(of[id.who()], id)
 			}
 		}
-		sets = append(sets, set)
+		for who, ids := range of {
+			sets[who] = append(sets[who], ids)
+		}
+		several = several || len(of) > 1
 	}
+	for _, each := range sets {
+		signers = append(signers, needed(each)...)
+	}
+	slices.SortFunc(signers, compareIdentities)
+	return signers, several
+}
+
+// needed returns few identities of one signer, of which each use has one. They differ in what else was verified: one
+// signature may have an entry in a log, and another one none.
+func needed(sets [][]identity) []identity {
 	var chosen []identity
 	for len(sets) > 0 {
 		counts := map[identity]int{}
@@ -160,11 +193,10 @@ func needed(rows []inventory.Row) []identity {
 			}
 		}
 		best := slices.SortedFunc(maps.Keys(counts), func(a, b identity) int {
-			return cmp.Or(cmp.Compare(len(a.key), len(b.key)), cmp.Compare(counts[b], counts[a]), compareIdentities(a, b))
+			return cmp.Or(cmp.Compare(counts[b], counts[a]), compareIdentities(a, b))
 		})[0]
 		chosen = append(chosen, best)
 		sets = slices.DeleteFunc(sets, func(set []identity) bool { return slices.Contains(set, best) })
 	}
-	slices.SortFunc(chosen, compareIdentities)
 	return chosen
 }

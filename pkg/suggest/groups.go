@@ -14,6 +14,7 @@ type group struct {
 	signers  []identity
 	why      string
 	floating bool
+	asks     bool
 	charts   []used
 	areas    []area
 	exclude  []string
@@ -50,11 +51,11 @@ func grouped(charts, outside []used) []group {
 	for _, c := range charts {
 		at := slices.IndexFunc(all, func(g group) bool {
 			return g.charts[0].at.Scheme() == c.at.Scheme() && g.charts[0].at.Host() == c.at.Host() &&
-				g.why == c.why && g.floating == c.floating && slices.Equal(g.signers, c.signers)
+				g.why == c.why && g.floating == c.floating && g.asks == c.asks && slices.Equal(g.signers, c.signers)
 		})
 		if at < 0 {
 			at = len(all)
-			all = append(all, group{signers: c.signers, why: c.why, floating: c.floating})
+			all = append(all, group{signers: c.signers, why: c.why, floating: c.floating, asks: c.asks})
 		}
 		all[at].charts = append(all[at].charts, c)
 	}
@@ -76,9 +77,10 @@ func grouped(charts, outside []used) []group {
 }
 
 // areasOf finds the longest common paths of charts with signers. A waiver is for single charts: it
-// must not wait for the next unsigned one.
+// must not wait for the next unsigned one. So is a policy with a question: a stranger who has signed two charts must not
+// take their folder out of the policy for its other charts.
 func areasOf(g group) []area {
-	if len(g.signers) == 0 {
+	if len(g.signers) == 0 || g.asks {
 		return exact(g.charts)
 	}
 	byRoot := map[string][]used{}

@@ -43,6 +43,15 @@ func identityOf(s inventory.Signer) identity {
 	return id
 }
 
+// who returns the signer alone: one key or certificate subject, whatever else was verified.
+func (id identity) who() identity {
+	id.unlogged = false
+	if id.key != "" {
+		id.trustRoot = ""
+	}
+	return id
+}
+
 func compareIdentities(a, b identity) int {
 	flag := func(on bool) int {
 		if on {
@@ -109,20 +118,24 @@ func (id identity) slug() string {
 func (ids identities) documents(charts []used, known keys) []document {
 	var all []document
 	for id, name := range ids {
-		signed := 0
+		signed, trusted := 0, false
 		for _, c := range charts {
 			if slices.Contains(c.signers, id) {
 				signed++
+				trusted = trusted || !c.asks
 			}
 		}
-		d := document{name: name, comment: []string{fmt.Sprintf("Signed %d of the charts below.", signed)}, disabled: id.key != "" && known[id.key] == ""}
+		d := document{name: name, comment: []string{fmt.Sprintf("Signed %d of the charts below.", signed)}, disabled: !trusted || id.lacksKey(known)}
 		if id.needsTrustRoot() {
 			d.comment = append(d.comment, "It needs the TrustRoot "+oneLine(id.trustRoot)+", which is not in this file.")
 		}
 		if id.unlogged {
 			d.comment = append(d.comment, "No entry of its signatures in a transparency log was verified, so none is required.")
 		}
-		if d.disabled {
+		if !trusted {
+			d.comment = append(d.comment, "Each of them has other signers, too. Uncomment this only if you trust it.")
+		}
+		if id.lacksKey(known) {
 			d.comment = append(d.comment, "A scan cannot know the key itself. Put the public key with the fingerprint "+oneLine(id.key)+" into key.pem, and uncomment the document.")
 		}
 		d.object = v1alpha1.TrustedIdentity{
@@ -134,6 +147,9 @@ func (ids identities) documents(charts []used, known keys) []document {
 	slices.SortFunc(all, func(a, b document) int { return cmp.Compare(a.name, b.name) })
 	return all
 }
+
+// lacksKey reports whether the signer is a key of which a scan knows the fingerprint only.
+func (id identity) lacksKey(known keys) bool { return id.key != "" && known[id.key] == "" }
 
 // needsTrustRoot reports whether the signer's certificates or log entries are those of a Sigstore with a TrustRoot of
 // its own.

@@ -1,5 +1,5 @@
 // Package suggest turns an inventory into policies that admit exactly what runs, for a person to
-// review: it trusts whoever has signed, and waives what nobody has. It is pure.
+// review: it trusts who has signed, where that is one signer, and waives what nobody has signed. It is pure.
 package suggest
 
 import (
@@ -94,10 +94,14 @@ func (g group) policies(ids identities, names namer, known keys, at string, unti
 			spec.AllowUnverified = waiverOf(g.why, at, until)
 		default:
 			spec.Require = []v1alpha1.Requirement{{AnyOf: ids.names(g.signers)}}
-			d.disabled = slices.ContainsFunc(g.signers, func(id identity) bool { return id.key != "" && known[id.key] == "" })
-		}
-		if d.disabled {
-			d.comment = append(d.comment, "Signed by a key: fill in its public key above first.")
+			lacksKey := slices.ContainsFunc(g.signers, func(id identity) bool { return id.lacksKey(known) })
+			d.disabled = lacksKey || g.asks
+			if g.asks {
+				d.comment = append(d.comment, g.question()...)
+			}
+			if lacksKey {
+				d.comment = append(d.comment, "Signed by a key: fill in its public key above first.")
+			}
 		}
 		if len(g.signers) > 0 && g.floating {
 			spec.Pinning = v1alpha1.PinningFloating
@@ -111,6 +115,24 @@ func (g group) policies(ids identities, names namer, known keys, at string, unti
 		all = append(all, d)
 	}
 	return all
+}
+
+// question says what only a person can answer about the signers of the charts.
+func (g group) question() []string {
+	lines := []string{"Which of these signers do you trust? Anyone who can push to the registry can add a signature. Delete the others from anyOf,",
+		"and uncomment the rest with its identities above."}
+	for _, who := range described(g.signers) {
+		lines = append(lines, "- signed by "+who)
+	}
+	var unverified []string
+	for _, c := range g.charts {
+		unverified = append(unverified, c.unverified...)
+	}
+	slices.Sort(unverified)
+	for _, text := range slices.Compact(unverified) {
+		lines = append(lines, "- signed, not verified: "+text)
+	}
+	return lines
 }
 
 // waiverOf is a waiver for the reason, which a scan of that day has found.

@@ -9,10 +9,12 @@ import (
 	"encoding/pem"
 	"fmt"
 	mathrand "math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
@@ -138,7 +140,7 @@ func accepts(t *testing.T, set *policy.Set, r inventory.Row) bool {
 }
 
 // TestASuggestionAdmitsWhatRuns: all that a scan can know is admitted, and a chart that a stranger
-// has signed instead is not.
+// has signed instead is not. Of a chart with several signers, a scan cannot know whose are right.
 func TestASuggestionAdmitsWhatRuns(t *testing.T) {
 	key := newKey(t)
 	const workflow = "https://github.com/acme/charts/.github/workflows/release.yaml@refs/"
@@ -190,6 +192,12 @@ func TestASuggestionAdmitsWhatRuns(t *testing.T) {
 			t.Fatalf("seed %d: %v\n%s", seed, report, text)
 		}
 		for _, r := range rows {
+			if several(rows, r) {
+				if accepts(t, set, r) || !strings.Contains(text, "# - "+strings.TrimSuffix(r.Reference, r.Reference[strings.LastIndexByte(r.Reference, ':'):])+" has signatures by several signers") {
+					t.Errorf("seed %d: %s, signed by several, is admitted or not asked about under\n%s", seed, r.Reference, text)
+				}
+				continue
+			}
 			if !accepts(t, set, r) {
 				t.Errorf("seed %d: %s, signed by %v, is denied under\n%s", seed, r.Reference, r.Signers, text)
 			}
@@ -202,6 +210,14 @@ func TestASuggestionAdmitsWhatRuns(t *testing.T) {
 	}
 }
 
+// several reports whether a version of the same chart has several signers, so that a person must choose.
+func several(rows []inventory.Row, r inventory.Row) bool {
+	at := r.Reference[:strings.LastIndexByte(r.Reference, ':')]
+	return !mixed(rows, r) && slices.ContainsFunc(rows, func(other inventory.Row) bool {
+		return strings.HasPrefix(other.Reference, at+":") && len(other.Signers) > 1
+	})
+}
+
 // mixed reports whether another version of the same chart has no signature, so that the chart has a
 // waiver.
 func mixed(rows []inventory.Row, r inventory.Row) bool {
@@ -212,6 +228,63 @@ func mixed(rows []inventory.Row, r inventory.Row) bool {
 		}
 	}
 	return false
+}
+
+// TestAttackSuggestTrustsTheStranger: someone who can push signs charts beside the right signer. Nothing is in force for
+// those charts, all signers are named, and other charts of the folder keep their policy.
+func TestAttackSuggestTrustsTheStranger(t *testing.T) {
+	key := newKey(t)
+	right, stranger := keyless("release@acme.example"), keyless("aa-mallory@evil.example")
+	known := inventory.Signer{Key: key.Fingerprint(), TrustRoot: evidence.DefaultTrustRoot}
+	foreign := inventory.Signer{Key: "sha256:ffff", Unverified: "made with a key that no policy trusts"}
+	for _, c := range []struct {
+		sentence string
+		web      []inventory.Signer
+		api      []inventory.Signer
+		admits   []string
+		says     []string
+	}{
+		{"beside a keyless signer", []inventory.Signer{right, stranger}, []inventory.Signer{right, stranger}, []string{"lib"},
+			[]string{"# - signed by aa-mallory@evil.example\n# - signed by release@acme.example\n"}},
+		{"beside a key that the scan knows", []inventory.Signer{known, stranger}, []inventory.Signer{known, stranger}, []string{"lib"}, []string{"# - signed by " + key.Fingerprint()}},
+		{"beside a key that the scan does not know", []inventory.Signer{foreign, stranger}, []inventory.Signer{foreign, stranger}, []string{"lib"},
+			[]string{"# - signed, not verified: sha256:ffff: made with a key that no policy trusts\n"}},
+		{"with a key that the scan does not know", []inventory.Signer{right, foreign}, []inventory.Signer{right}, []string{"api", "lib"},
+			[]string{"oci://ghcr.io/acme/web has signatures by several signers", "release@acme.example; sha256:ffff: made with a key that no policy trusts"}},
+		{"to one chart of a folder", []inventory.Signer{right, stranger}, []inventory.Signer{right}, []string{"api", "lib"}, []string{"    - oci://ghcr.io/acme/**\n", "    exclude:\n    - oci://ghcr.io/acme/web\n"}},
+		{"twice by one signer, of which one signature is in a log", []inventory.Signer{known, {Key: key.Fingerprint(), Unlogged: true}}, []inventory.Signer{right}, []string{"web", "api", "lib"}, nil},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			rows := []inventory.Row{row("oci://ghcr.io/acme/web:1.0.0", c.web...), row("oci://ghcr.io/acme/api:1.0.0", c.api...), row("oci://ghcr.io/acme/lib:1.0.0", right)}
+			in, text := written(t, rows, key)
+			set, report := policy.Compile(in)
+			if len(report.Policies)+len(report.Identities) > 0 {
+				t.Fatal(report)
+			}
+			var admits []string
+			for i, name := range []string{"web", "api", "lib"} {
+				if accepts(t, set, rows[i]) {
+					admits = append(admits, name)
+				}
+			}
+			if diff := cmp.Diff(c.admits, admits); diff != "" {
+				t.Errorf("admitted (-want +got):\n%s", diff)
+			}
+			for _, obj := range in.Identities {
+				if obj.Spec.Keyless != nil && strings.Contains(obj.Spec.Keyless.Subject, "mallory") {
+					t.Error("the stranger is trusted")
+				}
+			}
+			for _, want := range c.says {
+				if !strings.Contains(text, want) {
+					t.Errorf("%q is missing", want)
+				}
+			}
+			if t.Failed() {
+				t.Log(text)
+			}
+		})
+	}
 }
 
 // TestSuggestionsInWords: what a person reads.

@@ -1,4 +1,4 @@
-// Package pods runs what chartgate's Deployment asks for on a control plane without nodes: it is the deployment controller
+// Package pods runs what chartgate's Deployment asks for on a control plane without nodes: it is the controllers
 // and the kubelet for this Deployment, and kube-proxy for its Service. Unlike cluster.Install, it changes nothing that others
 // have written, so Flux and Argo CD find in the cluster what they put there.
 //
@@ -18,8 +18,11 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chartgate/chartgate/test/env/cluster"
@@ -206,11 +209,30 @@ func (p *Pods) report(ctx context.Context, deployment *appsv1.Deployment, ready,
 		{Type: appsv1.DeploymentAvailable, Status: available, Reason: "MinimumReplicas"},
 		{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: complete},
 	}
-	if equality.Semantic.DeepEqual(status, deployment.Status) {
+	if !equality.Semantic.DeepEqual(status, deployment.Status) {
+		deployment.Status = status
+		if err := p.cluster.Client.Status().Update(ctx, deployment); err != nil {
+			return err
+		}
+	}
+	return p.reportBudget(ctx, status.AvailableReplicas)
+}
+
+// reportBudget writes the status of the PodDisruptionBudget, for which Argo CD waits.
+func (p *Pods) reportBudget(ctx context.Context, healthy int32) error {
+	var budget policyv1.PodDisruptionBudget
+	err := p.cluster.Client.Get(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: "chartgate"}, &budget)
+	if err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if len(budget.Status.Conditions) > 0 && budget.Status.CurrentHealthy == healthy {
 		return nil
 	}
-	deployment.Status = status
-	return p.cluster.Client.Status().Update(ctx, deployment)
+	budget.Status = policyv1.PodDisruptionBudgetStatus{ObservedGeneration: budget.Generation, CurrentHealthy: healthy, ExpectedPods: healthy}
+	meta.SetStatusCondition(&budget.Status.Conditions, metav1.Condition{
+		Type: policyv1.DisruptionAllowedCondition, Status: metav1.ConditionTrue, Reason: policyv1.SufficientPodsReason,
+	})
+	return p.cluster.Client.Status().Update(ctx, &budget)
 }
 
 // note keeps what went wrong in the last step. It is tried again in the next.

@@ -1,4 +1,4 @@
-// Package gitops_test has the real Flux install and upgrade chartgate, with the manifests of docs/install.md and releases that
+// Package gitops_test has the real Flux and the real Argo CD install and upgrade chartgate, with the manifests of docs/install.md and releases that
 // `make release` has made, through chartgate's own gate.
 package gitops_test
 

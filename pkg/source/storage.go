@@ -25,8 +25,11 @@ type pulledStatus struct {
 	} `json:"status"`
 }
 
-// holds reports whether the artifact with this revision is what the source has pulled for its
-// present spec.
+// holds reports whether the artifact with this revision is what the source says it has pulled for
+// its present spec. For GitRepositories and Buckets, whose writes are not intercepted, that is the
+// word of everyone who can write them: a pull that was under way while spec changed gets the new
+// generation, and a bucket's revision is made of ETags that its server chooses. See "Waivers" in
+// docs/security.md.
 func (p pulledStatus) holds(revision string) bool {
 	if p.Status.Artifact == nil || revision == "" || p.Status.Artifact.Revision != revision {
 		return false
@@ -35,8 +38,10 @@ func (p pulledStatus) holds(revision string) bool {
 }
 
 // storedConditions are the conditions of a Flux source. source-controller sets the condition
-// ArtifactInStorage, with the generation, after it has compared the artifact with what the spec
-// names (v1.9, all sources but a HelmRepository of type oci); status.observedGeneration also counts
+// ArtifactInStorage after it has compared the artifact with what the spec names (v1.9, all sources
+// but a HelmRepository of type oci). Its generation is the one that the object has when the
+// condition is written (conditions.Set and patch.Helper in fluxcd/pkg/runtime), which is later than
+// that of the spec it has pulled if spec changed meanwhile. status.observedGeneration also counts
 // specs that it could not pull at all.
 type storedConditions []storedCondition
 
@@ -51,7 +56,8 @@ func (c storedConditions) inStorage() storedConditions {
 	return slices.DeleteFunc(slices.Clone(c), func(one storedCondition) bool { return one.Type != sourcev1.ArtifactInStorageCondition })
 }
 
-// storedFor reports whether the artifact was pulled for the spec of this generation.
+// storedFor reports whether the condition was written at this generation: the artifact was pulled
+// for its spec, or for an earlier one if spec changed during the pull.
 func (c storedConditions) storedFor(generation int64) bool {
 	stored := c.inStorage()
 	return len(stored) > 0 && !slices.ContainsFunc(stored, func(one storedCondition) bool {

@@ -115,7 +115,8 @@ func (f chartField) treeChart(object Object, e *Extractor) (Chart, error) {
 
 // checkPulled refuses the artifact of a HelmChart whose source has another spec now than when the
 // chart was built: its URL then does not tell where the chart came from. Only what is admitted
-// without a signature needs this; a signed chart is compared by its digest.
+// without a signature needs this; a signed chart is compared by its digest. It stops a plain change
+// of the URL, and not everyone who can write the source: see pulledStatus.holds.
 //
 // It is asked about the object from which the chart got its name: read again, the source could have
 // another URL.

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -153,7 +154,7 @@ func requests(repoURL string, s chart.Selector) []string {
 	}
 	if s.IsRange() {
 		all = append(all, "GET "+repository+"/tags/list")
-		if tag, err := s.Select(tags); err == nil {
+		if tag, err := s.Select(context.Background(), tags); err == nil {
 			manifest(tag)
 		}
 	}
@@ -233,7 +234,7 @@ func (a Argo) testRanges(t *testing.T) {
 		}
 		for n := range 1 << len(tags) {
 			subset := choose(n)
-			got, ours := s.Select(subset)
+			got, ours := s.Select(t.Context(), subset)
 			want, err := a.MaxVersion(revision, plus(subset))
 			want = strings.ReplaceAll(want, "+", "_")
 			if err != nil || ours != nil || !slices.Contains(subset, want) {

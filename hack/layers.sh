@@ -79,7 +79,7 @@ done
 
 # The decision knows no types of those who deploy charts: it compiles without them.
 for package in pkg/gate pkg/policy pkg/verdict; do
-  outside $package '^github.com/(fluxcd|argoproj)/'
+  outside $package '^github.com/(fluxcd/[a-z-]*controller|fluxcd/pkg/(apis|runtime|auth)|argoproj)(/|$)'
 done
 
 # The product holds only the product: fixtures forge signatures on request.
@@ -98,6 +98,7 @@ only 'pkg/(kms|signature)' 'github.com/sigstore'
 only pkg/kms '(github.com/sigstore/sigstore/pkg/signature/kms|github.com/hashicorp/vault)'
 only pkg/trust 'github.com/theupdateframework'
 only pkg/credentials 'github.com/fluxcd/pkg/auth'
+only pkg/archive 'github.com/fluxcd/pkg/(tar|sourceignore)'
 only pkg/tracing 'go.opentelemetry.io/otel/(sdk|exporters)'
 only pkg/webhook 'sigs.k8s.io/controller-runtime/pkg/webhook/admission'
 

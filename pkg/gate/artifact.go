@@ -2,6 +2,8 @@ package gate
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/chartgate/chartgate/pkg/artifact"
@@ -10,11 +12,11 @@ import (
 	"github.com/chartgate/chartgate/pkg/verdict"
 )
 
-// checkArtifact compares the artifact that a source holds with the chart that was verified. An
+// checkArtifact compares the artifact that a source holds with the chart that was resolved. An
 // artifact whose digest proves it is accepted, by any author. One whose digest proves nothing,
-// because the source repackages the chart or uses another digest algorithm, is accepted only if the
-// source controller itself wrote it.
-func (x *examination) checkArtifact(resolved artifact.Resolved) error {
+// because a HelmChart repackages the chart or the source uses another digest algorithm, is accepted
+// only if the source controller itself wrote it.
+func (x *examination) checkArtifact(ctx context.Context, resolved artifact.Resolved) error {
 	held := x.chart.Artifact
 	if held == nil {
 		return nil
@@ -25,6 +27,8 @@ func (x *examination) checkArtifact(resolved artifact.Resolved) error {
 		return mismatch(object, "the artifact was pulled as %s, but the verified chart is %s", held.Manifest, resolved.Digest)
 	case !held.Archive.IsZero() && held.Archive == resolved.Layer:
 		return nil
+	case held.Extracted && !(resolved.Other && x.chart.MaybeChart): // manifests are none of the gate's charts
+		return x.checkExtracted(ctx, resolved, object)
 	case held.Incomparable && held.Outdated:
 		return &problem.Error{
 			Kind:   problem.KindDigestMismatch,
@@ -40,10 +44,62 @@ func (x *examination) checkArtifact(resolved artifact.Resolved) error {
 	}
 }
 
+// checkExtracted accepts only the archive that source-controller makes of this chart's layer. That
+// source-controller wrote the artifact proves nothing: it extracts a layer without reading it to its
+// end, where its digest would be checked, and a pull that was in progress when the spec changed ends
+// as one of the new spec (seen with 1.9.0). So anyone who can create an OCIRepository could have it
+// pull the files from a registry of their own under the digest of a signed chart.
+func (x *examination) checkExtracted(ctx context.Context, resolved artifact.Resolved, object Object) error {
+	held := x.chart.Artifact
+	expected, err := x.extracted(ctx, resolved, held.Ignore)
+	if err == nil && expected == held.Archive {
+		return nil
+	}
+	perr := &problem.Error{
+		Kind:   problem.KindDigestMismatch,
+		Detail: fmt.Sprintf("source-controller has extracted the chart, and the digest of its archive is %s, not that of the files of %s", orUnknown(held.Archive), resolved.Layer),
+		Next:   "copy the chart instead of extracting it, so that its own digest can be compared: " + copyLayer(object, resolved.LayerType),
+	}
+	if own, ok := errors.AsType[*problem.Error](err); ok {
+		if own.Kind != problem.KindLimitExceeded && own.Kind != problem.KindNotAChart {
+			return own
+		}
+		perr.Detail = "source-controller has extracted the chart, and its archive cannot be compared with the signed one: " + own.Detail
+	} else if err != nil {
+		return err
+	}
+	return perr
+}
+
+// copyLayer is the command that has an OCIRepository copy the chart's layer.
+func copyLayer(object Object, mediaType string) string {
+	patch := fmt.Sprintf(`{"spec":{"layerSelector":{"mediaType":%q,"operation":"copy"}}}`, cmp.Or(mediaType, artifact.MediaTypeLayer))
+	return fmt.Sprintf("kubectl patch ocirepository %s -n %s --type=merge -p '%s'", object.Name, object.Namespace, patch)
+}
+
+// checkServed refuses an artifact of an OCIRepository for which no signature vouches, unless the
+// location by whose name it is admitted serves it. The records of source-controller do not tell: it
+// asks no registry about a digest in spec.ref, and a pull that was in progress when the spec changed
+// ends as one of the new spec (seen with 1.9.0).
+func (x *examination) checkServed(ctx context.Context) error {
+	held := x.chart.Artifact
+	if held == nil || held.Manifest.IsZero() || held.Stale || x.chart.MaybeChart {
+		return nil
+	}
+	served := *x
+	served.as = artifactKind{any: true, by: x.chart.LayerRule} // a chart or not: nothing is required of it
+	resolved, err := served.resolve(ctx)
+	if err != nil {
+		return err
+	}
+	return served.checkArtifact(ctx, resolved)
+}
+
 // checkUnverified refuses what is admitted without verification unless the source controller itself
 // has pulled it from the location by whose name it is admitted: there is no verified digest to
 // compare it with. What no release uses is no chart yet; the attempt to deploy it is examined again.
-func (c Chart) checkUnverified() error {
+func (x *examination) checkUnverified(ctx context.Context) error {
+	c := x.chart
 	switch {
 	case c.FromElsewhere != nil:
 		return c.FromElsewhere
@@ -56,8 +112,16 @@ func (c Chart) checkUnverified() error {
 			Next:   "remove spec.proxySecretRef; a proxy of the whole cluster can be set on source-controller (HTTPS_PROXY)",
 		}
 	default:
-		return c.checkWriter()
+		return x.checkPulled(ctx)
 	}
+}
+
+// checkPulled refuses an artifact that source-controller has not pulled from the location.
+func (x *examination) checkPulled(ctx context.Context) error {
+	if err := x.chart.checkWriter(); err != nil {
+		return err
+	}
+	return x.checkServed(ctx)
 }
 
 // checkWriter refuses an artifact that no digest proves unless the source controller wrote it.
@@ -71,11 +135,11 @@ func (c Chart) checkWriter() error {
 // checkOrigin refuses an artifact that only policies in mode Warn are about, if it is known not to
 // come from the location that they are about: no policy is about it then. It asks for less than
 // checkUnverified, since the policies are meant to deny nothing at their locations.
-func (c Chart) checkOrigin() error {
-	if c.Artifact != nil && c.FromElsewhere != nil {
-		return c.FromElsewhere
+func (x *examination) checkOrigin(ctx context.Context) error {
+	if x.chart.Artifact != nil && x.chart.FromElsewhere != nil {
+		return x.chart.FromElsewhere
 	}
-	return c.checkWriter()
+	return x.checkPulled(ctx)
 }
 
 func unproven() error {

@@ -40,13 +40,13 @@ func (g *Gate) decideChart(ctx context.Context, by admission, asked Chart) verdi
 		return x.withoutPolicy()
 	}
 	results := &policyResults{subject: x.question.subject()}
-	undecided := x.decideByReference(results)
+	undecided := x.decideByReference(ctx, results)
 	if len(undecided) > 0 && !results.denied() {
 		if err := x.only(undecided).decideByEvidence(ctx, results); x.question.defers(err) {
 			return verdict.Defer(results.subject, verdict.FromError(err))
 		}
 	}
-	if err := x.checkOnlyWarned(results); err != nil {
+	if err := x.checkOnlyWarned(ctx, results); err != nil {
 		return verdict.Deny(results.subject, verdict.FromError(err))
 	}
 	return results.verdict()
@@ -54,11 +54,11 @@ func (g *Gate) decideChart(ctx context.Context, by admission, asked Chart) verdi
 
 // checkOnlyWarned returns why a use that only policies in mode Warn are about is denied all the
 // same.
-func (x *examination) checkOnlyWarned(results *policyResults) error {
+func (x *examination) checkOnlyWarned(ctx context.Context, results *policyResults) error {
 	if results.denied() || len(results.accepted) > 0 || results.proven {
 		return nil
 	}
-	return x.chart.checkOrigin()
+	return x.checkOrigin(ctx)
 }
 
 // withoutPolicy decides where no policy matches. Manifests in Flux's OCIRepositories are outside
@@ -84,7 +84,7 @@ func noPolicy(set *policy.Set, subject verdict.Subject) verdict.Denial {
 }
 
 // decideByReference adds the results that need no request, and returns the other policies.
-func (x *examination) decideByReference(results *policyResults) (undecided []*policy.Policy) {
+func (x *examination) decideByReference(ctx context.Context, results *policyResults) (undecided []*policy.Policy) {
 	for _, p := range x.policies.Policies() {
 		acceptance, denial := p.Admissible(results.subject, x.now)
 		switch {
@@ -93,7 +93,7 @@ func (x *examination) decideByReference(results *policyResults) (undecided []*po
 		case acceptance == nil:
 			undecided = append(undecided, p)
 		default:
-			if err := x.chart.checkUnverified(); err != nil {
+			if err := x.checkUnverified(ctx); err != nil {
 				results.fail(p, err)
 				continue
 			}
@@ -112,7 +112,7 @@ func (x *examination) decideByEvidence(ctx context.Context, results *policyResul
 		if !x.as.any || !found.resolved.Other {
 			err = cmp.Or(x.chart.Refused, found.resolved.CheckLayer(x.chart.LayerRule))
 		}
-		compared := x.checkArtifact(found.resolved)
+		compared := x.checkArtifact(ctx, found.resolved)
 		results.proven = compared == nil
 		err = cmp.Or(err, compared)
 	}

@@ -60,15 +60,16 @@ type Verifier interface {
 
 // Gate decides. Make one with New.
 type Gate struct {
-	policies Policies
-	registry Registry
-	verifier Verifier
-	now      func() time.Time
-	verified *verifiedCache
-	recent   *recent // for dry runs only
-	lookups  *coalesce.Group[lookup, artifact.Resolved]
-	searches *coalesce.Group[task, *examined]
-	archives *fair.Semaphore // bounds the archives that are unpacked at the same time
+	policies    Policies
+	registry    Registry
+	verifier    Verifier
+	now         func() time.Time
+	verified    *verifiedCache
+	recent      *recent // for dry runs only
+	lookups     *coalesce.Group[lookup, artifact.Resolved]
+	searches    *coalesce.Group[task, *examined]
+	archives    *fair.Semaphore // bounds the archives that are unpacked at the same time
+	extractions *extractions
 }
 
 // maxShared bounds work that admissions share: an API server waits for a webhook for 30 s at most,
@@ -80,9 +81,10 @@ func New(policies Policies, registry Registry, verifier Verifier, now func() tim
 	return &Gate{
 		policies: policies, registry: registry, verifier: verifier, now: now,
 		verified: newVerifiedCache(now), recent: newRecent(now),
-		lookups:  coalesce.New[lookup, artifact.Resolved](maxShared),
-		searches: coalesce.New[task, *examined](maxShared),
-		archives: fair.NewSemaphore(maxArchives),
+		lookups:     coalesce.New[lookup, artifact.Resolved](maxShared),
+		searches:    coalesce.New[task, *examined](maxShared),
+		archives:    fair.NewSemaphore(maxArchives),
+		extractions: newExtractions(),
 	}
 }
 

@@ -84,9 +84,15 @@ type Artifact struct {
 	// Incomparable is set where Archive cannot equal the digest of the chart's layer: the source
 	// makes an archive of its own, or takes digests of another algorithm.
 	Incomparable bool
+	// Extracted is set where Archive is the digest of what the source has extracted from the chart's
+	// layer and packed again, without what Ignore names. It can be computed from the layer.
+	Extracted bool
+	Ignore    string
 	// Outdated is set where an archive of the source's own was made of another spec than the source
 	// has now.
 	Outdated bool
+	// Stale is set where the source is known to pull again before anything of it is deployed.
+	Stale bool
 	// ByController is set where the source controller itself wrote the artifact. Without this,
 	// Archive must equal the digest of the verified chart's layer.
 	ByController bool

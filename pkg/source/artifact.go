@@ -21,9 +21,16 @@ type Artifact struct {
 	// Incomparable is set where Archive cannot equal the digest of the chart's layer: the source
 	// makes an archive of its own, or takes digests of another algorithm.
 	Incomparable bool
+	// Extracted is set where Archive is the digest of what source-controller has extracted from the
+	// chart's layer and packed again, without what Ignore (spec.ignore) names.
+	Extracted bool
+	Ignore    string
 	// Outdated is set where an archive of the source's own was made of another spec than the source
 	// has now.
 	Outdated bool
+	// Stale is set where source-controller is going to pull again before helm-controller deploys
+	// anything of the source.
+	Stale bool
 	// ByController is set where the source controller itself wrote the artifact. Editors of a
 	// namespace may write status too (Flux's flux-edit role). Without this, Archive must equal the
 	// digest of the verified chart's layer.

@@ -128,7 +128,12 @@ func (f chartRefField) key() gatedField { return f }
 // (attemptField).
 func (f chartRefField) use(ctx context.Context, e *Extractor) Use {
 	use := f.useNow(ctx, e)
-	if found, ok := use.Target.(Chart); ok {
+	if found, ok := use.Target.(Chart); ok && found.FromElsewhere != nil {
+		if found.Artifact != nil {
+			held := *found.Artifact
+			held.Stale = true
+			found.Artifact = &held
+		}
 		found.FromElsewhere = nil
 		use.Target = found
 	}

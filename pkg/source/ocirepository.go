@@ -21,6 +21,7 @@ type ociRepository struct {
 		URL           string                     `json:"url"`
 		Reference     *sourcev1.OCIRepositoryRef `json:"ref"`
 		LayerSelector *sourcev1.OCILayerSelector `json:"layerSelector"`
+		Ignore        string                     `json:"ignore"`
 		Insecure      bool                       `json:"insecure"`
 		Suspend       bool                       `json:"suspend"`
 		Provider      string                     `json:"provider"`
@@ -212,7 +213,7 @@ func (r ociRepository) artifact(id ID, byController bool) ociArtifactField {
 	spec.path = "status.artifact"
 	manifest, err := r.Status.Artifact.manifest()
 	return ociArtifactField{
-		ociField: spec, artifactStatus: *r.Status.Artifact, repackaged: r.repackages(), byController: byController,
+		ociField: spec, artifactStatus: *r.Status.Artifact, repackaged: r.repackages(), ignore: r.Spec.Ignore, byController: byController,
 		outOfDate: err != nil || !r.Status.Conditions.storedFor(r.Metadata.Generation) || !r.Status.Conditions.names(manifest),
 	}
 }
@@ -222,14 +223,15 @@ type ociArtifactField struct {
 	ociField
 	artifactStatus
 	repackaged, byController bool
+	ignore                   string
 	// outOfDate is set for an artifact that was not pulled for the present spec.
 	outOfDate bool
 }
 
-// key leaves out whether the artifact is up to date: source-controller compares it with a new spec
-// without writing it again.
+// key leaves out whether the artifact is up to date, and what is left out of it: source-controller
+// compares it with a new spec without writing it again, and makes another one for other rules.
 func (f ociArtifactField) key() gatedField {
-	f.auth, f.outOfDate = sourceauth.Auth{}, false
+	f.auth, f.outOfDate, f.ignore = sourceauth.Auth{}, false, ""
 	return f
 }
 
@@ -277,7 +279,7 @@ func (f ociArtifactField) held() (Artifact, error) {
 		return Artifact{}, err
 	}
 	archive, err := f.archive()
-	return Artifact{Manifest: manifest, Archive: archive, Incomparable: f.repackaged || archive.IsZero(), ByController: f.byController}, err
+	return Artifact{Manifest: manifest, Archive: archive, Incomparable: f.repackaged || archive.IsZero(), Extracted: f.repackaged, Ignore: f.ignore, ByController: f.byController}, err
 }
 
 // heldByOCIRepository follows an OCIRepository that a release refers to. Its artifact may have been

@@ -41,7 +41,8 @@ func artifactOf(held *source.Artifact) *gate.Artifact {
 	}
 	return &gate.Artifact{
 		Source: objectOf(held.Source), Manifest: held.Manifest, Archive: held.Archive,
-		Incomparable: held.Incomparable, Outdated: held.Outdated, ByController: held.ByController,
+		Incomparable: held.Incomparable, Extracted: held.Extracted, Ignore: held.Ignore,
+		Outdated: held.Outdated, Stale: held.Stale, ByController: held.ByController,
 	}
 }
 

@@ -31,7 +31,7 @@ func TestQuestionsSayAllThatIsKnownOfAUse(t *testing.T) {
 	object := gate.Object{Kind: "HelmRelease", Namespace: "apps", Name: "podinfo"}
 	held := source.Artifact{
 		Source:   source.ID{Group: "source.toolkit.fluxcd.io", Kind: "OCIRepository", Namespace: "apps", Name: "source"},
-		Manifest: manifest, Archive: manifest, Incomparable: true, Outdated: true, ByController: true,
+		Manifest: manifest, Archive: manifest, Incomparable: true, Extracted: true, Ignore: "*.md", Outdated: true, Stale: true, ByController: true,
 	}
 	access := sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "login"}
 	found := source.Chart{Reference: reference, Auth: access, Artifact: &held, Refused: refused, FromElsewhere: moved, LayerRule: artifact.WholeContent(), MaybeChart: true}
@@ -51,7 +51,7 @@ func TestQuestionsSayAllThatIsKnownOfAUse(t *testing.T) {
 			Reference: reference, Auth: access, Refused: refused, FromElsewhere: moved, LayerRule: artifact.WholeContent(), MaybeChart: true,
 			Artifact: &gate.Artifact{
 				Source:   gate.Object{Kind: "OCIRepository", Namespace: "apps", Name: "source"},
-				Manifest: manifest, Archive: manifest, Incomparable: true, Outdated: true, ByController: true,
+				Manifest: manifest, Archive: manifest, Incomparable: true, Extracted: true, Ignore: "*.md", Outdated: true, Stale: true, ByController: true,
 			},
 		}},
 		{source.Chart{Reference: reference}, gate.Chart{Reference: reference}},

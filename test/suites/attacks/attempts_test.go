@@ -154,7 +154,7 @@ func TestHelmReleaseAttempts(t *testing.T) {
 			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}", suspended), "DigestMismatch spec.ref"),
 		}},
 		{"the same through a proxy that the tenant names", fluxLayers, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), []write{
-			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", evil)), admitted),
+			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", "extracted(charts/podinfo:1.0.0)")), admitted),
 			patch(editor, flux("OCIRepository", "app", "spec: {proxySecretRef: {name: mallory}}"), admitted),
 			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd")), "DigestMismatch status.artifact"),
 		}},

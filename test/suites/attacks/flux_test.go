@@ -81,7 +81,8 @@ func TestForgedArtifacts(t *testing.T) {
 		{"an editor puts a chart where nothing uses manifests as one", "", manifests, []write{status(editor, oci("1.0.0@digest(charts/manifests:1.0.0)", evil), mismatch)}},
 		{"an editor puts a chart into an OCIRepository that no policy is about", "", elsewhere, []write{status(editor, oci("1.0.0@"+evil, evil), mismatch)}},
 		{"control: the source-controller's user puts manifests there", "", elsewhere, []write{status(sourceController, oci("1.0.0@"+evil, evil), admitted)}},
-		{"control: the source-controller's user makes an archive of its own", "", extracted, []write{status(sourceController, oci(revision, evil), admitted)}},
+		{"control: the source-controller's user makes an archive of its own", "", extracted, []write{status(sourceController, oci(revision, "extracted(charts/podinfo:1.0.0)"), admitted)}},
+		{"the source-controller's user extracts other files than the signed ones", fluxLayers, extracted, []write{status(sourceController, oci(revision, evil), mismatch)}},
 		{"control: the signed chart's digests, written by an editor", "", asCopy, []write{status(editor, oci(revision, "layer(charts/podinfo:1.0.0)"), admitted)}},
 	})
 }

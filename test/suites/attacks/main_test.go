@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/chartgate/chartgate/pkg/archive"
 	"github.com/chartgate/chartgate/test/env/cluster"
 	"github.com/chartgate/chartgate/test/fixtures/charts"
 	registrytest "github.com/chartgate/chartgate/test/fixtures/registry"
@@ -168,13 +169,15 @@ func (w *site) policies() (string, error) {
 }
 
 // published are the charts that rows name, and whether they are signed. In YAML,
-// digest(charts/podinfo:1.0.0) and layer(charts/podinfo:1.0.0) are those of a chart.
+// digest(charts/podinfo:1.0.0) and layer(charts/podinfo:1.0.0) are those of a chart, and
+// short(charts/podinfo:1.0.0) is how helm-controller shortens the digest. What source-controller
+// makes of the layer where it extracts it has the digest extracted(charts/podinfo:1.0.0).
 func published() map[string]sigstore.Signer {
 	return map[string]sigstore.Signer{
 		"charts/podinfo:1.0.0": acme(), "charts/podinfo:1.1.0": acme(), "charts/podinfo:0.9.0": nil, "charts/podinfo:2.0.0": nil,
 		"charts/other:1.0.0": acme(), "charts/other:1.1.0": nil, "charts/unsigned:1.0.0": nil, "charts/stranger:1.0.0": mallory(),
 		"mirror/podinfo:1.0.0": nil, "mirror/other:1.0.0": acme(), "floating/app:1.0.0": acme(), "floating/app:2.0.0": nil,
-		"charts/moved:1.0.0": acme(), "digest/app:1.0.0": acme(), "waived/app:1.0.0": nil, "evil/podinfo:1.0.0": nil,
+		"charts/moved:1.0.0": acme(), "digest/app:1.0.0": acme(), "waived/app:1.0.0": nil, "trial/app:1.0.0": nil, "evil/podinfo:1.0.0": nil,
 	}
 }
 
@@ -186,8 +189,12 @@ func (w *site) publish() error {
 		if err != nil {
 			return err
 		}
-		names = append(names, "digest("+place+")", digest, "layer("+place+")", layer)
-		public = append(public, digest, "digest("+place+")", layer, "layer("+place+")")
+		extracted, err := extractedDigest(place)
+		if err != nil {
+			return err
+		}
+		names = append(names, "digest("+place+")", digest, "layer("+place+")", layer, "extracted("+place+")", extracted, "short("+place+")", digest[7:19])
+		public = append(public, digest, "digest("+place+")", layer, "layer("+place+")", extracted, "extracted("+place+")")
 		if by == nil {
 			continue
 		}
@@ -218,11 +225,27 @@ func (w *site) publish() error {
 // push pushes a chart whose content the message decides.
 func (w *site) push(place, message string) (digest, layer string, err error) {
 	repo, tag, _ := strings.Cut(place, ":")
-	archive, err := charts.Archive(path.Base(repo), tag, charts.File{Name: "values.yaml", Body: "message: " + message + "\n"})
+	archive, err := chartAt(place, message)
 	if err != nil {
 		return "", "", err
 	}
 	return w.registry.PushChart(repo, tag, archive)
+}
+
+// chartAt is the archive of a chart whose content the message decides.
+func chartAt(place, message string) ([]byte, error) {
+	repo, tag, _ := strings.Cut(place, ":")
+	return charts.Archive(path.Base(repo), tag, charts.File{Name: "values.yaml", Body: "message: " + message + "\n"})
+}
+
+// extractedDigest is that of what source-controller makes of the chart at a place.
+func extractedDigest(place string) (string, error) {
+	layer, err := chartAt(place, place)
+	if err != nil {
+		return "", err
+	}
+	digest, err := archive.Extracted(layer, "")
+	return digest.String(), err
 }
 
 // repush moves a tag to another chart, which is not signed.

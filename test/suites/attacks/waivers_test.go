@@ -6,10 +6,14 @@ import (
 	"testing"
 )
 
-// held is the status of an OCIRepository that has pulled an artifact for a generation of its spec.
-func held(generation int) string {
-	conditions := recordOfStorage(generation)
-	return flux("OCIRepository", "app", strings.Replace(artifact("1.0.0@"+evil, evil), "status: {", fmt.Sprintf("status: {observedGeneration: %d, %s, ", generation, conditions), 1))
+// held is the status of an OCIRepository that has pulled an artifact for a generation of its spec,
+// which no registry knows.
+func held(generation int) string { return holds(generation, evil, evil) }
+
+// holds is held for the artifact with these digests of its manifest and archive.
+func holds(generation int, manifest, archive string) string {
+	conditions := strings.ReplaceAll(recordOfStorage(generation), evil, manifest)
+	return flux("OCIRepository", "app", strings.Replace(artifact("1.0.0@"+manifest, archive), "status: {", fmt.Sprintf("status: {observedGeneration: %d, %s, ", generation, conditions), 1))
 }
 
 // recordOfStorage is source-controller's record of the spec for which it has pulled.
@@ -37,6 +41,9 @@ func TestWaivedNamesForOtherContent(t *testing.T) {
 	pulls := create(editor, ociAt("app", mallorys, "{tag: 1.0.0}", anyLayer), admitted)
 	extracts := create(editor, ociAt("app", mallorys, "{tag: 1.0.0}"), admitted)
 	pulled := status(sourceController, held(1), admitted)
+	served := func(generation int) string {
+		return holds(generation, "digest(waived/app:1.0.0)", "layer(waived/app:1.0.0)")
+	}
 	install := func(want string) write { return status(helmController, announced("install"), want) }
 	byRef := func(kind, want string) write { return create(editor, helmRelease("app", chartRef(kind, "app")), want) }
 	classic := flux("HelmRepository", "acme", "spec: {interval: 10m, url: '"+stable+"'}")
@@ -47,19 +54,24 @@ func TestWaivedNamesForOtherContent(t *testing.T) {
 		{"control: a waived chart from an OCIRepository, from its source to its installation", "", "", []write{
 			create(editor, ociAt("app", waived, "{tag: 1.0.0}", copied), warned),
 			byRef("OCIRepository", warned),
-			status(sourceController, held(1), warned),
+			status(sourceController, served(1), warned),
 			install(warned),
-			status(helmController, attempt("1.0.0+eeeeeeeeeeee", evil), warned),
+			status(helmController, attempt("1.0.0+short(waived/app:1.0.0)", "digest(waived/app:1.0.0)"), warned),
 			patch(editor, oci("ref: {tag: 1.1.0}"), warned),
 			patch(editor, helmRelease("app", "spec: {values: {x: y}}"), admitted),
-			status(sourceController, held(2), admitted),
+			status(sourceController, served(2), admitted),
 			status(helmController, announced("upgrade"), warned),
 		}},
 		{"control: the same where the layer is extracted", "", "", []write{
 			create(editor, ociAt("app", waived, "{tag: 1.0.0}"), warned),
 			byRef("OCIRepository", warned),
-			status(sourceController, held(1), warned),
+			status(sourceController, holds(1, "digest(waived/app:1.0.0)", "extracted(waived/app:1.0.0)"), warned),
 			install(warned),
+		}},
+		{"the waived chart's digest with other files, where the layer is extracted", fluxLayers, "", []write{
+			create(editor, ociAt("app", waived, "{tag: 1.0.0}"), warned),
+			byRef("OCIRepository", warned),
+			status(sourceController, holds(1, "digest(waived/app:1.0.0)", evil), mismatch),
 		}},
 		{"content from outside all policies gets a waived URL, and is suspended", fluxSources, "", []write{
 			pulls, pulled,
@@ -90,13 +102,14 @@ func TestWaivedNamesForOtherContent(t *testing.T) {
 		}},
 		{"the URL is changed to a waived one while source-controller pulls", checkThenUse, "", []write{
 			pulls,
-			patch(editor, oci("url: '"+waived+"'"), warned),
+			patch(editor, oci("url: '"+waived+"', "+copied), warned),
 			status(sourceController, held(1), mismatch),
-			status(sourceController, held(2), warned),
+			status(sourceController, held(2), "ChartNotFound status.artifact"),
+			status(sourceController, served(2), warned),
 		}},
 		{"another layer is selected while the source is suspended", fluxLayers, "", []write{
-			create(editor, ociAt("app", waived, "{tag: 1.0.0}", anyLayer), warned),
-			status(sourceController, held(1), warned),
+			create(editor, ociAt("app", waived, "{tag: 1.0.0}", copied), warned),
+			status(sourceController, served(1), warned),
 			patch(editor, oci("suspend: true, layerSelector: {mediaType: application/y}"), admitted),
 			byRef("OCIRepository", warned),
 			install(running),
@@ -125,7 +138,7 @@ func TestWaivedNamesForOtherContent(t *testing.T) {
 		}},
 		{"control: an artifact that is only warned about", "", "", []write{
 			create(editor, ociAt("app", tried, "{tag: 1.0.0}"), warned),
-			status(sourceController, held(1), warned),
+			status(sourceController, holds(1, "digest(trial/app:1.0.0)", "extracted(trial/app:1.0.0)"), warned),
 			byRef("OCIRepository", warned),
 			install(warned),
 		}},

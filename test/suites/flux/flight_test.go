@@ -30,14 +30,14 @@ func TestLayerIsSwappedWhileItIsPulled(t *testing.T) {
 		swap     func(t *testing.T, m *team)
 	}{
 		{"the OCIRepository gets another URL", func(t *testing.T, m *team) {
-			m.patch(t, source("OCIRepository", "app", spec("url: %q", m.own().URL()+"/app")))
+			m.Patch(t, source("OCIRepository", "app", spec("url: %q", m.own().URL()+"/app")))
 		}},
 		{"the OCIRepository is deleted and created again", func(t *testing.T, m *team) {
-			object := m.object(t, source("OCIRepository", "app", ""))
+			object := m.Object(t, source("OCIRepository", "app", ""))
 			object.Object["metadata"].(map[string]any)["finalizers"] = nil
-			m.patchObject(t, object)
-			m.remove(t, source("OCIRepository", "app", ""))
-			m.apply(t, repackaging("app", m.own(), "1.0.0", ""))
+			m.PatchObject(t, object)
+			m.Remove(t, source("OCIRepository", "app", ""))
+			m.Apply(t, repackaging("app", m.own(), "1.0.0", ""))
 		}},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
@@ -46,11 +46,11 @@ func TestLayerIsSwappedWhileItIsPulled(t *testing.T) {
 			digest := m.own().PushTemplate(t, "1.0.0", noise(t)+strings.Replace(evilTemplate, "evil", "good", 1))
 			m.own().Sign(t, digest)
 			held, free := m.forge(t, digest)
-			m.apply(t, repackaging("app", m.abroad(), "1.0.0", ""))
+			m.Apply(t, repackaging("app", m.abroad(), "1.0.0", ""))
 			wait(t, held)
 			tc.swap(t, m)
 			free()
-			m.apply(t, releaseBy("app", "OCIRepository", "app"))
+			m.Apply(t, releaseBy("app", "OCIRepository", "app"))
 			m.isNotStored(t)
 			// source-controller pulls again, now from the registry of the signed chart.
 			m.deploys(t, "app", "good none")
@@ -65,10 +65,10 @@ func TestContentGetsAWaivedNameWhileItIsPulled(t *testing.T) {
 	m := newTeam(t)
 	m.abroad().Push(t, "1.0.0", "evil")
 	held, free := hold(t, m.foreign, "GET /v2/"+m.abroad().Repository()+"/blobs/"+m.abroad().Layer(t, "1.0.0"))
-	m.apply(t, repackaging("app", m.abroad(), "1.0.0", "layerSelector: {operation: copy}, "))
+	m.Apply(t, repackaging("app", m.abroad(), "1.0.0", "layerSelector: {operation: copy}, "))
 	wait(t, held)
-	m.patch(t, source("OCIRepository", "app", spec("suspend: true, url: %q", m.waived().URL()+"/app")))
-	m.apply(t, releaseBy("app", "OCIRepository", "app"))
+	m.Patch(t, source("OCIRepository", "app", spec("suspend: true, url: %q", m.waived().URL()+"/app")))
+	m.Apply(t, releaseBy("app", "OCIRepository", "app"))
 	free()
 	m.isNotStored(t)
 	if got := m.deployed(t, "app"); got != "" {
@@ -96,17 +96,16 @@ func TestADigestGetsAWaivedName(t *testing.T) {
 		return source("OCIRepository", name, spec("layerSelector: {operation: copy}, interval: 10m, insecure: true, url: %q, ref: {digest: %q}", at.URL()+"/app", digest))
 	}
 	evil := m.abroad().Push(t, "1.0.0", "evil")
-	m.apply(t, byDigest("app", m.abroad(), evil))
+	m.Apply(t, byDigest("app", m.abroad(), evil))
 	m.becomesReady(t, source("OCIRepository", "app", ""))
-	m.apply(t, byDigest("app", m.waived(), evil))
+	m.Apply(t, byDigest("app", m.waived(), evil))
 	m.becomesReady(t, source("OCIRepository", "app", ""))
-	release := m.object(t, releaseBy("app", "OCIRepository", "app"))
-	if err := tryApply(t.Context(), m.Resource(t, editor, release), release); err == nil || !strings.Contains(err.Error(), "denied the request") {
+	if err := m.TryApply(t, m.Object(t, releaseBy("app", "OCIRepository", "app"))); err == nil || !strings.Contains(err.Error(), "denied the request") {
 		t.Errorf("a release of content that the waived URL does not serve: %v", err)
 	}
 	for _, version := range []string{"1.0.0", "1.1.0"} { // control: what the waived URL serves
 		digest := m.waived().Push(t, version, "good "+version)
-		m.apply(t, byDigest("honest", m.waived(), digest), releaseBy("honest", "OCIRepository", "honest"))
+		m.Apply(t, byDigest("honest", m.waived(), digest), releaseBy("honest", "OCIRepository", "honest"))
 		m.deploys(t, "honest", "good "+version+" none")
 	}
 }

@@ -46,6 +46,7 @@ func TestPatterns(t *testing.T) {
 		{"one chart", by("a", "acme/web"), "oci://ghcr.io/acme/web by a\n"},
 		{"two charts of a path", by("a", "acme/charts/web", "acme/charts/db"), "oci://ghcr.io/acme/charts/** by a\n"},
 		{"a chart below another one", by("a", "acme/web", "acme/web/db"), "oci://ghcr.io/acme/** by a\n"},
+		{"a chart below another one, of which the host is the only parent", by("a", "web", "web/db"), "oci://ghcr.io/web oci://ghcr.io/web/db by a\n"},
 		{"charts that share the host only", by("a", "web", "db"), "oci://ghcr.io/db oci://ghcr.io/web by a\n"},
 		{"charts of two owners", by("a", "acme/web", "acme/db", "other/web"), "oci://ghcr.io/acme/** oci://ghcr.io/other/web by a\n"},
 		{"charts at two hosts", of(by("a", "acme/web"), []inventory.Row{row("oci://quay.io/acme/web:1.0.0", keyless("a"))}), "oci://ghcr.io/acme/web by a\noci://quay.io/acme/web by a\n"},

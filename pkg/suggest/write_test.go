@@ -28,6 +28,7 @@ func TestWrite(t *testing.T) {
 	}{
 		{"more objects than a comment names", inventory.Inventory{Rows: six}, []string{"oci---ghcr-io-acme-c4-1-0-0 and 1 more.\n"}},
 		{"what was not scanned", inventory.Inventory{Problems: []inventory.Problem{{What: "Applications", Why: "forbidden"}}}, []string{"# - Not scanned, so nothing is suggested for it: Applications: forbidden.\n"}},
+		{"letters that a terminal obeys", inventory.Inventory{Problems: []inventory.Problem{{What: "Applications", Why: "a\x1b[2Jb"}}}, []string{"Applications: a [2Jb.\n"}},
 		{"the last day of a waiver, in UTC", inventory.Inventory{Rows: []inventory.Row{row("oci://ghcr.io/acme/web:1.0.0")}}, []string{"until: \"2026-09-30\"\n"}},
 		{"a workflow that runs on tags, in its repository", inventory.Inventory{Rows: []inventory.Row{row("oci://ghcr.io/acme/web:1.0.0", ofRepository)}}, []string{
 			`subjectRegExp: ^https://github\.com/acme/charts/\.github/workflows/release\.yaml@refs/tags/.+$`, "sourceRepositoryURI: https://github.com/acme/charts\n"}},

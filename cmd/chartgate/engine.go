@@ -38,7 +38,7 @@ func (f *engineFlags) register(flags *pflag.FlagSet, missingSource string) {
 	f.trustFlags.register(flags)
 	f.registryFlags.register(flags)
 	flags.StringVar(&f.missingSource, "missing-source", missingSource, "Defer (admit with a warning: the chart is verified when it is pulled) or Deny a HelmRelease or HelmChart whose source does not exist")
-	flags.StringVar(&f.repackaged, "repackaged-charts", "Allow", "Allow or Deny charts whose archive source-controller builds itself, so that no digest proves it: HelmCharts with valuesFiles, OCIRepositories without operation: copy")
+	flags.StringVar(&f.repackaged, "repackaged-charts", "Allow", "Allow or Deny HelmCharts with valuesFiles, whose archive source-controller builds itself, so that no digest proves it")
 	flags.StringVar(&f.argoGitSources, "argo-git-sources", "Allow", "Allow or Deny Argo CD sources that are Git repositories, which chartgate cannot verify")
 }
 

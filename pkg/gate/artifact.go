@@ -103,8 +103,6 @@ func (x *examination) checkUnverified(ctx context.Context) error {
 	switch {
 	case c.FromElsewhere != nil:
 		return c.FromElsewhere
-	case !c.MaybeChart && c.Refused != nil:
-		return c.Refused
 	case !c.MaybeChart && c.Auth.Proxy != "":
 		return &problem.Error{
 			Kind:   problem.KindUnsupported,

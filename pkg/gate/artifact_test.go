@@ -61,7 +61,6 @@ func TestPulledArtifacts(t *testing.T) {
 // Without a signature that is required, only the source tells where an artifact comes from.
 func TestWaivedAndWarnedArtifactsFromElsewhere(t *testing.T) {
 	moved := &problem.Error{Kind: problem.KindDigestMismatch, Detail: "pulled for another spec"}
-	proxied := &problem.Error{Kind: problem.KindUnsupported, Detail: "the admin allows no such archive"}
 	waived := []policy.Input{requiring("acme", subject, unverified("2099-12-31"))}
 	warning := []policy.Input{requiring("acme", "somebody else", warnOnly)}
 	admittedUnverified, warned := outcome{"AllowedUnverified", ""}, outcome{"Warned", verdict.IdentityNotAllowed}
@@ -70,34 +69,32 @@ func TestWaivedAndWarnedArtifactsFromElsewhere(t *testing.T) {
 	proven := gate.Artifact{Archive: digest(t, "b")}
 	other := gate.Artifact{Archive: digest(t, "c"), ByController: true}
 	for _, c := range []struct {
-		sentence           string
-		policies           []policy.Input
-		held               *gate.Artifact
-		elsewhere, refused error
-		proxy              string
-		maybe              bool
-		want               outcome
+		sentence  string
+		policies  []policy.Input
+		held      *gate.Artifact
+		elsewhere error
+		proxy     string
+		maybe     bool
+		want      outcome
 	}{
-		{"a waiver", waived, &byController, nil, nil, "", false, admittedUnverified},
-		{"a waiver, and another spec", waived, &byController, moved, nil, "", false, denied(verdict.DigestMismatch)},
-		{"a waiver, and another spec of what nothing uses yet", waived, &byController, moved, nil, "", true, denied(verdict.DigestMismatch)},
-		{"a waiver, and another URL while an archive is kept", waived, nil, moved, moved, "", false, denied(verdict.DigestMismatch)},
-		{"a waiver, and an archive that is not allowed", waived, &byController, nil, proxied, "", false, denied(verdict.Unsupported)},
-		{"a waiver, and an archive that is not allowed for charts, of what nothing uses yet", waived, &byController, nil, proxied, "", true, admittedUnverified},
-		{"a waiver, and a proxy of the tenant's", waived, &byController, nil, nil, "mine", false, denied(verdict.Unsupported)},
-		{"a waiver, and a proxy of the tenant's before anything is pulled", waived, nil, nil, nil, "mine", false, denied(verdict.Unsupported)},
-		{"a waiver, and a proxy for what nothing uses yet", waived, &byController, nil, nil, "mine", true, admittedUnverified},
-		{"a signature that is required proves by its digest", nil, &proven, moved, nil, "", false, admitted},
+		{"a waiver", waived, &byController, nil, "", false, admittedUnverified},
+		{"a waiver, and another spec", waived, &byController, moved, "", false, denied(verdict.DigestMismatch)},
+		{"a waiver, and another spec of what nothing uses yet", waived, &byController, moved, "", true, denied(verdict.DigestMismatch)},
+		{"a waiver, and another URL while an archive is kept", waived, nil, moved, "", false, denied(verdict.DigestMismatch)},
+		{"a waiver, and a proxy of the tenant's", waived, &byController, nil, "mine", false, denied(verdict.Unsupported)},
+		{"a waiver, and a proxy of the tenant's before anything is pulled", waived, nil, nil, "mine", false, denied(verdict.Unsupported)},
+		{"a waiver, and a proxy for what nothing uses yet", waived, &byController, nil, "mine", true, admittedUnverified},
+		{"a signature that is required proves by its digest", nil, &proven, moved, "", false, admitted},
 
-		{"only a warning", warning, &byController, nil, nil, "", false, warned},
-		{"only a warning, before anything is pulled", warning, nil, moved, nil, "", false, warned},
-		{"only a warning, and another archive than the registry's", warning, &other, nil, nil, "", false, outcome{"Warned", verdict.DigestMismatch}},
-		{"only a warning, and another spec", warning, &other, moved, nil, "", false, denied(verdict.DigestMismatch)},
-		{"only a warning, and another spec with the archive of the registry", warning, &proven, moved, nil, "", false, warned},
-		{"only a warning, and an editor's artifact", warning, &forged, nil, nil, "", false, denied(verdict.DigestMismatch)},
-		{"only a warning, and an editor's artifact of the registry", warning, &proven, nil, nil, "", false, warned},
-		{"only a warning, and a proxy of the tenant's", warning, &byController, nil, nil, "mine", false, warned},
-		{"a warning beside a waiver", []policy.Input{waived[0], requiring("trial", "somebody else", warnOnly)}, &byController, moved, nil, "", false, denied(verdict.DigestMismatch)},
+		{"only a warning", warning, &byController, nil, "", false, warned},
+		{"only a warning, before anything is pulled", warning, nil, moved, "", false, warned},
+		{"only a warning, and another archive than the registry's", warning, &other, nil, "", false, outcome{"Warned", verdict.DigestMismatch}},
+		{"only a warning, and another spec", warning, &other, moved, "", false, denied(verdict.DigestMismatch)},
+		{"only a warning, and another spec with the archive of the registry", warning, &proven, moved, "", false, warned},
+		{"only a warning, and an editor's artifact", warning, &forged, nil, "", false, denied(verdict.DigestMismatch)},
+		{"only a warning, and an editor's artifact of the registry", warning, &proven, nil, "", false, warned},
+		{"only a warning, and a proxy of the tenant's", warning, &byController, nil, "mine", false, warned},
+		{"a warning beside a waiver", []policy.Input{waived[0], requiring("trial", "somebody else", warnOnly)}, &byController, moved, "", false, denied(verdict.DigestMismatch)},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			s := fine(t)
@@ -108,7 +105,7 @@ func TestWaivedAndWarnedArtifactsFromElsewhere(t *testing.T) {
 				return artifact.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "b")}, nil
 			}
 			u := use(t, podinfo, func(found *gate.Chart) {
-				found.Artifact, found.FromElsewhere, found.Refused, found.Auth.Proxy, found.MaybeChart = c.held, c.elsewhere, c.refused, c.proxy, c.maybe
+				found.Artifact, found.FromElsewhere, found.Auth.Proxy, found.MaybeChart = c.held, c.elsewhere, c.proxy, c.maybe
 			})
 			expect(t, s.gate(), u, c.want)
 		})

@@ -110,7 +110,7 @@ func (x *examination) decideByEvidence(ctx context.Context, results *policyResul
 	if err == nil {
 		results.subject.Digest, results.subject.Tag = found.resolved.Digest, found.resolved.Tag
 		if !x.as.any || !found.resolved.Other {
-			err = cmp.Or(x.chart.Refused, found.resolved.CheckLayer(x.chart.LayerRule))
+			err = found.resolved.CheckLayer(x.chart.LayerRule)
 		}
 		compared := x.checkArtifact(ctx, found.resolved)
 		results.proven = compared == nil

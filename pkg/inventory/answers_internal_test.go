@@ -42,8 +42,7 @@ func TestEqualQuestions(t *testing.T) {
 		{"one that can be deferred", ask(), ask(func(q *gate.Question, _ *gate.Chart) { q.Deferrable = true }), false},
 		{"one that is not stored yet", ask(), ask(func(q *gate.Question, _ *gate.Chart) { q.Unstored = true }), false},
 		{"a source that holds something, of which it tells nothing", ask(), ask(func(_ *gate.Question, c *gate.Chart) { c.Artifact = &gate.Artifact{} }), false},
-		{"a source that holds what is not the chart", ask(), ask(func(_ *gate.Question, c *gate.Chart) { c.Refused = errors.New("no") }), false},
-		{"a source that holds a chart from elsewhere", ask(func(_ *gate.Question, c *gate.Chart) { c.Refused = errors.New("no") }), ask(func(_ *gate.Question, c *gate.Chart) { c.FromElsewhere = errors.New("no") }), false},
+		{"a source that holds a chart from elsewhere", ask(), ask(func(_ *gate.Question, c *gate.Chart) { c.FromElsewhere = errors.New("no") }), false},
 		{"what may be no chart", ask(), ask(func(_ *gate.Question, c *gate.Chart) { c.MaybeChart = true }), false},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {

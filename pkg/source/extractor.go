@@ -30,8 +30,8 @@ type Options struct {
 	// ArgoUsers are the users that Argo CD's application controller writes as. The state of a
 	// running operation that they write is its record; from any other user it is examined.
 	ArgoUsers []string
-	// DenyRepackaged denies charts of which source-controller makes an archive of its own, which no
-	// digest can prove: HelmCharts with values files, OCIRepositories that extract.
+	// DenyRepackaged denies HelmCharts with values files: source-controller makes an archive of its
+	// own of them, which no digest can prove.
 	DenyRepackaged bool
 	// TrustRequests is set where every request provably comes from the API server: what a request
 	// says about an object then counts like the stored object.

@@ -140,9 +140,6 @@ func show(u source.Use) string {
 }
 
 func showChart(b *strings.Builder, c source.Chart) {
-	if c.Refused != nil {
-		b.WriteString(", refused")
-	}
 	if c.FromElsewhere != nil {
 		b.WriteString(fromElsewhere)
 	}

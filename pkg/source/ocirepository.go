@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -43,36 +42,16 @@ func readOCIRepository(o Object) (ociRepository, error) {
 }
 
 // ociRepositorySpecFields reads spec. A suspended source pulls nothing, but what it holds may be
-// used.
-func (e *Extractor) ociRepositorySpecFields(w Write, obj, old *ociRepository) ([]gatedField, error) {
-	f := ociSpecField{ociField: obj.field(w.ID), moved: w.Old != nil && obj.keepsOther(old)}
-	if f.suspended && !f.moved {
+// used: that is compared before it is deployed.
+func (e *Extractor) ociRepositorySpecFields(w Write, obj, _ *ociRepository) ([]gatedField, error) {
+	if obj.Spec.Suspend {
 		return nil, nil
 	}
-	return []gatedField{f}, nil
-}
-
-// keepsOther reports whether an OCIRepository may go on to use an archive that no digest can prove
-// although another server has served it: it gets another URL, or is pulled in another way, while it
-// holds the archive. An archive that was extracted may still be there where the old spec copies:
-// a suspended source pulls nothing. old is nil where it cannot be read.
-func (r ociRepository) keepsOther(old *ociRepository) bool {
-	switch {
-	case r.Status.Artifact == nil:
-		return false
-	case old == nil:
-		return r.repackages()
-	case !r.repackages():
-		return old.repackages() && old.Spec.URL != r.Spec.URL
-	case !old.repackages(), old.Spec.URL != r.Spec.URL:
-		return true
-	default:
-		return old.Spec.Insecure && !r.Spec.Insecure || old.Spec.ProxyRef.Name != "" && old.Spec.ProxyRef != r.Spec.ProxyRef
-	}
+	return []gatedField{ociSpecField{obj.field(w.ID)}}, nil
 }
 
 func (r ociRepository) field(id ID) ociField {
-	f := ociField{path: "spec.ref", id: id, url: r.Spec.URL, insecure: r.Spec.Insecure, suspended: r.Spec.Suspend}
+	f := ociField{path: "spec.ref", id: id, url: r.Spec.URL, insecure: r.Spec.Insecure}
 	f.auth = sourceauth.Auth{
 		Consumer: sourceauth.Flux, Namespace: id.Namespace, Provider: r.Spec.Provider, ServiceAccount: r.Spec.Account,
 		Secret: r.Spec.SecretRef.Name, Certificates: r.Spec.CertSecretRef.Name, Proxy: r.Spec.ProxyRef.Name,
@@ -96,25 +75,17 @@ func (r ociRepository) repackages() bool {
 
 // ociField is spec of an OCIRepository.
 type ociField struct {
-	path                string
-	id                  ID
-	url                 string
-	ref                 chart.FluxRef
-	layer               artifact.LayerRule
-	insecure, suspended bool
-	auth                sourceauth.Auth
+	path     string
+	id       ID
+	url      string
+	ref      chart.FluxRef
+	layer    artifact.LayerRule
+	insecure bool
+	auth     sourceauth.Auth
 }
 
 // ociSpecField is what is going to be pulled. Without a Secret that it names, nothing is.
-type ociSpecField struct {
-	ociField
-	// moved is set where the source holds an archive of its own that it may have made of what another
-	// server has served. source-controller checks the digest of a manifest, and extracts the layer
-	// without reading it to its end, where its digest would be checked (seen with 1.9.0): another
-	// registry can serve a signed manifest with a layer of its own. Where the revision stays the
-	// same, source-controller does not pull again.
-	moved bool
-}
+type ociSpecField struct{ ociField }
 
 func (f ociSpecField) key() gatedField {
 	f.auth = sourceauth.Auth{}
@@ -124,15 +95,6 @@ func (f ociSpecField) key() gatedField {
 func (f ociSpecField) use(ctx context.Context, e *Extractor) Use {
 	use := e.deferrable(f.ociField.use(ctx, e))
 	use.Unstored = true
-	if found, ok := use.Target.(Chart); ok && f.moved {
-		found.Refused = &problem.Error{
-			Kind:   problem.KindDigestMismatch,
-			Detail: fmt.Sprintf("OCIRepository %s/%s holds an archive that was built from another URL, or pulled in another way, and Flux may still use it", f.id.Namespace, f.id.Name),
-			Next:   "delete the OCIRepository and create it with the new spec; with spec.layerSelector.operation set to copy, the archive can be compared",
-		}
-		found.FromElsewhere = found.Refused
-		use.Target = found
-	}
 	return use
 }
 
@@ -242,27 +204,9 @@ func (f ociArtifactField) use(ctx context.Context, e *Extractor) Use {
 		return use
 	}
 	held, err := f.held()
-	found.Artifact, found.Refused, found.FromElsewhere = &held, f.refused(e), f.fromElsewhere()
+	found.Artifact, found.FromElsewhere = &held, f.fromElsewhere()
 	use.Target = found.unless(err)
 	return use
-}
-
-// refused is why an archive that source-controller has made of a chart is not taken; nil if it is.
-// A proxy that a tenant names can serve another layer than the manifest names (see ociSpecField).
-func (f ociArtifactField) refused(e *Extractor) error {
-	const next = "set spec.layerSelector of the OCIRepository to {mediaType: " + artifact.MediaTypeLayer + ", operation: copy}, so that the archive can be compared"
-	switch {
-	case !f.repackaged:
-		return nil
-	case e.options.DenyRepackaged:
-		return &problem.Error{Kind: problem.KindUnsupported, Next: next,
-			Detail: "source-controller extracts the chart and makes an archive of its own, which the cluster's admin does not allow: it cannot be compared with what was signed"}
-	case f.auth.Proxy != "":
-		return &problem.Error{Kind: problem.KindDigestMismatch, Next: next,
-			Detail: "source-controller extracts the chart, and pulls it through a proxy that the OCIRepository names, so its archive cannot be compared with what was signed"}
-	default:
-		return nil
-	}
 }
 
 // fromElsewhere is why the artifact may have been pulled from another URL; nil if it was not.
@@ -299,6 +243,6 @@ func (e *Extractor) heldByOCIRepository(object Object) Use {
 	artifact := obj.artifact(object.ID, true)
 	held, err := artifact.held()
 	held.Source = object.ID
-	found.Artifact, found.Refused, found.FromElsewhere = &held, artifact.refused(e), artifact.fromElsewhere()
+	found.Artifact, found.FromElsewhere = &held, artifact.fromElsewhere()
 	return Use{Target: found.unless(err)}
 }

@@ -36,9 +36,6 @@ type Chart struct {
 	// Artifact is what a source holds already; nil if it holds nothing. The chart is then
 	// deployable at once, so this content must be the verified one.
 	Artifact *Artifact
-	// Refused is why the artifact that the source holds cannot be the chart that Reference names;
-	// nil if it can. It does not count where the artifact is no chart.
-	Refused error
 	// FromElsewhere is why the artifact that the source holds may have been pulled from another
 	// location than Reference names; nil if it was not. It counts where no signature is required, so
 	// that no digest is compared.

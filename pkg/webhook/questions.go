@@ -24,7 +24,7 @@ func targetOf(target source.Target) gate.Target {
 	case source.Chart:
 		return gate.Chart{
 			Reference: target.Reference, Auth: target.Auth, Artifact: artifactOf(target.Artifact),
-			Refused: target.Refused, FromElsewhere: target.FromElsewhere, LayerRule: target.LayerRule, MaybeChart: target.MaybeChart,
+			FromElsewhere: target.FromElsewhere, LayerRule: target.LayerRule, MaybeChart: target.MaybeChart,
 		}
 	case source.Repository:
 		return gate.Repository{Location: target.Location}

@@ -66,7 +66,8 @@ func TestSourceChangedDuringVerification(t *testing.T) {
 		status(helmController, attempt("1.0.0", "digest(charts/podinfo:1.0.0)"), "DigestMismatch status.lastAttemptedRevision"),
 		// Back to the signed chart: the artifact that was pulled in between would still be
 		// deployed.
-		patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), "DigestMismatch spec.ref"),
+		patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), admitted),
+		status(helmController, announced("upgrade"), "ChartNotFound status.conditions"),
 	}}})
 }
 
@@ -150,8 +151,10 @@ func TestHelmReleaseAttempts(t *testing.T) {
 		}},
 		{"what another registry served under the digest of a signed chart, extracted: source-controller reads no layer to its end", fluxLayers, ociAt("app", "oci://registry.mallory.example/podinfo", "{tag: 1.0.0}"), []write{
 			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", evil)), admitted),
-			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), "DigestMismatch spec.ref"),
-			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}", suspended), "DigestMismatch spec.ref"),
+			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}", suspended), admitted),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "DigestMismatch spec.chartRef"),
+			patch(editor, flux("OCIRepository", "app", "spec: {suspend: false}"), admitted),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "DigestMismatch spec.chartRef"),
 		}},
 		{"the same through a proxy that the tenant names", fluxLayers, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), []write{
 			status(sourceController, flux("OCIRepository", "app", pulled("1.0.0@digest(charts/podinfo:1.0.0)", "extracted(charts/podinfo:1.0.0)")), admitted),

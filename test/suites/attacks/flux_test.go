@@ -174,13 +174,13 @@ func TestFluxObjects(t *testing.T) {
 		}},
 		{"the same, with the URL of a signed chart put into it before the HelmRelease", fluxReleases, mallorys, []write{
 			status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@"+evil, evil)), admitted),
-			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), "DigestMismatch spec.ref"),
-			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "NoPolicy spec.chartRef"),
+			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), admitted),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "ChartNotFound spec.chartRef"),
 		}},
 		{"the same, where the stale artifact is an unsigned chart in the same place", fluxReleases, ociAt("app", "oci://ghcr.io/evil/podinfo", "{tag: 1.0.0}"), []write{
 			status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@digest(charts/podinfo:2.0.0)", evil)), admitted),
-			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), "DigestMismatch spec.ref"),
-			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "NoPolicy spec.chartRef"),
+			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), admitted),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "DigestMismatch spec.chartRef"),
 		}},
 		{"a HelmRelease of an OCIRepository that holds no chart", fluxLayers, manifests, []write{
 			create(editor, helmRelease("app", chartRef("OCIRepository", "manifests")), "NotAChart spec.chartRef"),

@@ -28,7 +28,6 @@ func TestWaivedNamesForOtherContent(t *testing.T) {
 	const (
 		running     = "DigestMismatch status.conditions"
 		mismatch    = "DigestMismatch status.artifact"
-		moved       = "DigestMismatch spec.ref"
 		forged      = "Unsupported status.conditions"
 		anyLayer    = "layerSelector: {mediaType: application/x, operation: copy}"
 		waived      = "oci://ghcr.io/waived/app"
@@ -91,14 +90,18 @@ func TestWaivedNamesForOtherContent(t *testing.T) {
 		}},
 		{"content that was extracted outside all policies gets a waived URL", fluxSources, "", []write{
 			extracts, pulled,
-			patch(editor, oci("suspend: true, url: '"+waived+"'"), moved),
-			patch(editor, oci("url: '"+waived+"'"), moved),
+			patch(editor, oci("suspend: true, url: '"+waived+"'"), admitted),
+			byRef("OCIRepository", warned),
+			status(editor, flux("OCIRepository", "app", "status: {observedGeneration: 2}"), admitted),
+			install(running),
 		}},
 		{"and is suspended and copied while it gets the URL, and extracted again", fluxSources, "", []write{
 			extracts, pulled,
 			patch(editor, oci("suspend: true, "+anyLayer), admitted),
 			patch(editor, oci("url: '"+waived+"'"), admitted),
-			patch(editor, oci("suspend: null, layerSelector: null"), moved),
+			patch(editor, oci("suspend: null, layerSelector: null"), warned),
+			byRef("OCIRepository", warned),
+			install(running),
 		}},
 		{"the URL is changed to a waived one while source-controller pulls", checkThenUse, "", []write{
 			pulls,
@@ -122,7 +125,9 @@ func TestWaivedNamesForOtherContent(t *testing.T) {
 		{"and is removed after it has served an archive", gitProxies, "", []write{
 			create(editor, ociAt("app", waived, "{tag: 1.0.0}", "proxySecretRef: {name: x}"), warned),
 			status(sourceController, held(1), warned),
-			patch(editor, oci("proxySecretRef: null"), moved),
+			patch(editor, oci("proxySecretRef: null"), admitted),
+			byRef("OCIRepository", warned),
+			install(running),
 		}},
 
 		{"content from outside all policies gets a URL that is only warned about", fluxSources, "", []write{

@@ -35,6 +35,9 @@ func pack(t testing.TB, entries ...entry) string {
 			header = &tar.Header{Typeflag: e.kind, Name: e.name, Mode: 0o644, Linkname: e.content}
 			e.content = ""
 		}
+		if strings.HasSuffix(e.name, ".sh") {
+			header.Mode = 0o755
+		}
 		if err := w.WriteHeader(header); err != nil {
 			t.Fatal(err)
 		}

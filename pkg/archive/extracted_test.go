@@ -2,6 +2,10 @@ package archive_test
 
 import (
 	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,7 +16,7 @@ import (
 
 func extracted(t *testing.T, layer, ignore string) chart.Digest {
 	t.Helper()
-	digest, err := archive.Extracted([]byte(layer), ignore)
+	digest, err := archive.Extracted(t.Context(), []byte(layer), ignore)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,19 +80,46 @@ func TestLayersThatCannotBeExtracted(t *testing.T) {
 	for i := range many {
 		many[i] = entry{name: fmt.Sprintf("podinfo/%d", i)}
 	}
+	folders := make([]entry, 400)
+	for i := range folders {
+		folders[i] = entry{name: fmt.Sprintf("podinfo/%d/", i) + strings.Repeat("x/", 28) + "y"}
+	}
+	const unread, manifold = "source-controller does not extract", "more than 10000 files and folders"
 	for _, c := range []struct{ is, layer, ignore, want string }{
-		{is: "no archive", layer: "x", want: "cannot be extracted"},
-		{is: "a path out of the folder", layer: pack(t, entry{name: "../x"}), want: "cannot be extracted"},
-		{is: "a device", layer: pack(t, entry{name: "x", kind: tar.TypeChar}), want: "cannot be extracted"},
-		{is: "too many files", layer: pack(t, many...), want: "more than 10000 files"},
-		{is: "too much content", layer: pack(t, entry{name: "x", content: strings.Repeat("0", 65<<20)}), want: "cannot be extracted"},
-		{is: "too many rules", layer: pack(t, podinfo...), ignore: strings.Repeat("x\n", 201), want: "more than 200 rules"},
-		{is: "rules that are too long", layer: pack(t, podinfo...), ignore: strings.Repeat("x", 65<<10), want: "more than 64 KiB"},
-		{is: "rules in the archive that are too long", layer: pack(t, with(entry{name: "a/.sourceignore", content: strings.Repeat("x", 65<<10)})...), want: "more than 64 KiB"},
+		{is: "no archive", layer: "x", want: "not a gzip archive"},
+		{is: "no tar in the gzip archive", layer: gzipped(t, strings.Repeat("x", 600)), want: "not a tar archive"},
+		{is: "a path out of the folder", layer: pack(t, entry{name: "../x"}), want: unread},
+		{is: "an absolute path", layer: pack(t, entry{name: "/etc/x"}), want: unread},
+		{is: "the folder above", layer: pack(t, entry{name: "..", kind: tar.TypeDir}), want: "out of its folder"},
+		{is: "a device", layer: pack(t, entry{name: "x", kind: tar.TypeChar}), want: "neither a file nor a folder"},
+		{is: "a file that is a folder, too", layer: pack(t, entry{name: "x"}, entry{name: "x/y"}), want: "as a file and as a folder"},
+		{is: "a folder that is a file, too", layer: pack(t, entry{name: "x/y"}, entry{name: "x"}), want: "as a file and as a folder"},
+		{is: "too many files", layer: pack(t, many...), want: manifold},
+		{is: "too many folders that only paths name", layer: pack(t, folders...), want: manifold},
+		{is: "folders too deep", layer: pack(t, entry{name: strings.Repeat("x/", 40) + "y"}), want: "more than 32 deep"},
+		{is: "too much content", layer: pack(t, entry{name: "x", content: strings.Repeat("0", 65<<20)}), want: "more than 64 MiB"},
+		{is: "rules too long for its files", layer: pack(t, many[:5000]...), ignore: strings.Repeat("*a", 20_000), want: "too long for its number of files"},
+		{is: "rules in the archive that are too long", layer: pack(t, append([]entry{{name: "a/.sourceignore", content: strings.Repeat("x", 65<<10)}}, many[:5000]...)...), want: "too long for its number of files"},
 	} {
-		digest, err := archive.Extracted([]byte(c.layer), c.ignore)
+		digest, err := archive.Extracted(t.Context(), []byte(c.layer), c.ignore)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !digest.IsZero() {
 			t.Errorf("%s: got %s, %v; want an error with %q", c.is, digest, err, c.want)
 		}
 	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if digest, err := archive.Extracted(ended, []byte(pack(t, podinfo...)), ""); err == nil || !digest.IsZero() {
+		t.Errorf("in no time: %s, %v", digest, err)
+	}
+}
+
+func gzipped(t *testing.T, content string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write([]byte(content))
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }

@@ -172,6 +172,9 @@ require (
 // pkg/source, as it is in this tree. After a change of its dependencies: go mod tidy.
 replace github.com/chartgate/chartgate => ../../..
 
+// Newer ones lack a function that Argo CD 3.2.1 calls.
+replace github.com/cyphar/filepath-securejoin => github.com/cyphar/filepath-securejoin v0.4.1
+
 // The Kubernetes libraries of Argo CD 3.2.1's go.mod.
 replace (
 	k8s.io/api => k8s.io/api v0.34.0

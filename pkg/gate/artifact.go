@@ -27,7 +27,7 @@ func (x *examination) checkArtifact(ctx context.Context, resolved artifact.Resol
 		return mismatch(object, "the artifact was pulled as %s, but the verified chart is %s", held.Manifest, resolved.Digest)
 	case !held.Archive.IsZero() && held.Archive == resolved.Layer:
 		return nil
-	case held.Extracted && !(resolved.Other && x.chart.MaybeChart): // manifests are none of the gate's charts
+	case x.extracts(resolved):
 		return x.checkExtracted(ctx, resolved, object)
 	case held.Incomparable && held.Outdated:
 		return &problem.Error{
@@ -42,6 +42,13 @@ func (x *examination) checkArtifact(ctx context.Context, resolved artifact.Resol
 	default:
 		return mismatch(object, "the artifact's digest is %s, but the verified chart's archive is %s", orUnknown(held.Archive), resolved.Layer)
 	}
+}
+
+// extracts reports whether the source has extracted the chart. Manifests that nothing uses as a chart
+// are not compared.
+func (x *examination) extracts(resolved artifact.Resolved) bool {
+	held := x.chart.Artifact
+	return held != nil && held.Extracted && !(resolved.Other && x.chart.MaybeChart)
 }
 
 // checkExtracted accepts only the archive that source-controller makes of this chart's layer. That

@@ -163,6 +163,7 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 		flux    = "Flux"
 		argo    = "Argo CD"
 		release = "a release"
+		abroad  = "Flux, and a release of another namespace"
 	)
 	const elsewhere = "oci://ghcr.io/other/config:1.0.0"
 	stranger := []policy.Input{requiring("acme", "somebody else")}
@@ -188,6 +189,8 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 		{"pulled, and another archive", podinfo, flux, nil, &gate.Artifact{Manifest: digest(t, "a"), Archive: digest(t, "d")}, denied(verdict.DigestMismatch)},
 		{"pulled by another digest than is there", podinfo, flux, nil, &gate.Artifact{Manifest: digest(t, "d"), Incomparable: true, ByController: true}, denied(verdict.DigestMismatch)},
 		{"pulled where no policy is about them, by source-controller", elsewhere, flux, nil, byController, outcome{"Outside", ""}},
+		{"pulled where no policy is about them, while a release of another namespace takes its chart from there", elsewhere, abroad, nil, byController, denied(verdict.NoPolicy)},
+		{"signed manifests from which a release of another namespace takes its chart", podinfo, abroad, nil, byController, admitted},
 		{"pulled where no policy is about them, an editor says", elsewhere, flux, nil, unread, denied(verdict.DigestMismatch)},
 		{"Flux's manifests have no dependencies", podinfo, flux, []policy.Input{requiring("acme", subject, vendored)}, nil, admitted},
 
@@ -218,7 +221,7 @@ func TestArtifactsThatMayBeNoCharts(t *testing.T) {
 				return artifact.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "c"), Other: true}, nil
 			}
 			u := use(t, c.chart, func(found *gate.Chart) {
-				found.MaybeChart, found.Artifact = c.by == flux, c.held
+				found.MaybeChart, found.UsedElsewhere, found.Artifact = c.by == flux || c.by == abroad, c.by == abroad, c.held
 				if c.by == argo {
 					found.LayerRule = artifact.WholeContent()
 				}

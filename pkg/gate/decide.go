@@ -3,6 +3,7 @@ package gate
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/chartgate/chartgate/pkg/policy"
@@ -65,7 +66,7 @@ func (x *examination) checkOnlyWarned(ctx context.Context, results *policyResult
 // then; Argo CD's are not, because only their content tells them from a chart.
 func (x *examination) withoutPolicy() verdict.Verdict {
 	subject := x.question.subject()
-	if !x.chart.MaybeChart {
+	if !x.chart.MaybeChart || x.chart.UsedElsewhere {
 		return verdict.Deny(subject, noPolicy(x.set, subject))
 	}
 	if err := x.chart.checkWriter(); err != nil {
@@ -112,9 +113,12 @@ func (x *examination) decideByEvidence(ctx context.Context, results *policyResul
 		if !x.as.any || !found.resolved.Other {
 			err = found.resolved.CheckLayer(x.chart.LayerRule)
 		}
-		compared := x.checkArtifact(ctx, found.resolved)
-		results.proven = compared == nil
-		err = cmp.Or(err, compared)
+		// What no policy accepts is denied for that, so its layer need not be extracted.
+		if !x.extracts(found.resolved) || slices.ContainsFunc(found.judgement.Results(), policy.Result.Accepts) {
+			compared := x.checkArtifact(ctx, found.resolved)
+			results.proven = compared == nil
+			err = cmp.Or(err, compared)
+		}
 	}
 	if err != nil {
 		for _, p := range x.policies.Policies() {

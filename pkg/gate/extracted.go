@@ -21,11 +21,19 @@ type extraction struct {
 	ignore [sha256.Size]byte
 }
 
+// extracting is an extraction in progress. What one registry answers with one login is an answer to
+// those alone who have asked it so.
+type extracting struct {
+	extraction
+	location chart.Location
+	access   sourceauth.Auth
+}
+
 // extractions are the digests of the archives that sources have made of layers. They follow from the
 // layer and the rules, so they never grow old.
 type extractions struct {
 	known *lru.Cache[extraction, chart.Digest]
-	work  *coalesce.Group[extraction, chart.Digest]
+	work  *coalesce.Group[extracting, chart.Digest]
 }
 
 func newExtractions() *extractions {
@@ -33,7 +41,7 @@ func newExtractions() *extractions {
 	if err != nil {
 		panic(err) // only for a size below one
 	}
-	return &extractions{known: known, work: coalesce.New[extraction, chart.Digest](maxShared)}
+	return &extractions{known: known, work: coalesce.New[extracting, chart.Digest](maxShared)}
 }
 
 // extracted returns the digest of the archive that a source which extracts the layer of a resolved
@@ -43,16 +51,17 @@ func (x *examination) extracted(ctx context.Context, resolved artifact.Resolved,
 	if digest, ok := g.extractions.known.Get(key); ok {
 		return digest, nil
 	}
-	digest, err := g.extractions.work.DoFor(ctx, x.question.Asker.Namespace, key, func(ctx context.Context, callers *coalesce.Callers) (chart.Digest, error) {
+	work := extracting{key, resolved.Location, x.access}
+	digest, err := g.extractions.work.DoFor(ctx, x.question.Asker.Namespace, work, func(ctx context.Context, callers *coalesce.Callers) (chart.Digest, error) {
 		access := x.access
 		access.Askers = callers
-		return g.extract(ctx, resolved, access, ignore)
+		digest, err := g.extract(ctx, resolved, access, ignore)
+		if err == nil {
+			g.extractions.known.Add(key, digest) // also where no caller has waited for it
+		}
+		return digest, err
 	})
-	if err != nil {
-		return chart.Digest{}, x.timely(err)
-	}
-	g.extractions.known.Add(key, digest)
-	return digest, nil
+	return digest, x.timely(err)
 }
 
 // extract fetches the layer and does with it what the source has done.
@@ -69,5 +78,5 @@ func (g *Gate) extract(ctx context.Context, resolved artifact.Resolved, access s
 	if err := checkArchive(content, resolved); err != nil {
 		return chart.Digest{}, err
 	}
-	return archive.Extracted(content, ignore)
+	return archive.Extracted(ctx, content, ignore)
 }

@@ -22,11 +22,11 @@ func TestExtractedArchives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	extracted, err := archive.Extracted(layer, "")
+	extracted, err := archive.Extracted(t.Context(), layer, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	withoutValues, err := archive.Extracted(layer, "values.yaml")
+	withoutValues, err := archive.Extracted(t.Context(), layer, "values.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,6 +43,7 @@ func TestExtractedArchives(t *testing.T) {
 		return gate.Artifact{Manifest: digest(t, "a"), Archive: archive, Incomparable: true, Extracted: true, Ignore: ignore, ByController: true}
 	}
 	waived, warning := []policy.Input{requiring("acme", subject, unverified("2099-12-31"))}, []policy.Input{requiring("acme", "somebody else", warnOnly)}
+	stranger := []policy.Input{requiring("acme", "somebody else")}
 	for _, c := range []struct {
 		sentence string
 		policies []policy.Input
@@ -61,6 +62,8 @@ func TestExtractedArchives(t *testing.T) {
 		{"a registry that is down", nil, held(extracted, ""), failing(problem.Error{Kind: problem.KindUnavailable, Detail: "down"}), denied(verdict.RegistryUnavailable)},
 		{"under a waiver, the files of the layer", waived, held(extracted, ""), fetch, outcome{"AllowedUnverified", ""}},
 		{"under a waiver, other files", waived, held(digest(t, "c"), ""), fetch, denied(verdict.DigestMismatch)},
+		{"what nobody whom a policy names has signed is not extracted", stranger, held(extracted, ""), failing(problem.Error{Kind: problem.KindInternal}), denied(verdict.IdentityNotAllowed)},
+		{"with a warning beside a policy that accepts, other files", []policy.Input{requiring("acme", subject), requiring("trial", "somebody else", warnOnly)}, held(digest(t, "c"), ""), fetch, denied(verdict.DigestMismatch)},
 		{"with a warning, the files of the layer", warning, held(extracted, ""), fetch, outcome{"Warned", verdict.IdentityNotAllowed}},
 		{"with a warning, other files", warning, held(digest(t, "c"), ""), fetch, denied(verdict.DigestMismatch)},
 	} {

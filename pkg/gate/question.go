@@ -52,6 +52,9 @@ type Chart struct {
 	// MaybeChart is set where the artifact may be something else than a chart, and no object is
 	// known to use it as one.
 	MaybeChart bool
+	// UsedElsewhere is set beside MaybeChart where a HelmRelease of another namespace takes its chart
+	// from here. A policy must match then.
+	UsedElsewhere bool
 }
 
 // Repository is a repository of charts; no chart in it is named yet. The zero value is denied.

@@ -72,7 +72,7 @@ func questionOf(q gate.Question) question {
 		if target.Artifact != nil {
 			held = *target.Artifact
 		}
-		key.target = fmt.Sprintf("%#v", []any{target.Reference, auth, held, target.Artifact != nil, fmt.Sprint(target.FromElsewhere), target.LayerRule, target.MaybeChart})
+		key.target = fmt.Sprintf("%#v", []any{target.Reference, auth, held, target.Artifact != nil, fmt.Sprint(target.FromElsewhere), target.LayerRule, target.MaybeChart, target.UsedElsewhere})
 	case gate.Unresolved:
 		key.target = fmt.Sprintf("%#v %q", target.Reference, fmt.Sprint(target.Err))
 	default:

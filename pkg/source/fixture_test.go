@@ -146,6 +146,9 @@ func showChart(b *strings.Builder, c source.Chart) {
 	if c.MaybeChart {
 		b.WriteString(", maybe")
 	}
+	if c.UsedElsewhere {
+		b.WriteString(", used elsewhere")
+	}
 	if a := c.Artifact; a != nil {
 		b.WriteString(", pulled " + strings.Join([]string{digit(a.Manifest), digit(a.Archive)}, "/"))
 		if a.Incomparable {

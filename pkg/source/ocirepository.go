@@ -110,7 +110,7 @@ func (f ociField) use(ctx context.Context, e *Extractor) Use {
 	if found.Auth.StoredHost, err = e.storedHost(ctx, f.id, f.auth, location); err != nil {
 		return Use{Field: f.path, Target: Unresolved{Err: err}}
 	}
-	used, err := f.usedAsChart(ctx, e)
+	used, elsewhere, err := f.usedAsChart(ctx, e)
 	if err != nil {
 		return Use{Field: f.path, Target: Unresolved{Err: err}}
 	}
@@ -118,7 +118,7 @@ func (f ociField) use(ctx context.Context, e *Extractor) Use {
 	if err := e.checkTransport(location, f.insecure, "spec.insecure"); err != nil && used {
 		return Use{Field: "spec.url", Target: Unresolved{Err: err}}
 	}
-	found.MaybeChart = !used
+	found.MaybeChart, found.UsedElsewhere = !used, elsewhere && !used
 	found.Reference.Location = location
 	found.Reference.Selector, err = chart.ParseFluxRef(f.ref)
 	return Use{Field: f.path, Target: found.unless(err)}
@@ -148,16 +148,32 @@ func (f ociField) location() (chart.Location, error) {
 	return location, nil
 }
 
-// usedAsChart looks for a HelmRelease of the same namespace whose chartRef is this OCIRepository,
-// suspended or not. One of another namespace does not count: it could declare another team's
-// manifests to be a chart, and have them denied. It is denied itself: when it is written, and when
-// helm-controller is about to deploy what was pulled.
-func (f ociField) usedAsChart(ctx context.Context, e *Extractor) (bool, error) {
+// usedAsChart looks for HelmReleases whose chartRef is this OCIRepository: in its own namespace,
+// suspended or not, and in others. Those could declare another team's manifests to be a chart, and have
+// them denied where a policy matches. So there they do not count: such a release is denied itself, when
+// it is written and when helm-controller is about to deploy what was pulled. But helm-controller may
+// load what is stored while no policy matches, and announce it after the source has been changed
+// back: an extracted archive is not told by the digest that it announces.
+func (f ociField) usedAsChart(ctx context.Context, e *Extractor) (here, elsewhere bool, err error) {
 	if f.ref.ChartLayer {
-		return true, nil
+		return true, false, nil
 	}
 	users, err := e.releasesOf(ctx, f.id)
-	return slices.ContainsFunc(users, func(o Object) bool { return o.Namespace == f.id.Namespace }), err
+	for _, user := range users {
+		if user.Namespace == f.id.Namespace {
+			here = true
+			continue
+		}
+		elsewhere = elsewhere || !suspendedRelease(user)
+	}
+	return here, elsewhere, err
+}
+
+// suspendedRelease reports whether a HelmRelease is suspended: it deploys nothing before it is
+// resumed, which is verified.
+func suspendedRelease(o Object) bool {
+	var release helmRelease
+	return decode(o, &release) == nil && release.Spec.Suspend
 }
 
 // ociRepositoryStatusFields reads the artifact that a status write sets.

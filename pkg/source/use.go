@@ -45,6 +45,9 @@ type Chart struct {
 	// MaybeChart is set where the artifact may be something else than a chart, and no object is
 	// known to use it as one: an OCIRepository without a HelmRelease.
 	MaybeChart bool
+	// UsedElsewhere is set beside MaybeChart where a HelmRelease of another namespace takes its chart
+	// from here. A policy must match then.
+	UsedElsewhere bool
 }
 
 // Repository is a repository of charts; the write names no chart in it yet. The zero value is

@@ -24,7 +24,7 @@ func targetOf(target source.Target) gate.Target {
 	case source.Chart:
 		return gate.Chart{
 			Reference: target.Reference, Auth: target.Auth, Artifact: artifactOf(target.Artifact),
-			FromElsewhere: target.FromElsewhere, LayerRule: target.LayerRule, MaybeChart: target.MaybeChart,
+			FromElsewhere: target.FromElsewhere, LayerRule: target.LayerRule, MaybeChart: target.MaybeChart, UsedElsewhere: target.UsedElsewhere,
 		}
 	case source.Repository:
 		return gate.Repository{Location: target.Location}

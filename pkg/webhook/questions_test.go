@@ -34,7 +34,7 @@ func TestQuestionsSayAllThatIsKnownOfAUse(t *testing.T) {
 		Manifest: manifest, Archive: manifest, Incomparable: true, Extracted: true, Ignore: "*.md", Outdated: true, Stale: true, ByController: true,
 	}
 	access := sourceauth.Auth{Consumer: sourceauth.Flux, Namespace: "apps", Secret: "login"}
-	found := source.Chart{Reference: reference, Auth: access, Artifact: &held, FromElsewhere: moved, LayerRule: artifact.WholeContent(), MaybeChart: true}
+	found := source.Chart{Reference: reference, Auth: access, Artifact: &held, FromElsewhere: moved, LayerRule: artifact.WholeContent(), MaybeChart: true, UsedElsewhere: true}
 	for _, filled := range []any{held, found} {
 		for value, i := reflect.ValueOf(filled), 0; i < value.NumField(); i++ {
 			if value.Field(i).IsZero() {
@@ -48,7 +48,7 @@ func TestQuestionsSayAllThatIsKnownOfAUse(t *testing.T) {
 		want   gate.Target
 	}{
 		{found, gate.Chart{
-			Reference: reference, Auth: access, FromElsewhere: moved, LayerRule: artifact.WholeContent(), MaybeChart: true,
+			Reference: reference, Auth: access, FromElsewhere: moved, LayerRule: artifact.WholeContent(), MaybeChart: true, UsedElsewhere: true,
 			Artifact: &gate.Artifact{
 				Source:   gate.Object{Kind: "OCIRepository", Namespace: "apps", Name: "source"},
 				Manifest: manifest, Archive: manifest, Incomparable: true, Extracted: true, Ignore: "*.md", Outdated: true, Stale: true, ByController: true,

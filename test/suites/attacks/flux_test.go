@@ -180,8 +180,14 @@ func TestFluxObjects(t *testing.T) {
 		{"the same, where the stale artifact is an unsigned chart in the same place", fluxReleases, ociAt("app", "oci://ghcr.io/evil/podinfo", "{tag: 1.0.0}"), []write{
 			status(sourceController, flux("OCIRepository", "app", artifact("1.0.0@digest(charts/podinfo:2.0.0)", evil)), admitted),
 			patch(editor, ociAt("app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}"), admitted),
-			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "DigestMismatch spec.chartRef"),
+			create(editor, helmRelease("app", chartRef("OCIRepository", "app")), "SignatureMissing spec.chartRef"),
 		}},
+		{"the source of another namespace's release is given a URL that no policy is about, while helm-controller works", fluxReleases,
+			ociAt("team-b/app", "oci://ghcr.io/charts/podinfo", "{tag: 1.0.0}") + helmRelease("app", chartRef("OCIRepository", "team-b/app")), []write{
+				patch(admin, flux("OCIRepository", "team-b/app", "spec: {url: 'oci://registry.mallory.example/podinfo'}"), "NoPolicy spec.ref"),
+				patch(admin, flux("OCIRepository", "team-b/app", "spec: {suspend: true, url: 'oci://registry.mallory.example/podinfo'}"), admitted),
+				status(sourceController, flux("OCIRepository", "team-b/app", artifact("1.0.0@digest(charts/podinfo:1.0.0)", evil)), "NoPolicy status.artifact"),
+			}},
 		{"a HelmRelease of an OCIRepository that holds no chart", fluxLayers, manifests, []write{
 			create(editor, helmRelease("app", chartRef("OCIRepository", "manifests")), "NotAChart spec.chartRef"),
 		}},

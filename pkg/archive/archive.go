@@ -1,6 +1,7 @@
 // Package archive reads what a chart's archive says of its dependencies, in memory
 // and within limits (unpack.go). It reads an archive as Argo CD does, which unpacks it
-// and lets helm load the folder: helm loads archives a little differently.
+// and lets helm load the folder: helm loads archives a little differently. It also makes
+// the archive that Flux makes where it extracts a chart (extracted.go).
 package archive
 
 import (

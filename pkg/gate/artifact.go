@@ -71,7 +71,7 @@ func (x *examination) checkExtracted(ctx context.Context, resolved artifact.Reso
 		if own.Kind != problem.KindLimitExceeded && own.Kind != problem.KindNotAChart {
 			return own
 		}
-		perr.Detail = "source-controller has extracted the chart, and its archive cannot be compared with the signed one: " + own.Detail
+		perr.Detail = "source-controller has extracted the chart, and chartgate cannot do the same to compare the archives: " + own.Detail
 	} else if err != nil {
 		return err
 	}

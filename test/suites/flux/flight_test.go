@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chartgate/chartgate/test/fixtures/charts"
@@ -131,7 +132,9 @@ func (m *team) forge(t *testing.T, digest string) (held <-chan struct{}, free fu
 		t.Fatal(err)
 	}
 	evil = unread(t, evil)
-	arrived, freed := make(chan struct{}, 10), make(chan struct{})
+	arrived, freed := make(chan struct{}), make(chan struct{})
+	arrive, release := sync.OnceFunc(func() { close(arrived) }), sync.OnceFunc(func() { close(freed) })
+	t.Cleanup(release)
 	m.foreign.Fail("/"+m.abroad().Repository()+"/manifests/", func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", manifest.MediaType)
 		w.Header().Set("Docker-Content-Digest", digest)
@@ -140,13 +143,17 @@ func (m *team) forge(t *testing.T, digest string) (held <-chan struct{}, free fu
 			_, _ = w.Write(raw)
 		}
 	})
-	m.foreign.Fail("/"+m.abroad().Repository()+"/blobs/", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		arrived <- struct{}{}
-		<-freed
+	m.foreign.Fail("/"+m.abroad().Repository()+"/blobs/", func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		arrive()
+		select {
+		case <-freed:
+		case <-r.Context().Done():
+			return
+		}
 		_ = http.NewResponseController(w).Flush() // in chunks: no Content-Length
 		_, _ = w.Write(evil)
 	})
-	return arrived, func() { close(freed) }
+	return arrived, release
 }
 
 // unread packs an archive again, with something behind the end of its files, so that a reader of tar
